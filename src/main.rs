@@ -1,0 +1,3 @@
+//! The `meridian` command; see `cli` for its subcommands.
+
+fn main() {}
