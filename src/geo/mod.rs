@@ -1,1 +1,3 @@
-//! (header to be written with the room)
+//! (placeholder; see the geo room)
+#[derive(Debug, Default)]
+pub struct World;

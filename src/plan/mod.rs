@@ -1,1 +1,17 @@
-//! (header to be written with the room)
+//! From facts to a plan: which shards a statement needs, whether a replica may answer, and what to do with the answers.
+//!
+//! Pure: facts + topology + catalog in, [`Plan`] out. A plan is made once per shape and [`Plan::bind`] is run per
+//! execution: it looks at the literals and parameters that carry keys and returns the shards. `session` calls both,
+//! `execute` follows the result, `EXPLAIN` and the plan cases print it.
+//!
+//! Invariants:
+//! 1. A route never lacks a shard that may hold a row the statement reads or writes (tests/cases/plan, property tests).
+//! 2. What cannot be proved right is [`Action::Refuse`] or a refusal from `bind`, never a narrower route.
+//! 3. Every route carries its reason.
+
+pub mod action;
+pub mod copy;
+pub mod refusal;
+pub mod scatter;
+
+pub use action::{Access, Action, Bound, Many, PlanningContext};

@@ -1,1 +1,22 @@
-//! (header to be written with the room)
+//! SQL text: lexing to shapes, parsing, facts, and safe rendering. Pure: no I/O, no shards, no catalog.
+//!
+//! Text comes in from `session`; `plan` reads the facts. A statement goes through
+//!
+//! ```text
+//! text ─▶ split   statements of a simple query                       (lexer)
+//!      ─▶ shape   literals cut out as byte ranges; the rest is a key  (shape)
+//!      ─▶ parse   once per key: sqlparser, or a shadow text           (parse)
+//!      ─▶ facts   relations, predicates, functions, kind              (facts)
+//! ```
+//!
+//! Invariants:
+//! 1. A literal of a client never passes through sqlparser's printer (it changes backslashes and doubled quotes);
+//!    printed text holds placeholders and the raw bytes are spliced back.
+//! 2. What the facts do not know exactly they call unknown; unknown never narrows a route.
+//! 3. Nothing here overflows the stack: token count and nesting are bounded before parsing.
+//!
+//! Not here: what a name means (catalog), where a value lives (topology), what to do about it (plan).
+
+pub mod arguments;
+pub mod facts;
+pub mod name;

@@ -1,1 +1,22 @@
-//! (header to be written with the room)
+//! Regions, shards, nodes, and the placements of tables: an immutable, numbered snapshot that is swapped whole.
+//!
+//! Built by `config` (checked once), read by `plan`, `backend`, `health`, `admin`. What changes from second to second
+//! (roles, lag) is in [`NodeState`], atomics that `health` writes and everybody reads without a lock.
+//!
+//! Invariants:
+//! 1. A placement is a total function on the keys it accepts: the same key gives the same shard whatever its
+//!    spelling (text or binary, literal or parameter, cast or not).
+//! 2. A snapshot never changes; `TopologyVersion` grows with every swap.
+//! 3. Roles are found by asking the servers; nothing here configures them.
+
+pub mod ids;
+pub mod key;
+pub mod node;
+pub mod placement;
+pub mod snapshot;
+
+pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
+pub use key::{Key, KeyType};
+pub use node::{NodeRole, NodeState};
+pub use placement::{NullKey, Placement, PlacementError, PositionColumns, TableRule};
+pub use snapshot::{Node, Region, Shard, Topology};

@@ -1,0 +1,139 @@
+//! The catalog snapshot's types and look-ups.
+
+use std::collections::HashMap;
+
+use crate::sql::name::ObjectName;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    Table,
+    PartitionedTable,
+    View,
+    MaterializedView,
+    Sequence,
+    ForeignTable,
+    /// Composite types, indexes and so on: never in FROM.
+    Other,
+}
+
+/// How values of a column compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collation {
+    /// The type has none.
+    None,
+    /// Byte order: C, POSIX, C.UTF-8, ucs_basic, pg_c_utf8.
+    Bytes,
+    /// Equality is byte equality; the order is the server's.
+    Deterministic,
+    Nondeterministic,
+}
+
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: String,
+    /// OID of the type on the default shard; below 16384 it is the same everywhere.
+    pub type_oid: u32,
+    /// `format_type` with its modifier.
+    pub type_name: String,
+    pub type_modifier: i32,
+    pub collation: Collation,
+    pub not_null: bool,
+    /// The text of the default, or of a generated column's expression.
+    pub default: Option<String>,
+    /// The default calls something volatile (random(), nextval(), gen_random_uuid() …).
+    pub volatile_default: bool,
+    /// Like `now()`: one value for a statement, but not the same on two servers.
+    pub stable_default: bool,
+    pub generated: bool,
+    pub identity: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct RelationInfo {
+    pub name: ObjectName,
+    pub kind: RelationKind,
+    pub columns: Vec<Column>,
+    /// For views: every relation that it reads, through other views too.
+    pub reads: Vec<ObjectName>,
+    /// Partition parent or inheritance parents.
+    pub parents: Vec<ObjectName>,
+    /// Partitions or inheriting tables.
+    pub children: Vec<ObjectName>,
+    /// Row triggers, rules, or row security: writes may do more than they say.
+    pub has_triggers: bool,
+    pub has_rules: bool,
+    pub row_security: bool,
+    /// Column sets of the primary key and of every unique constraint or index.
+    pub unique_sets: Vec<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Volatility {
+    Immutable,
+    Stable,
+    Volatile,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    Function,
+    Aggregate,
+    Window,
+    Procedure,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FunctionInfo {
+    /// The most volatile of the overloads.
+    pub volatility: Volatility,
+    pub kind: FunctionKind,
+    /// In pg_catalog, written in C or internal: known not to read tables unless it is in plan's own list.
+    pub built_in: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Catalog {
+    pub version: u64,
+    /// Nothing was loaded yet: no relation may be taken for absent.
+    pub loaded: bool,
+    pub relations: HashMap<ObjectName, RelationInfo>,
+    /// By schema-qualified name.
+    pub functions: HashMap<ObjectName, FunctionInfo>,
+    /// Names of user-defined types and domains, by OID on the default shard.
+    pub user_types: HashMap<u32, ObjectName>,
+    /// Default search_path of (role, database), resolved; "$user" is kept as written.
+    pub default_search_path: Vec<String>,
+    /// The database's own collation.
+    pub database_collation: Option<Collation>,
+    /// Server version number of the default shard's primary, as in `server_version_num`.
+    pub server_version: u32,
+    /// Relations whose definition differs between shards, with what differs.
+    pub drift: Vec<String>,
+}
+
+impl Catalog {
+    /// Finds a relation as PostgreSQL would: `pg_catalog` first unless it is named in the path, then the path.
+    pub fn resolve(&self, name: &ObjectName, search_path: &[String]) -> Option<&RelationInfo> {
+        if name.schema.is_some() {
+            return self.relations.get(name);
+        }
+        let implicit = if search_path.iter().any(|s| s == "pg_catalog") { None } else { Some("pg_catalog") };
+        implicit
+            .into_iter()
+            .chain(search_path.iter().map(String::as_str))
+            .find_map(|schema| self.relations.get(&ObjectName::qualified(schema, name.name.as_str())))
+    }
+
+    /// The most volatile function that the name may mean; None where no such function is known.
+    pub fn function(&self, name: &ObjectName, search_path: &[String]) -> Option<FunctionInfo> {
+        if name.schema.is_some() {
+            return self.functions.get(name).copied();
+        }
+        std::iter::once("pg_catalog")
+            .chain(search_path.iter().map(String::as_str))
+            .filter_map(|schema| {
+                self.functions.get(&ObjectName::qualified(schema, name.name.as_str())).copied()
+            })
+            .max_by_key(|info| info.volatility)
+    }
+}

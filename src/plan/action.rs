@@ -1,0 +1,68 @@
+//! The types of a plan: what `execute` and `session` are told to do.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::topology::{ShardId, ShardSet, Topology};
+
+/// What planning may look at. All immutable; the plan is valid for exactly these.
+#[derive(Clone)]
+pub struct PlanningContext {
+    pub topology: Arc<Topology>,
+    pub catalog: Arc<Catalog>,
+    /// The session's search_path, "$user" already replaced.
+    pub search_path: Arc<[String]>,
+}
+
+/// What a statement may do to the data, and so which servers may run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// A replica may answer.
+    Read,
+    /// Changes nothing, but only the primary answers it (built-in volatile functions such as random()).
+    ReadPrimary,
+    /// May change something: writes, locks, functions that are not known.
+    Write,
+}
+
+/// What to do with a statement of one shape.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// The arguments decide which shards; with one, the statement is relayed as it is.
+    Routed {
+        many: Many,
+    },
+    /// Any shard gives the same answer: no table, or reference tables only.
+    Anywhere,
+    /// A single table's shard; the default shard for catalogs and what only it knows.
+    Fixed(ShardId),
+    /// Every shard or none, in one transaction (two-phase commit): DDL, TRUNCATE, writes to reference tables.
+    /// The answer of the default shard is the client's.
+    Everywhere,
+    /// On each shard by itself, outside a transaction: VACUUM, CREATE INDEX CONCURRENTLY.
+    EachShard,
+    /// Rows of COPY FROM STDIN are placed one by one.
+    CopyIn(Arc<super::copy::CopyIn>),
+    /// COPY sharded TO STDOUT, shard after shard.
+    CopyOut {
+        header: bool,
+    },
+    /// The session itself obeys: transaction control, settings, cursors, SHOW, EXPLAIN, the empty statement.
+    Control,
+    Refuse(super::refusal::Refusal),
+}
+
+/// What to do when a routed statement needs more than one shard.
+#[derive(Debug, Clone)]
+pub enum Many {
+    /// Ask all of them and combine.
+    Scatter(Arc<super::scatter::Scatter>),
+    Refuse(super::refusal::Refusal),
+}
+
+/// The shards of one execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Never empty: a contradiction is answered by one shard.
+    pub shards: ShardSet,
+}

@@ -1,0 +1,410 @@
+//! What a statement says, as far as routing needs to know it: the types that `sql` promises to `plan`.
+//!
+//! Facts are made once per shape. Values are therefore not in them: a [`Value`] says *where* a value stands (the
+//! n-th literal that was cut out, or a parameter), and [`super::arguments`] finds it for each execution.
+//!
+//! Invariants:
+//! 1. Every relation that the text names, in any clause and at any depth, stands in exactly one [`Block`]
+//!    (or is the target of a write). A name that is a CTE in scope is not a relation.
+//! 2. [`Block::filter`] is implied by WHERE and by the ON/USING of inner joins of that block, and by nothing else:
+//!    not by select lists, HAVING, FILTER, outer joins' ON, or nested queries.
+//! 3. A predicate that is not understood exactly is [`Predicate::Unknown`], which narrows nothing.
+//! 4. Every function call anywhere in the text is in [`Facts::functions`], operators excepted.
+
+use super::name::ObjectName;
+
+/// Where a value of a statement stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Index into the literals that the lexer cut out.
+    Literal(u32),
+    /// Zero-based: `$1` is `Param(0)`.
+    Param(u32),
+    Null,
+    Bool(bool),
+    /// `- literal` written with a separate sign.
+    Negative(Box<Value>),
+    /// `value::type`, `CAST(value AS type)`, `type 'literal'`; the type name folded, without modifiers.
+    Cast {
+        value: Box<Value>,
+        type_name: ObjectName,
+        has_modifier: bool,
+    },
+    /// `ARRAY[…]`; an array written as a string is a `Literal`.
+    Array(Vec<Value>),
+}
+
+/// A column as it is written: by qualifier (alias or table name) or bare.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ColumnRef {
+    pub qualifier: Option<ObjectName>,
+    pub column: String,
+    /// The column stood under a cast to this type (`region::text = …`); plan decides whether it may be looked through.
+    pub cast: Option<ObjectName>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A condition in negation normal form. Three-valued logic: a row passes only where the whole is TRUE.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Predicate {
+    /// Understood to prove nothing, or not understood.
+    Unknown,
+    /// A constant: `WHERE true`, `WHERE false`.
+    Constant(bool),
+    And(Vec<Predicate>),
+    Or(Vec<Predicate>),
+    Compare {
+        column: ColumnRef,
+        comparison: Comparison,
+        value: Value,
+    },
+    /// `column IN (v, …)`; also `= ANY (ARRAY[…])` with a written array.
+    In {
+        column: ColumnRef,
+        values: Vec<Value>,
+    },
+    /// `column = ANY (array)` with the array in one value (a parameter or a literal such as '{a,b}').
+    EqualAny {
+        column: ColumnRef,
+        array: Value,
+    },
+    /// `column LIKE pattern` (case-sensitive, no ESCAPE clause).
+    Like {
+        column: ColumnRef,
+        pattern: Value,
+    },
+    /// `column ^@ prefix` or `starts_with(column, prefix)`.
+    StartsWith {
+        column: ColumnRef,
+        prefix: Value,
+    },
+    IsNull {
+        column: ColumnRef,
+    },
+    /// Equality of two columns: feeds the equality classes.
+    ColumnsEqual(ColumnRef, ColumnRef),
+}
+
+/// A relation named in FROM, or the target of a write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Relation {
+    pub name: ObjectName,
+    pub alias: Option<String>,
+    /// The relation stands on the side of an outer join whose rows may be missing.
+    pub nullable: bool,
+    /// `ONLY t`.
+    pub only: bool,
+    /// TABLESAMPLE, column aliases `t(a, b)`: the columns are not what the catalog says, or not all rows are read.
+    pub opaque_columns: bool,
+}
+
+/// One query level: its named relations, what its own conditions prove, and the query levels inside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block {
+    pub relations: Vec<Relation>,
+    pub filter: Predicate,
+    /// Names merged by USING/NATURAL of outer joins: bare references to them prove nothing.
+    pub merged_columns: Vec<String>,
+    /// A NATURAL join is present: equality classes by name are for plan to resolve, or to give up on.
+    pub natural_join: bool,
+    /// FROM holds something that is not a named relation: a derived table, CTE, function, VALUES.
+    pub opaque_sources: bool,
+    pub children: Vec<Block>,
+}
+
+/// A function call by name. Aggregates and window functions are here too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FunctionUse {
+    pub name: ObjectName,
+    pub argument_count: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    Value(Value),
+    Default,
+    /// Anything that the servers must compute.
+    Expression,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum InsertSource {
+    DefaultValues,
+    Rows(Vec<Vec<Cell>>),
+    /// The block is among the children of the statement's block.
+    Query,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum OnConflict {
+    DoNothing,
+    /// Columns that DO UPDATE sets.
+    DoUpdate(Vec<(String, Cell)>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Insert {
+    pub target: Relation,
+    /// As written; None means every column in the table's order.
+    pub columns: Option<Vec<String>>,
+    pub source: InsertSource,
+    pub on_conflict: Option<OnConflict>,
+    pub returning: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    pub target: Relation,
+    /// None where a set clause has a form that is not followed (a row, a subscript).
+    pub sets: Option<Vec<(String, Cell)>>,
+    pub returning: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delete {
+    pub target: Relation,
+    pub returning: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyDirection {
+    FromStdin,
+    ToStdout,
+    /// A server file or program: only the servers' own user may.
+    ServerSide,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    Text,
+    Csv,
+    Binary,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyHeader {
+    No,
+    Yes,
+    Match,
+}
+
+/// COPY with what splitting its rows needs. Options that the splitter must not guess at make `plain` false.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copy {
+    /// None for COPY (query).
+    pub table: Option<Relation>,
+    pub columns: Option<Vec<String>>,
+    pub direction: CopyDirection,
+    pub format: CopyFormat,
+    pub header: CopyHeader,
+    /// Single bytes, as PostgreSQL demands; the format's default where not written.
+    pub delimiter: u8,
+    pub null: String,
+    pub quote: u8,
+    pub escape: u8,
+    /// FORCE_NULL, FORCE_NOT_NULL, ENCODING, WHERE, ON_ERROR, DEFAULT and whatever is unknown.
+    pub other_options: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum TransactionCommand {
+    /// BEGIN / START TRANSACTION; the modes as raw text live in the statement's own bytes.
+    Begin {
+        read_only: Option<bool>,
+        isolation: Option<Isolation>,
+    },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
+    Savepoint(String),
+    Release(String),
+    RollbackTo(String),
+    /// SET TRANSACTION …
+    SetTransaction {
+        read_only: Option<bool>,
+        isolation: Option<Isolation>,
+    },
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION …
+    SetCharacteristics {
+        read_only: Option<bool>,
+        isolation: Option<Isolation>,
+    },
+    /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED.
+    TwoPhase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    ReadUncommitted,
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+/// SET and RESET of a configuration parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    /// `SET [SESSION|LOCAL] name TO value`. `name` is folded ("time zone" is `timezone`, "role" and
+    /// "session_authorization" are names too). `value` is the byte range of the value in the statement's text,
+    /// literals included; None for `TO DEFAULT`.
+    Set {
+        name: String,
+        local: bool,
+        value: Option<(u32, u32)>,
+    },
+    Reset {
+        name: String,
+    },
+    ResetAll,
+}
+
+/// Session objects that bind a session to one server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionObject {
+    Listen,
+    Unlisten,
+    Notify,
+    /// SQL-level PREPARE name AS …
+    Prepare {
+        name: String,
+    },
+    Execute {
+        name: String,
+    },
+    /// None: ALL.
+    Deallocate {
+        name: Option<String>,
+    },
+    DeclareCursor {
+        name: String,
+        hold: bool,
+    },
+    Fetch {
+        name: String,
+    },
+    CloseCursor {
+        name: Option<String>,
+    },
+    Load,
+    Discard(Discard),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    All,
+    Plans,
+    Sequences,
+    Temp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explain {
+    pub analyze: bool,
+    /// FORMAT TEXT, the default.
+    pub text_format: bool,
+    /// Byte offset in the statement's text where the explained statement begins.
+    pub inner_start: u32,
+    /// The explained statement's own facts; its literals are counted from the EXPLAIN's first.
+    pub inner: Box<Facts>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DdlScope {
+    /// May run inside a transaction.
+    Transactional,
+    /// CREATE INDEX CONCURRENTLY, VACUUM, REINDEX CONCURRENTLY, CREATE DATABASE, ALTER SYSTEM …
+    OutsideTransaction,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Only blanks and comments.
+    Empty,
+    /// SELECT, VALUES, TABLE, WITH … SELECT without data-modifying parts.
+    Select {
+        locking: bool,
+        into: bool,
+    },
+    Insert(Insert),
+    Update(Update),
+    Delete(Delete),
+    Merge {
+        target: Relation,
+    },
+    /// A SELECT (or another statement) whose WITH modifies data.
+    ModifyingWith,
+    Copy(Copy),
+    Truncate {
+        targets: Vec<Relation>,
+        cascade: bool,
+    },
+    /// CREATE, ALTER, DROP, GRANT, COMMENT, REINDEX, REFRESH …; `temporary` creates in the session only.
+    Ddl {
+        scope: DdlScope,
+        temporary: bool,
+        creates: Option<ObjectName>,
+    },
+    /// CREATE TABLE AS / SELECT INTO.
+    CreateTableAs {
+        name: ObjectName,
+        temporary: bool,
+    },
+    /// VACUUM, ANALYZE, CLUSTER, CHECKPOINT: for each server.
+    Maintenance {
+        scope: DdlScope,
+    },
+    LockTable,
+    Do,
+    Call,
+    Transaction(TransactionCommand),
+    Setting(Setting),
+    /// SHOW name ("all" for SHOW ALL).
+    Show {
+        name: String,
+    },
+    Session(SessionObject),
+    Explain(Explain),
+    /// Neither sqlparser nor the shadow text could be parsed: only the words are known.
+    Unparsed {
+        first_word: String,
+    },
+}
+
+/// Everything that `plan` may know about a statement's text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    pub kind: Kind,
+    /// The outermost query level (for INSERT: its source query's parent; empty for commands).
+    pub block: Block,
+    /// For `Unparsed` and for DDL: every identifier in the text, for the lexical scan.
+    pub words: Vec<String>,
+    pub functions: Vec<FunctionUse>,
+    /// One more than the highest `$n`.
+    pub param_count: u32,
+    /// Parsed only as a shadow text: routing facts hold, rewriting is not possible.
+    pub shadowed: bool,
+}
+
+impl Block {
+    pub fn empty() -> Self {
+        Self {
+            relations: Vec::new(),
+            filter: Predicate::Constant(true),
+            merged_columns: Vec::new(),
+            natural_join: false,
+            opaque_sources: false,
+            children: Vec::new(),
+        }
+    }
+}
