@@ -11,19 +11,7 @@
 
 use std::time::Duration;
 
-use crate::topology::{Lsn, NodeId, NodeRole, ShardId, Topology};
-
-/// What a session demands of its reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Consistency {
-    /// The primary answers.
-    Strong,
-    /// A replica that has replayed this session's last write to the shard.
-    #[default]
-    Session,
-    /// Any replica within the lag bound.
-    Eventual,
-}
+use crate::topology::{Consistency, Lsn, NodeId, NodeRole, ShardId, Topology};
 
 /// A session's last write to a shard: the log position after its commit, on the timeline where it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

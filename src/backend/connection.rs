@@ -23,31 +23,15 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::pool::Slot;
 use super::settings::Settings;
 use crate::topology::NodeId;
+use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
 
 /// First read of an answer; a full one is followed by larger reads.
 const READ_BYTES: usize = 8 * 1024;
 const READ_BYTES_LARGE: usize = 64 * 1024;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TransactionStatus {
-    Idle,
-    InTransaction,
-    Failed,
-}
-
-impl TransactionStatus {
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            b'I' => Some(Self::Idle),
-            b'T' => Some(Self::InTransaction),
-            b'E' => Some(Self::Failed),
-            _ => None,
-        }
-    }
-}
 
 /// What a cancel request needs, and how many of ours are on their way: a connection with one in flight must not be
 /// given to another session, or that session's statement would be the one cancelled.
@@ -58,6 +42,9 @@ pub struct ServerKey {
     pub secret: Vec<u8>,
     pub cancels_in_flight: AtomicU32,
 }
+
+/// A prepared statement's name on the servers: fixed width, so that it is made without an allocation.
+pub type StatementName = [u8; 20];
 
 #[derive(Debug)]
 pub struct Connection {
@@ -84,6 +71,8 @@ pub struct Connection {
     pub born: Instant,
     pub idle_since: Instant,
     large: bool,
+    /// Its place in a pool; given back when the connection is dropped.
+    pub(super) slot: Option<Slot>,
 }
 
 /// What login hands over.
@@ -115,6 +104,7 @@ impl Connection {
             born: now,
             idle_since: now,
             large: false,
+            slot: None,
         }
     }
 
@@ -168,14 +158,12 @@ impl Connection {
     }
 
     /// Name under which statement `id` is prepared on every server.
-    pub fn put_statement_name(out: &mut Vec<u8>, id: u64) {
-        out.extend_from_slice(b"mrd_");
-        let mut digits = [0u8; 16];
-        for (i, digit) in digits.iter_mut().enumerate() {
+    pub fn statement_name(id: u64) -> StatementName {
+        let mut name = *b"mrd_0000000000000000";
+        for (i, digit) in name[4..].iter_mut().enumerate() {
             *digit = b"0123456789abcdef"[(id >> (60 - 4 * i) & 15) as usize];
         }
-        let start = digits.iter().position(|d| *d != b'0').unwrap_or(15);
-        out.extend_from_slice(&digits[start..]);
+        name
     }
 
     /// Gives back memory that a large answer needed.
@@ -255,13 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn statement_names_are_short_and_distinct() {
-        let name = |id| {
-            let mut out = Vec::new();
-            Connection::put_statement_name(&mut out, id);
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(name(0), "mrd_0");
-        assert_eq!(name(0x1f), "mrd_1f");
+    fn statement_names_have_one_width() {
+        assert_eq!(&Connection::statement_name(0x1f), b"mrd_000000000000001f");
     }
 }

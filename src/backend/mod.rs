@@ -23,8 +23,8 @@ pub mod error;
 pub mod pool;
 pub mod settings;
 
-pub use choice::{Consistency, ReadPolicy, WriteToken};
-pub use connection::{Connection, TransactionStatus};
+pub use choice::{ReadPolicy, WriteToken};
+pub use connection::Connection;
 pub use error::BackendError;
 pub use pool::{Account, Pools};
 pub use settings::Settings;

@@ -61,33 +61,33 @@ impl Settings {
     }
 
     /// The statements that turn a connection with `self` into one with `wanted`; None if there is nothing to do.
-    pub fn difference(self: &Rc<Self>, wanted: &Rc<Self>) -> Option<String> {
+    pub fn difference(self: &Rc<Self>, wanted: &Rc<Self>) -> Option<Vec<String>> {
         if Rc::ptr_eq(self, wanted) || self.values == wanted.values {
             return None;
         }
-        let mut sql = String::new();
+        let mut sql = Vec::new();
         let identity_changes = IDENTITY.iter().any(|name| self.values.get(*name) != wanted.values.get(*name));
         if identity_changes {
             for name in IDENTITY {
                 if self.values.contains_key(name) {
-                    sql.push_str(&reset_statement(name));
+                    sql.push(reset_statement(name));
                 }
             }
         }
         for name in self.values.keys() {
             if !IDENTITY.contains(&name.as_str()) && !wanted.values.contains_key(name) {
-                sql.push_str(&reset_statement(name));
+                sql.push(reset_statement(name));
             }
         }
         for (name, value) in &wanted.values {
             if !IDENTITY.contains(&name.as_str()) && self.values.get(name) != Some(value) {
-                sql.push_str(&set_statement(name, value, false));
+                sql.push(set_statement(name, value, false));
             }
         }
         if identity_changes {
             for name in IDENTITY {
                 if let Some(value) = wanted.values.get(name) {
-                    sql.push_str(&set_statement(name, value, false));
+                    sql.push(set_statement(name, value, false));
                 }
             }
         }
@@ -95,22 +95,22 @@ impl Settings {
     }
 }
 
-/// `SET` in the spelling that the parameter needs, with a final semicolon.
+/// `SET` in the spelling that the parameter needs, without a semicolon.
 pub fn set_statement(name: &str, value: &str, local: bool) -> String {
     let scope = if local { "LOCAL " } else { "" };
     match name {
-        "session_authorization" => format!("SET {scope}SESSION AUTHORIZATION {value};"),
-        "role" => format!("SET {scope}ROLE {value};"),
-        "timezone" => format!("SET {scope}TIME ZONE {value};"),
-        _ => format!("SET {scope}{} TO {value};", quote_parameter(name)),
+        "session_authorization" => format!("SET {scope}SESSION AUTHORIZATION {value}"),
+        "role" => format!("SET {scope}ROLE {value}"),
+        "timezone" => format!("SET {scope}TIME ZONE {value}"),
+        _ => format!("SET {scope}{} TO {value}", quote_parameter(name)),
     }
 }
 
 fn reset_statement(name: &str) -> String {
     match name {
-        "session_authorization" => "RESET SESSION AUTHORIZATION;".to_owned(),
-        "role" => "RESET ROLE;".to_owned(),
-        _ => format!("RESET {};", quote_parameter(name)),
+        "session_authorization" => "RESET SESSION AUTHORIZATION".to_owned(),
+        "role" => "RESET ROLE".to_owned(),
+        _ => format!("RESET {}", quote_parameter(name)),
     }
 }
 
@@ -157,8 +157,8 @@ mod tests {
         let had = settings(&[("work_mem", "'1GB'"), ("timezone", "'UTC'")]);
         let wanted = settings(&[("timezone", "'Europe/Paris'")]);
         assert_eq!(
-            had.difference(&wanted).as_deref(),
-            Some("RESET \"work_mem\";SET TIME ZONE 'Europe/Paris';")
+            had.difference(&wanted).unwrap(),
+            ["RESET \"work_mem\"", "SET TIME ZONE 'Europe/Paris'"]
         );
     }
 
@@ -166,7 +166,7 @@ mod tests {
     fn a_role_is_left_before_and_taken_after_other_settings() {
         let had = settings(&[("role", "app"), ("work_mem", "'1GB'")]);
         let wanted = settings(&[("role", "other")]);
-        assert_eq!(had.difference(&wanted).as_deref(), Some("RESET ROLE;RESET \"work_mem\";SET ROLE other;"));
+        assert_eq!(had.difference(&wanted).unwrap(), ["RESET ROLE", "RESET \"work_mem\"", "SET ROLE other"]);
     }
 
     #[test]

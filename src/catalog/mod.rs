@@ -9,8 +9,10 @@
 //! 3. The snapshot says whether all shards agree; a relation whose columns differ between shards is named in
 //!    [`Catalog::drift`].
 
+pub mod handle;
 pub mod snapshot;
 
+pub use handle::{CatalogHandle, RefreshRequest};
 pub use snapshot::{
     Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
 };

@@ -13,10 +13,12 @@ pub mod ids;
 pub mod key;
 pub mod node;
 pub mod placement;
+pub mod signals;
 pub mod snapshot;
 
 pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
 pub use key::{Key, KeyType};
 pub use node::{NodeRole, NodeState};
 pub use placement::{NullKey, Placement, PlacementError, PositionColumns, TableRule};
+pub use signals::Signals;
 pub use snapshot::{Node, Region, Shard, Topology};
