@@ -69,11 +69,13 @@ pub struct Lane {
     pub wrote: bool,
     /// It is a replica's.
     pub replica: bool,
+    /// Extended messages were answered whose Sync the client has not sent yet.
+    pub open_pipeline: bool,
 }
 
 impl Lane {
     pub fn new(connection: Connection, shard: ShardId, replica: bool) -> Self {
-        Self { connection, shard, owed: VecDeque::new(), in_block: false, wrote: false, replica }
+        Self { connection, shard, owed: VecDeque::new(), in_block: false, wrote: false, replica, open_pipeline: false }
     }
 
     /// A simple query whose whole frame is at hand.
