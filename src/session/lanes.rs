@@ -83,6 +83,9 @@ impl Session {
         if access == Access::Write && others().any(|lane| lane.wrote) {
             return Err(super::report::second_writing_shard(&self.context.planning.topology, shard));
         }
+        if transaction.one_lane && others().next().is_some() {
+            return Err(super::report::settings_on_one_server());
+        }
         let strict = matches!(transaction.isolation, Isolation::RepeatableRead | Isolation::Serializable);
         if strict && others().next().is_some() {
             return Err(super::report::snapshot_over_shards());
@@ -163,7 +166,7 @@ impl Session {
                     max_lag: self.own.max_lag,
                     token: self.tokens.get(usize::from(shard.0)).copied().flatten(),
                 };
-                let order = topology.nodes_by_distance(self.own.region, shard);
+                let order = topology.nodes_by_distance_from(self.own.region, shard);
                 if need == Need::Replica {
                     let primaries: Vec<NodeId> = order
                         .iter()
@@ -233,8 +236,9 @@ impl Session {
             RelayError::Server { error, .. } => {
                 self.worker.shared.signals.probe_now();
                 self.give(lane);
-                if was_in_block {
-                    self.block.fail();
+                if let Some(transaction) = self.block.transaction().filter(|_| was_in_block) {
+                    transaction.failed = true;
+                    transaction.lanes_lost = true;
                 }
                 Failure::Sql(error.into_sql())
             }
