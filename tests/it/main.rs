@@ -1,4 +1,5 @@
 //! Tests that need servers: real PostgreSQL, started by the harness, in one binary that links once.
 
 mod cluster;
+mod demo;
 mod harness;
