@@ -29,7 +29,6 @@ mod lanes;
 mod perform;
 pub mod planning;
 mod report;
-mod segment;
 mod setting;
 pub mod shared;
 mod simple;
@@ -79,6 +78,8 @@ pub struct Session {
     info: Arc<ClientInfo>,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
+    /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
+    awaiting_sync: bool,
 }
 
 /// Settings that are Meridian's own: `meridian.*`.
