@@ -62,6 +62,12 @@ async fn acknowledged_row_survives_kill_of_primary_and_old_primary_is_reseeded()
         (row.get::<_, i64>(0) == 2).then_some(())
     };
     eventually("the old primary follows", count).await;
+    // A node that we died replacing has no directory.
+    old.kill().unwrap();
+    std::fs::remove_dir_all(old.data_directory()).unwrap();
+    assert_eq!(shard.primary().name(), heir.name());
+    shard.assemble().unwrap();
+    assert!(old.is_running() && old.role() == Role::Replica);
 }
 
 #[tokio::test]
