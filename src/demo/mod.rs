@@ -42,10 +42,11 @@ pub use questions::{Answer, Question, ask, questions};
 pub const PROXY_REGION: &str = "us-east";
 
 /// Runs the whole demonstration. `start_proxy` gets the text of a configuration, and returns what keeps the proxy
-/// running while it lives.
+/// running while it lives. When `end` resolves, `interrupted()` for the command, the demonstration stops.
 pub async fn run<P>(
     options: DemoOptions,
     start_proxy: impl AsyncFnOnce(String) -> anyhow::Result<P>,
+    end: impl Future<Output = std::io::Result<()>>,
 ) -> anyhow::Result<()> {
     let demonstration = async {
         let progress = Progress::new(options.quiet);
@@ -64,9 +65,9 @@ pub async fn run<P>(
     };
     let outcome = tokio::select! {
         outcome = demonstration => outcome,
-        signal = interrupted(options.quiet) => {
-            // The cluster was dropped with the future, which stopped the servers.
-            signal.context("waiting for signals")?;
+        ended = async { end.await.inspect(|()| Progress::new(options.quiet).say("stopping the servers")) } => {
+            // Proxy and cluster were dropped with the other future, in this order, which stopped the servers.
+            ended.context("waiting for signals")?;
             anyhow::ensure!(!options.once, "interrupted");
             return Ok(());
         }
@@ -100,7 +101,7 @@ async fn start_cluster(options: &DemoOptions, progress: &Progress) -> anyhow::Re
 }
 
 /// How clients, and so the loader, reach the proxy.
-fn client_config(options: &DemoOptions) -> tokio_postgres::Config {
+pub fn client_config(options: &DemoOptions) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     config.host(options.client_host().to_string()).port(options.listen.port());
     config.user(APP_USER).password(APP_PASSWORD).dbname(APP_DATABASE);
@@ -138,7 +139,7 @@ fn invite(options: &DemoOptions, dataset: &Dataset) {
 }
 
 /// Resolves at the first signal that asks us to end.
-async fn interrupted(quiet: bool) -> std::io::Result<()> {
+pub async fn interrupted() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -147,6 +148,5 @@ async fn interrupted(quiet: bool) -> std::io::Result<()> {
         _ = terminate.recv() => {}
         _ = hang_up.recv() => {}
     }
-    Progress::new(quiet).say("stopping the servers");
     Ok(())
 }

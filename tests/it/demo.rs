@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use meridian::demo::cluster::{APP_DATABASE, Relay};
 use meridian::demo::data::{Dataset, Table};
-use meridian::demo::{DemoOptions, Progress, ask, load, questions, run};
+use meridian::demo::{DemoOptions, Progress, ask, client_config, load, questions, run};
 
-use crate::harness::{TemporaryDirectory, cluster, free_port};
+use crate::harness::{TemporaryDirectory, cluster, eventually, free_port, try_connect};
 
 #[tokio::test]
 async fn one_postgres_gives_the_computed_answers() {
@@ -79,7 +79,15 @@ async fn the_command_starts_loads_asks_and_stops() {
     };
     // The second run finds the data of the first, and with them the row that PostgreSQL did not refuse.
     for wrong in ["1 of 6 answers were wrong", "3 of 6 answers were wrong"] {
-        let error = run(options.clone(), start_proxy).await.unwrap_err();
+        let error = run(options.clone(), start_proxy, std::future::pending()).await.unwrap_err();
         assert_eq!(error.to_string(), wrong, "{error:#}");
     }
+    let served = DemoOptions { once: false, ..options };
+    let config = client_config(&served);
+    let end = async {
+        eventually("the demonstration serves", async || try_connect(&config).await.ok()).await;
+        Ok(())
+    };
+    run(served, start_proxy, end).await.unwrap();
+    assert!(try_connect(&config).await.is_err());
 }
