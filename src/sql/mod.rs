@@ -18,5 +18,15 @@
 //! Not here: what a name means (catalog), where a value lives (topology), what to do about it (plan).
 
 pub mod arguments;
+mod array;
 pub mod facts;
+pub mod hint;
+pub mod lexer;
 pub mod name;
+mod ordinals;
+pub mod shape;
+pub mod split;
+mod unescape;
+
+#[cfg(test)]
+mod tests;
