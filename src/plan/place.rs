@@ -6,27 +6,17 @@
 //! 1. The answer for a key holds the shard on which the placement puts a row with that key.
 //! 2. A key for which the placement refuses rows has no shard: such rows do not exist.
 
+use std::ops::Bound;
+
 use crate::geo::{OwnerSet, Window};
 use crate::sql::facts::Comparison;
-use crate::topology::{Key, NullKey, Placement, RegionId, ShardSet, TableRule, Topology};
-
-/// The column whose value names the shard; none for placement by position.
-pub(super) fn key_column(rule: &TableRule) -> Option<&str> {
-    match &rule.placement {
-        Placement::Region { key } => Some(key),
-        Placement::Hash(hash) => Some(&hash.key),
-        Placement::List(list) => Some(&list.key),
-        Placement::Range(range) => Some(&range.key),
-        Placement::Geo | Placement::Reference | Placement::Single(_) => None,
-    }
-}
+use crate::topology::{
+    Key, Placement, PlacementError, RangePlacement, RegionId, ShardSet, TableRule, Topology,
+};
 
 /// Where rows with a null key are.
 pub(super) fn shards_of_null(rule: &TableRule) -> ShardSet {
-    match rule.null_key {
-        NullKey::Refuse => ShardSet::EMPTY,
-        NullKey::Shard(shard) => ShardSet::one(shard),
-    }
+    rule.shard_of_null().map_or(ShardSet::EMPTY, ShardSet::one)
 }
 
 /// Where rows are whose region has this name.
@@ -38,9 +28,14 @@ fn shards_of_region(topology: &Topology, region: RegionId) -> ShardSet {
     topology.region(region).shards.iter().copied().collect()
 }
 
-/// Where rows are whose position is in the window.
-pub(super) fn shards_touching(topology: &Topology, window: &Window) -> ShardSet {
-    shards_of_owners(topology, &topology.world.touching(window))
+/// Where rows are whose position is in the window. The position of a row whose region is NULL was not checked.
+pub(super) fn shards_touching(topology: &Topology, rule: &TableRule, window: &Window) -> ShardSet {
+    let owners = shards_of_owners(topology, &topology.world.touching(window));
+    match rule.placement {
+        Placement::Region { .. } => owners.union(shards_of_null(rule)),
+        Placement::Geo => owners,
+        _ => topology.all_shards(),
+    }
 }
 
 fn shards_of_owners(topology: &Topology, owners: &OwnerSet) -> ShardSet {
@@ -53,34 +48,28 @@ fn shards_of_owners(topology: &Topology, owners: &OwnerSet) -> ShardSet {
 
 /// Where rows with this key are.
 pub(super) fn shards_of_key(topology: &Topology, rule: &TableRule, key: &Key) -> ShardSet {
-    match &rule.placement {
-        Placement::Region { .. } => match key {
-            Key::Text(name) => shards_of_region_named(topology, name),
-            _ => topology.all_shards(),
-        },
-        Placement::Hash(hash) => ShardSet::one(hash.shard(key)),
-        Placement::List(list) => match list.values.get(key) {
-            Some(shard) => ShardSet::one(*shard),
-            None if list.values.keys().all(|listed| same_kind(listed, key)) => {
-                list.otherwise.map_or(ShardSet::EMPTY, ShardSet::one)
-            }
-            None => topology.all_shards(),
-        },
-        Placement::Range(range) => {
-            let bounds = || range.ranges.iter().flat_map(|r| r.from.iter().chain(&r.to));
-            if !bounds().all(|bound| same_kind(bound, key)) {
-                return topology.all_shards();
-            }
-            range
-                .ranges
-                .iter()
-                .find(|r| {
-                    r.from.as_ref().is_none_or(|from| from <= key) && r.to.as_ref().is_none_or(|to| key < to)
-                })
-                .map_or(ShardSet::EMPTY, |r| ShardSet::one(r.shard))
-        }
-        Placement::Geo | Placement::Reference | Placement::Single(_) => topology.all_shards(),
+    let comparable = match &rule.placement {
+        Placement::Region { .. } => matches!(key, Key::Text(_)),
+        Placement::List(list) => list.values.keys().all(|listed| same_kind(listed, key)),
+        Placement::Range(range) => bounds(range).all(|bound| same_kind(bound, key)),
+        Placement::Hash(_) | Placement::Geo | Placement::Reference | Placement::Single(_) => true,
+    };
+    if !comparable {
+        return topology.all_shards();
     }
+    match rule.shard_of_key(topology, Some(key)) {
+        Ok(shard) => ShardSet::one(shard),
+        Err(
+            PlacementError::UnknownRegion(_)
+            | PlacementError::RegionWithoutShard(_)
+            | PlacementError::NotListed(_),
+        ) => ShardSet::EMPTY,
+        Err(_) => topology.all_shards(),
+    }
+}
+
+fn bounds(range: &RangePlacement) -> impl Iterator<Item = &Key> {
+    range.ranges.iter().flat_map(|range| range.from.iter().chain(&range.to))
 }
 
 /// Where rows are whose key compares so with the value. The caller knows that the order is the server's.
@@ -101,27 +90,18 @@ pub(super) fn shards_comparing(
         Placement::Region { .. } if matches!(value, Key::Text(_)) => {
             regions_where(topology, |name| passes(&Key::Text(name.into())))
         }
-        Placement::List(list) if list.values.keys().all(|key| same_kind(key, value)) => {
-            let listed = list.values.iter().filter(|(key, _)| passes(key)).map(|(_, shard)| *shard);
-            listed.chain(list.otherwise).collect()
+        Placement::List(list) if !list.values.keys().all(|key| same_kind(key, value)) => topology.all_shards(),
+        Placement::Range(range) if !bounds(range).all(|bound| same_kind(bound, value)) => topology.all_shards(),
+        placement => {
+            let (low, high) = match comparison {
+                Comparison::Equal => (Bound::Included(value), Bound::Included(value)),
+                Comparison::Less => (Bound::Unbounded, Bound::Excluded(value)),
+                Comparison::LessOrEqual => (Bound::Unbounded, Bound::Included(value)),
+                Comparison::Greater => (Bound::Excluded(value), Bound::Unbounded),
+                Comparison::GreaterOrEqual => (Bound::Included(value), Bound::Unbounded),
+            };
+            placement.shards_between(low, high).unwrap_or_else(|| topology.all_shards())
         }
-        Placement::Range(range) => range
-            .ranges
-            .iter()
-            .filter(|r| {
-                let kinds = r.from.iter().chain(&r.to).all(|bound| same_kind(bound, value));
-                !kinds
-                    || match comparison {
-                        Comparison::Less => r.from.as_ref().is_none_or(|from| from < value),
-                        Comparison::LessOrEqual => r.from.as_ref().is_none_or(|from| from <= value),
-                        Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual => {
-                            r.to.as_ref().is_none_or(|to| value < to)
-                        }
-                    }
-            })
-            .map(|r| r.shard)
-            .collect(),
-        _ => topology.all_shards(),
     }
 }
 

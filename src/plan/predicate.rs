@@ -92,7 +92,7 @@ impl<'a> Carriers<'a> {
     pub fn new(scope: &Scope<'a>, member: usize) -> Option<Self> {
         let rule = scope.members.get(member)?.rule()?;
         let column = |name: &str| scope.column_of(member, name);
-        let key = rule.placement.key_column().and_then(column).and_then(|column| {
+        let key = rule.key().and_then(column).and_then(|column| {
             Some(KeyColumn {
                 key_type: scope::key_type(column)?,
                 ordered: scope::is_ordered_as_keys(column),
@@ -202,7 +202,7 @@ impl<'a> Compiler<'_, 'a> {
         key: impl FnOnce() -> KeyTest,
         position: impl FnOnce() -> PositionCondition,
     ) -> Test {
-        let text_key = self.carriers.key_type() == Some(KeyType::Text);
+        let text_key = matches!(self.carriers.key_type(), Some(KeyType::Text | KeyType::Varchar(_)));
         let test = self.on(column, class, key, |axis| (axis == Axis::Geohash).then(position));
         match test {
             Test::Key(_) if !text_key => Test::Any,
@@ -296,8 +296,14 @@ impl<'a> Compiler<'_, 'a> {
 
     fn member_of(&self, name: &ColumnRef, key_type: KeyType) -> Option<(usize, &'a str)> {
         let Found { member, column } = self.scope.resolve(name)?;
-        (scope::key_type(column) == Some(key_type)).then_some((member, column.name.as_str()))
+        same_values(scope::key_type(column)?, key_type).then_some((member, column.name.as_str()))
     }
+}
+
+/// Types whose equality is that of their keys: a length changes nothing.
+fn same_values(one: KeyType, other: KeyType) -> bool {
+    let text = |key_type| matches!(key_type, KeyType::Text | KeyType::Varchar(_));
+    one == other || (text(one) && text(other))
 }
 
 /// Whether the column may be looked at through its cast: `varchar::text`, and integers among each other.
@@ -307,7 +313,7 @@ fn is_transparent(name: &ColumnRef, key_type: KeyType) -> bool {
         return false;
     }
     match key_type {
-        KeyType::Text => cast.name == "text",
+        KeyType::Text | KeyType::Varchar(_) => cast.name == "text",
         KeyType::SmallInt | KeyType::Integer | KeyType::BigInt => {
             matches!(cast.name.as_str(), "bigint" | "int8")
         }

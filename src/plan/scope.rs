@@ -114,13 +114,13 @@ pub(super) fn key_type(column: &Column) -> Option<KeyType> {
     if column.collation == Collation::Nondeterministic {
         return None;
     }
-    value::key_type(column.type_oid)
+    value::key_type(column.type_oid, column.type_modifier)
 }
 
 /// Whether `<` on the column is the order of our keys.
 pub(super) fn is_ordered_as_keys(column: &Column) -> bool {
     match key_type(column) {
-        Some(KeyType::Text | KeyType::Char) => column.collation == Collation::Bytes,
+        Some(KeyType::Text | KeyType::Varchar(_) | KeyType::Char) => column.collation == Collation::Bytes,
         Some(_) => true,
         None => false,
     }

@@ -1,8 +1,8 @@
 //! One value of one execution: a literal's or a parameter's bytes with what is known of their type, and what they mean
 //! as a key, as a coordinate or as text.
 //!
-//! Called by `route`, `insert` and `update` while binding; calls nothing but the topology's keys. Literals are decoded
-//! only as far as their meaning cannot depend on the server: plain quotes, dollar quotes, E-strings without escapes.
+//! Called by `route`, `rows` and `changes` while binding; `sql` decodes the spelling, the topology the key. This file says
+//! which type a value has where it stands, and whether a cast may be looked through.
 //!
 //! Invariants:
 //! 1. What is not certain is [`Datum::Unsure`]: reads then go everywhere, writes are refused.
@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use crate::sql::arguments::{Arguments, Literal, LiteralKind};
+use crate::sql::arguments::{Argument, Arguments};
 use crate::sql::facts::Value;
 use crate::sql::name::ObjectName;
 use crate::topology::{Key, KeyType};
@@ -66,71 +66,87 @@ pub(super) enum Datum<'a> {
 /// Finds and reads a value.
 pub(super) fn datum<'a>(value: &Value, arguments: &Arguments<'a>) -> Datum<'a> {
     match value {
-        Value::Null => Datum::Null,
-        Value::Bool(value) => Datum::Bool(*value),
-        Value::Literal(index) => match arguments.literals.get(*index as usize) {
-            Some(literal) => of_literal(literal, arguments.text),
-            None => Datum::Unsure,
-        },
-        Value::Param(index) => of_parameter(*index as usize, arguments),
-        Value::Negative(inner) => match datum(inner, arguments) {
-            Datum::Number(text) if !text.starts_with('-') => Datum::Number(Cow::Owned(format!("-{text}"))),
-            Datum::Null => Datum::Null,
-            _ => Datum::Unsure,
-        },
         Value::Cast { value, type_name, has_modifier: false } => cast(datum(value, arguments), type_name),
         Value::Cast { has_modifier: true, .. } | Value::Array(_) => Datum::Unsure,
+        Value::Param(index) => match declared(*index, arguments) {
+            0 => read(arguments.resolve(value)),
+            of => typed(read(arguments.resolve(value)), of),
+        },
+        _ => read(arguments.resolve(value)),
     }
 }
 
-fn of_literal<'a>(literal: &Literal, text: &'a [u8]) -> Datum<'a> {
-    let raw = text.get(literal.start as usize..literal.end as usize).and_then(|b| std::str::from_utf8(b).ok());
-    let Some(raw) = raw else { return Datum::Unsure };
-    let inner = match literal.kind {
-        LiteralKind::Integer | LiteralKind::Decimal => return Datum::Number(Cow::Borrowed(raw)),
-        LiteralKind::String => raw.strip_prefix('\'').and_then(|r| r.strip_suffix('\'')).and_then(unquoted),
-        LiteralKind::EscapeString => raw
-            .strip_prefix(['E', 'e'])
-            .and_then(|r| r.strip_prefix('\''))
-            .and_then(|r| r.strip_suffix('\''))
-            .filter(|r| !r.contains('\\'))
-            .and_then(unquoted),
-        LiteralKind::DollarString => dollar_quoted(raw).map(Cow::Borrowed),
-        LiteralKind::OtherString => None,
+/// Visits the elements of an array in one value. False: not understood; some elements may have been visited.
+pub(super) fn each_element(
+    array: &Value,
+    arguments: &Arguments<'_>,
+    mut visit: impl FnMut(Datum<'_>),
+) -> Elements {
+    let (inner, array_type) = match array {
+        Value::Cast { value, type_name, has_modifier: false } => match type_named(type_name) {
+            Some(of) => (&**value, of),
+            None => return Elements::Unsure,
+        },
+        Value::Cast { .. } => return Elements::Unsure,
+        Value::Param(index) => (array, declared(*index, arguments)),
+        _ => (array, 0),
     };
-    inner.map_or(Datum::Unsure, |text| Datum::Text { text, of: 0 })
-}
-
-/// The text between the quotes with doubled quotes made single; None where a single quote stands alone, as between
-/// the parts of a literal that is continued on another line.
-fn unquoted(inner: &str) -> Option<Cow<'_, str>> {
-    if !inner.contains('\'') {
-        return Some(Cow::Borrowed(inner));
+    if let Value::Param(index) = inner
+        && ![0, array_type].contains(&declared(*index, arguments))
+    {
+        return Elements::Unsure;
     }
-    let single = inner.replace("''", "\u{0}");
-    (!single.contains('\'')).then(|| Cow::Owned(single.replace('\u{0}', "'")))
+    let element = oid::ARRAYS.iter().find(|(array, _)| *array == array_type).map(|(_, element)| *element);
+    if (array_type != 0 && element.is_none()) || matches!(inner, Value::Cast { .. } | Value::Array(_)) {
+        return Elements::Unsure;
+    }
+    if arguments.resolve(inner) == Argument::Null {
+        return Elements::Null;
+    }
+    let Some(elements) = arguments.resolve_array(inner) else { return Elements::Unsure };
+    for argument in elements {
+        visit(match element {
+            Some(of) => typed(read(argument), of),
+            None => read(argument),
+        });
+    }
+    Elements::Visited
 }
 
-fn dollar_quoted(raw: &str) -> Option<&str> {
-    let tag_end = raw.strip_prefix('$')?.find('$')? + 2;
-    let tag = raw.get(..tag_end)?;
-    raw.strip_prefix(tag)?.strip_suffix(tag)
+/// What became of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Elements {
+    Visited,
+    Null,
+    Unsure,
 }
 
-fn of_parameter<'a>(index: usize, arguments: &Arguments<'a>) -> Datum<'a> {
-    let parameters = arguments.parameters;
-    let of = match parameters.declared_type(index) {
+fn declared(index: u32, arguments: &Arguments<'_>) -> u32 {
+    match arguments.parameters.declared_type(index as usize) {
         oid::UNKNOWN => 0,
         of => of,
-    };
-    match parameters.value(index) {
-        None => Datum::Unsure,
-        Some(None) => Datum::Null,
-        Some(Some(bytes)) if parameters.is_binary(index) => Datum::Binary { bytes, of },
-        Some(Some(bytes)) => match std::str::from_utf8(bytes) {
-            Ok(text) => Datum::Text { text: Cow::Borrowed(text), of },
-            Err(_) => Datum::Unsure,
-        },
+    }
+}
+
+fn read(argument: Argument<'_>) -> Datum<'_> {
+    match argument {
+        Argument::Null => Datum::Null,
+        Argument::Bool(value) => Datum::Bool(value),
+        Argument::Text { text, is_number: true } => Datum::Number(text),
+        Argument::Text { text, is_number: false } => Datum::Text { text, of: 0 },
+        Argument::Binary { bytes, type_oid: oid::UNKNOWN } => Datum::Binary { bytes, of: 0 },
+        Argument::Binary { bytes, type_oid } => Datum::Binary { bytes, of: type_oid },
+        Argument::Array(_) | Argument::Unknown => Datum::Unsure,
+    }
+}
+
+/// The value with its type, where its spelling does not carry another one.
+fn typed(datum: Datum<'_>, of: u32) -> Datum<'_> {
+    match datum {
+        Datum::Text { text, of: 0 } => Datum::Text { text, of },
+        Datum::Binary { bytes, of: 0 } => Datum::Binary { bytes, of },
+        Datum::Text { of: other, .. } | Datum::Binary { of: other, .. } if other != of => Datum::Unsure,
+        datum => datum,
     }
 }
 
@@ -189,18 +205,11 @@ impl<'a> Datum<'a> {
         match self {
             Self::Null | Self::Unsure => None,
             Self::Bool(value) => (key_type == KeyType::Bool).then_some(Key::Bool(*value)),
-            Self::Number(text) => match key_type {
-                KeyType::SmallInt | KeyType::Integer | KeyType::BigInt => text.parse().ok().map(Key::Integer),
-                _ => None,
-            },
-            Self::Text { text, of } => {
-                let read_as = if *of == 0 { key_type } else { comparable(*of, key_type)? };
-                Key::from_text(read_as, text)
-            }
-            Self::Binary { bytes, of } => {
-                let read_as = if *of == 0 { key_type } else { comparable(*of, key_type)? };
-                Key::from_binary(read_as, bytes)
-            }
+            Self::Number(text) => key_type.decode_number(text).ok(),
+            Self::Text { text, of: 0 } => key_type.decode_text(text.as_bytes()).ok(),
+            Self::Text { text, of } => comparable(*of, key_type)?.decode_text(text.as_bytes()).ok(),
+            Self::Binary { bytes, of: 0 } => key_type.decode_binary(own_oid(key_type), bytes).ok(),
+            Self::Binary { bytes, of } => key_type.decode_binary(*of, bytes).ok(),
         }
     }
 
@@ -237,27 +246,6 @@ impl<'a> Datum<'a> {
         };
         value.filter(|value: &f64| value.is_finite())
     }
-
-    /// Visits the elements of an array. False: not understood (nothing, or some elements, may have been visited).
-    pub(super) fn each_element(&self, mut visit: impl FnMut(Datum<'_>)) -> bool {
-        let element = |of: u32| {
-            if of == 0 {
-                return Some(0);
-            }
-            oid::ARRAYS.iter().find(|(array, _)| *array == of).map(|(_, element)| *element)
-        };
-        match self {
-            Self::Text { text, of } => match element(*of) {
-                Some(of) => each_text_element(text, of, &mut visit),
-                None => false,
-            },
-            Self::Binary { bytes, of } => match element(*of) {
-                Some(of) => each_binary_element(bytes, of, &mut visit).is_some(),
-                None => false,
-            },
-            _ => false,
-        }
-    }
 }
 
 /// Digits, sign, point and exponent only: what every server version reads alike.
@@ -278,7 +266,9 @@ fn comparable(of: u32, key_type: KeyType) -> Option<KeyType> {
         oid::INT2 if integer => KeyType::SmallInt,
         oid::INT4 if integer => KeyType::Integer,
         oid::INT8 if integer => KeyType::BigInt,
-        oid::TEXT | oid::VARCHAR if matches!(key_type, KeyType::Text | KeyType::Char) => key_type,
+        oid::TEXT | oid::VARCHAR if matches!(key_type, KeyType::Text | KeyType::Varchar(_) | KeyType::Char) => {
+            key_type
+        }
         oid::BPCHAR if key_type == KeyType::Char => KeyType::Char,
         oid::UUID if key_type == KeyType::Uuid => KeyType::Uuid,
         oid::BOOL if key_type == KeyType::Bool => KeyType::Bool,
@@ -287,94 +277,36 @@ fn comparable(of: u32, key_type: KeyType) -> Option<KeyType> {
     })
 }
 
+/// The type that the server gives to a parameter of no declared type that meets a key of this type.
+fn own_oid(key_type: KeyType) -> u32 {
+    match key_type {
+        KeyType::SmallInt => oid::INT2,
+        KeyType::Integer => oid::INT4,
+        KeyType::BigInt => oid::INT8,
+        KeyType::Text | KeyType::Varchar(_) => oid::TEXT,
+        KeyType::Char => oid::BPCHAR,
+        KeyType::Uuid => oid::UUID,
+        KeyType::Bool => oid::BOOL,
+        KeyType::Date => oid::DATE,
+    }
+}
+
 /// The type of a key column, where it is one that routes.
-pub(super) fn key_type(type_oid: u32) -> Option<KeyType> {
+pub(super) fn key_type(type_oid: u32, type_modifier: i32) -> Option<KeyType> {
     Some(match type_oid {
         oid::INT2 => KeyType::SmallInt,
         oid::INT4 => KeyType::Integer,
         oid::INT8 => KeyType::BigInt,
-        oid::TEXT | oid::VARCHAR => KeyType::Text,
+        oid::TEXT => KeyType::Text,
+        // The modifier counts a header of four bytes.
+        oid::VARCHAR => match u32::try_from(type_modifier.saturating_sub(4)) {
+            Ok(length) => KeyType::Varchar(length),
+            Err(_) => KeyType::Text,
+        },
         oid::BPCHAR => KeyType::Char,
         oid::UUID => KeyType::Uuid,
         oid::BOOL => KeyType::Bool,
         oid::DATE => KeyType::Date,
         _ => return None,
     })
-}
-
-/// `{a,"b c",NULL}`: one dimension, no bounds; blanks around elements are refused rather than understood.
-fn each_text_element(text: &str, of: u32, visit: &mut impl FnMut(Datum<'_>)) -> bool {
-    let Some(inner) = text.trim_ascii().strip_prefix('{').and_then(|t| t.strip_suffix('}')) else { return false };
-    if inner.trim_ascii().is_empty() {
-        return true;
-    }
-    let mut rest = inner;
-    loop {
-        let Some((element, after)) = next_element(rest) else { return false };
-        match element {
-            Some(text) => visit(Datum::Text { text, of }),
-            None => visit(Datum::Null),
-        }
-        match after.strip_prefix(',') {
-            Some(more) => rest = more,
-            None => return after.is_empty(),
-        }
-    }
-}
-
-/// One element and what follows it; a None element is NULL.
-fn next_element(text: &str) -> Option<(Option<Cow<'_, str>>, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find(',').unwrap_or(text.len());
-        let (element, after) = text.split_at(end);
-        let plain = !element.is_empty() && !element.contains(['"', '\\', '{', '}', ' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
-        if !plain {
-            return None;
-        }
-        let element = (!element.eq_ignore_ascii_case("null")).then_some(Cow::Borrowed(element));
-        return Some((element, after));
-    };
-    let mut element = String::new();
-    let mut chars = quoted.char_indices();
-    while let Some((at, character)) = chars.next() {
-        match character {
-            '"' => return Some((Some(Cow::Owned(element)), quoted.get(at + 1..)?)),
-            '\\' => element.push(chars.next()?.1),
-            _ => element.push(character),
-        }
-    }
-    None
-}
-
-/// `array_send`: dimensions, flags, element type, then length and lower bound of each dimension, then the elements.
-fn each_binary_element(bytes: &[u8], of: u32, visit: &mut impl FnMut(Datum<'_>)) -> Option<()> {
-    let (dimensions, rest) = split_i32(bytes)?;
-    let (_flags, rest) = split_i32(rest)?;
-    let (declared, rest) = split_i32(rest)?;
-    if dimensions == 0 {
-        return rest.is_empty().then_some(());
-    }
-    let declared = u32::try_from(declared).ok()?;
-    if dimensions != 1 || (of != 0 && of != declared) {
-        return None;
-    }
-    let (length, rest) = split_i32(rest)?;
-    let (_lower, mut rest) = split_i32(rest)?;
-    for _ in 0..length {
-        let (size, after) = split_i32(rest)?;
-        if size == -1 {
-            visit(Datum::Null);
-            rest = after;
-            continue;
-        }
-        let (element, after) = after.split_at_checked(usize::try_from(size).ok()?)?;
-        visit(Datum::Binary { bytes: element, of: declared });
-        rest = after;
-    }
-    rest.is_empty().then_some(())
-}
-
-fn split_i32(bytes: &[u8]) -> Option<(i32, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk::<4>()?;
-    Some((i32::from_be_bytes(*number), rest))
 }
