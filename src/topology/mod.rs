@@ -18,9 +18,12 @@ pub mod placement;
 pub mod ring;
 pub mod snapshot;
 
-pub use consistency::Consistency;
+pub use consistency::{Consistency, UnknownConsistency};
 pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
-pub use key::{Key, KeyType};
+pub use key::{Key, KeyType, Unsure};
 pub use node::{NodeRole, NodeState};
-pub use placement::{NullKey, Placement, PlacementError, PositionColumns, TableRule};
+pub use placement::{
+    HashPlacement, KeyRange, ListPlacement, NullKey, Placement, PlacementError, PositionColumns,
+    RangePlacement, RowPosition, TableRule,
+};
 pub use snapshot::{Node, Region, Shard, Topology};
