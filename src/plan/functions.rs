@@ -23,8 +23,8 @@ use super::refusal::{self, Refusal};
 #[derive(Debug, Clone)]
 pub(super) struct Demands {
     pub access: Access,
-    /// Only the default shard gives the answer, when no table says otherwise.
-    pub default_shard: bool,
+    /// The state of the default shard is asked or changed, by this function.
+    pub default_shard: Option<String>,
     /// Nobody may run it.
     pub refused: Option<Refusal>,
     /// Several shards may not run it.
@@ -60,7 +60,7 @@ impl Demands {
     pub fn of(context: &PlanningContext, facts: &Facts) -> Self {
         let mut demands = Self {
             access: Access::Read,
-            default_shard: false,
+            default_shard: None,
             refused: None,
             one_shard: None,
             pinned: None,
@@ -79,21 +79,13 @@ impl Demands {
             Class::Pure => return,
             Class::Stable => {}
             Class::Computes => self.raise(Access::ReadPrimary),
-            Class::ServerState => {
-                self.raise(Access::ReadPrimary);
-                self.default_shard = true;
+            Class::ServerState | Class::ServerEffect | Class::SessionState(_) => {
+                self.raise(if class == Class::ServerState { Access::ReadPrimary } else { Access::Write });
+                self.default_shard.get_or_insert_with(|| name.to_owned());
                 self.one_shard = self.one_shard.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
-            }
-            Class::ServerEffect => {
-                self.raise(Access::Write);
-                self.default_shard = true;
-                self.one_shard = self.one_shard.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
-            }
-            Class::SessionState(reason) => {
-                self.raise(Access::Write);
-                self.default_shard = true;
-                self.pinned = Some(reason);
-                self.one_shard = self.one_shard.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
+                if let Class::SessionState(reason) = class {
+                    self.pinned = Some(reason);
+                }
             }
             Class::RunsSql => self.refuse(refusal::FUNCTION_RUNS_SQL.naming(&[name])),
             Class::SequenceState => self.refuse(refusal::SEQUENCE_STATE.naming(&[name])),
@@ -102,7 +94,6 @@ impl Demands {
                 if volatility == Volatility::Volatile {
                     self.raise(Access::Write);
                 }
-                self.default_shard = true;
                 self.one_shard = self.one_shard.take().or(over_shards(&refusal::USER_FUNCTION_OVER_SHARDS));
             }
         }
@@ -145,8 +136,8 @@ fn by_volatility(info: FunctionInfo) -> Class {
 fn listed(name: &str, argument_count: usize) -> Option<Class> {
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     Some(match name {
-        "random" | "random_normal" | "clock_timestamp" | "gen_random_uuid" | "uuidv4" | "uuidv7" | "timeofday"
-        | "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => Class::Computes,
+        "random" | "random_normal" | "clock_timestamp" | "gen_random_uuid" | "uuidv4" | "uuidv7"
+        | "timeofday" | "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => Class::Computes,
         "nextval" | "setval" | "pg_notify" => Class::ServerEffect,
         "currval" | "lastval" => Class::SequenceState,
         "set_config" => Class::SetConfig,
@@ -155,7 +146,9 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         // The form with two arguments takes a SELECT.
         "ts_rewrite" if argument_count == 2 => Class::RunsSql,
         _ if starts(&["pg_advisory_xact_lock", "pg_try_advisory_xact_lock"]) => Class::ServerEffect,
-        _ if starts(&["pg_advisory_", "pg_try_advisory_"]) => Class::SessionState("a session's advisory lock"),
+        _ if starts(&["pg_advisory_", "pg_try_advisory_"]) => {
+            Class::SessionState("a session's advisory lock")
+        }
         _ if starts(&[
             "query_to_xml",
             "table_to_xml",
@@ -166,10 +159,21 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         {
             Class::RunsSql
         }
-        "pg_relation_size" | "pg_table_size" | "pg_total_relation_size" | "pg_indexes_size"
-        | "pg_database_size" | "pg_tablespace_size" | "pg_is_in_recovery" | "pg_backend_pid"
-        | "pg_relation_filepath" | "pg_blocking_pids" | "pg_lock_status" | "pg_show_all_settings"
-        | "inet_server_addr" | "inet_server_port" | "pg_postmaster_start_time" => Class::ServerState,
+        "pg_relation_size"
+        | "pg_table_size"
+        | "pg_total_relation_size"
+        | "pg_indexes_size"
+        | "pg_database_size"
+        | "pg_tablespace_size"
+        | "pg_is_in_recovery"
+        | "pg_backend_pid"
+        | "pg_relation_filepath"
+        | "pg_blocking_pids"
+        | "pg_lock_status"
+        | "pg_show_all_settings"
+        | "inet_server_addr"
+        | "inet_server_port"
+        | "pg_postmaster_start_time" => Class::ServerState,
         _ if starts(&["pg_stat_get_", "pg_last_", "pg_current_wal"]) => Class::ServerState,
         _ => return None,
     })

@@ -72,7 +72,12 @@ pub(super) fn resolve(context: &PlanningContext, name: &ObjectName) -> Option<Ob
         .find(known)
 }
 
-fn of_known<'a>(topology: &'a Topology, catalog: &'a Catalog, info: &'a RelationInfo, depth: usize) -> Home<'a> {
+fn of_known<'a>(
+    topology: &'a Topology,
+    catalog: &'a Catalog,
+    info: &'a RelationInfo,
+    depth: usize,
+) -> Home<'a> {
     if let Some(rule) = topology.rule(&info.name) {
         return match rule.placement {
             Placement::Single(_) if sharded_below(topology, catalog, info, depth) => Home::OverSharded,
@@ -109,7 +114,12 @@ fn by_rule<'a>(rule: &'a TableRule, info: Option<&'a RelationInfo>) -> Home<'a> 
 
 /// A view is like what it reads. A materialized view has rows of its own: those of the default shard, unless sharded
 /// rows went into it (each shard then holds another part).
-fn of_view<'a>(topology: &'a Topology, catalog: &'a Catalog, info: &'a RelationInfo, depth: usize) -> Home<'a> {
+fn of_view<'a>(
+    topology: &'a Topology,
+    catalog: &'a Catalog,
+    info: &'a RelationInfo,
+    depth: usize,
+) -> Home<'a> {
     let home = |name: &ObjectName| match catalog.relations.get(name) {
         Some(read) => of_known(topology, catalog, read, depth + 1),
         None => match topology.rule(name) {

@@ -90,8 +90,12 @@ pub(super) fn shards_comparing(
         Placement::Region { .. } if matches!(value, Key::Text(_)) => {
             regions_where(topology, |name| passes(&Key::Text(name.into())))
         }
-        Placement::List(list) if !list.values.keys().all(|key| same_kind(key, value)) => topology.all_shards(),
-        Placement::Range(range) if !bounds(range).all(|bound| same_kind(bound, value)) => topology.all_shards(),
+        Placement::List(list) if !list.values.keys().all(|key| same_kind(key, value)) => {
+            topology.all_shards()
+        }
+        Placement::Range(range) if !bounds(range).all(|bound| same_kind(bound, value)) => {
+            topology.all_shards()
+        }
         placement => {
             let (low, high) = match comparison {
                 Comparison::Equal => (Bound::Included(value), Bound::Included(value)),

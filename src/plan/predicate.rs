@@ -36,7 +36,10 @@ pub(super) enum Test {
 /// A condition on the key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum KeyTest {
-    Compare { comparison: Comparison, value: Value },
+    Compare {
+        comparison: Comparison,
+        value: Value,
+    },
     In(Vec<Value>),
     EqualAny(Value),
     /// LIKE on a text key.
@@ -147,7 +150,9 @@ impl<'a> Compiler<'_, 'a> {
                 conjunction(parts.iter().map(|part| self.test(part, &class)))
             }
             Predicate::Or(parts) => disjunction(parts.iter().map(|part| self.test(part, class))),
-            Predicate::Compare { column, comparison, value } => self.compare(column, *comparison, value, class),
+            Predicate::Compare { column, comparison, value } => {
+                self.compare(column, *comparison, value, class)
+            }
             Predicate::In { column, values } => self.on(
                 column,
                 class,
@@ -285,7 +290,9 @@ impl<'a> Compiler<'_, 'a> {
             match part {
                 Predicate::And(inner) => self.gather(inner, key_type, pairs),
                 Predicate::ColumnsEqual(one, other) if one.cast.is_none() && other.cast.is_none() => {
-                    if let (Some(one), Some(other)) = (self.member_of(one, key_type), self.member_of(other, key_type)) {
+                    if let (Some(one), Some(other)) =
+                        (self.member_of(one, key_type), self.member_of(other, key_type))
+                    {
                         pairs.push((one, other));
                     }
                 }

@@ -74,8 +74,10 @@ pub fn document() -> String {
     );
     for limit in LIMITS {
         let message = limit.message.replace("{}", "…");
-        let row =
-            format!("| {} | {} | {message} | {} | {} |\n", limit.code, limit.sqlstate, limit.hint, limit.reason);
+        let row = format!(
+            "| {} | {} | {message} | {} | {} |\n",
+            limit.code, limit.sqlstate, limit.hint, limit.reason
+        );
         text.push_str(&row);
     }
     text.push_str(NOT_REFUSED);

@@ -308,7 +308,10 @@ impl Place {
 
     fn compare_geohash(&mut self, comparison: Comparison, text: &str) -> Narrowing {
         use std::ops::Bound::{Excluded, Included, Unbounded};
-        self.has_geohash = true;
+        // The empty text is a geohash too, below all others, and holds every position: only a lower bound excludes it.
+        let bounded_below =
+            !matches!(comparison, Comparison::Less | Comparison::LessOrEqual) && !text.is_empty();
+        self.has_geohash |= bounded_below;
         match comparison {
             Comparison::Equal => self.geohash.geohash_equals(text),
             Comparison::Less => self.geohash.geohash_between(Unbounded, Excluded(text)),
@@ -328,8 +331,9 @@ impl Place {
             return Narrowing::Never;
         }
         let Some(text) = datum.text() else { return Narrowing::Nothing };
-        self.has_geohash = true;
-        self.geohash.geohash_starts_with(prefix(text));
+        let prefix = prefix(text);
+        self.has_geohash |= !prefix.is_empty();
+        self.geohash.geohash_starts_with(prefix);
         Narrowing::Narrowed
     }
 }

@@ -79,8 +79,11 @@ impl<'a> Member<'a> {
 
 impl<'a> Scope<'a> {
     pub fn new(context: &'a PlanningContext, target: Option<&'a Relation>, block: &'a Block) -> Self {
-        let members =
-            target.into_iter().chain(&block.relations).map(|relation| Member::new(context, relation)).collect();
+        let members = target
+            .into_iter()
+            .chain(&block.relations)
+            .map(|relation| Member::new(context, relation))
+            .collect();
         Self { members, block }
     }
 

@@ -266,7 +266,9 @@ fn comparable(of: u32, key_type: KeyType) -> Option<KeyType> {
         oid::INT2 if integer => KeyType::SmallInt,
         oid::INT4 if integer => KeyType::Integer,
         oid::INT8 if integer => KeyType::BigInt,
-        oid::TEXT | oid::VARCHAR if matches!(key_type, KeyType::Text | KeyType::Varchar(_) | KeyType::Char) => {
+        oid::TEXT | oid::VARCHAR
+            if matches!(key_type, KeyType::Text | KeyType::Varchar(_) | KeyType::Char) =>
+        {
             key_type
         }
         oid::BPCHAR if key_type == KeyType::Char => KeyType::Char,
