@@ -11,7 +11,7 @@
 //! 1. `south <= north` and `west <= east`; longitudes lie in [-180, 180).
 //! 2. [`Rect::minus`] gives disjoint rectangles that with the cut hold the positions of the original, no more, no less.
 
-use super::{GeoError, Position};
+use super::{GeoError, Position, SLACK_DEGREES};
 
 /// The easternmost longitude of a position.
 pub(super) const EAST_END: f64 = 180.0_f64.next_down();
@@ -35,12 +35,14 @@ impl Rect {
     }
 
     /// The rectangles of a configured box: one, or two when `west > east` crosses the antimeridian.
+    ///
+    /// A box thinner than [`SLACK_DEGREES`] is a slip of the pen and would not be seen beside a polygon.
     pub fn of_box(latitude: [f64; 2], longitude: [f64; 2]) -> Result<(Self, Option<Self>), GeoError> {
         let [south, north] = latitude;
         let [mut west, mut east] = longitude;
         Position::new(south, west)?;
         Position::new(north, east)?;
-        if south >= north {
+        if north - south < SLACK_DEGREES {
             return Err(GeoError::EmptyBox { axis: "latitude", from: south, to: north });
         }
         let empty = GeoError::EmptyBox { axis: "longitude", from: west, to: east };
@@ -52,7 +54,7 @@ impl Rect {
         } else if east == -180.0 && west > east {
             east = 180.0;
         }
-        if west == east {
+        if (east - west).abs() < SLACK_DEGREES {
             return Err(empty);
         }
         if west < east {
