@@ -10,7 +10,7 @@
 //!   (pure)   backend   ─ what a server's message says, borrowed from its frame
 //!            encode    ─ every message, appended to a BytesMut
 //!            error     ─ SqlError and SqlState, to and from an ErrorResponse
-//!            scram, password, secret ─ the arithmetic of authentication
+//!            scram, credential, secret ─ the arithmetic of authentication
 //!
 //!   drive    stream    ─ a socket and what was read from it; the place where TLS will stand
 //!   (tokio)  startup   ─ a client's first packets and its authentication
@@ -28,13 +28,20 @@
 //! (`merge`), whose message is written when (`session`).
 
 pub mod backend;
+pub mod credential;
 pub mod encode;
 pub mod error;
 pub mod frame;
 pub mod frontend;
+pub mod login;
 mod reader;
+pub mod scram;
+pub mod secret;
 mod sqlstate;
+pub mod startup;
+pub mod stream;
 
 pub use error::{Severity, SqlError, SqlState};
 pub use frame::{Frame, FrameError, FrameHeader, Limits, Phase};
 pub use reader::DecodeError;
+pub use secret::Secret;
