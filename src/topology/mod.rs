@@ -9,13 +9,17 @@
 //! 2. A snapshot never changes; `TopologyVersion` grows with every swap.
 //! 3. Roles are found by asking the servers; nothing here configures them.
 
+pub mod consistency;
+pub mod hash;
 pub mod ids;
 pub mod key;
 pub mod node;
 pub mod placement;
 pub mod signals;
+pub mod ring;
 pub mod snapshot;
 
+pub use consistency::Consistency;
 pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
 pub use key::{Key, KeyType};
 pub use node::{NodeRole, NodeState};
