@@ -124,7 +124,9 @@ impl<'de> Deserialize<'de> for RawSize {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<RawSize, E> {
                 let no_size = || {
-                    E::custom(format!("\"{text}\" is not a size (as \"64MiB\", \"16KiB\", \"1GiB\", \"512B\")"))
+                    E::custom(format!(
+                        "\"{text}\" is not a size (as \"64MiB\", \"16KiB\", \"1GiB\", \"512B\")"
+                    ))
                 };
                 size(text).map(RawSize).ok_or_else(no_size)
             }
@@ -166,7 +168,9 @@ mod tests {
         assert_eq!(duration("10 s"), Some(Duration::from_secs(10)));
         assert_eq!(duration("2h"), Some(Duration::from_secs(7200)));
         assert_eq!(duration("0"), Some(Duration::ZERO));
-        for wrong in ["", "10", "s", "-1s", "1.5s", "10 parsecs", "99999999999999999999s", "9999999999999999h"] {
+        for wrong in
+            ["", "10", "s", "-1s", "1.5s", "10 parsecs", "99999999999999999999s", "9999999999999999h"]
+        {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
     }

@@ -15,14 +15,17 @@ pub mod ids;
 pub mod key;
 pub mod node;
 pub mod placement;
-pub mod signals;
 pub mod ring;
+pub mod signals;
 pub mod snapshot;
 
-pub use consistency::Consistency;
+pub use consistency::{Consistency, UnknownConsistency};
 pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
-pub use key::{Key, KeyType};
+pub use key::{Key, KeyType, Unsure};
 pub use node::{NodeRole, NodeState};
-pub use placement::{NullKey, Placement, PlacementError, PositionColumns, TableRule};
+pub use placement::{
+    HashPlacement, KeyRange, ListPlacement, NullKey, Placement, PlacementError, PositionColumns,
+    RangePlacement, RowPosition, TableRule,
+};
 pub use signals::Signals;
 pub use snapshot::{Node, Region, Shard, Topology};

@@ -62,7 +62,7 @@ fn topology(raw: &RawConfig, folder: &Path, findings: &mut Findings) -> Option<T
         nodes: places.nodes,
         local_region: places.local_region,
         default_shard: places.default_shard,
-        world: places.world,
+        world: places.world?,
         tables,
         distances: places.distances,
     })
@@ -136,7 +136,8 @@ fn identifier(text: &str) -> Option<String> {
         }
         None => {
             let letter = |c: char| c.is_alphabetic() || c == '_';
-            if !text.starts_with(letter) || !text.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '$') {
+            if !text.starts_with(letter) || !text.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '$')
+            {
                 return None;
             }
             text.to_ascii_lowercase()

@@ -29,7 +29,8 @@ pub(super) struct Places {
     pub regions: Vec<Region>,
     pub shards: Vec<Shard>,
     pub nodes: Vec<Node>,
-    pub world: World,
+    /// None where an area was refused.
+    pub world: Option<World>,
     pub local_region: RegionId,
     pub default_shard: ShardId,
     pub distances: Option<Vec<Vec<Duration>>>,
@@ -86,7 +87,7 @@ pub(super) fn places(
         regions,
         shards: Vec::new(),
         nodes: Vec::new(),
-        world: World::default(),
+        world: None,
         local_region: RegionId(0),
         default_shard: ShardId(0),
         distances: None,
@@ -158,8 +159,10 @@ fn add_shard(
         };
         // Two shards may be two databases of one server; the same database twice is one set of rows counted twice.
         if let Some(other) = addresses.insert((host.clone(), port, database.clone()), name.clone()) {
-            let message =
-                format!("{} with database \"{database}\" stands in shard \"{other}\" already", node.get_ref().address);
+            let message = format!(
+                "{} with database \"{database}\" stands in shard \"{other}\" already",
+                node.get_ref().address
+            );
             findings.report(node.span(), message);
         }
         let place = match &node.get_ref().region {
@@ -212,7 +215,8 @@ fn distances(
             given[i][j] = Some(time);
         }
     }
-    let estimate = |i: usize, j: usize| Some(areas::round_trip(centres.get(i)?.as_ref()?, centres.get(j)?.as_ref()?));
+    let estimate =
+        |i: usize, j: usize| Some(areas::round_trip(centres.get(i)?.as_ref()?, centres.get(j)?.as_ref()?));
     let distance = |i: usize, j: usize| {
         let known = given[i][j].or(given[j][i]).or_else(|| estimate(i, j));
         if i == j { Duration::ZERO } else { known.unwrap_or(Duration::MAX) }

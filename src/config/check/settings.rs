@@ -10,9 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
 
-use super::super::raw::{
-    RawDatabase, RawHealth, RawHttp, RawLimits, RawPool, RawProxy, RawServer, RawUser,
-};
+use super::super::raw::{RawDatabase, RawHealth, RawHttp, RawLimits, RawPool, RawProxy, RawServer, RawUser};
 use super::super::settings::{
     AuthMethod, HealthSettings, HttpSettings, Limits, PoolSettings, ProxySettings, ServerSettings,
     SessionSettings, User,
