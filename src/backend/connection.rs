@@ -21,13 +21,13 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::pool::Slot;
 use super::settings::Settings;
 use crate::topology::NodeId;
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
+use crate::wire::stream::Stream;
 
 /// First read of an answer; a full one is followed by larger reads.
 const READ_BYTES: usize = 8 * 1024;
@@ -48,7 +48,7 @@ pub type StatementName = [u8; 20];
 
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     pub inbox: BytesMut,
     pub outbox: BytesMut,
     pub node: NodeId,
@@ -77,7 +77,7 @@ pub struct Connection {
 
 /// What login hands over.
 pub struct Greeted {
-    pub stream: TcpStream,
+    pub stream: Stream,
     pub leftover: BytesMut,
     pub parameters: Vec<(String, String)>,
     pub key: ServerKey,

@@ -60,8 +60,10 @@ impl Default for Limits {
 /// What a client is allowed to say now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// An authentication request was sent; only `p` may come.
-    Authentication,
+    /// A password was asked for; only `p` may come.
+    Password,
+    /// A SASL exchange is going on; only `p` may come.
+    Sasl,
     /// Any message of a running session. Copy messages too: a client may still be sending them after a COPY failed.
     Query,
     /// The server asked for COPY data.
@@ -115,6 +117,8 @@ pub enum FrameError {
     UnexpectedDuringCopy(u8),
     #[error("expected password response, got message type {0}")]
     ExpectedPassword(u8),
+    #[error("expected SASL response, got message type {0}")]
+    ExpectedSasl(u8),
     #[error("invalid backend message type {0}")]
     InvalidBackendType(u8),
 }
@@ -130,6 +134,7 @@ impl From<FrameError> for SqlError {
             FrameError::InvalidFrontendType(_)
             | FrameError::UnexpectedDuringCopy(_)
             | FrameError::ExpectedPassword(_)
+            | FrameError::ExpectedSasl(_)
             | FrameError::InvalidBackendType(_) => sql,
         }
     }
@@ -193,10 +198,11 @@ fn frontend_bounds(tag: u8, phase: Phase, limits: &Limits) -> Result<(u32, u32),
     let small = length_limit(limits.client_small_bytes);
     let large = length_limit(limits.client_message_bytes);
     match (phase, tag) {
-        (Phase::Authentication, b'p') => {
+        (Phase::Password | Phase::Sasl, b'p') => {
             return Ok((LENGTH_BYTES, length_limit(limits.authentication_bytes)));
         }
-        (Phase::Authentication, _) => return Err(FrameError::ExpectedPassword(tag)),
+        (Phase::Password, _) => return Err(FrameError::ExpectedPassword(tag)),
+        (Phase::Sasl, _) => return Err(FrameError::ExpectedSasl(tag)),
         (Phase::CopyIn, b'd' | b'c' | b'f' | b'H' | b'S' | b'X') | (Phase::Query, _) => {}
         (Phase::CopyIn, _) => return Err(FrameError::UnexpectedDuringCopy(tag)),
     }
@@ -324,9 +330,10 @@ mod tests {
     #[test]
     fn tags_are_legal_by_phase_from_the_first_byte() {
         let limits = Limits::default();
-        assert_eq!(peek_frontend(b"p", Phase::Authentication, &limits), Ok(None));
+        assert_eq!(peek_frontend(b"p", Phase::Password, &limits), Ok(None));
+        assert_eq!(peek_frontend(b"p", Phase::Sasl, &limits), Ok(None));
         assert_eq!(
-            peek_frontend(b"Q", Phase::Authentication, &limits).unwrap_err().to_string(),
+            peek_frontend(b"Q", Phase::Password, &limits).unwrap_err().to_string(),
             "expected password response, got message type 81"
         );
         assert_eq!(
@@ -343,7 +350,7 @@ mod tests {
     #[test]
     fn before_authentication_little_is_accepted() {
         let bytes = [&b"p"[..], &100_000_000_u32.to_be_bytes()].concat();
-        let error = peek_frontend(&bytes, Phase::Authentication, &Limits::default()).unwrap_err();
+        let error = peek_frontend(&bytes, Phase::Sasl, &Limits::default()).unwrap_err();
         let sql = SqlError::from(error);
         assert_eq!(
             (sql.sqlstate, sql.message.as_str()),
@@ -355,7 +362,7 @@ mod tests {
         #[test]
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let limits = Limits::default();
-            for phase in [Phase::Authentication, Phase::Query, Phase::CopyIn] {
+            for phase in [Phase::Password, Phase::Sasl, Phase::Query, Phase::CopyIn] {
                 let mut buffer = BytesMut::from(&bytes[..]);
                 while let Ok(Some(frame)) = next_frontend(&mut buffer, phase, &limits) {
                     prop_assert!(frame.bytes.len() >= HEADER_BYTES);

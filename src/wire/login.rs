@@ -5,7 +5,7 @@
 //! Invariants:
 //! 1. An error that the server raised comes back whole, SQLSTATE and all ([`LoginError::Server`]).
 //! 2. What does not speak PostgreSQL's protocol is named as such, and never makes us buffer more than
-//!    [`GREETING_BYTES_MAX`] or wait beyond the time given.
+//!    `GREETING_BYTES_MAX` or wait beyond the time given.
 //! 3. A server that began SCRAM must finish it: AuthenticationOk before its proven signature is refused.
 //! 4. Bytes that came after ReadyForQuery stay in the connection's `input`.
 //!

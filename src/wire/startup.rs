@@ -18,7 +18,7 @@
 //! 3. Each encryption request is answered once; a second one is an unsupported protocol, as in PostgreSQL.
 //! 4. Nothing waits beyond the deadline that the caller gives.
 //!
-//! Not here: TLS. It takes the place of the `N` in [`answer_encryption_request`] and makes the stream another variant
+//! Not here: TLS. It takes the place of the `N` in `answer_encryption_request` and makes the stream another variant
 //! of [`super::stream::Stream`]. Which users and databases exist is the configuration's.
 //! Source: `ProcessStartupPacket` in PostgreSQL's backend, and its `auth.c`.
 
@@ -326,15 +326,15 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    async fn ask(&mut self, write: impl FnOnce(&mut BytesMut)) -> Result<Frame, StartupError> {
+    async fn ask(&mut self, phase: Phase, write: impl FnOnce(&mut BytesMut)) -> Result<Frame, StartupError> {
         let mut request = BytesMut::new();
         write(&mut request);
         self.connection.write(&request, self.deadline).await?;
-        Ok(self.connection.read_frontend(Phase::Authentication, self.limits, self.deadline).await?)
+        Ok(self.connection.read_frontend(phase, self.limits, self.deadline).await?)
     }
 
     async fn cleartext(&mut self, candidate: &Candidate<'_>) -> Result<(), StartupError> {
-        let frame = self.ask(server::authentication_cleartext_password).await?;
+        let frame = self.ask(Phase::Password, server::authentication_cleartext_password).await?;
         let password = Secret::new(password(&frame)?);
         let user = candidate.user.to_owned();
         let credential = match candidate.credential {
@@ -349,7 +349,8 @@ impl Conversation<'_> {
 
     async fn md5(&mut self, candidate: &Candidate<'_>) -> Result<(), StartupError> {
         let salt: [u8; 4] = rand::random();
-        let frame = self.ask(|buffer| server::authentication_md5_password(buffer, salt)).await?;
+        let frame =
+            self.ask(Phase::Password, |buffer| server::authentication_md5_password(buffer, salt)).await?;
         let answer = password(&frame)?;
         let matches = |credential: &Credential| credential.matches_md5(candidate.user, salt, answer);
         if candidate.credential.is_some_and(matches) {
@@ -364,7 +365,8 @@ impl Conversation<'_> {
         let verifier = candidate.credential.and_then(Credential::verifier);
         let nonce = scram::nonce(rand::random());
         let state = AwaitClientFirst::new(candidate.user, verifier, candidate.mock, nonce);
-        let mut frame = self.ask(|buffer| server::authentication_sasl(buffer, &[MECHANISM])).await?;
+        let mut frame =
+            self.ask(Phase::Sasl, |buffer| server::authentication_sasl(buffer, &[MECHANISM])).await?;
         let initial = SaslInitialResponse::decode(frame.body())?;
         if initial.mechanism != MECHANISM.as_bytes() {
             let message = "client selected an invalid SASL authentication mechanism";
@@ -373,12 +375,14 @@ impl Conversation<'_> {
         let (state, challenge) = match initial.response {
             Some(first) => state.on_client_first(first)?,
             None => {
-                frame = self.ask(|buffer| server::authentication_sasl_continue(buffer, b"")).await?;
+                frame =
+                    self.ask(Phase::Sasl, |buffer| server::authentication_sasl_continue(buffer, b"")).await?;
                 state.on_client_first(frame.body())?
             }
         };
-        let proof =
-            self.ask(|buffer| server::authentication_sasl_continue(buffer, challenge.as_bytes())).await?;
+        let proof = self
+            .ask(Phase::Sasl, |buffer| server::authentication_sasl_continue(buffer, challenge.as_bytes()))
+            .await?;
         match state.on_client_final(proof.body()) {
             Ok(signature) => {
                 server::authentication_sasl_final(output, signature.as_bytes());

@@ -1,4 +1,8 @@
-//! Tests of the decoders of server messages: round trips with the encoders, and bytes from a stranger.
+//! Tests of the decoders of server messages.
+//!
+//! Three kinds: tables of messages whose fields must be told apart, round trips with the encoders (each of which
+//! must write exactly one frame), and bytes from a stranger, both at random and with small numbers only, so that
+//! counts and lengths are often plausible.
 
 use bytes::BytesMut;
 use proptest::prelude::*;

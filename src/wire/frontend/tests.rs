@@ -1,4 +1,8 @@
-//! Tests of the decoders of client messages: round trips with the encoders, and bytes from a stranger.
+//! Tests of the decoders of client messages.
+//!
+//! Three kinds: tables of malformed messages with the wording of PostgreSQL, round trips with the encoders, and
+//! bytes from a stranger, both at random and with small numbers only, so that counts and lengths are often
+//! plausible.
 
 use bytes::BytesMut;
 use proptest::prelude::*;

@@ -1,4 +1,8 @@
-//! Tests of login against what is not PostgreSQL. Logins that succeed are tested with [`crate::wire::startup`].
+//! Tests of login against what is not PostgreSQL, or not quite.
+//!
+//! Each case is a banner: bytes that a listener says and then closes. The question is always which error names it.
+//! Logins that succeed are tested with [`crate::wire::startup`], as the two speak to each other; logins to real
+//! servers are tested in `tests/it`.
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

@@ -63,8 +63,6 @@ pub enum ScramError {
     AuthorizationIdentity,
     #[error("client requires an unsupported SCRAM extension")]
     Extension,
-    #[error("client requires channel binding, but it is not supported")]
-    ChannelBinding,
     #[error("invalid SCRAM response")]
     NonceMismatch,
     /// The proof is wrong, or there is no such user.
@@ -82,9 +80,7 @@ pub enum ScramError {
 impl From<ScramError> for SqlError {
     fn from(error: ScramError) -> Self {
         let state = match &error {
-            ScramError::AuthorizationIdentity | ScramError::Extension | ScramError::ChannelBinding => {
-                SqlState::FEATURE_NOT_SUPPORTED
-            }
+            ScramError::AuthorizationIdentity | ScramError::Extension => SqlState::FEATURE_NOT_SUPPORTED,
             ScramError::Malformed(_) | ScramError::NonceMismatch | ScramError::Iterations(_) => {
                 SqlState::PROTOCOL_VIOLATION
             }

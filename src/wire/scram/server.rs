@@ -50,7 +50,12 @@ impl AwaitClientFirst {
         let (binding, rest) = match text.as_bytes().first() {
             Some(b'n') => ("biws", &text[1..]),
             Some(b'y') => ("eSws", &text[1..]),
-            Some(b'p') => return Err(ScramError::ChannelBinding),
+            Some(b'p') => {
+                return Err(ScramError::Malformed(
+                    "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes \
+                     channel binding data.",
+                ));
+            }
             _ => return Err(ScramError::Malformed("Unexpected channel-binding flag.")),
         };
         let rest = rest.strip_prefix(',').ok_or(ScramError::Malformed("Comma expected."))?;

@@ -1,4 +1,8 @@
-//! Tests of start-up over loopback sockets: raw bytes of a client, and `login` as the client of `startup`.
+//! Tests of start-up over loopback sockets.
+//!
+//! Two ways: raw bytes of a client, with what it hears compared to what PostgreSQL 15 says to the same bytes; and
+//! [`crate::wire::login`] as the client of start-up, for every method and every kind of stored credential.
+//! What only real clients and servers can show (psql, drivers, `pg_hba.conf`) is tested in `tests/it`.
 
 use std::time::Duration;
 
@@ -265,6 +269,6 @@ async fn nothing_but_a_password_is_read_before_authentication() {
     let mut output = BytesMut::new();
     let result = authenticate(&mut server, &candidate, &Limits::default(), soon(), &mut output).await;
     let Err(StartupError::Refused(error)) = result else { panic!("{result:?}") };
-    assert_eq!(error.message, "expected password response, got message type 81");
+    assert_eq!(error.message, "expected SASL response, got message type 81");
     assert!(output.is_empty());
 }
