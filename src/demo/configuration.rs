@@ -21,7 +21,8 @@ pub fn configuration(cluster: &Cluster, options: &DemoOptions) -> anyhow::Result
     let proxy =
         document.get_mut("proxy").and_then(Value::as_table_mut).context("config/demo.toml: [proxy]")?;
     proxy.insert("listen".to_owned(), Value::String(options.listen.to_string()));
-    proxy.insert("http".to_owned(), Value::String(options.http.to_string()));
+    let http = Table::from_iter([("listen".to_owned(), Value::String(options.http.to_string()))]);
+    document.insert("http".to_owned(), Value::Table(http));
     let shards =
         document.get_mut("shards").and_then(Value::as_array_mut).context("config/demo.toml: [[shards]]")?;
     for entry in shards {

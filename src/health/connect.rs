@@ -64,7 +64,10 @@ impl ControlError {
     pub fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Server { sqlstate, .. } => Some(sqlstate),
-            Self::NoPrimary(_) | Self::Unreachable { .. } | Self::NotPostgres { .. } | Self::Timeout { .. } => None,
+            Self::NoPrimary(_)
+            | Self::Unreachable { .. }
+            | Self::NotPostgres { .. }
+            | Self::Timeout { .. } => None,
         }
     }
 }

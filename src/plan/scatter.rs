@@ -2,3 +2,13 @@
 
 #[derive(Debug)]
 pub struct Scatter {}
+
+impl Scatter {
+    pub fn compile(
+        _text: Option<&str>,
+        _facts: &crate::sql::facts::Facts,
+        _context: &super::PlanningContext,
+    ) -> Result<Self, super::refusal::Refusal> {
+        Ok(Self {})
+    }
+}

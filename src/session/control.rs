@@ -39,6 +39,7 @@ impl Session {
                 "SET SESSION CHARACTERISTICS is not supported",
                 "SET default_transaction_isolation or default_transaction_read_only does the same.",
             )),
+            TransactionCommand::SetConstraints => self.set_constraints(sql).await,
             TransactionCommand::TwoPhase => Err(unsupported(
                 "PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED are not supported",
                 "Meridian commits over several shards by itself.",
@@ -119,6 +120,23 @@ impl Session {
             set_modes(transaction, read_only, isolation);
         }
         self.complete("SET");
+        Ok(())
+    }
+
+    /// Outside a block it lasts for the one statement that it is: nothing.
+    async fn set_constraints(&mut self, sql: String) -> Outcome {
+        if self.block.is_open() {
+            self.on_joined_lanes(&sql).await?;
+            if let Some(transaction) = self.block.transaction() {
+                transaction.prologue.push(sql);
+            }
+        } else {
+            self.warn(&SqlError::warning(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET CONSTRAINTS can only be used in transaction blocks",
+            ));
+        }
+        self.complete("SET CONSTRAINTS");
         Ok(())
     }
 

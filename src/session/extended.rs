@@ -25,6 +25,7 @@ use super::perform::{BoundParameters, Execution, Work};
 use super::planning::Planned;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
+use crate::backend::Connection;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::plan::{Access, Action};
 use crate::sql::facts::Kind;
@@ -33,7 +34,6 @@ use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
-use crate::backend::Connection;
 
 /// Portals of the session by the client's names.
 #[derive(Debug, Default)]
@@ -78,11 +78,26 @@ enum Segment {
 
 /// A message, decoded as far as the session needs it.
 enum Message {
-    Parse { prepared: Rc<Prepared>, name: Box<[u8]> },
-    Bind { prepared: Rc<Prepared>, portal: Box<[u8]>, body: Bytes, named: bool },
-    DescribeStatement { prepared: Rc<Prepared>, named: bool, local: bool },
+    Parse {
+        prepared: Rc<Prepared>,
+        name: Box<[u8]>,
+    },
+    Bind {
+        prepared: Rc<Prepared>,
+        portal: Box<[u8]>,
+        body: Bytes,
+        named: bool,
+    },
+    DescribeStatement {
+        prepared: Rc<Prepared>,
+        named: bool,
+        local: bool,
+    },
     /// Describe or Close of a portal, Execute: as they are.
-    Forward { frame: Bytes, owed: Owed },
+    Forward {
+        frame: Bytes,
+        owed: Owed,
+    },
     CloseStatement,
     /// Portals of the session.
     BindHere,
@@ -311,17 +326,12 @@ impl Session {
         Ok(())
     }
 
-    fn portal_home(
-        &self,
-        planned: &Planned,
-        prepared: &Prepared,
-        bind: &Bind<'_>,
-    ) -> Result<Home, SqlError> {
+    fn portal_home(&self, planned: &Planned, prepared: &Prepared, bind: &Bind<'_>) -> Result<Home, SqlError> {
         if self.block.is_failed() {
             return Ok(Home::Session);
         }
-        let relayed = matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
-            && !planned.copies_sharded();
+        let relayed =
+            matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_));
         if !relayed {
             return Ok(Home::Session);
         }
@@ -453,7 +463,8 @@ impl Session {
             match result {
                 Ok((ready, _)) => sent = ready,
                 Err((failure, parses)) => {
-                    names[at].drain(..parses.min(names[at].len()));
+                    let confirmed = parses.min(names[at].len());
+                    names[at].drain(..confirmed);
                     for name in names[at..].iter().flatten() {
                         self.statements.remove(name);
                     }

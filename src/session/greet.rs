@@ -49,7 +49,7 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) {
     let limits = client_limits(&worker);
     let opening = match negotiate(&mut connection, &limits, deadline).await {
         Ok(opening) => opening,
-        Err(error) => return refuse(&mut connection, &error).await,
+        Err(error) => return refuse(connection, &error).await,
     };
     let hello = match opening {
         Opening::Cancel(key) => return cancel::cancel(&shared, &key).await,
@@ -58,7 +58,7 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) {
     if shared.figures.clients.fetch_add(1, Ordering::AcqRel) as usize >= shared.proxy.clients_max {
         shared.figures.clients.fetch_sub(1, Ordering::AcqRel);
         let error = SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
-        return refuse(&mut connection, &StartupError::Refused(error)).await;
+        return refuse(connection, &StartupError::Refused(error)).await;
     }
     let _count = Leaving(&shared.figures.clients);
     if let Err(error) = welcome(&worker, connection, hello, &limits, deadline, address).await {
@@ -79,7 +79,7 @@ fn client_limits(worker: &Worker) -> Limits {
     Limits { client_message_bytes: worker.shared.proxy.message_bytes_max, ..Limits::default() }
 }
 
-async fn refuse(connection: &mut Connection, error: &StartupError) {
+async fn refuse(connection: Connection, error: &StartupError) {
     if let Some(error) = error.to_sql() {
         connection.refuse(&error).await;
     }
@@ -101,21 +101,22 @@ async fn welcome(
         (Ok(()), Some(user)) => user,
         (Ok(()), None) => {
             let error = role_missing(&hello.user);
-            refuse(&mut connection, &StartupError::Refused(error)).await;
+            refuse(connection, &StartupError::Refused(error)).await;
             return Ok(());
         }
         (Err(error), _) => {
-            refuse(&mut connection, &error).await;
+            refuse(connection, &error).await;
             return Err(error);
         }
     };
     if hello.database == CONSOLE_DATABASE {
-        return crate::session::console(worker, connection, &hello, &user, output).await;
+        return super::combine::console(worker, connection, &hello, &user, output).await;
     }
     let mut session = match open(worker, connection, &hello, &user, address, output) {
         Ok(session) => session,
-        Err((mut connection, error)) => {
-            refuse(&mut connection, &StartupError::Refused(error)).await;
+        Err(refused) => {
+            let (connection, error) = *refused;
+            refuse(connection, &StartupError::Refused(error)).await;
             return Ok(());
         }
     };
@@ -230,7 +231,10 @@ fn open(
         search_path: Arc::from(Vec::new()),
         topology: Arc::clone(&topology),
     };
-    let account = Account { user: user.server_user.clone(), password: user.server_password.clone() };
+    let account = Account {
+        user: user.server_user.clone(),
+        password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
+    };
     let mut session = Session {
         limits: client_limits(worker),
         client,
@@ -277,7 +281,7 @@ impl Session {
         let pairs = self.learn_greeting().await?;
         self.told = Told::new(pairs.iter().cloned());
         let out = &mut self.client.outbox;
-        for (name, value) in &pairs {
+        for (name, value) in pairs.iter() {
             encode::server::parameter_status(out, name.as_bytes(), value.as_bytes());
         }
         encode::server::backend_key_data(out, self.info.id, self.cancel.secret.expose());

@@ -48,7 +48,10 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
 
 /// Lists of names are given to SET as they are written; everything else is one string.
 fn setting_value(name: &str, value: &str) -> String {
-    if name.eq_ignore_ascii_case("search_path") && !value.contains(['\'', ';', '\\']) && !value.trim().is_empty() {
+    if name.eq_ignore_ascii_case("search_path")
+        && !value.contains(['\'', ';', '\\'])
+        && !value.trim().is_empty()
+    {
         return value.to_owned();
     }
     quote_literal(value)
@@ -76,7 +79,10 @@ fn parse_options(text: &str) -> Result<Vec<(String, String)>, SqlError> {
     let mut settings = Vec::new();
     let mut words = words.into_iter();
     let bad = |word: &str| {
-        SqlError::fatal(SqlState::SYNTAX_ERROR, format!("invalid command-line argument for server process: {word}"))
+        SqlError::fatal(
+            SqlState::SYNTAX_ERROR,
+            format!("invalid command-line argument for server process: {word}"),
+        )
     };
     while let Some(word) = words.next() {
         let pair = if word == "-c" {

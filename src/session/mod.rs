@@ -19,8 +19,9 @@
 //!
 //! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
 
-pub mod cancel;
 mod block;
+pub mod cancel;
+mod combine;
 mod control;
 mod extended;
 mod greet;
@@ -76,6 +77,8 @@ pub struct Session {
     shapes: crate::sql::shape::ShapeBuffers,
     cancel: Arc<CancelTarget>,
     info: Arc<ClientInfo>,
+    /// Shards on which cursors of the transaction are open, by name.
+    cursors: std::collections::HashMap<String, ShardId>,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.

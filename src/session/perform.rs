@@ -18,8 +18,8 @@ use super::shared::Figures;
 use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
-use crate::execute::{Relay, relay};
 use crate::execute::lane::Owed;
+use crate::execute::{Relay, relay};
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{NoParameters, Parameters};
 use crate::sql::facts::{Kind, SessionObject};
@@ -177,12 +177,7 @@ impl Session {
     }
 
     /// One shard, inside a block or where the caller speaks the last word to the client.
-    pub(super) async fn perform_on(
-        &mut self,
-        planned: &Planned,
-        work: Work<'_>,
-        shard: ShardId,
-    ) -> Outcome {
+    pub(super) async fn perform_on(&mut self, planned: &Planned, work: Work<'_>, shard: ShardId) -> Outcome {
         Figures::count(&self.worker.shared.figures.relayed);
         let access = planned.plan.access;
         let mut avoid = Vec::new();
@@ -211,11 +206,7 @@ impl Session {
         }
     }
 
-    pub(super) fn after_performance(
-        &mut self,
-        index: usize,
-        report: &crate::execute::Report,
-    ) -> Outcome {
+    pub(super) fn after_performance(&mut self, index: usize, report: &crate::execute::Report) -> Outcome {
         use crate::wire::backend::TransactionStatus;
         if let Some(error) = &report.hidden_error {
             // The lane is not where the session believes it to be.
@@ -373,7 +364,8 @@ impl Session {
         }
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let default = topology.default_shard;
-        let order = std::iter::once(default).chain(topology.all_shards().iter().filter(|s| *s != default).collect::<Vec<_>>());
+        let order = std::iter::once(default)
+            .chain(topology.all_shards().iter().filter(|s| *s != default).collect::<Vec<_>>());
         let mark = self.client.outbox.len();
         let mut done: Vec<&str> = Vec::new();
         for shard in order {
@@ -410,7 +402,8 @@ impl Session {
             let mark = self.client.outbox.len();
             let Self { client, lanes, told, limits, .. } = self;
             let report =
-                relay(Relay { client, lane: &mut lanes[index], told, limits, notify: false, hold: true }).await;
+                relay(Relay { client, lane: &mut lanes[index], told, limits, notify: false, hold: true })
+                    .await;
             if !tell || report.as_ref().is_ok_and(|r| r.error.is_some()) {
                 client.outbox.truncate(mark);
             }
