@@ -34,5 +34,5 @@ pub mod judge;
 pub mod probe;
 
 
-pub use connect::{ControlConnection, connect, connect_primary};
+pub use connect::{ControlConnection, ControlError, connect, connect_primary};
 pub use probe::{Ready, Watch};
