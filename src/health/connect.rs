@@ -11,10 +11,11 @@
 
 use std::error::Error as _;
 use std::ops::Deref;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::config::ServerSettings;
 use crate::topology::{Node, NodeId, NodeRole, ShardId, Topology};
@@ -99,6 +100,19 @@ impl ControlConnection {
     /// An error of this connection, in words.
     pub fn error(&self, error: &tokio_postgres::Error) -> ControlError {
         ControlError::new(&self.address, error)
+    }
+
+    /// The rows that `sql` gives, as text, within `bound`. Cancel safe: no; the server goes on, so drop the connection.
+    pub async fn rows(&self, sql: &str, bound: Duration) -> Result<Vec<SimpleQueryRow>, ControlError> {
+        let answer = tokio::time::timeout(bound, self.client.simple_query(sql)).await.map_err(|_| {
+            ControlError::Timeout { address: self.address.clone(), milliseconds: bound.as_millis() }
+        })?;
+        let messages = answer.map_err(|error| self.error(&error))?;
+        let rows = messages.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        Ok(rows.collect())
     }
 }
 

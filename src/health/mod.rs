@@ -27,10 +27,12 @@
 //!
 //! Not here: promoting, fencing or rejoining a server; choosing a node for a statement (`backend`).
 
+
 pub mod connect;
 pub mod history;
 pub mod judge;
 pub mod probe;
 
-pub use connect::{ControlConnection, connect, connect_primary};
+
+pub use connect::{ControlConnection, ControlError, connect, connect_primary};
 pub use probe::{Ready, Watch};
