@@ -87,6 +87,7 @@ pub enum Predicate {
         column: ColumnRef,
         prefix: Value,
     },
+    /// True, too, of a row that an outer join made for a [`Relation::nullable`] one.
     IsNull {
         column: ColumnRef,
     },

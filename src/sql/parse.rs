@@ -28,8 +28,6 @@ use super::rows;
 use super::shape::{NESTING_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
 use super::tokens::{Tokens, truncate};
 
-/// Texts beyond this are only scanned for identifiers: their tokens would take too much memory.
-const SCANNED_BYTES_MAX: usize = 64 << 20;
 /// sqlparser's own measure of depth: several units per nested parenthesis.
 const RECURSION_MAX: usize = 1_000;
 /// Stack per token of the text, for the deepest tree that the tokens could make.
@@ -47,10 +45,9 @@ pub struct Parsed {
 
 /// Parses one statement (see `split`).
 pub fn parse(text: &[u8], options: LexOptions) -> Parsed {
-    if text.len() > SCANNED_BYTES_MAX {
+    let Some(tokens) = Tokens::new(text, options) else {
         return Parsed { facts: unparsed_scan(text, options), text: None, cacheable: false };
-    }
-    let tokens = Tokens::new(text, options);
+    };
     let mut parsed = statement(&tokens, 0..tokens.len(), 0);
     parsed.facts.param_count = tokens.param_count;
     parsed
@@ -247,7 +244,8 @@ fn words_in_strings(tokens: &Tokens<'_>) -> Vec<String> {
                 bytes.iter().position(|b| *b == b'\'').map_or(0, |quote| quote + 1)
             };
             let inner = bytes.get(delimiter..bytes.len().saturating_sub(1)).unwrap_or(&[]);
-            words.extend(Tokens::new(inner, LexOptions::default()).words());
+            let inner = Tokens::new(inner, LexOptions::default());
+            words.extend(inner.map(|inner| inner.words()).unwrap_or_default());
         }
     }
     words

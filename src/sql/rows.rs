@@ -57,7 +57,7 @@ pub struct RowLayout {
 
 /// Where the rows of `INSERT … VALUES` stand. None where the statement has another form.
 pub fn layout(text: &[u8], options: LexOptions) -> Option<RowLayout> {
-    let t = Tokens::new(text, options);
+    let t = Tokens::new(text, options)?;
     let mut at = first_row(&t, 0..t.len())?;
     let head = 0..t.end(at - 1);
     let mut rows = Vec::new();

@@ -17,6 +17,9 @@ use super::unescape;
 /// PostgreSQL's NAMEDATALEN less one: longer identifiers are cut.
 const IDENTIFIER_BYTES_MAX: usize = 63;
 
+/// Texts of more tokens are not listed: twenty bytes each.
+const LISTED_MAX: usize = 2_000_000;
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
     pub token: Token,
@@ -31,16 +34,20 @@ pub(super) struct Tokens<'t> {
 }
 
 impl<'t> Tokens<'t> {
-    pub fn new(text: &'t [u8], options: LexOptions) -> Self {
+    /// None where the text has too many tokens.
+    pub fn new(text: &'t [u8], options: LexOptions) -> Option<Self> {
         let mut scan = Scan::new(text, options);
         let mut items = Vec::new();
         let mut literals = 0;
         for scanned in scan.by_ref() {
+            if items.len() == LISTED_MAX {
+                return None;
+            }
             let literal = scanned.cut.map(|_| literals);
             literals += u32::from(literal.is_some());
             items.push(Item { token: scanned.token, literal });
         }
-        Self { text, items, param_count: scan.param_count }
+        Some(Self { text, items, param_count: scan.param_count })
     }
 
     pub fn len(&self) -> usize {
