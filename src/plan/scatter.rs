@@ -5,10 +5,13 @@ pub struct Scatter {}
 
 impl Scatter {
     pub fn compile(
-        _text: Option<&str>,
-        _facts: &crate::sql::facts::Facts,
+        _parsed: &crate::sql::parse::Parsed,
         _context: &super::PlanningContext,
     ) -> Result<Self, super::refusal::Refusal> {
         Ok(Self {})
+    }
+
+    pub fn shard_sql(&self, _arguments: &crate::sql::arguments::Arguments<'_>) -> Result<Vec<u8>, super::refusal::Refusal> {
+        Ok(Vec::new())
     }
 }

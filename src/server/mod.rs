@@ -31,6 +31,7 @@ use crate::catalog::{Catalog, CatalogHandle};
 use crate::config::Config;
 use crate::session::shared::{Figures, Shared};
 use crate::topology::{Signals, Topology};
+use crate::transaction::Registry;
 use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
 
@@ -62,6 +63,7 @@ impl Server {
         let signals = Arc::new(Signals::default());
         let (catalog, requests) = CatalogHandle::new(Catalog::default());
         let catalog = Arc::new(catalog);
+        let registry = Arc::new(Registry::default());
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
         let listener = listen(proxy.listen)?;
         let address = listener.local_addr()?;
@@ -79,6 +81,7 @@ impl Server {
             topology: ArcSwap::new(Arc::clone(&topology)),
             catalog: Arc::clone(&catalog),
             signals: Arc::clone(&signals),
+            registry: Arc::clone(&registry),
             cancels: DashMap::new(),
             clients: DashMap::new(),
             figures: Figures::default(),
@@ -94,6 +97,7 @@ impl Server {
             server: server.clone(),
             health,
             catalog,
+            registry,
             requests,
             ready,
             stopped: stopped.clone(),

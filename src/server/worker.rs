@@ -17,6 +17,7 @@ use crate::session::{
     shared::{Shared, Worker},
 };
 use crate::topology::{Signals, Topology};
+use crate::transaction::{Recovery, Registry};
 
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
@@ -126,6 +127,7 @@ pub(super) struct Control {
     pub server: ServerSettings,
     pub health: HealthSettings,
     pub catalog: Arc<CatalogHandle>,
+    pub registry: Arc<Registry>,
     pub requests: mpsc::Receiver<RefreshRequest>,
     pub ready: oneshot::Sender<()>,
     pub stopped: watch::Receiver<bool>,
@@ -134,7 +136,7 @@ pub(super) struct Control {
 impl Control {
     pub fn run(self) {
         let Some(runtime) = runtime() else { return };
-        let Self { topology, signals, server, health, catalog, requests, ready, mut stopped } = self;
+        let Self { topology, signals, server, health, catalog, registry, requests, ready, mut stopped } = self;
         runtime.block_on(async move {
             let (watch, mut nodes_known) = health::Watch::new(
                 Arc::clone(&topology),
@@ -149,8 +151,11 @@ impl Control {
                 std::future::pending::<()>().await;
             };
             let _ = requests;
+            let (recovery, _looked) =
+                Recovery::new(Arc::clone(&topology), Arc::clone(&signals), server.clone(), registry);
             tokio::select! {
                 () = watch.run() => {}
+                () = recovery.run() => {}
                 () = tell_ready => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }

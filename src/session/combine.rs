@@ -6,7 +6,6 @@ use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::plan::copy::CopyIn;
 use crate::plan::scatter::Scatter;
-use crate::sql::facts::Explain;
 use crate::topology::ShardSet;
 
 impl Session {
@@ -24,24 +23,6 @@ impl Session {
     }
     pub(super) async fn copy_out(&mut self, _work: Work<'_>, _header: bool) -> Outcome {
         Err(Failure::Sql(Self::internal("copy is not wired")))
-    }
-    pub(super) async fn explain(
-        &mut self,
-        _planned: &Planned,
-        _explain: &Explain,
-        _work: Work<'_>,
-    ) -> Outcome {
-        Err(Failure::Sql(Self::internal("explain is not wired")))
-    }
-    pub(super) async fn commit_everywhere(&mut self) -> Outcome {
-        Err(Failure::Sql(Self::internal("two-phase commit is not wired")))
-    }
-    pub(super) async fn join_replica(
-        &mut self,
-        _shard: crate::topology::ShardId,
-        _avoid: &[crate::topology::NodeId],
-    ) -> Result<usize, Failure> {
-        Err(Failure::Sql(Self::internal("not wired")))
     }
 }
 

@@ -192,7 +192,15 @@ impl Session {
                 self.ask_position(index);
             }
             match self.run_lane(index).await {
-                Ok(report) => return self.after_performance(index, &report),
+                Ok(report) => {
+                    let outcome = self.after_performance(index, &report);
+                    if let (Ok(()), Kind::Session(SessionObject::DeclareCursor { name, .. })) =
+                        (&outcome, &planned.plan.facts.kind)
+                    {
+                        self.cursors.insert(name.clone(), shard);
+                    }
+                    return outcome;
+                }
                 Err(error) => {
                     let again = self.may_retry(&error, access, avoid.len());
                     let failure = self.relay_failed(index, error).await;
@@ -439,11 +447,25 @@ impl Session {
             },
             Kind::Explain(explain) => self.explain(planned, explain, work).await,
             Kind::Session(SessionObject::Discard(what)) => self.discard(*what, text).await,
+            Kind::Session(SessionObject::Fetch { name }) => {
+                let shard = self.cursor_shard(name);
+                self.perform_on(planned, work, shard).await
+            }
+            Kind::Session(SessionObject::CloseCursor { name: Some(name) }) => {
+                let shard = self.cursor_shard(name);
+                self.perform_on(planned, work, shard).await
+            }
             Kind::Session(SessionObject::Deallocate { name }) => {
                 self.deallocate(planned, name.as_deref(), work).await
             }
             _ => self.perform_on(planned, work, self.default_shard()).await,
         }
+    }
+
+    /// Where the transaction's cursor of that name is open; an unknown one is for a server to deny.
+    fn cursor_shard(&self, name: &str) -> ShardId {
+        let joined = self.lanes.iter().find(|lane| lane.in_block).map(|lane| lane.shard);
+        self.cursors.get(name).copied().or(joined).unwrap_or(self.default_shard())
     }
 
     /// DEALLOCATE knows the protocol's prepared statements, which are ours, and SQL's, which are a pinned server's.

@@ -280,10 +280,9 @@ impl Session {
 
 /// A plan with its way of combining, which is compiled only if the planner asks for it.
 fn make_plan(parsed: Parsed, planning: &PlanningContext) -> Plan {
-    let Parsed { facts, text, .. } = parsed;
-    let facts = Arc::new(facts);
-    let combine = || Scatter::compile(text.as_deref(), &facts, planning);
-    Plan::make(Arc::clone(&facts), planning, &combine)
+    let facts = Arc::new(parsed.facts.clone());
+    let combine = || Scatter::compile(&parsed, planning);
+    Plan::make(facts, planning, &combine)
 }
 
 /// Whether something may stay behind on the server connection: code that is not ours to read, or functions that are

@@ -39,6 +39,8 @@ pub struct Shared {
     pub topology: ArcSwap<Topology>,
     pub catalog: Arc<CatalogHandle>,
     pub signals: Arc<Signals>,
+    /// Transactions over several shards that this process coordinates.
+    pub registry: Arc<crate::transaction::Registry>,
     pub cancels: DashMap<u32, Arc<CancelTarget>>,
     pub clients: DashMap<u32, Arc<ClientInfo>>,
     pub figures: Figures,
