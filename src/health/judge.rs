@@ -63,13 +63,21 @@ pub enum Report {
 pub enum Condition {
     /// Not asked, or not decided yet.
     Unknown,
-    Primary { timeline: Option<u32> },
+    Primary {
+        timeline: Option<u32>,
+    },
     Replica,
     Down(String),
     /// Says that it is a primary, on an older timeline (or the same one) than `newest`.
-    Superseded { timeline: Option<u32>, newest: Option<u32> },
+    Superseded {
+        timeline: Option<u32>,
+        newest: Option<u32>,
+    },
     /// Its data is of another cluster than the shard's.
-    Stranger { own: u64, shard: u64 },
+    Stranger {
+        own: u64,
+        shard: u64,
+    },
 }
 
 impl Condition {
@@ -260,9 +268,8 @@ impl ShardView {
             let fits = answer.duty == Duty::Primary && !self.is_stranger(answer) && timeline >= self.timeline;
             fits.then_some((id, timeline))
         });
-        let best = candidates.max_by_key(|(id, timeline)| {
-            (*timeline, self.primary == Some(*id), std::cmp::Reverse(*id))
-        });
+        let best = candidates
+            .max_by_key(|(id, timeline)| (*timeline, self.primary == Some(*id), std::cmp::Reverse(*id)));
         best.map(|(id, _)| id)
     }
 
@@ -282,7 +289,13 @@ impl ShardView {
         }
     }
 
-    fn condition(&self, id: NodeId, node: &NodeView, primary: Option<NodeId>, failures_max: u32) -> Condition {
+    fn condition(
+        &self,
+        id: NodeId,
+        node: &NodeView,
+        primary: Option<NodeId>,
+        failures_max: u32,
+    ) -> Condition {
         if node.is_down(failures_max) {
             return Condition::Down(node.reason.clone());
         }
@@ -295,7 +308,9 @@ impl ShardView {
         match answer.duty {
             Duty::Replica => Condition::Replica,
             Duty::Primary if primary == Some(id) => Condition::Primary { timeline: answer.timeline },
-            Duty::Primary if primary.is_some() || answer.timeline.is_some() && answer.timeline < self.timeline => {
+            Duty::Primary
+                if primary.is_some() || answer.timeline.is_some() && answer.timeline < self.timeline =>
+            {
                 Condition::Superseded { timeline: answer.timeline, newest: self.timeline }
             }
             Duty::Primary => Condition::Unknown,

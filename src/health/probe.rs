@@ -98,7 +98,8 @@ impl Watch {
         let asked = watch::Sender::new(0u64);
         let mut tasks = JoinSet::new();
         for index in 0..count {
-            let prober = Prober { context: Arc::clone(context), node: NodeId(index as u16), connection: None };
+            let prober =
+                Prober { context: Arc::clone(context), node: NodeId(index as u16), connection: None };
             tasks.spawn(prober.run(reports.clone(), asked.subscribe()));
         }
         let mut judge = context.judge();
