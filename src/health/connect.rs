@@ -78,6 +78,7 @@ impl ControlError {
 pub struct ControlConnection {
     client: Client,
     task: AbortHandle,
+    pub node: NodeId,
     /// `host:port`, for messages.
     pub address: String,
 }
@@ -153,18 +154,22 @@ pub async fn connect(
         // Whoever uses the client hears of its end.
         let _ = connection.await;
     });
-    Ok(ControlConnection { client, task: task.abort_handle(), address })
+    Ok(ControlConnection { client, task: task.abort_handle(), node: id, address })
 }
 
-/// Connects to the node that is known as the shard's primary.
+/// The shard's primary, as far as is known.
+pub fn primary(topology: &Topology, shard: ShardId) -> Option<NodeId> {
+    let nodes = topology.shard(shard).nodes.iter().copied();
+    nodes.into_iter().find(|id| topology.node(*id).state.role() == NodeRole::Primary)
+}
+
+/// Connects to the shard's primary.
 pub async fn connect_primary(
     topology: &Topology,
     shard: ShardId,
     settings: &ServerSettings,
 ) -> Result<ControlConnection, ControlError> {
-    let nodes = topology.shard(shard).nodes.iter();
-    let primary = nodes.copied().find(|id| topology.node(*id).state.role() == NodeRole::Primary);
-    let Some(primary) = primary else {
+    let Some(primary) = primary(topology, shard) else {
         return Err(ControlError::NoPrimary(topology.shard(shard).name.clone()));
     };
     connect(topology, primary, settings).await

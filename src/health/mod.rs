@@ -27,12 +27,12 @@
 //!
 //! Not here: promoting, fencing or rejoining a server; choosing a node for a statement (`backend`).
 
-
+pub mod catalog;
 pub mod connect;
 pub mod history;
 pub mod judge;
 pub mod probe;
 
-
-pub use connect::{ControlConnection, ControlError, connect, connect_primary};
+pub use catalog::{CatalogService, Loaded};
+pub use connect::{ControlConnection, ControlError, connect, connect_primary, primary};
 pub use probe::{Ready, Watch};

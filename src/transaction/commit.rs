@@ -50,9 +50,13 @@ pub enum CommitError {
     #[error("{cause}")]
     RolledBack { shard: String, cause: Box<SqlError> },
     /// A server was lost before the decision; nothing is, or will be, committed on any shard.
-    #[error("shard \"{shard}\" was lost before the transaction could be committed; it is rolled back on all shards")]
+    #[error(
+        "shard \"{shard}\" was lost before the transaction could be committed; it is rolled back on all shards"
+    )]
     ServerLost { shard: String },
-    #[error("shard \"{shard}\" was lost while it committed; the transaction may or may not have been committed")]
+    #[error(
+        "shard \"{shard}\" was lost while it committed; the transaction may or may not have been committed"
+    )]
     InDoubt { shard: String },
 }
 
@@ -63,7 +67,9 @@ impl CommitError {
             Self::NotTried(error) => *error,
             Self::RolledBack { shard, cause } => match cause.detail {
                 Some(_) => *cause,
-                None => cause.detail(format!("It was raised on shard \"{shard}\" at commit; all shards are rolled back.")),
+                None => cause.detail(format!(
+                    "It was raised on shard \"{shard}\" at commit; all shards are rolled back."
+                )),
             },
             Self::ServerLost { .. } => SqlError::new(SqlState::TRANSACTION_ROLLBACK, message)
                 .hint("The transaction may be tried again."),
@@ -101,7 +107,11 @@ pub async fn commit(
         Outcome::Committed { unfinished } => {
             for index in unfinished {
                 let shard = name(participants, index);
-                tracing::warn!(gid, shard, "is committed, but not applied on this shard yet: recovery will do it");
+                tracing::warn!(
+                    gid,
+                    shard,
+                    "is committed, but not applied on this shard yet: recovery will do it"
+                );
             }
             Ok(())
         }
@@ -191,7 +201,9 @@ async fn perform(
         return (Answer::Lost, Vec::new());
     };
     let answer = match captured.error {
-        Some(error) if error.sqlstate == SqlState::UNDEFINED_OBJECT && is_second_phase(command) => Answer::Done,
+        Some(error) if error.sqlstate == SqlState::UNDEFINED_OBJECT && is_second_phase(command) => {
+            Answer::Done
+        }
         Some(error) => Answer::Refused(Box::new(error)),
         None if captured.tag == tag(command) => Answer::Done,
         None => Answer::Refused(Box::new(SqlError::new(

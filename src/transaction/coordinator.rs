@@ -53,10 +53,18 @@ pub enum Step {
 /// How it ended. `unfinished` are participants whose prepared part recovery must finish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Committed { unfinished: Vec<usize> },
-    RolledBack { participant: usize, cause: Answer, unfinished: Vec<usize> },
+    Committed {
+        unfinished: Vec<usize>,
+    },
+    RolledBack {
+        participant: usize,
+        cause: Answer,
+        unfinished: Vec<usize>,
+    },
     /// The decision was sent to `recorder` and its answer is unknown.
-    InDoubt { recorder: usize },
+    InDoubt {
+        recorder: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +156,9 @@ impl Coordinator {
                 Part::Prepared | Part::Ended | Part::Unknown => None,
             }),
             Phase::Deciding => all(&|index, part| match part {
-                Part::Open if self.is_distributed() => (Some(index) == self.recorder).then_some(Command::Decide),
+                Part::Open if self.is_distributed() => {
+                    (Some(index) == self.recorder).then_some(Command::Decide)
+                }
                 Part::Open => Some(Command::Commit),
                 Part::Prepared | Part::Ended | Part::Unknown => None,
             }),
@@ -163,7 +173,9 @@ impl Coordinator {
     }
 
     fn unknown(&self) -> Vec<usize> {
-        (0..self.parts.len()).filter(|index| self.wrote[*index] && self.parts[*index] == Part::Unknown).collect()
+        (0..self.parts.len())
+            .filter(|index| self.wrote[*index] && self.parts[*index] == Part::Unknown)
+            .collect()
     }
 
     /// The answers to the commands of the last step, in their order; one that is missing counts as lost.

@@ -75,11 +75,10 @@ fn a_reader_that_fails_rolls_all_back() {
         sends(&mut c);
         c.on_answers(vec![DONE, DONE, answer.clone()]);
         let commands = sends(&mut c);
-        assert_eq!(commands[..3], [
-            (0, Command::RollbackPrepared),
-            (1, Command::Rollback),
-            (2, Command::RollbackPrepared)
-        ]);
+        assert_eq!(
+            commands[..3],
+            [(0, Command::RollbackPrepared), (1, Command::Rollback), (2, Command::RollbackPrepared)]
+        );
         c.on_answers(vec![DONE; commands.len()]);
         assert_eq!(ends(&mut c), Outcome::RolledBack { participant: 3, cause: answer, unfinished: vec![] });
     }

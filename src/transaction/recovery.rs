@@ -35,8 +35,8 @@ use super::registry::{Fitness, Registry};
 use super::schema;
 use crate::backend::settings::quote_identifier;
 use crate::config::ServerSettings;
-use crate::health::{ControlConnection, ControlError, connect};
-use crate::topology::{NodeId, NodeRole, ShardId, Signals, Topology};
+use crate::health::{ControlConnection, ControlError, connect, primary};
+use crate::topology::{NodeId, ShardId, Signals, Topology};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -73,17 +73,11 @@ pub struct Recovery {
     signals: Arc<Signals>,
     server: ServerSettings,
     registry: Arc<Registry>,
-    primaries: Vec<Option<Primary>>,
+    primaries: Vec<Option<ControlConnection>>,
     cleaned: Option<Instant>,
     /// Gids whose failure has been logged.
     told: HashSet<Gid>,
     looked: watch::Sender<bool>,
-}
-
-#[derive(Debug)]
-struct Primary {
-    node: NodeId,
-    connection: ControlConnection,
 }
 
 /// A part of a transaction that waits on a shard.
@@ -112,7 +106,10 @@ impl Recovery {
         let primaries = topology.shards.iter().map(|_| None).collect();
         let (looked, receiver) = watch::channel(false);
         let told = HashSet::new();
-        (Self { topology, signals, server, registry, primaries, cleaned: None, told, looked }, Looked(receiver))
+        (
+            Self { topology, signals, server, registry, primaries, cleaned: None, told, looked },
+            Looked(receiver),
+        )
     }
 
     /// Works until it is dropped. Cancel safe: yes, every step stands by itself.
@@ -168,7 +165,7 @@ impl Recovery {
         let Some(primary) = &self.primaries[recorder] else {
             return self.tell(gid, "the shard that records its decision cannot be reached");
         };
-        let fate = match fate(&primary.connection, gid).await {
+        let fate = match fate(primary, gid).await {
             Ok(fate) => fate,
             Err(error) => {
                 self.forget_broken(recorder, &error);
@@ -178,7 +175,7 @@ impl Recovery {
         for part in parts {
             let index = usize::from(part.shard.0);
             let Some(primary) = &self.primaries[index] else { continue };
-            match apply(&primary.connection, part, fate).await {
+            match apply(primary, part, fate).await {
                 Ok(()) => {
                     let shard = self.topology.shard(part.shard).name.as_str();
                     tracing::info!(%gid, shard, ?fate, "finished a prepared transaction that was left behind");
@@ -218,7 +215,7 @@ impl Recovery {
                 continue;
             }
             let Some(primary) = &self.primaries[index] else { continue };
-            if let Err(error) = primary.connection.rows(&sql, ANSWER_TIME_MAX).await {
+            if let Err(error) = primary.rows(&sql, ANSWER_TIME_MAX).await {
                 tracing::warn!(%error, "old decisions could not be removed");
                 self.forget_broken(index, &error);
             }
@@ -243,11 +240,10 @@ async fn survey(
     server: &ServerSettings,
     registry: &Registry,
     shard: ShardId,
-    place: &mut Option<Primary>,
+    place: &mut Option<ControlConnection>,
 ) -> Option<Vec<Prepared>> {
-    let nodes = topology.shard(shard).nodes.iter().copied();
-    let present = nodes.into_iter().find(|id| topology.node(*id).state.role() == NodeRole::Primary);
-    if place.as_ref().is_some_and(|primary| Some(primary.node) != present || primary.connection.is_closed()) {
+    let present = primary(topology, shard);
+    if place.as_ref().is_some_and(|primary| Some(primary.node) != present || primary.is_closed()) {
         *place = None;
     }
     let node = present?;
@@ -268,8 +264,8 @@ async fn ask(
     server: &ServerSettings,
     registry: &Registry,
     node: NodeId,
-    known: Option<Primary>,
-) -> Result<(Primary, Vec<Prepared>), ControlError> {
+    known: Option<ControlConnection>,
+) -> Result<(ControlConnection, Vec<Prepared>), ControlError> {
     let shard = topology.node(node).shard;
     let is_new = known.is_none();
     let primary = match known {
@@ -277,17 +273,21 @@ async fn ask(
         None => {
             let connection = connect(topology, node, server).await?;
             connection.rows(SESSION, ANSWER_TIME_MAX).await?;
-            Primary { node, connection }
+            connection
         }
     };
     if is_new || registry.fitness(shard) != Fitness::Fit {
-        let fitness = schema::prepare(&primary.connection).await?;
+        let fitness = schema::prepare(&primary).await?;
         let name = topology.shard(shard).name.as_str();
         if registry.set_fitness(shard, fitness.clone()) && fitness != Fitness::Fit {
-            tracing::warn!(shard = name, ?fitness, "transactions over several shards that write here are refused");
+            tracing::warn!(
+                shard = name,
+                ?fitness,
+                "transactions over several shards that write here are refused"
+            );
         }
     }
-    let rows = primary.connection.rows(PREPARED, ANSWER_TIME_MAX).await?;
+    let rows = primary.rows(PREPARED, ANSWER_TIME_MAX).await?;
     let prepared = rows.iter().filter_map(|row| {
         let text = |column: usize| row.try_get(column).ok().flatten();
         let age = text(2)?.parse::<i64>().ok()?.max(0);

@@ -105,7 +105,8 @@ impl Registry {
                 Fitness::Fit => {}
                 Fitness::Unknown => {
                     let reason = format!("Shard \"{name}\" has not been asked yet whether it can take part.");
-                    return Err(refuse(reason).hint("Try again in a moment; SHOW NODES tells whether its primary is up."));
+                    return Err(refuse(reason)
+                        .hint("Try again in a moment; SHOW NODES tells whether its primary is up."));
                 }
                 Fitness::PreparedTransactionsDisabled => {
                     let reason = format!("Prepared transactions are disabled on shard \"{name}\".");
