@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// Every shard that the statement's relations and rows need; empty where no row can be touched.
-    pub(super) fn needed(&self, arguments: &Arguments<'_>) -> Result<ShardSet, Refusal> {
+    pub fn needed(&self, arguments: &Arguments<'_>) -> Result<ShardSet, Refusal> {
         let mut shards = match &self.route.rows {
             Some(rows) => rows.shards(&self.topology, arguments)?,
             None => ShardSet::EMPTY,

@@ -14,9 +14,10 @@
 //! - A function of the user's own, or one that nobody knows, may read tables: never over several shards.
 
 use crate::catalog::{FunctionInfo, FunctionKind, Volatility};
-use crate::sql::facts::{Facts, FunctionUse};
+use crate::sql::facts::{Block, Facts, FunctionUse};
 
 use super::action::{Access, PlanningContext};
+use super::home;
 use super::refusal::{self, Refusal};
 
 /// What all functions of a statement together demand.
@@ -69,7 +70,23 @@ impl Demands {
         for function in &facts.functions {
             demands.add(function, classify(context, function));
         }
+        demands.add_views(context, &facts.block);
         demands
+    }
+
+    /// What the statement's views call is called by the statement.
+    fn add_views(&mut self, context: &PlanningContext, block: &Block) {
+        for relation in &block.relations {
+            let view = home::resolve(context, &relation.name);
+            let calls = view.and_then(|name| context.catalog.relations.get(&name)).map(|view| &view.calls);
+            for name in calls.into_iter().flatten() {
+                let function = FunctionUse { name: name.clone(), argument_count: 0 };
+                self.add(&function, classify(context, &function));
+            }
+        }
+        for child in &block.children {
+            self.add_views(context, child);
+        }
     }
 
     fn add(&mut self, function: &FunctionUse, class: Class) {

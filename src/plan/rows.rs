@@ -274,6 +274,7 @@ pub fn misplaced(table: &str, rule: &TableRule, error: &PlacementError) -> Refus
         }
         PlacementError::Nowhere(_)
         | PlacementError::Ambiguous(_)
+        | PlacementError::HalfPosition
         | PlacementError::Outside { .. }
         | PlacementError::BadPosition(_) => refusal::POSITION_NOWHERE.naming(&[table]),
         PlacementError::GeohashElsewhere { .. } => refusal::GEOHASH_CONTRADICTS.naming(&[table]),
@@ -282,6 +283,9 @@ pub fn misplaced(table: &str, rule: &TableRule, error: &PlacementError) -> Refus
     if !matches!(error, PlacementError::NoKey | PlacementError::NullKey | PlacementError::NullPosition) {
         refused.sqlstate = error.sqlstate();
         refused.detail = Some(format!("The row: {error}."));
+        if let Some(hint) = error.hint() {
+            refused.hint = Some(hint.to_owned());
+        }
     }
     refused
 }
