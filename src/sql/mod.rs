@@ -19,13 +19,20 @@
 
 pub mod arguments;
 mod array;
+mod commands;
+pub mod extract;
 pub mod facts;
 pub mod hint;
 pub mod lexer;
 pub mod name;
 mod ordinals;
+pub mod parse;
+mod parser_text;
+pub mod render;
+pub mod rows;
 pub mod shape;
 pub mod split;
+mod tokens;
 mod unescape;
 
 #[cfg(test)]
