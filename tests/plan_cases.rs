@@ -131,7 +131,10 @@ fn statements_are_planned_as_the_cases_say() {
             let result = case.run(&sample);
             if result != case.expected {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                failures.push(format!("{name}: {}\n--- expected\n{}\n--- got\n{result}\n", case.statement, case.expected));
+                failures.push(format!(
+                    "{name}: {}\n--- expected\n{}\n--- got\n{result}\n",
+                    case.statement, case.expected
+                ));
             }
             rewritten.push(case.write(&result));
         }

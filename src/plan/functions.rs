@@ -15,6 +15,7 @@
 
 use crate::catalog::{FunctionInfo, FunctionKind, Volatility};
 use crate::sql::facts::{Block, Facts, FunctionUse};
+use crate::sql::name::ObjectName;
 
 use super::action::{Access, PlanningContext};
 use super::home;
@@ -139,6 +140,13 @@ fn classify(context: &PlanningContext, function: &FunctionUse) -> Class {
     listed(name, function.argument_count).unwrap_or_else(|| by_volatility(built_in))
 }
 
+/// Whether a word of DDL is a function whose value may differ between two servers.
+pub(super) fn may_differ(context: &PlanningContext, word: &str) -> bool {
+    let name = ObjectName::unqualified(word);
+    let known = context.catalog.function(&name, &context.search_path);
+    STABLE_SYNTAX.contains(&word) || known.is_some_and(|info| info.volatility != Volatility::Immutable)
+}
+
 fn by_volatility(info: FunctionInfo) -> Class {
     match (info.volatility, info.kind) {
         (Volatility::Immutable, _) => Class::Pure,
@@ -188,6 +196,8 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         | "pg_blocking_pids"
         | "pg_lock_status"
         | "pg_show_all_settings"
+        | "txid_current"
+        | "pg_current_xact_id"
         | "inet_server_addr"
         | "inet_server_port"
         | "pg_postmaster_start_time" => Class::ServerState,
