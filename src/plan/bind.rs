@@ -62,7 +62,13 @@ impl Plan {
                 self.topology.all_shards()
             }
             Action::CopyOut { .. } => hint.map_or_else(|| self.topology.all_shards(), ShardSet::one),
-            Action::Pinned(_) | Action::Control => ShardSet::one(self.topology.default_shard),
+            Action::Pinned(_) => match hint.filter(|hint| *hint != self.topology.default_shard) {
+                Some(hint) => {
+                    return Err(self.contradicts(hint, ShardSet::one(self.topology.default_shard)));
+                }
+                None => ShardSet::one(self.topology.default_shard),
+            },
+            Action::Control => ShardSet::one(self.topology.default_shard),
         };
         Ok(Bound { shards })
     }
@@ -93,7 +99,7 @@ impl Plan {
     }
 
     /// Every shard that the statement's relations and rows need; empty where no row can be touched.
-    pub(super) fn needed(&self, arguments: &Arguments<'_>) -> Result<ShardSet, Refusal> {
+    pub fn needed(&self, arguments: &Arguments<'_>) -> Result<ShardSet, Refusal> {
         let mut shards = match &self.route.rows {
             Some(rows) => rows.shards(&self.topology, arguments)?,
             None => ShardSet::EMPTY,

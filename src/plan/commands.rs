@@ -10,7 +10,7 @@ use crate::sql::name::ObjectName;
 use crate::topology::{Placement, TableRule};
 
 use super::action::{Access, Action, PlanningContext};
-use super::functions::Demands;
+use super::functions::{self, Demands};
 use super::home::{self, Home};
 use super::make::Outcome;
 use super::reads;
@@ -82,20 +82,20 @@ fn configured_columns(rule: &TableRule) -> impl Iterator<Item = &str> {
 }
 
 /// ALTER TABLE reference ADD COLUMN … DEFAULT now(): computed for the rows that are there, on each shard for itself.
+/// The functions of DDL are known by its words only.
 fn refuse_computed_columns(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    let Some(function) = Demands::of(context, facts).unstable else { return Ok(()) };
-    if has_word(facts, "index") || !has_word(facts, "alter") {
+    if !has_word(facts, "alter") || !(has_word(facts, "add") || has_word(facts, "using")) {
         return Ok(());
     }
-    let reference = |word: &&String| {
-        context
-            .topology
-            .tables
-            .iter()
-            .any(|rule| rule.name.name == **word && matches!(rule.placement, Placement::Reference))
-    };
-    match facts.words.iter().find(reference) {
-        Some(table) => Err(refusal::DDL_VALUES.naming(&[&function, table])),
+    let reference = context
+        .topology
+        .tables
+        .iter()
+        .find(|rule| matches!(rule.placement, Placement::Reference) && has_word(facts, &rule.name.name));
+    let Some(rule) = reference else { return Ok(()) };
+    let counts = |word: &str| word.ends_with("serial") || word == "identity";
+    match facts.words.iter().find(|word| counts(word) || functions::may_differ(context, word)) {
+        Some(word) => Err(refusal::DDL_VALUES.naming(&[word, &rule.name.name])),
         None => Ok(()),
     }
 }
@@ -158,7 +158,7 @@ fn lock_table(facts: &Facts, context: &PlanningContext) -> Outcome {
     let survey = Survey::of_sources(context, &facts.block);
     let single = survey.sharded().is_none() && survey.reference().is_none();
     match survey.fixed() {
-        Ok(Some(fixed)) if single => Outcome::new(Action::Fixed(fixed.shard), Access::Write),
+        Ok(Some(fixed)) if single => Outcome::fixed(fixed, Access::Write),
         _ => Outcome::new(Action::Everywhere, Access::Write),
     }
 }

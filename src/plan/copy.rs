@@ -13,6 +13,7 @@ use super::action::{Access, Action, PlanningContext};
 use super::home::{self, Home};
 use super::make::Outcome;
 use super::refusal::{self, Refusal};
+use super::survey::Fixed;
 use super::{functions::Demands, reads, rows};
 
 /// How the rows of a COPY FROM STDIN are placed. With [`Placement::Reference`](crate::topology::Placement) every shard
@@ -32,7 +33,9 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Res
     let writes = copy.direction != CopyDirection::ToStdout;
     let access = if writes { Access::Write } else { Access::Read };
     match (home, copy.direction) {
-        (Home::Single(shard) | Home::Elsewhere(shard), _) => Ok(Outcome::new(Action::Fixed(shard), access)),
+        (Home::Single(shard) | Home::Elsewhere(shard), _) => {
+            Ok(Outcome::fixed(Fixed { shard, name: table }, access))
+        }
         (_, CopyDirection::ServerSide) => Err(refusal::COPY_SERVER_FILE.naming(&[&table])),
         (Home::Reference { .. } | Home::OverReference, CopyDirection::ToStdout) => {
             Ok(Outcome::new(Action::Anywhere, access))

@@ -64,6 +64,11 @@ impl Plan {
         lines
     }
 
+    /// A set of shards with the reason of this execution, also where the statement is then refused.
+    pub fn shards_and_reason(&self, shards: ShardSet, arguments: &Arguments<'_>) -> String {
+        format!("{} because {}", self.shard_list(shards), self.reason(arguments, None))
+    }
+
     fn shard_list(&self, shards: ShardSet) -> String {
         let names: Vec<&str> = shards.iter().map(|shard| self.topology.shard(shard).name.as_str()).collect();
         format!("shards=[{}]", names.join(", "))

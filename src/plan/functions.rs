@@ -14,9 +14,11 @@
 //! - A function of the user's own, or one that nobody knows, may read tables: never over several shards.
 
 use crate::catalog::{FunctionInfo, FunctionKind, Volatility};
-use crate::sql::facts::{Facts, FunctionUse};
+use crate::sql::facts::{Block, Facts, FunctionUse};
+use crate::sql::name::ObjectName;
 
 use super::action::{Access, PlanningContext};
+use super::home;
 use super::refusal::{self, Refusal};
 
 /// What all functions of a statement together demand.
@@ -69,7 +71,23 @@ impl Demands {
         for function in &facts.functions {
             demands.add(function, classify(context, function));
         }
+        demands.add_views(context, &facts.block);
         demands
+    }
+
+    /// What the statement's views call is called by the statement.
+    fn add_views(&mut self, context: &PlanningContext, block: &Block) {
+        for relation in &block.relations {
+            let view = home::resolve(context, &relation.name);
+            let calls = view.and_then(|name| context.catalog.relations.get(&name)).map(|view| &view.calls);
+            for name in calls.into_iter().flatten() {
+                let function = FunctionUse { name: name.clone(), argument_count: 0 };
+                self.add(&function, classify(context, &function));
+            }
+        }
+        for child in &block.children {
+            self.add_views(context, child);
+        }
     }
 
     fn add(&mut self, function: &FunctionUse, class: Class) {
@@ -122,6 +140,13 @@ fn classify(context: &PlanningContext, function: &FunctionUse) -> Class {
     listed(name, function.argument_count).unwrap_or_else(|| by_volatility(built_in))
 }
 
+/// Whether a word of DDL is a function whose value may differ between two servers.
+pub(super) fn may_differ(context: &PlanningContext, word: &str) -> bool {
+    let name = ObjectName::unqualified(word);
+    let known = context.catalog.function(&name, &context.search_path);
+    STABLE_SYNTAX.contains(&word) || known.is_some_and(|info| info.volatility != Volatility::Immutable)
+}
+
 fn by_volatility(info: FunctionInfo) -> Class {
     match (info.volatility, info.kind) {
         (Volatility::Immutable, _) => Class::Pure,
@@ -171,6 +196,8 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         | "pg_blocking_pids"
         | "pg_lock_status"
         | "pg_show_all_settings"
+        | "txid_current"
+        | "pg_current_xact_id"
         | "inet_server_addr"
         | "inet_server_port"
         | "pg_postmaster_start_time" => Class::ServerState,

@@ -24,6 +24,7 @@ use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
 use super::refusal::Refusal;
 use super::scatter::Scatter;
+use super::survey::Fixed;
 use super::{commands, reads, writes};
 
 /// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
@@ -52,6 +53,11 @@ pub(super) struct Outcome {
 impl Outcome {
     pub fn new(action: Action, access: Access) -> Self {
         Self { action, access, route: Route::default() }
+    }
+
+    pub fn fixed(fixed: Fixed, access: Access) -> Self {
+        let action = Action::Fixed(fixed.shard);
+        Self { action, access, route: Route { fixed: Some(fixed), ..Route::default() } }
     }
 
     pub fn routed(many: Many, access: Access, route: Route) -> Self {

@@ -138,8 +138,8 @@ limits! {
         "Send the region in which the position lies.",
         "Rows stay at home: a key and a position that disagree would hide the row from reads by position.";
     POSITION_NOWHERE = "M008" "23514",
-        "new row for relation \"{}\" has a position that no region owns",
-        "Configure an area that holds it, or a default region.",
+        "new row for relation \"{}\" has no position in one region",
+        "Send a position inside a region, or configure an area that holds it.",
         "A row must have one home.";
     GEOHASH_CONTRADICTS = "M009" "23514",
         "new row for relation \"{}\" has a geohash that does not hold its position",

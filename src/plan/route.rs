@@ -12,7 +12,7 @@
 //!
 //! Invariants:
 //! 1. The set holds every shard that may have a row of the relation that satisfies the block's filter.
-//! 2. Coordinates narrow only where both are known not to be NULL: a row with one coordinate was never checked.
+//! 2. A bound on one coordinate narrows alone, because a row with only one coordinate is never stored.
 //! 3. A comparison with NULL is never true: it leaves no shard.
 
 use crate::geo::Window;
@@ -32,9 +32,6 @@ pub(super) struct Keyed {
     pub rule: TableRule,
     pub key_type: Option<KeyType>,
     pub test: Test,
-    /// The other coordinate is NOT NULL, so that a bound on one says that both are there.
-    pub latitude_suffices: bool,
-    pub longitude_suffices: bool,
 }
 
 /// What a conjunction says about position so far.
@@ -42,8 +39,7 @@ pub(super) struct Keyed {
 struct Place {
     coordinates: Window,
     geohash: Window,
-    has_latitude: bool,
-    has_longitude: bool,
+    has_coordinate: bool,
     has_geohash: bool,
 }
 
@@ -111,9 +107,7 @@ impl<'a> Evaluation<'_, 'a> {
     }
 
     fn touching(&self, place: &Place) -> ShardSet {
-        let latitude = place.has_latitude && (place.has_longitude || self.keyed.latitude_suffices);
-        let longitude = place.has_longitude && (place.has_latitude || self.keyed.longitude_suffices);
-        let window = match (latitude || longitude, place.has_geohash) {
+        let window = match (place.has_coordinate, place.has_geohash) {
             (false, false) => return self.all(),
             (true, false) => place.coordinates,
             (false, true) => place.geohash,
@@ -266,8 +260,7 @@ impl Place {
         Self {
             coordinates: Window::everywhere(),
             geohash: Window::everywhere(),
-            has_latitude: false,
-            has_longitude: false,
+            has_coordinate: false,
             has_geohash: false,
         }
     }
@@ -283,9 +276,9 @@ impl Place {
         let Some(bound) = datum.coordinate() else { return Narrowing::Nothing };
         let low = matches!(comparison, Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual);
         let high = matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual);
+        self.has_coordinate = true;
         match axis {
             Axis::Latitude => {
-                self.has_latitude = true;
                 if low {
                     self.coordinates.latitude_at_least(bound);
                 }
@@ -294,7 +287,6 @@ impl Place {
                 }
             }
             Axis::Longitude | Axis::Geohash => {
-                self.has_longitude = true;
                 if low {
                     self.coordinates.longitude_at_least(bound);
                 }

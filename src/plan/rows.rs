@@ -274,6 +274,7 @@ pub fn misplaced(table: &str, rule: &TableRule, error: &PlacementError) -> Refus
         }
         PlacementError::Nowhere(_)
         | PlacementError::Ambiguous(_)
+        | PlacementError::HalfPosition
         | PlacementError::Outside { .. }
         | PlacementError::HalfPosition
         | PlacementError::BadPosition(_) => refusal::POSITION_NOWHERE.naming(&[table]),
@@ -283,6 +284,9 @@ pub fn misplaced(table: &str, rule: &TableRule, error: &PlacementError) -> Refus
     if !matches!(error, PlacementError::NoKey | PlacementError::NullKey | PlacementError::NullPosition) {
         refused.sqlstate = error.sqlstate();
         refused.detail = Some(format!("The row: {error}."));
+        if let Some(hint) = error.hint() {
+            refused.hint = Some(hint.to_owned());
+        }
     }
     refused
 }

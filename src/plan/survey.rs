@@ -2,7 +2,6 @@
 //!
 //! Called by `reads`, `writes` and `commands`.
 
-use crate::catalog::RelationInfo;
 use crate::sql::facts::{Block, Relation};
 use crate::topology::{NullKey, Placement, ShardId, TableRule, Topology};
 
@@ -56,7 +55,7 @@ impl<'a> Survey<'a> {
         for scope in &self.scopes {
             for (index, member) in scope.members.iter().enumerate() {
                 match member.home {
-                    Home::Sharded { rule, info } => keyed.push(keyed_of(scope, index, rule, info)),
+                    Home::Sharded { rule, .. } => keyed.push(keyed_of(scope, index, rule)),
                     Home::OverSharded => keyed.push(unkeyed(member.relation)),
                     Home::Reference { .. } | Home::OverReference | Home::Single(_) | Home::Elsewhere(_) => {}
                 }
@@ -96,26 +95,14 @@ impl<'a> Survey<'a> {
     }
 }
 
-fn keyed_of<'a>(scope: &Scope<'a>, index: usize, rule: &TableRule, info: Option<&RelationInfo>) -> Keyed {
+fn keyed_of(scope: &Scope<'_>, index: usize, rule: &TableRule) -> Keyed {
     let name = scope.members.get(index).map(|m| m.relation.name.to_string()).unwrap_or_default();
     let carriers = Carriers::new(scope, index);
     let (key_type, test) = match &carriers {
         Some(carriers) => (carriers.key_type(), predicate::compile(scope, carriers, &scope.block.filter)),
         None => (None, Test::Any),
     };
-    let not_null = |column: Option<&String>| {
-        let column = column.and_then(|name| info?.columns.iter().find(|c| c.name == *name));
-        column.is_some_and(|column| column.not_null)
-    };
-    let position = rule.position.as_ref();
-    Keyed {
-        name,
-        rule: rule.clone(),
-        key_type,
-        test,
-        latitude_suffices: not_null(position.and_then(|p| p.longitude.as_ref())),
-        longitude_suffices: not_null(position.and_then(|p| p.latitude.as_ref())),
-    }
+    Keyed { name, rule: rule.clone(), key_type, test }
 }
 
 fn unkeyed(relation: &Relation) -> Keyed {
@@ -129,8 +116,6 @@ fn unkeyed(relation: &Relation) -> Keyed {
         },
         key_type: None,
         test: Test::Any,
-        latitude_suffices: false,
-        longitude_suffices: false,
     }
 }
 

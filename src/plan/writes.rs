@@ -35,7 +35,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
             let changes = changes(&table, rule, info, Some(sets.unwrap_or_default()))?;
             let survey = Survey::of_sources(context, &facts.block);
             let route = Route { rows: Some(rows), changes, ..Route::default() };
-            relayed(facts, context, &survey, &refusal::ROWS_OVER_SHARDS.naming(&[&table]), route)
+            relayed(facts, context, &survey, (&table, &refusal::ROWS_OVER_SHARDS.naming(&[&table])), route)
         }
         Home::Reference { info, .. } => {
             let survey = Survey::of_sources(context, &facts.block);
@@ -81,7 +81,7 @@ fn change(
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
             let route = Route { changes: changes(rule, info)?, ..Route::default() };
-            relayed(facts, context, &survey, &refusal::WRITE_OVER_SHARDS.naming(&[&table]), route)
+            relayed(facts, context, &survey, (&table, &refusal::WRITE_OVER_SHARDS.naming(&[&table])), route)
         }
         Home::Reference { info, .. } => {
             // The target itself is the survey's first member.
@@ -130,7 +130,7 @@ fn single(
         facts,
         context,
         survey,
-        &refusal::MIXED_HOMES.naming(&[&name, &keyed.clone().unwrap_or_default()]),
+        (&name, &refusal::MIXED_HOMES.naming(&[&name, &keyed.clone().unwrap_or_default()])),
         Route { fixed: Some(target), ..Route::default() },
     )?;
     if keyed.is_some() || !matches!(outcome.action, Action::Routed { .. }) {
@@ -144,13 +144,14 @@ fn relayed(
     facts: &Facts,
     context: &PlanningContext,
     survey: &Survey<'_>,
-    many: &Refusal,
+    (table, many): (&str, &Refusal),
     mut route: Route,
 ) -> Result<Outcome, Refusal> {
     let demands = Demands::of(context, facts);
     if let Some(refusal) = demands.refused {
         return Err(refusal);
     }
+    let targets_one_shard = route.fixed.is_some();
     let mut fixed = survey.fixed()?;
     if let (Some(target), Some(other)) = (&route.fixed, &fixed)
         && target.shard != other.shard
@@ -166,7 +167,12 @@ fn relayed(
         }
         return Ok(Outcome::new(Action::Pinned(reason), Access::Write));
     }
-    Ok(Outcome::routed(Many::Refuse(many.clone()), Access::Write, route))
+    // What lives on one shard, beside a sharded target, is what stands in the way.
+    let many = match &route.fixed {
+        Some(fixed) if !targets_one_shard => refusal::MIXED_HOMES.naming(&[table, &fixed.name]),
+        _ => many.clone(),
+    };
+    Ok(Outcome::routed(Many::Refuse(many), Access::Write, route))
 }
 
 /// A write to a reference table: everywhere, if it means the same everywhere. `reads` is another relation in it.
