@@ -19,6 +19,8 @@ use crate::session::{
 use crate::topology::{Signals, Topology};
 use crate::transaction::{Recovery, Registry};
 
+/// How long the start waits for the first catalogs.
+const CATALOG_WAIT: Duration = Duration::from_secs(10);
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
 fn runtime() -> Option<tokio::runtime::Runtime> {
@@ -136,7 +138,7 @@ pub(super) struct Control {
 impl Control {
     pub fn run(self) {
         let Some(runtime) = runtime() else { return };
-        let Self { topology, signals, server, health, catalog, registry, requests, ready, mut stopped } = self;
+        let Self { topology, signals, server, health, catalog, registry, mut requests, ready, mut stopped } = self;
         runtime.block_on(async move {
             let (watch, mut nodes_known) = health::Watch::new(
                 Arc::clone(&topology),
@@ -144,18 +146,26 @@ impl Control {
                 server.clone(),
                 health.clone(),
             );
+            let (catalogs, mut loaded) = health::CatalogService::new(
+                Arc::clone(&topology),
+                catalog,
+                Arc::clone(&signals),
+                server.clone(),
+                &health,
+            );
+            let (recovery, mut looked) =
+                Recovery::new(Arc::clone(&topology), Arc::clone(&signals), server.clone(), registry);
             let tell_ready = async {
                 nodes_known.wait().await;
-                let _ = catalog.refresh().await;
+                loaded.wait(CATALOG_WAIT).await;
+                looked.wait().await;
                 let _ = ready.send(());
                 std::future::pending::<()>().await;
             };
-            let _ = requests;
-            let (recovery, _looked) =
-                Recovery::new(Arc::clone(&topology), Arc::clone(&signals), server.clone(), registry);
             tokio::select! {
                 () = watch.run() => {}
                 () = recovery.run() => {}
+                () = catalogs.run(&mut requests) => {}
                 () = tell_ready => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
