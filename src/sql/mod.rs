@@ -18,5 +18,22 @@
 //! Not here: what a name means (catalog), where a value lives (topology), what to do about it (plan).
 
 pub mod arguments;
+mod array;
+mod commands;
+pub mod extract;
 pub mod facts;
+pub mod hint;
+pub mod lexer;
 pub mod name;
+mod ordinals;
+pub mod parse;
+mod parser_text;
+pub mod render;
+pub mod rows;
+pub mod shape;
+pub mod split;
+mod tokens;
+mod unescape;
+
+#[cfg(test)]
+mod tests;
