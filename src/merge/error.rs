@@ -1,6 +1,9 @@
 //! What can go wrong while rows are combined, with what the client is told.
 //!
-//! Each error knows its SQLSTATE and hint, so that whoever writes it to a client need not look inside.
+//! Returned by every operator of this room; `execute` writes it to the client as the statement's one error. Each
+//! error knows its SQLSTATE and hint, so that whoever writes it need not look inside.
+//!
+//! Not here: errors that servers send (they are forwarded) and refusals before anything is sent (`plan`).
 
 /// A failure of a combine. The statement ends with exactly one error; no further row is sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

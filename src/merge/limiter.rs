@@ -2,6 +2,8 @@
 //!
 //! Each shard was asked for limit + offset rows, so the cut happens here, once, over all of them. Used by the
 //! driver of a Concat and inside [`super::RowMerge`].
+//!
+//! Invariant: a row beyond OFFSET is never skipped, and no row passes after LIMIT rows have passed.
 
 /// What to do with the next row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 //!
 //! A frame is `'D'`, a big-endian 32-bit length (itself included, the tag not), a 16-bit count of columns, and for
 //! each column a 32-bit length (-1 for NULL) and that many bytes. Nothing here allocates.
+//!
+//! Invariant: whatever the bytes are, walking a row ends with its fields or an error, and never panics.
 
 use std::ops::Range;
 

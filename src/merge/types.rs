@@ -1,7 +1,9 @@
 //! PostgreSQL's own types by OID: the constants, and the names under which they travel in an array parameter.
 //!
 //! OIDs below 16384 are the same on every server (`pg_type.dat`); those above are a database's own and never stand
-//! here.
+//! here. Used by the comparators, by `plan::scatter` for final texts, and for types of LIMIT parameters.
+//!
+//! Not here: text forms of values; nothing in this room reads them.
 
 /// OIDs of `pg_type.dat`.
 pub mod oid {

@@ -1,7 +1,9 @@
 //! What the catalog says of the columns that a statement's outermost level can name.
 //!
 //! A [`Scope`] resolves written column names to catalog columns where that is certain, and proves that text is
-//! ordered by bytes. What is not certain is None or [`Order::Unknown`].
+//! ordered by bytes. Made once per compilation from the facts; asked by every other file here.
+//!
+//! Invariant: what is not certain is None or [`Order::Unknown`]; a name that two relations may own is not certain.
 
 use sqlparser::ast::{Expr, Ident};
 

@@ -1,4 +1,11 @@
 //! Looking into expressions: what they hold, what PostgreSQL would name them, and when two are the same.
+//!
+//! Read-only walks over sqlparser trees, used by the compilers here. Aggregates and window functions are told by
+//! name and catalog; clocks, random values and facts about one server by [`super::functions`].
+//!
+//! Invariants:
+//! 1. What stands in a subquery counts as the subquery's, but for values that move from server to server.
+//! 2. A name that is not worked out as PostgreSQL does is [`OutputName::Unsure`], and whoever needs it refuses.
 
 use std::ops::ControlFlow;
 

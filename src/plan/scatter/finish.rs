@@ -18,9 +18,9 @@
 use crate::merge::types::array_element_name;
 use crate::plan::refusal::Refusal;
 
-use super::OWN_NAMES;
 use super::aggregates::Aggregate;
 use super::refusals::Reason;
+use super::{OWN_NAMES, Text};
 
 /// Words that stand in a final text while it is built, for what is known only at run time.
 pub struct Markers;
@@ -105,8 +105,8 @@ impl Finish {
         self.pieces.iter().map(part).collect()
     }
 
-    /// The final text (placeholders of literals still in it), given the type OIDs of the shards' columns.
-    pub fn final_text(&self, partial_types: &[u32]) -> Result<String, Refusal> {
+    /// The final text, given the type OIDs of the shards' columns.
+    pub fn final_text(&self, partial_types: &[u32]) -> Result<Text, Refusal> {
         let mut arrays = Vec::with_capacity(partial_types.len());
         for (index, type_oid) in partial_types.iter().enumerate() {
             let name = array_element_name(*type_oid)
@@ -140,7 +140,7 @@ impl Finish {
                 Piece::Arrays => text.push_str(&arrays.join(", ")),
             }
         }
-        Ok(text)
+        Text::new(text)
     }
 }
 

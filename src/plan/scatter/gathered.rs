@@ -20,7 +20,7 @@ use super::finish::{Finish, Markers};
 use super::grouped::order_target;
 use super::refusals::Reason;
 use super::select::{self, Target};
-use super::{Combine, Inputs, Scatter, SelectText, ShardText, ordered};
+use super::{Combine, Inputs, Scatter, SelectText, ShardText, Text, ordered};
 
 /// Compiles a query by gathering the columns that it names.
 pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusal> {
@@ -49,7 +49,7 @@ pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusa
 
     let finish = Finish::new(&final_text, Vec::new(), 0, inputs.facts.param_count);
     let mut scatter = Scatter::new(query, inputs, Combine::Finish(finish))?;
-    scatter.shard = ShardText::Rewritten(text.print(&partial, ""));
+    scatter.shard = ShardText::Rewritten(Text::new(text.print(&partial, ""))?);
     scatter.learn_parameters = true;
     Ok(scatter)
 }

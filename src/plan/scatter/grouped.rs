@@ -14,7 +14,7 @@ use std::mem::discriminant;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, Ident, ObjectNamePart, OrderByKind, Query, SelectItem, VisitMut, VisitorMut,
+    Expr, Function, GroupByExpr, Ident, ObjectNamePart, OrderByKind, Query, SelectItem, VisitMut, VisitorMut,
 };
 
 use crate::plan::refusal::Refusal;
@@ -23,9 +23,10 @@ use super::aggregates::{self, Aggregate};
 use super::columns::Scope;
 use super::expression::{self, Canonical};
 use super::finish::{Finish, Markers};
+use super::placeholders::{Constants, WithConstants};
 use super::refusals::Reason;
 use super::select::{self, Target};
-use super::{Combine, Inputs, Scatter, SelectText, ShardText, ordered};
+use super::{Combine, Inputs, Scatter, SelectText, ShardText, Text, ordered};
 
 /// Bytes printed while group expressions are looked for.
 const PRINTED_BYTES_MAX: usize = 8 << 20;
@@ -34,8 +35,9 @@ const PRINTED_BYTES_MAX: usize = 8 << 20;
 pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusal> {
     let targets = Targets::resolve(query, inputs)?;
     qualify(query, &inputs.scope)?;
+    let constants = constants(query, inputs)?;
     let text = SelectText::of(query)?;
-    let mut rewriter = Rewriter::new(groups(query, &targets, inputs)?, inputs);
+    let mut rewriter = Rewriter::new(groups(query, &targets, inputs)?, &constants, inputs);
     let grouped_by: Vec<String> = (0..rewriter.groups.len()).map(Markers::column).collect();
     rewriter.rewrite(query, &targets.order_by)?;
 
@@ -57,13 +59,31 @@ pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusa
     final_text.push_str(&targets.order_by(query)?);
     final_text.push_str(&ordered::bounds(query));
 
-    let shard = ShardText::Rewritten(text.print(&rewriter.columns, &partial_tail));
-    let finish = Finish::new(&final_text, rewriter.aggregates, 0, inputs.facts.param_count);
+    let shard_text = constants.restore(text.print(&rewriter.columns, &partial_tail));
+    let shard = ShardText::Rewritten(Text::new(shard_text)?);
+    let finish =
+        Finish::new(&constants.restore(final_text), rewriter.aggregates, 0, inputs.facts.param_count);
     let mut scatter = Scatter::new(query, inputs, Combine::Finish(finish))?;
     scatter.shard = shard;
     scatter.learn_parameters = true;
     scatter.equal_literals = rewriter.equal_literals;
+    scatter.constant_literals = rewriter.constant_literals;
     Ok(scatter)
+}
+
+/// Sets constants inside GROUP BY and ORDER BY expressions apart, as those of the select list are.
+fn constants(query: &mut Query, inputs: &Inputs<'_>) -> Result<Constants, Refusal> {
+    let mut constants = Constants::default();
+    if Constants::may_clash(&query.to_string()) {
+        return Ok(constants);
+    }
+    if let Some(OrderByKind::Expressions(written)) = query.order_by.as_mut().map(|order| &mut order.kind) {
+        written.iter_mut().for_each(|item| constants.replace(&mut item.expr, inputs.placeholders));
+    }
+    if let GroupByExpr::Expressions(written, _) = &mut select::select_of_mut(query)?.group_by {
+        written.iter_mut().for_each(|expr| constants.replace(expr, inputs.placeholders));
+    }
+    Ok(constants)
 }
 
 /// What the names and ordinals of GROUP BY and ORDER BY mean.
@@ -184,7 +204,7 @@ fn groups(query: &Query, targets: &Targets, inputs: &Inputs<'_>) -> Result<Vec<G
         if let Some((_, reason)) = reason.into_iter().find(|(present, _)| *present) {
             return Err(reason.refusal("in GROUP BY or DISTINCT"));
         }
-        let canonical = expression::canonical(expr, inputs.placeholders);
+        let canonical = expression::canonical(expr, &WithConstants(inputs.placeholders));
         if groups.iter().all(|group| group.canonical != canonical) {
             groups.push(Group { canonical, kind: discriminant(expr), text: expr.to_string() });
         }
@@ -240,12 +260,14 @@ struct Rewriter<'a> {
     /// Printed aggregate calls, one for each aggregate.
     calls: Vec<String>,
     equal_literals: Vec<(u32, u32)>,
+    constant_literals: Vec<(u32, String)>,
+    constants: &'a Constants,
     printed_bytes: usize,
     inputs: &'a Inputs<'a>,
 }
 
 impl<'a> Rewriter<'a> {
-    fn new(groups: Vec<Group>, inputs: &'a Inputs<'a>) -> Self {
+    fn new(groups: Vec<Group>, constants: &'a Constants, inputs: &'a Inputs<'a>) -> Self {
         Self {
             columns: groups.iter().map(|group| group.text.clone()).collect(),
             grouping: (0..groups.len()).collect(),
@@ -253,6 +275,8 @@ impl<'a> Rewriter<'a> {
             aggregates: Vec::new(),
             calls: Vec::new(),
             equal_literals: Vec::new(),
+            constant_literals: Vec::new(),
+            constants,
             printed_bytes: 0,
             inputs,
         }
@@ -295,7 +319,7 @@ impl<'a> Rewriter<'a> {
         if self.groups.iter().all(|group| group.kind != discriminant(expr)) {
             return Ok(None);
         }
-        let canonical = expression::canonical(expr, self.inputs.placeholders);
+        let canonical = expression::canonical(expr, &WithConstants(self.inputs.placeholders));
         self.printed_bytes += canonical.text.len();
         if self.printed_bytes > PRINTED_BYTES_MAX {
             return Err(Reason::RoundTrip.refusal("the statement is too large"));
@@ -308,7 +332,15 @@ impl<'a> Rewriter<'a> {
         if alike.next().is_some() || group.canonical.literals.len() != canonical.literals.len() {
             return Err(Reason::LiteralsDiffer.refusal(""));
         }
-        self.equal_literals.extend(group.canonical.literals.iter().copied().zip(canonical.literals));
+        for (a, b) in group.canonical.literals.iter().copied().zip(canonical.literals) {
+            match (self.constants.digits(a), self.constants.digits(b)) {
+                (None, None) => self.equal_literals.push((a, b)),
+                (Some(digits), None) => self.constant_literals.push((b, digits.to_owned())),
+                (None, Some(digits)) => self.constant_literals.push((a, digits.to_owned())),
+                (Some(x), Some(y)) if x == y => {}
+                (Some(_), Some(_)) => return Err(Reason::LiteralsDiffer.refusal("")),
+            }
+        }
         Ok(Some(index))
     }
 

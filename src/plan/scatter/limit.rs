@@ -120,6 +120,8 @@ fn value(expr: &Expr, placeholders: &dyn Placeholders) -> Result<LimitValue, Ref
         Expr::Value(value) => match &value.value {
             Value::Null => Ok(LimitValue::Absent),
             Value::Placeholder(name) => param(name, oid::INT8),
+            // A placeholder of a decimal: PostgreSQL would round it.
+            Value::Number(digits, _) if digits.contains('.') => Err(refused()),
             Value::Number(digits, _) => match placeholders.literal(&value.value) {
                 Some(index) => Ok(LimitValue::Literal(index)),
                 None => digits.parse().map(LimitValue::Constant).map_err(|_| refused()),

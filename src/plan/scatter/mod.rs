@@ -52,25 +52,57 @@ use crate::plan::PlanningContext;
 use crate::plan::refusal::Refusal;
 use crate::sql::arguments::Arguments;
 use crate::sql::facts::Facts;
+use crate::sql::parse::{Parsed, parse_tree, with_stack};
+use crate::sql::render::{Template, same_tokens};
 
 pub use eligible::may_scatter;
 pub use finish::Finish;
 pub use limit::{BoundLimits, LimitValue, Limits};
 
 use columns::Scope;
-use placeholders::Placeholders;
+use placeholders::{Numbered, Placeholders};
 use refusals::Reason;
 
 /// Names in rewritten texts begin so; a statement that uses such a name itself is not rewritten.
 const OWN_NAMES: &str = "meridian__";
+
+/// A rewritten text: as printed with placeholders, and ready for a client's literals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    printed: String,
+    template: Template,
+}
+
+impl Text {
+    fn new(printed: String) -> Result<Self, Refusal> {
+        let template = Template::new(&printed).ok_or_else(|| Reason::RoundTrip.refusal("literal"))?;
+        Ok(Self { printed, template })
+    }
+
+    /// The text with placeholders, for people.
+    pub fn printed(&self) -> &str {
+        &self.printed
+    }
+
+    /// The text to send: the client's own literals spliced in.
+    pub fn fill(&self, arguments: &Arguments<'_>) -> Result<Vec<u8>, Refusal> {
+        self.template
+            .fill(arguments.text, arguments.literals, &[])
+            .ok_or_else(|| Reason::RoundTrip.refusal("literal"))
+    }
+}
+
+/// Stack for walking, printing and dropping a tree: sqlparser recurses once per level, and a level needs a token.
+const STACK_BASE: usize = 1 << 20;
+const STACK_PER_BYTE: usize = 4 << 10;
+const STACK_MAX: usize = 256 << 20;
 
 /// What each shard is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShardText {
     /// The client's own text.
     Original,
-    /// A text with the parsed text's placeholders in it.
-    Rewritten(String),
+    Rewritten(Text),
 }
 
 /// One ORDER BY key of an [`Combine::Ordered`].
@@ -116,6 +148,8 @@ pub struct Scatter {
     pub visible_columns: Option<usize>,
     /// Pairs of literals that must be equal, byte by byte ([`Scatter::check`]).
     pub equal_literals: Vec<(u32, u32)>,
+    /// Literals that must be written as this integer.
+    pub constant_literals: Vec<(u32, String)>,
     /// Parameters of the client's text.
     pub param_count: u32,
 }
@@ -129,15 +163,29 @@ struct Inputs<'a> {
 }
 
 impl Scatter {
-    /// Compiles a statement. `statement` is the tree of the text with placeholders, for this call alone: it is
-    /// rewritten in place. The caller has checked that its printed form has the same tokens.
-    pub fn compile(
+    /// Compiles a statement, once per shape.
+    pub fn compile(parsed: &Parsed, ctx: &PlanningContext) -> Result<Self, Refusal> {
+        may_scatter(&parsed.facts, ctx)?;
+        let refused = |about: &str| Reason::RoundTrip.refusal(about);
+        let text = parsed.text.as_deref().ok_or_else(|| refused("its text was not parsed"))?;
+        let mut tree = parse_tree(text).ok_or_else(|| refused("its text was not parsed"))?;
+        with_stack((STACK_BASE + text.len() * STACK_PER_BYTE).min(STACK_MAX), || {
+            let faithful = same_tokens(text, &tree.to_string());
+            let scatter = Self::compile_tree(&mut tree, &parsed.facts, ctx, &Numbered)?;
+            match (&scatter.shard, faithful) {
+                (ShardText::Original, _) | (ShardText::Rewritten(_), true) => Ok(scatter),
+                (ShardText::Rewritten(_), false) => Err(refused("it does not print as it was read")),
+            }
+        })
+    }
+
+    /// Compiles a tree of a text with placeholders, which is rewritten in place.
+    fn compile_tree(
         statement: &mut Statement,
         facts: &Facts,
         ctx: &PlanningContext,
         placeholders: &dyn Placeholders,
     ) -> Result<Self, Refusal> {
-        may_scatter(facts, ctx)?;
         let query = select::single_block(statement)?;
         if query.to_string().contains(OWN_NAMES) {
             return Err(Reason::RoundTrip.refusal(OWN_NAMES));
@@ -164,7 +212,7 @@ impl Scatter {
             let limit = scatter.push_limit(limits);
             let select = select::select_of(query)?;
             let text = SelectText::of(query)?.print(&item_texts(&select.projection), &limit);
-            scatter.shard = ShardText::Rewritten(text);
+            scatter.shard = ShardText::Rewritten(Text::new(text)?);
         }
         Ok(scatter)
     }
@@ -179,6 +227,7 @@ impl Scatter {
             learn_parameters: false,
             visible_columns: visible_columns(&select::select_of(query)?.projection, &inputs.scope),
             equal_literals: Vec::new(),
+            constant_literals: Vec::new(),
             param_count: inputs.facts.param_count,
         })
     }
@@ -201,7 +250,8 @@ impl Scatter {
             arguments.text.get(literal.start as usize..literal.end as usize)
         };
         let same = |(a, b): &(u32, u32)| bytes(*a).is_some() && bytes(*a) == bytes(*b);
-        match self.equal_literals.iter().all(same) {
+        let constant = |(index, digits): &(u32, String)| bytes(*index) == Some(digits.as_bytes());
+        match self.equal_literals.iter().all(same) && self.constant_literals.iter().all(constant) {
             true => Ok(()),
             false => Err(Reason::LiteralsDiffer.refusal("")),
         }

@@ -18,7 +18,7 @@ use super::finish::{Finish, Markers};
 use super::limit::{LimitValue, Limits};
 use super::refusals::Reason;
 use super::select::{self, Target};
-use super::{Combine, Inputs, OrderKey, Scatter, SelectText, ShardText, item_texts};
+use super::{Combine, Inputs, OrderKey, Scatter, SelectText, ShardText, Text, item_texts};
 
 struct Key {
     text: String,
@@ -66,7 +66,7 @@ impl Scatter {
             order.push(format!("{name} {}", select::direction_text(key.direction)));
         }
         let tail = format!(" ORDER BY {}{limit}", order.join(", "));
-        self.shard = ShardText::Rewritten(SelectText::of(query)?.print(&columns, &tail));
+        self.shard = ShardText::Rewritten(Text::new(SelectText::of(query)?.print(&columns, &tail))?);
         Ok(())
     }
 }
@@ -144,7 +144,7 @@ fn sorted_by_postgres(
     let mut scatter = Scatter::new(query, inputs, Combine::Finish(finish))?;
     match limits.filter(|limits| limits.limit != LimitValue::Absent) {
         Some(limits) => scatter.sort_on_shards(query, keys, limits)?,
-        None => scatter.shard = ShardText::Rewritten(text.print(&columns, "")),
+        None => scatter.shard = ShardText::Rewritten(Text::new(text.print(&columns, ""))?),
     }
     scatter.learn_parameters = true;
     Ok(scatter)

@@ -4,7 +4,9 @@
 //! bytes are spliced back into the printed text. Where two expressions must be the same (GROUP BY and the select
 //! list), placeholders differ though the literals may be equal: that is checked per execution.
 
-use sqlparser::ast::Value;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Value, ValueWithSpan, VisitMut, VisitorMut};
 
 /// Tells placeholders from constants that stayed in the text (ordinals, type modifiers).
 pub trait Placeholders {
@@ -29,18 +31,87 @@ impl Placeholders for Numbered {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
+/// Integers that stayed in the text of GROUP BY and ORDER BY because they might have been ordinals. Inside larger
+/// expressions they get placeholders of their own while expressions are compared, and are put back in printed text.
+#[derive(Debug, Default)]
+pub struct Constants {
+    digits: Vec<String>,
+}
 
-    /// A text without placeholders.
-    pub(crate) struct Verbatim;
+/// Set in the number of a constant's placeholder.
+const CONSTANT: u32 = 1 << 31;
 
-    impl Placeholders for Verbatim {
-        fn literal(&self, _value: &Value) -> Option<u32> {
-            None
+impl Constants {
+    const PREFIX: &'static str = "7000";
+
+    /// Whether a text might be mistaken to hold such placeholders.
+    pub fn may_clash(text: &str) -> bool {
+        text.contains(Self::PREFIX)
+    }
+
+    /// Replaces the constants of an expression, unless it is nothing but one.
+    pub fn replace(&mut self, expr: &mut Expr, placeholders: &dyn Placeholders) {
+        if !matches!(expr, Expr::Value(_)) {
+            let _ = expr.visit(&mut Replacer { constants: self, placeholders });
         }
     }
+
+    /// The constant's digits, where a literal's number is a constant's.
+    pub fn digits(&self, literal: u32) -> Option<&str> {
+        literal.checked_sub(CONSTANT).and_then(|index| self.digits.get(index as usize)).map(String::as_str)
+    }
+
+    /// Puts the constants back.
+    pub fn restore(&self, mut text: String) -> String {
+        for (index, digits) in self.digits.iter().enumerate() {
+            text = text.replace(&Self::placeholder(index), digits);
+        }
+        text
+    }
+
+    fn placeholder(index: usize) -> String {
+        format!("{}{index:06}", Self::PREFIX)
+    }
+}
+
+struct Replacer<'a> {
+    constants: &'a mut Constants,
+    placeholders: &'a dyn Placeholders,
+}
+
+impl VisitorMut for Replacer<'_> {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if self.placeholders.literal(&value.value).is_none()
+            && let Value::Number(digits, _) = &mut value.value
+        {
+            let placeholder = Constants::placeholder(self.constants.digits.len());
+            self.constants.digits.push(std::mem::replace(digits, placeholder));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Placeholders with those of [`Constants`] among them.
+pub struct WithConstants<'a>(pub &'a dyn Placeholders);
+
+impl Placeholders for WithConstants<'_> {
+    fn literal(&self, value: &Value) -> Option<u32> {
+        let constant = |digits: &str| {
+            let index = digits.strip_prefix(Constants::PREFIX).filter(|index| index.len() == 6)?;
+            index.parse::<u32>().ok().map(|index| index + CONSTANT)
+        };
+        match value {
+            Value::Number(digits, _) => self.0.literal(value).or_else(|| constant(digits)),
+            _ => self.0.literal(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn placeholders_are_told_from_constants() {

@@ -1,6 +1,9 @@
 //! Why a SELECT over several shards is not answered: one entry per reason, each with its message and hint.
 //!
-//! All are SQLSTATE 0A000 except those of LIMIT, which are PostgreSQL's own.
+//! All are SQLSTATE 0A000 except those that PostgreSQL itself raises (negative LIMIT, malformed parameters, ordinals
+//! out of range), which carry its code and words.
+//!
+//! Invariant: numbers are never reused; a reason that is no longer needed leaves a gap.
 
 use crate::plan::refusal::Refusal;
 

@@ -1,4 +1,11 @@
 //! The one SELECT block that can be scattered, taken apart; every clause that is not understood refuses.
+//!
+//! Accessors for the select list, GROUP BY and ORDER BY, directions with their defaults, `*` spelled out, and the
+//! rules by which a bare name or an ordinal means an item of the select list.
+//!
+//! Invariants:
+//! 1. Clauses of other dialects that sqlparser knows refuse, whatever they would mean.
+//! 2. An ordinal that is a placeholder refuses: its value is not part of the shape.
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectFlavor,

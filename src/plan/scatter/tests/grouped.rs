@@ -1,21 +1,18 @@
 //! Aggregates, GROUP BY, DISTINCT, and rows that are gathered whole.
+//!
+//! Each case looks at the text for the shards, the final text for given partial types, or both: groups are cut
+//! after they are whole, averages are sums over counts, filters stay with the rows, names mean what PostgreSQL takes
+//! them to mean, and literals reach the servers as they were written.
 
-use super::fixture::{compile, context, facts, plan, tree};
+use super::fixture::{compile, filled, plan, shard, with_arguments};
 use crate::merge::types::oid;
-use crate::plan::scatter::placeholders::Numbered;
-use crate::plan::scatter::{Combine, Scatter, ShardText};
-use crate::sql::arguments::{Arguments, Literal, LiteralKind, NoParameters};
-
-fn shard(sql: &str) -> String {
-    match compile(sql).unwrap().shard {
-        ShardText::Original => "original".to_owned(),
-        ShardText::Rewritten(text) => text,
-    }
-}
+use crate::plan::scatter::Combine;
 
 fn final_text(sql: &str, types: &[u32]) -> Result<String, &'static str> {
     match compile(sql).unwrap().combine {
-        Combine::Finish(finish) => finish.final_text(types).map_err(|refusal| refusal.code),
+        Combine::Finish(finish) => {
+            finish.final_text(types).map(|text| filled(&text, sql)).map_err(|refusal| refusal.code)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -138,23 +135,25 @@ fn clocks_in_the_select_list_are_read_once() {
     );
 }
 
-fn compile_with_placeholders(sql: &str) -> Scatter {
-    let mut statement = tree(sql);
-    let facts = facts(&statement, sql);
-    Scatter::compile(&mut statement, &facts, &context(), &Numbered).unwrap()
+#[test]
+fn literals_in_groups_must_be_equal_at_run_time() {
+    let by = |a: &str, b: &str| {
+        format!("SELECT date_trunc('{a}', at), count(*) FROM rides GROUP BY date_trunc('{b}', at)")
+    };
+    let check = |sql: &str| {
+        let scatter = compile(&by("day", "day")).unwrap();
+        assert_eq!(scatter.equal_literals, [(1, 0)]);
+        with_arguments(sql, |arguments| scatter.check(arguments).map_err(|refusal| refusal.code))
+    };
+    assert_eq!(check(&by("day", "day")), Ok(()));
+    assert_eq!(check(&by("day", "week")), Err("S030"));
 }
 
 #[test]
-fn literals_in_groups_must_be_equal_at_run_time() {
-    let scatter = compile_with_placeholders(
-        "SELECT date_trunc('L0', at), count(*) FROM rides GROUP BY date_trunc('L1', at)",
-    );
-    assert_eq!(scatter.equal_literals, [(1, 0)]);
-    let check = |text: &[u8]| {
-        let literal = |start| Literal { start, end: start + 3, kind: LiteralKind::String };
-        let literals = [literal(0), literal(3)];
-        scatter.check(&Arguments { text, literals: &literals, parameters: &NoParameters }).map_err(|r| r.code)
-    };
-    assert_eq!(check(b"'d''d'"), Ok(()));
-    assert_eq!(check(b"'d''w'"), Err("S030"));
+fn literals_of_a_client_are_sent_as_they_were_written() {
+    let sql =
+        r"SELECT city, count(*) FROM rides WHERE city <> 'a''''b\' GROUP BY city HAVING min(tag) > E'\'x'";
+    assert!(shard(sql).contains(r"city <> 'a''''b\' GROUP BY 1"));
+    let text = final_text(sql, &[oid::TEXT, oid::INT8, oid::TEXT]).unwrap();
+    assert!(text.ends_with(r"HAVING min(meridian__p.c3) > E'\'x'"), "{text}");
 }

@@ -1,16 +1,13 @@
 //! ORDER BY and LIMIT: hidden columns, names and ordinals, bounds.
+//!
+//! Each case looks at the text for the shards or at the values of one execution: keys become hidden columns under
+//! names of our own, limits are pushed down with their offset, text is merged only in byte order, and parameters of
+//! LIMIT are read in text and binary with PostgreSQL's own errors.
 
-use super::fixture::{compile, plan};
+use super::fixture::{compile, plan, shard};
 use crate::merge::types::oid;
-use crate::plan::scatter::{BoundLimits, Combine, LimitValue, Limits, ShardText};
+use crate::plan::scatter::{BoundLimits, Combine, LimitValue, Limits};
 use crate::sql::arguments::{Arguments, NoParameters, Parameters};
-
-fn shard(sql: &str) -> String {
-    match compile(sql).unwrap().shard {
-        ShardText::Original => "original".to_owned(),
-        ShardText::Rewritten(text) => text,
-    }
-}
 
 #[test]
 fn plain_rows_are_forwarded_as_they_come() {
@@ -36,7 +33,7 @@ fn keys_become_hidden_columns() {
         "each shard: SELECT city, at AS meridian__k1, fare + 1 AS meridian__k2 FROM rides \
          ORDER BY meridian__k1 DESC NULLS FIRST, meridian__k2 ASC NULLS FIRST LIMIT $1::bigint\n\
          combine: merge in order by 2 hidden columns\n\
-         combine: if a key is text that does not sort by bytes, sorted by one server\n\
+         combine: by one server if a key is text not in byte order\n\
          limit: 3"
     );
 }

@@ -1,4 +1,8 @@
-//! What must not be scattered, and why not.
+//! What must not be scattered, and why not; and what must not be refused.
+//!
+//! One line per reason: joins that leave home, subqueries over sharded tables, functions that are unknown, volatile
+//! or tell about one server, columns outside groups, names that cannot be resolved. A refusal is known by its number,
+//! so that its words may be improved.
 
 use super::fixture::{compile, plan};
 
