@@ -15,6 +15,7 @@ use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
+use crate::plan::scatter::ShardText;
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::facts::Explain;
@@ -130,7 +131,10 @@ fn shard_statement(
         }
         Action::Routed { many: Many::Scatter(scatter) } => {
             let prefix = String::from_utf8_lossy(&arguments.text[..explain.inner_start as usize]).into_owned();
-            let sql = scatter.shard_sql(arguments).map_err(SqlError::from)?;
+            let sql = match &scatter.shard {
+                ShardText::Original => arguments.text[explain.inner_start as usize..].to_vec(),
+                ShardText::Rewritten(text) => text.fill(arguments).map_err(SqlError::from)?,
+            };
             Ok(Some((format!("{prefix}{}", String::from_utf8_lossy(&sql)), shards)))
         }
         Action::Everywhere => Ok(Some((whole, shards))),
