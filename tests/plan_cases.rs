@@ -155,3 +155,13 @@ fn limits_document_is_the_list() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(written == document, "docs/limits.md is not the list in src/plan/refusal.rs: run with UPDATE=1");
 }
+
+#[test]
+fn satisfying_rows_lie_on_bound_shards() {
+    plan_support::properties::satisfying_rows_lie_on_bound_shards(&folder());
+}
+
+#[test]
+fn joined_rows_lie_on_bound_shards() {
+    plan_support::properties::joined_rows_lie_on_bound_shards(&folder());
+}
