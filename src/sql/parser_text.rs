@@ -186,7 +186,7 @@ impl Writer<'_, '_> {
     /// Patches that are a fixed run of keywords.
     fn patch_words(&self, at: usize) -> Option<(&'static str, usize)> {
         let t = self.tokens;
-        const RUNS: [(&[&str], &str); 10] = [
+        const RUNS: [(&[&str], &str); 13] = [
             (&["for", "no", "key", "update"], "for update"),
             (&["for", "key", "share"], "for share"),
             (&["overriding", "system", "value"], ""),
@@ -197,6 +197,9 @@ impl Writer<'_, '_> {
             (&["exclude", "no", "others"], ""),
             (&["isnull"], "is null"),
             (&["notnull"], "is not null"),
+            (&["both", "from"], "both ' ' from"),
+            (&["leading", "from"], "leading ' ' from"),
+            (&["trailing", "from"], "trailing ' ' from"),
         ];
         for (words, patch) in RUNS {
             if t.are(at, words) {

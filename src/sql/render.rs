@@ -137,9 +137,8 @@ fn runs_together(left: Option<&u8>, right: Option<&u8>) -> bool {
 /// - the case of unquoted words
 /// - `AS` before an alias, `INNER`, `OUTER`, `ASC`
 /// - `<>` for `!=`
-/// - `int` and `integer`, `bool` and `boolean`, `dec` and `decimal` are not the same here: sqlparser prints what it read
 ///
-/// Anything else, and the statement is not rewritten.
+/// Anything else, and the statement is not rewritten: sqlparser prints types and parentheses as it read them.
 pub fn same_tokens(original: &str, printed: &str) -> bool {
     let mut a = Canonical::new(original);
     let mut b = Canonical::new(printed);
