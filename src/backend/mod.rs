@@ -1,1 +1,30 @@
-//! (header to be written with the room)
+//! Connections to nodes: pooled per worker, matched to the session that uses them, given back only when clean.
+//!
+//! Called by `execute` and `session`; below it are `wire` (frames, login) and `topology` (nodes and their state).
+//!
+//! ```text
+//!   choose (who may answer, nearest first) ─▶ pool (idle, or connect, or wait) ─▶ Connection
+//!   Connection ─▶ prologue (settings of this session, in the flight of its statement) ─▶ relay
+//!   release ─▶ clean? idle again : closed
+//! ```
+//!
+//! Invariants:
+//! 1. A connection is used by one session at a time, and by another only after ReadyForQuery 'I' with nothing owed.
+//! 2. A connection whose state is not provably clean is closed, never reused.
+//! 3. At most `pool.size` connections exist per node and account over all workers; waiters are served in order.
+//! 4. A connection's settings are those in [`Connection::applied`]; whoever takes it brings it to its own session's.
+//!
+//! Not here: what a statement means, and which shard it needs.
+
+pub mod capture;
+pub mod choice;
+pub mod connection;
+pub mod error;
+pub mod pool;
+pub mod settings;
+
+pub use choice::{ReadPolicy, WriteToken};
+pub use connection::Connection;
+pub use error::BackendError;
+pub use pool::{Account, Pools};
+pub use settings::Settings;

@@ -13,6 +13,7 @@
 //! parts the [`Catalog`], [`check_tables`] the configuration against it. [`fingerprint`] tells cheaply whether any of
 //! it changed.
 
+pub mod handle;
 pub mod drift;
 pub mod load;
 mod queries;
@@ -20,6 +21,7 @@ mod settings;
 pub mod snapshot;
 pub mod tables;
 
+pub use handle::{CatalogHandle, RefreshRequest};
 pub use drift::{Drift, compare};
 pub use load::{CatalogParts, LoadError, fingerprint, load};
 pub use snapshot::{

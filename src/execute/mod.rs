@@ -1,1 +1,19 @@
-//! (header to be written with the room)
+//! Runs a plan over backends: relay, scatter, every shard, COPY.
+//!
+//! Called by `session` with lanes already chosen; calls `backend`, `merge` and `transaction`. The client's socket is a
+//! [`client::ClientStream`]; the state of the client's protocol is the session's.
+//!
+//! Invariants:
+//! 1. An answer that has begun is never begun again.
+//! 2. A lane that returns from here without an error owes nothing.
+
+pub mod client;
+pub mod drain;
+pub mod lane;
+pub mod relay;
+pub mod told;
+
+pub use client::ClientStream;
+pub use lane::Lane;
+pub use relay::{Relay, RelayError, Report, relay};
+pub use told::Told;

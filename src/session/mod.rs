@@ -1,1 +1,269 @@
-//! (header to be written with the room)
+//! One client's life: login, its messages in order, its transaction, its settings, its prepared statements, its end.
+//!
+//! Called by `server` with an accepted socket; calls `sql` and `plan` to decide, `execute` to move bytes, `backend` for
+//! connections. A session is one task on one worker thread.
+//!
+//! ```text
+//!   greet ─▶ run: ┌─ next message(s) ─▶ simple │ extended ─┐
+//!                 │                        plan, bind       │
+//!                 │    join lanes (BEGIN is lazy) ─▶ perform│
+//!                 └──────────── settle (give lanes back) ◀──┘
+//! ```
+//!
+//! Invariants:
+//! 1. Each request of the client gets exactly the answers that PostgreSQL would give to it, in order, and every failure
+//!    is one ErrorResponse; a protocol violation ends this client alone.
+//! 2. Between statements the session holds only the lanes that its transaction, an open pipeline or a pin needs.
+//! 3. A write goes to one shard of a transaction only, unless it goes everywhere by two-phase commit.
+//! 4. Settings of this session are on every lane before its statements run there, and nowhere else.
+//!
+//! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
+
+mod block;
+pub mod cancel;
+mod combine;
+mod control;
+mod explain;
+mod extended;
+mod greet;
+pub mod greeting;
+mod lanes;
+mod perform;
+pub mod planning;
+mod report;
+mod setting;
+pub mod shared;
+mod simple;
+pub mod statements;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use block::Block;
+use cancel::CancelTarget;
+use shared::{ClientInfo, Doing, Worker};
+use statements::Statements;
+
+pub use greet::serve;
+
+use crate::backend::{Account, Settings, WriteToken};
+use crate::execute::{ClientStream, Lane, Told};
+use crate::plan::PlanningContext;
+use crate::topology::{Consistency, RegionId, ShardId};
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::{self, FrameHeader, Limits, Phase};
+
+/// One connected client.
+pub struct Session {
+    worker: Rc<Worker>,
+    client: ClientStream,
+    told: Told,
+    limits: Limits,
+    user: Rc<str>,
+    account: Rc<Account>,
+    /// Key of the pools: the server account's name.
+    pool_user: Rc<str>,
+    settings: Rc<Settings>,
+    /// What DISCARD ALL and RESET ALL go back to: the start-up packet's settings.
+    initial: Rc<Settings>,
+    own: OwnSettings,
+    statements: Statements,
+    portals: extended::Portals,
+    block: Block,
+    lanes: Vec<Lane>,
+    pin: Option<&'static str>,
+    tokens: Vec<Option<WriteToken>>,
+    context: planning::Context,
+    shapes: crate::sql::shape::ShapeBuffers,
+    cancel: Arc<CancelTarget>,
+    info: Arc<ClientInfo>,
+    /// Shards on which cursors of the transaction are open, by name.
+    cursors: std::collections::HashMap<String, ShardId>,
+    /// Messages are thrown away up to Sync, because one before them failed.
+    skipping: bool,
+    /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
+    awaiting_sync: bool,
+}
+
+/// Settings that are Meridian's own: `meridian.*`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnSettings {
+    pub consistency: Consistency,
+    pub max_lag: Duration,
+    /// Reads count distance from here.
+    pub region: RegionId,
+}
+
+/// Why a session is over.
+enum End {
+    /// Terminate, or the socket closed.
+    Client,
+    /// Told to the client before the socket is closed.
+    Fatal(SqlError),
+}
+
+/// A failure inside a statement.
+enum Failure {
+    /// The client is told; the session goes on.
+    Sql(SqlError),
+    /// The client has already been told: a server's own ErrorResponse was forwarded.
+    Told,
+    /// The session is over.
+    End(End),
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+impl Session {
+    /// Serves the client until it leaves or must leave.
+    async fn run(mut self) {
+        let end = self.serve_messages().await;
+        if let End::Fatal(error) = end {
+            self.tell_fatal(&error).await;
+        }
+        self.close().await;
+    }
+
+    async fn serve_messages(&mut self) -> End {
+        loop {
+            match self.next_header().await {
+                Ok(header) => {
+                    if let Err(end) = self.on_message(header).await {
+                        return end;
+                    }
+                }
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Dispatches on the message at the front of the inbox, which is whole.
+    async fn on_message(&mut self, header: FrameHeader) -> Result<(), End> {
+        self.set_doing(Doing::Active);
+        match header.tag {
+            b'Q' if !self.skipping => self.simple_query(header).await?,
+            b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_batch().await?,
+            b'F' if !self.skipping => self.function_call(header).await?,
+            b'X' => return Err(End::Client),
+            // COPY messages that were on their way when the copy failed, and what a failed pipeline skips.
+            _ => {
+                let _ = self.client.inbox.split_to(header.len);
+            }
+        }
+        self.settle().await;
+        if !self.client.outbox.is_empty() && self.client.flush().await.is_err() {
+            return Err(End::Client);
+        }
+        self.client.shrink();
+        Ok(())
+    }
+
+    /// Waits until a whole message is at the front of the inbox.
+    async fn next_header(&mut self) -> Result<FrameHeader, End> {
+        loop {
+            match frame::peek_frontend(&self.client.inbox, Phase::Query, &self.limits) {
+                Ok(Some(header)) if self.client.inbox.len() >= header.len => return Ok(header),
+                Ok(Some(header)) => self.client.expect_bytes(header.len),
+                Ok(None) => {}
+                Err(error) => return Err(End::Fatal(error.into())),
+            }
+            self.await_client().await?;
+        }
+    }
+
+    /// Waits for bytes of the client; meanwhile passes on what a pinned server says unasked.
+    async fn await_client(&mut self) -> Result<(), End> {
+        self.set_doing(if self.block.is_open() { Doing::IdleInTransaction } else { Doing::Idle });
+        let mut stopping = self.worker.shared.stopping.subscribe();
+        let idle_bound = self.worker.shared.session.idle_transaction_timeout.filter(|_| self.block.is_open());
+        let busy = self.block.is_open() || !self.client.inbox.is_empty();
+        let wait = async {
+            tokio::select! {
+                read = Self::client_or_pinned(&mut self.client, &mut self.lanes, self.pin.is_some()) => read,
+                () = async { let _ = stopping.wait_for(|stop| *stop).await; }, if !busy => Err(End::Fatal(
+                    SqlError::fatal(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command"),
+                )),
+            }
+        };
+        match idle_bound {
+            None => wait.await,
+            Some(bound) => tokio::time::timeout(bound, wait).await.unwrap_or_else(|_| {
+                Err(End::Fatal(SqlError::fatal(
+                    SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                    "terminating connection due to idle-in-transaction timeout",
+                )))
+            }),
+        }
+    }
+
+    async fn client_or_pinned(
+        client: &mut ClientStream,
+        lanes: &mut [Lane],
+        pinned: bool,
+    ) -> Result<(), End> {
+        use std::task::Poll;
+        let event = std::future::poll_fn(|cx| {
+            if pinned {
+                for lane in lanes.iter_mut() {
+                    match lane.connection.poll_fill(cx) {
+                        Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Some(false)),
+                        Poll::Ready(Ok(_)) => return Poll::Ready(None),
+                        Poll::Pending => {}
+                    }
+                }
+            }
+            match client.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Some(true)),
+                Poll::Ready(Ok(_)) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        match event {
+            Some(true) => Err(End::Client),
+            Some(false) => Err(End::Fatal(SqlError::fatal(
+                SqlState::ADMIN_SHUTDOWN,
+                "the server connection that this session is pinned to has ended",
+            ))),
+            None => {
+                for lane in lanes.iter_mut().filter(|_| pinned) {
+                    pass_asides(client, lane);
+                }
+                client.flush().await.map_err(|_| End::Client)
+            }
+        }
+    }
+
+    fn planning_context(&self) -> PlanningContext {
+        self.context.planning.clone()
+    }
+
+    fn default_shard(&self) -> ShardId {
+        self.context.planning.topology.default_shard
+    }
+
+    fn set_doing(&self, doing: Doing) {
+        if let Ok(mut state) = self.info.state.lock()
+            && state.doing != doing
+        {
+            state.doing = doing;
+        }
+    }
+}
+
+/// Moves notifications, notices and reports that came unasked to the client's outbox.
+fn pass_asides(client: &mut ClientStream, lane: &mut Lane) {
+    let limits = Limits::default();
+    while let Ok(Some(frame)) = frame::next_backend(&mut lane.connection.inbox, &limits) {
+        if matches!(frame.tag, b'A' | b'N' | b'S') {
+            client.outbox.extend_from_slice(&frame.bytes);
+        }
+    }
+}

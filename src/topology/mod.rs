@@ -16,6 +16,7 @@ pub mod key;
 pub mod node;
 pub mod placement;
 pub mod ring;
+pub mod signals;
 pub mod snapshot;
 
 pub use consistency::{Consistency, UnknownConsistency};
@@ -26,4 +27,5 @@ pub use placement::{
     HashPlacement, KeyRange, ListPlacement, NullKey, Placement, PlacementError, PositionColumns,
     RangePlacement, RowPosition, TableRule,
 };
+pub use signals::Signals;
 pub use snapshot::{Node, Region, Shard, Topology};

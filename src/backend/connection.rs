@@ -1,0 +1,251 @@
+//! One connection to a server, as the data plane uses it: two buffers, and what is known of the server's session.
+//!
+//! Made by [`super::pool`] after login, lent to one session at a time. `execute` writes messages into
+//! [`Connection::outbox`], sends them, and reads frames out of [`Connection::inbox`].
+//!
+//! Invariants:
+//! 1. `status` is what the last ReadyForQuery said; a connection that owes an answer is `busy`.
+//! 2. `statements` holds a subset of what is prepared on the server under our names; the bound is enforced by
+//!    closing the least recently used in the flight that adds one.
+//! 3. Dropping a connection closes the socket; nothing is written to a server by `drop`.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::pool::Slot;
+use super::settings::Settings;
+use crate::topology::NodeId;
+use crate::wire::backend::TransactionStatus;
+use crate::wire::encode;
+use crate::wire::secret::Secret;
+use crate::wire::stream::Stream;
+
+/// First read of an answer; a full one is followed by larger reads.
+const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES_LARGE: usize = 64 * 1024;
+
+/// What a cancel request needs, and how many of ours are on their way: a connection with one in flight must not be
+/// given to another session, or that session's statement would be the one cancelled.
+#[derive(Debug)]
+pub struct ServerKey {
+    pub address: SocketAddr,
+    pub pid: u32,
+    pub secret: Secret,
+    pub cancels_in_flight: AtomicU32,
+}
+
+/// A prepared statement's name on the servers: fixed width, so that it is made without an allocation.
+pub type StatementName = [u8; 20];
+
+#[derive(Debug)]
+pub struct Connection {
+    stream: Stream,
+    pub inbox: BytesMut,
+    pub outbox: BytesMut,
+    pub node: NodeId,
+    /// For messages: `host:port`.
+    pub address: Rc<str>,
+    pub key: Arc<ServerKey>,
+    /// ParameterStatus at login.
+    pub greeting: Rc<[(String, String)]>,
+    pub applied: Rc<Settings>,
+    /// Settings sent in the flight under way; they hold once it ends without an error.
+    pub applying: Option<Rc<Settings>>,
+    pub statements: StatementSet,
+    /// Id of the statement that the unnamed one is now.
+    pub unnamed: Option<u64>,
+    pub status: TransactionStatus,
+    /// An answer is owed, or the stream is torn: it cannot be reused.
+    pub broken: bool,
+    /// Something ran that may have left session objects behind (unknown functions, DO).
+    pub suspect: bool,
+    pub born: Instant,
+    pub idle_since: Instant,
+    large: bool,
+    /// Its place in a pool; given back when the connection is dropped.
+    pub(super) slot: Option<Slot>,
+}
+
+/// What login hands over.
+pub struct Greeted {
+    pub stream: Stream,
+    pub leftover: BytesMut,
+    pub parameters: Vec<(String, String)>,
+    pub key: ServerKey,
+}
+
+impl Connection {
+    pub fn new(greeted: Greeted, node: NodeId, address: Rc<str>, statements_max: usize) -> Self {
+        let now = Instant::now();
+        Self {
+            stream: greeted.stream,
+            inbox: greeted.leftover,
+            outbox: BytesMut::new(),
+            node,
+            address,
+            key: Arc::new(greeted.key),
+            greeting: greeted.parameters.into(),
+            applied: Rc::default(),
+            applying: None,
+            statements: StatementSet::new(statements_max),
+            unnamed: None,
+            status: TransactionStatus::Idle,
+            broken: false,
+            suspect: false,
+            born: now,
+            idle_since: now,
+            large: false,
+            slot: None,
+        }
+    }
+
+    /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes, nothing is lost.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let want = if self.large { READ_BYTES_LARGE } else { READ_BYTES };
+        if self.inbox.capacity() - self.inbox.len() < want / 2 {
+            self.inbox.reserve(want);
+        }
+        let read = pin!(self.stream.read_buf(&mut self.inbox));
+        let read = std::task::ready!(read.poll(cx))?;
+        self.large = read >= READ_BYTES / 2 && self.inbox.len() == self.inbox.capacity()
+            || self.large && read >= READ_BYTES;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Writes what it can of `outbox`; Ready once all is written.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbox.is_empty() {
+            let write = pin!(self.stream.write(&self.outbox));
+            let written = std::task::ready!(write.poll(cx))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outbox.advance(written);
+        }
+        if self.outbox.capacity() > READ_BYTES_LARGE {
+            self.outbox = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the server has closed an idle connection, or has something to say on it that was not asked for.
+    /// Costs no system call while the reactor has seen nothing.
+    pub fn poll_idle(&mut self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match self.poll_fill(&mut cx) {
+            Poll::Pending => self.inbox.is_empty(),
+            Poll::Ready(_) => false,
+        }
+    }
+
+    /// Whether another session may have it.
+    pub fn is_clean(&self) -> bool {
+        !self.broken
+            && !self.suspect
+            && self.status == TransactionStatus::Idle
+            && self.inbox.is_empty()
+            && self.outbox.is_empty()
+            && self.applying.is_none()
+            && self.key.cancels_in_flight.load(Ordering::Acquire) == 0
+    }
+
+    /// Name under which statement `id` is prepared on every server.
+    pub fn statement_name(id: u64) -> StatementName {
+        let mut name = *b"mrd_0000000000000000";
+        for (i, digit) in name[4..].iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(id >> (60 - 4 * i) & 15) as usize];
+        }
+        name
+    }
+
+    /// Gives back memory that a large answer needed.
+    pub fn shrink(&mut self) {
+        if self.inbox.capacity() > READ_BYTES_LARGE {
+            self.inbox = BytesMut::new();
+        }
+        self.large = false;
+    }
+
+    /// Tells the server that this is the end; for an orderly close of an idle connection.
+    pub async fn terminate(mut self) {
+        self.outbox.clear();
+        encode::client::terminate(&mut self.outbox);
+        let _ = std::future::poll_fn(|cx| self.poll_flush(cx)).await;
+    }
+}
+
+/// Which of our statements a server has prepared, bounded, least recently used out first.
+#[derive(Debug)]
+pub struct StatementSet {
+    used: HashMap<u64, u64>,
+    tick: u64,
+    max: usize,
+}
+
+impl StatementSet {
+    fn new(max: usize) -> Self {
+        Self { used: HashMap::new(), tick: 0, max: max.max(1) }
+    }
+
+    /// Whether the server has it; marks it used.
+    pub fn touch(&mut self, id: u64) -> bool {
+        self.tick += 1;
+        match self.used.get_mut(&id) {
+            Some(used) => {
+                *used = self.tick;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Notes a statement that is being prepared; the answer is one to close for it, if the bound is reached.
+    pub fn insert(&mut self, id: u64) -> Option<u64> {
+        self.tick += 1;
+        self.used.insert(id, self.tick);
+        if self.used.len() <= self.max {
+            return None;
+        }
+        let oldest = self.used.iter().min_by_key(|(_, used)| **used).map(|(id, _)| *id)?;
+        self.used.remove(&oldest);
+        Some(oldest)
+    }
+
+    pub fn remove(&mut self, id: u64) {
+        self.used.remove(&id);
+    }
+
+    pub fn clear(&mut self) {
+        self.used.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_statement_goes_first() {
+        let mut set = StatementSet::new(2);
+        assert_eq!(set.insert(1), None);
+        assert_eq!(set.insert(2), None);
+        assert!(set.touch(1));
+        assert_eq!(set.insert(3), Some(2));
+        assert!(!set.touch(2));
+    }
+
+    #[test]
+    fn statement_names_have_one_width() {
+        assert_eq!(&Connection::statement_name(0x1f), b"mrd_000000000000001f");
+    }
+}

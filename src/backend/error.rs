@@ -1,0 +1,55 @@
+//! What can go wrong between Meridian and a server, and what may be done about it.
+
+use crate::wire::error::{SqlError, SqlState};
+
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// No connection became free in time.
+    #[error("no server connection to {node} became free within {seconds} s")]
+    PoolTimeout { node: String, seconds: u64 },
+    /// Nobody is known to be the shard's primary, or nobody may answer the read.
+    #[error("shard \"{shard}\" has no {wanted} that can be reached")]
+    NoNode { shard: String, wanted: &'static str },
+    #[error("could not connect to {node}: {reason}")]
+    Connect { node: String, reason: String },
+    /// The server refused the login; its own words.
+    #[error("{0}")]
+    Login(Box<SqlError>),
+    /// The connection ended while it owed an answer.
+    #[error("the connection to {node} was lost")]
+    Lost { node: String },
+    /// The server said something that the protocol does not allow here.
+    #[error("the server at {node} broke the protocol: {reason}")]
+    Protocol { node: String, reason: String },
+    /// An error that a server answered to a statement of ours.
+    #[error("{0}")]
+    Server(Box<SqlError>),
+}
+
+impl BackendError {
+    /// Whether another node, or the same one a little later, may do better. Nothing has reached the client yet.
+    pub fn retry_elsewhere(&self) -> bool {
+        match self {
+            Self::NoNode { .. } | Self::Connect { .. } | Self::Lost { .. } => true,
+            Self::Login(error) => {
+                error.sqlstate.class() == "57" || error.sqlstate == SqlState::TOO_MANY_CONNECTIONS
+            }
+            Self::PoolTimeout { .. } | Self::Protocol { .. } | Self::Server(_) => false,
+        }
+    }
+
+    pub fn into_sql(self) -> SqlError {
+        let message = self.to_string();
+        match self {
+            Self::PoolTimeout { .. } => SqlError::new(SqlState::TOO_MANY_CONNECTIONS, message)
+                .hint("Raise pool.size or pool.wait_timeout, or shorten the transactions."),
+            Self::NoNode { .. } => SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
+                .hint("See SHOW NODES in the console; the statement may be tried again."),
+            Self::Connect { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message),
+            Self::Login(error) | Self::Server(error) => *error,
+            Self::Lost { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message)
+                .detail("The server may or may not have done what it was asked."),
+            Self::Protocol { .. } => SqlError::new(SqlState::PROTOCOL_VIOLATION, message),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The client's socket with its two buffers, as `execute` and `session` see it.
+//!
+//! Invariants:
+//! 1. What is in `outbox` reaches the client before anything that is written past it.
+//! 2. `inbox` is bounded by its readers: nobody reads more while a whole message waits in it.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::wire::stream::Stream;
+
+/// An idle client's buffer is let go above this.
+const KEEP_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 4 * 1024;
+
+#[derive(Debug)]
+pub struct ClientStream {
+    stream: Stream,
+    pub inbox: BytesMut,
+    pub outbox: BytesMut,
+}
+
+impl ClientStream {
+    /// `inbox` holds what came in with the start-up messages.
+    pub fn new(stream: Stream, inbox: BytesMut) -> Self {
+        Self { stream, inbox, outbox: BytesMut::new() }
+    }
+
+    /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.inbox.capacity() - self.inbox.len() < READ_BYTES / 4 {
+            let more = READ_BYTES.max(self.inbox.len()).min(1 << 20);
+            self.inbox.reserve(more);
+        }
+        let read = pin!(self.stream.read_buf(&mut self.inbox));
+        read.poll(cx)
+    }
+
+    /// Makes room for a message whose length is known, so that it arrives in few reads.
+    pub fn expect_bytes(&mut self, bytes: usize) {
+        let missing = bytes.saturating_sub(self.inbox.len());
+        self.inbox.reserve(missing.min(1 << 20));
+    }
+
+    pub async fn fill(&mut self) -> io::Result<usize> {
+        std::future::poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbox.is_empty() {
+            let write = pin!(self.stream.write(&self.outbox));
+            let written = std::task::ready!(write.poll(cx))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outbox.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends all of `outbox`.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Sends `bytes` after what waits in `outbox`, without a copy where the outbox is empty.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.outbox.is_empty() {
+            self.outbox.extend_from_slice(bytes);
+            return self.flush().await;
+        }
+        self.stream.write_all(bytes).await
+    }
+
+    /// Lets go of buffers that a large message needed; for a client that waits.
+    pub fn shrink(&mut self) {
+        if self.outbox.is_empty() && self.outbox.capacity() > KEEP_BYTES {
+            self.outbox = BytesMut::new();
+        }
+        if self.inbox.is_empty() && self.inbox.capacity() > KEEP_BYTES {
+            self.inbox = BytesMut::new();
+        }
+    }
+}

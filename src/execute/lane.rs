@@ -1,0 +1,198 @@
+//! A lane: a server connection lent to a session, and the queue of what it owes.
+//!
+//! `session` writes messages through a lane, [`super::relay`] reads the answers against the queue. The queue is what
+//! makes pipelining, injected messages and errors in the middle exact: for every message sent there is one entry,
+//! and an error takes away the entries that the server will skip.
+//!
+//! ```text
+//!   sent:  Parse*  Bind*  Execute*   Parse  Bind  Execute  Sync        * ours: answers are swallowed
+//!   owed:  Parse   Bind   Execute    Parse  Bind  Execute  Sync
+//! ```
+//!
+//! Invariants:
+//! 1. `owed` is empty exactly when the server has nothing more to say unasked.
+//! 2. After an ErrorResponse to an extended message the server skips to Sync; so does the queue.
+//! 3. Settings travel in the pipeline of the statement: if they fail, the statement does not run.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::backend::{Connection, Settings};
+use crate::topology::ShardId;
+use crate::wire::encode;
+use crate::wire::frontend::Target;
+
+/// One answer that a server owes, or that we owe the client at this place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owed {
+    Parse {
+        id: Option<u64>,
+        hidden: bool,
+    },
+    Bind {
+        hidden: bool,
+    },
+    /// RowDescription or NoData; ParameterDescription before it, for a statement.
+    Describe {
+        hidden: bool,
+    },
+    Execute {
+        hidden: bool,
+    },
+    Close {
+        hidden: bool,
+    },
+    /// ReadyForQuery after extended messages.
+    Sync {
+        hidden: bool,
+    },
+    /// A simple query, up to its ReadyForQuery, which the client gets or not.
+    Query {
+        ready: bool,
+    },
+    /// A simple query of ours: swallowed whole.
+    Hidden(Hidden),
+    /// Nothing of the server's: we answer here.
+    Local(LocalReply),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hidden {
+    /// BEGIN, savepoints, settings inside a transaction.
+    Prologue,
+    /// Asks for the log position after a write; its one value is an LSN.
+    Position,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalReply {
+    ParseComplete,
+    CloseComplete,
+}
+
+/// Asks for the position that a replica must have replayed to show what was just committed.
+pub const POSITION_QUERY: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()";
+
+#[derive(Debug)]
+pub struct Lane {
+    pub connection: Connection,
+    pub shard: ShardId,
+    pub owed: VecDeque<Owed>,
+    /// BEGIN was sent: the connection is inside the session's explicit transaction.
+    pub in_block: bool,
+    /// Something that may have written went through, in the transaction under way.
+    pub wrote: bool,
+    /// It is a replica's.
+    pub replica: bool,
+    /// Extended messages were answered whose Sync the client has not sent yet.
+    pub open_pipeline: bool,
+}
+
+impl Lane {
+    pub fn new(connection: Connection, shard: ShardId, replica: bool) -> Self {
+        Self {
+            connection,
+            shard,
+            owed: VecDeque::new(),
+            in_block: false,
+            wrote: false,
+            replica,
+            open_pipeline: false,
+        }
+    }
+
+    /// A simple query whose whole frame is at hand; its ReadyForQuery is the client's.
+    pub fn query_frame(&mut self, frame: &[u8]) {
+        self.connection.outbox.extend_from_slice(frame);
+        self.connection.unnamed = None;
+        self.owed.push_back(Owed::Query { ready: true });
+    }
+
+    /// One statement of a simple query; the session tells the client when it is ready.
+    pub fn query(&mut self, sql: &[u8]) {
+        encode::client::query(&mut self.connection.outbox, sql);
+        self.connection.unnamed = None;
+        self.owed.push_back(Owed::Query { ready: false });
+    }
+
+    pub fn hidden_query(&mut self, sql: &str, why: Hidden) {
+        encode::client::query(&mut self.connection.outbox, sql.as_bytes());
+        self.connection.unnamed = None;
+        self.owed.push_back(Owed::Hidden(why));
+    }
+
+    /// Parse for a client's statement. `tail` is the message after its name.
+    pub fn parse(&mut self, name: &[u8], tail: &[u8], id: u64, hidden: bool) {
+        encode::client::parse_with_tail(&mut self.connection.outbox, name, tail);
+        if name.is_empty() {
+            self.connection.unnamed = Some(id);
+            self.owed.push_back(Owed::Parse { id: None, hidden });
+        } else {
+            if let Some(evicted) = self.connection.statements.insert(id) {
+                let evicted = Connection::statement_name(evicted);
+                encode::client::close(&mut self.connection.outbox, Target::Statement, &evicted);
+                self.owed.push_back(Owed::Parse { id: Some(id), hidden });
+                self.owed.push_back(Owed::Close { hidden: true });
+                return;
+            }
+            self.owed.push_back(Owed::Parse { id: Some(id), hidden });
+        }
+    }
+
+    /// A whole extended message of the client's, as it is.
+    pub fn forward(&mut self, frame: &[u8], owed: Owed) {
+        self.connection.outbox.extend_from_slice(frame);
+        self.owed.push_back(owed);
+    }
+
+    pub fn sync(&mut self, hidden: bool) {
+        encode::client::sync(&mut self.connection.outbox);
+        self.owed.push_back(Owed::Sync { hidden });
+    }
+
+    pub fn flush_message(&mut self) {
+        encode::client::flush(&mut self.connection.outbox);
+    }
+
+    /// Puts the statements that bring the connection to `wanted` before what follows, without a Sync: one pipeline
+    /// with the client's own messages, so that a setting that fails keeps the statement from running.
+    pub fn apply_settings(&mut self, wanted: &Rc<Settings>) {
+        let Some(statements) = self.connection.applied.difference(wanted) else { return };
+        for statement in statements {
+            let out = &mut self.connection.outbox;
+            encode::client::parse(out, b"", statement.as_bytes(), &[]);
+            encode::client::bind(out, &encode::client::Bind::default());
+            encode::client::execute(out, b"", 0);
+            self.owed.push_back(Owed::Parse { id: None, hidden: true });
+            self.owed.push_back(Owed::Bind { hidden: true });
+            self.owed.push_back(Owed::Execute { hidden: true });
+        }
+        self.connection.unnamed = None;
+        self.connection.applying = Some(Rc::clone(wanted));
+    }
+
+    /// The server skips everything up to Sync: so do we. Statements that were not prepared are forgotten.
+    pub fn skip_to_sync(&mut self) {
+        while let Some(front) = self.owed.front() {
+            match front {
+                Owed::Sync { .. } => return,
+                Owed::Parse { id: Some(id), .. } => self.connection.statements.remove(*id),
+                Owed::Parse { id: None, .. } => self.connection.unnamed = None,
+                // Discarded by the server until a Sync comes, which only we can send.
+                Owed::Query { .. } | Owed::Hidden(_) => {
+                    let hidden = !matches!(front, Owed::Query { ready: true });
+                    encode::client::sync(&mut self.connection.outbox);
+                    self.owed.pop_front();
+                    self.owed.push_front(Owed::Sync { hidden });
+                    return;
+                }
+                Owed::Bind { .. }
+                | Owed::Describe { .. }
+                | Owed::Execute { .. }
+                | Owed::Close { .. }
+                | Owed::Local(_) => {}
+            }
+            self.owed.pop_front();
+        }
+    }
+}

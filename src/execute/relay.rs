@@ -1,0 +1,512 @@
+//! The relay: a server's answer to the client, frame by frame, without decoding rows.
+//!
+//! `session` writes messages into a [`Lane`] and calls [`relay`]; it returns when the lane owes nothing more. What
+//! goes to the client unchanged is written straight from the lane's inbox, in one write for all that has arrived;
+//! only when something is swallowed or added in the middle are the pieces put together first.
+//!
+//! ```text
+//!  lane.inbox  │1│2│T│D│D│D│C│Z│     1 swallowed (our Parse)
+//!               ─ └───────────┘     the rest in one write
+//! ```
+//!
+//! Invariants:
+//! 1. Every byte that is owed to the client and not hidden reaches it, in order, exactly once.
+//! 2. A row larger than the buffer passes through it in pieces; memory does not grow with the answer.
+//! 3. A slow client stops the reading of its rows: nothing more is read while a write to it is pending.
+//! 4. While the server works the client is watched: if it goes, the statement is cancelled by the caller.
+//!
+//! Not here: which lane, and what the answer means for the transaction (session).
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::Buf;
+
+use super::client::ClientStream;
+use super::lane::{Hidden, Lane, LocalReply, Owed};
+use super::told::Told;
+use crate::backend::BackendError;
+use crate::topology::Lsn;
+use crate::wire::DecodeError;
+use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery, TransactionStatus};
+use crate::wire::encode;
+use crate::wire::error::SqlError;
+use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits, Phase};
+
+/// How much of the client's next messages is read ahead while a statement runs: enough to see that it is still there.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// What the caller wants besides the bytes.
+pub struct Relay<'a> {
+    pub client: &'a mut ClientStream,
+    pub lane: &'a mut Lane,
+    /// Parameters as the client believes them.
+    pub told: &'a mut Told,
+    pub limits: &'a Limits,
+    /// Whether notifications may pass: the session listens on this connection.
+    pub notify: bool,
+    /// Keeps the answer in the client's outbox: the caller decides later whether it may be sent.
+    pub hold: bool,
+}
+
+/// How a relay ended.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// From the last ReadyForQuery, hidden or not; None if there was none.
+    pub status: Option<TransactionStatus>,
+    /// The first error that was forwarded.
+    pub error: Option<SqlError>,
+    /// An error to a statement of ours: the client has not seen it.
+    pub hidden_error: Option<SqlError>,
+    /// Anything at all has been written to the client.
+    pub forwarded: bool,
+    /// Answer to the position query.
+    pub position: Option<Lsn>,
+    /// The server is in an extended pipeline whose Sync the client has not sent.
+    pub awaits_sync: bool,
+    /// ParseCompletes that the client got.
+    pub parses: usize,
+    /// Portal is suspended: it lives until Sync.
+    pub suspended: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The client's socket ended or failed; the server may still be working.
+    #[error("the client is gone")]
+    ClientGone,
+    /// `forwarded`: something of the answer has reached the client, so that it must not be tried again.
+    #[error("{error}")]
+    Server { error: BackendError, forwarded: bool },
+    /// The client broke the protocol.
+    #[error("{0}")]
+    ClientProtocol(SqlError),
+}
+
+/// Moves answers until the lane owes nothing. Cancel safe: no; the lane is then broken.
+pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
+    let mut report = Report::default();
+    relay.lane.connection.broken = true;
+    let mut state = State::default();
+    relay.local_replies(&mut report);
+    while !relay.lane.owed.is_empty() || state.passing > 0 {
+        let scanned = relay.scan(&mut state, &mut report)?;
+        relay.deliver(scanned, &mut report).await?;
+        if relay.lane.owed.is_empty() && state.passing == 0 {
+            break;
+        }
+        relay.exchange(&mut state, &mut report).await?;
+    }
+    relay.lane.connection.broken = false;
+    report.awaits_sync |= state.copy_extended;
+    if let Some(settings) = relay.lane.connection.applying.take()
+        && report.error.is_none()
+        && report.hidden_error.is_none()
+    {
+        relay.lane.connection.applied = settings;
+    }
+    Ok(report)
+}
+
+#[derive(Default)]
+struct State {
+    /// Bytes of a row or COPY message that are still to come; they pass unseen.
+    passing: usize,
+    /// The server reads COPY data from the client.
+    copy_in: bool,
+    /// COPY began from an extended query: the server has eaten the Sync that was sent with it.
+    copy_extended: bool,
+    /// What was passed on is to be thrown away (a hidden query's row).
+    swallowing: bool,
+}
+
+impl Relay<'_> {
+    fn lost(&self, report: &Report) -> RelayError {
+        RelayError::Server {
+            error: BackendError::Lost { node: self.lane.connection.address.to_string() },
+            forwarded: report.forwarded,
+        }
+    }
+
+    fn broken(&self, reason: impl Into<String>, report: &Report) -> RelayError {
+        let node = self.lane.connection.address.to_string();
+        RelayError::Server {
+            error: BackendError::Protocol { node, reason: reason.into() },
+            forwarded: report.forwarded,
+        }
+    }
+
+    /// Answers that are ours and whose turn has come.
+    fn local_replies(&mut self, report: &mut Report) {
+        while let Some(Owed::Local(reply)) = self.lane.owed.front() {
+            match reply {
+                LocalReply::ParseComplete => {
+                    report.parses += 1;
+                    encode::server::parse_complete(&mut self.client.outbox);
+                }
+                LocalReply::CloseComplete => encode::server::close_complete(&mut self.client.outbox),
+            }
+            self.lane.owed.pop_front();
+        }
+    }
+
+    /// Looks at every whole frame in the inbox. Returns how many bytes at its front are to be delivered as they are;
+    /// when something had to be left out or put in, all of it has gone to the client's outbox instead.
+    fn scan(&mut self, state: &mut State, report: &mut Report) -> Result<usize, RelayError> {
+        let mut at = 0;
+        loop {
+            if state.passing > 0 {
+                let take = state.passing.min(self.lane.connection.inbox.len() - at);
+                state.passing -= take;
+                if state.swallowing {
+                    at = self.drop_range(at, take);
+                } else {
+                    at += take;
+                }
+                if state.passing > 0 {
+                    return Ok(at);
+                }
+                state.swallowing = false;
+            }
+            if self.lane.owed.is_empty() {
+                return Ok(at);
+            }
+            let rest = &self.lane.connection.inbox[at..];
+            let header = match frame::peek_backend(rest, self.limits) {
+                Ok(Some(header)) => header,
+                Ok(None) => return Ok(at),
+                Err(error) => return Err(self.broken(error.to_string(), report)),
+            };
+            let hidden = self.hidden();
+            if matches!(header.tag, b'D' | b'd') && !(hidden && header.tag == b'D') {
+                // Rows pass whether they are all here or not.
+                let here = header.len.min(rest.len());
+                state.passing = header.len - here;
+                at += here;
+                if state.passing > 0 {
+                    return Ok(at);
+                }
+                continue;
+            }
+            if rest.len() < header.len {
+                if header.len > rest.len() + 16 * 1024 {
+                    self.lane.connection.inbox.reserve(header.len - rest.len());
+                }
+                return Ok(at);
+            }
+            let keep = self.on_frame(at, header, state, report)?;
+            at = if keep { at + header.len } else { self.drop_range(at, header.len) };
+            if matches!(self.lane.owed.front(), Some(Owed::Local(_))) {
+                at = self.drop_range(at, 0);
+                self.local_replies(report);
+            }
+            if state.copy_in {
+                return Ok(at);
+            }
+        }
+    }
+
+    /// Leaves `length` bytes at `at` out: what stands before goes to the outbox. Returns the new scan position, 0.
+    fn drop_range(&mut self, at: usize, length: usize) -> usize {
+        if at > 0 {
+            let before = &self.lane.connection.inbox[..at];
+            self.client.outbox.extend_from_slice(before);
+        }
+        self.lane.connection.inbox.advance(at + length);
+        0
+    }
+
+    fn hidden(&self) -> bool {
+        match self.lane.owed.front() {
+            Some(Owed::Parse { hidden, .. }) => *hidden,
+            Some(
+                Owed::Bind { hidden }
+                | Owed::Describe { hidden }
+                | Owed::Execute { hidden }
+                | Owed::Close { hidden }
+                | Owed::Sync { hidden },
+            ) => *hidden,
+            Some(Owed::Hidden(_)) => true,
+            Some(Owed::Query { .. } | Owed::Local(_)) | None => false,
+        }
+    }
+
+    /// Takes one whole frame; the answer is whether the client gets it.
+    fn on_frame(
+        &mut self,
+        at: usize,
+        header: FrameHeader,
+        state: &mut State,
+        report: &mut Report,
+    ) -> Result<bool, RelayError> {
+        let hidden = self.hidden();
+        let frame = &self.lane.connection.inbox[at..at + header.len];
+        let body = &frame[HEADER_BYTES..];
+        let owed = self.lane.owed.front().copied();
+        match header.tag {
+            b'1' if matches!(owed, Some(Owed::Parse { .. })) => {
+                report.parses += usize::from(!hidden);
+                self.pop();
+            }
+            b'2' if matches!(owed, Some(Owed::Bind { .. })) => self.pop(),
+            b'3' if matches!(owed, Some(Owed::Close { .. })) => self.pop(),
+            b't' => {}
+            b'T' | b'n' => {
+                if matches!(owed, Some(Owed::Describe { .. })) {
+                    self.pop();
+                }
+            }
+            b'D' => report.position = first_lsn(body).or(report.position),
+            b'C' | b'I' | b's' => {
+                if matches!(owed, Some(Owed::Execute { .. })) {
+                    self.pop();
+                }
+                report.suspended = header.tag == b's';
+            }
+            b'E' => return self.on_error(at, header, hidden, report),
+            b'Z' => {
+                let ready = ReadyForQuery::decode(body);
+                return self.on_ready(ready, hidden, report);
+            }
+            b'N' => return Ok(true),
+            b'A' => return Ok(self.notify),
+            b'S' => {
+                let status = ParameterStatus::decode(body);
+                return match status {
+                    Ok(status) => Ok(self.told.learn(status.name, status.value)),
+                    Err(error) => Err(self.broken(error.to_string(), report)),
+                };
+            }
+            b'G' if !hidden => {
+                state.copy_in = true;
+                state.copy_extended = matches!(owed, Some(Owed::Execute { .. }));
+                if state.copy_extended {
+                    // The server ignores what was sent after Execute up to the end of the copy, Sync included.
+                    while self.lane.owed.len() > 1 {
+                        self.lane.owed.pop_back();
+                    }
+                }
+            }
+            b'H' | b'c' | b'V' => {}
+            other => {
+                return Err(self.broken(format!("message {:?} was not expected", other as char), report));
+            }
+        }
+        Ok(!hidden)
+    }
+
+    fn pop(&mut self) {
+        self.lane.owed.pop_front();
+    }
+
+    fn on_error(
+        &mut self,
+        at: usize,
+        header: FrameHeader,
+        hidden: bool,
+        report: &mut Report,
+    ) -> Result<bool, RelayError> {
+        let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
+        let error = match SqlError::parse(body) {
+            Ok(error) => error,
+            Err(decode) => return Err(self.broken(decode.to_string(), report)),
+        };
+        if error.ends_session() {
+            // The server is going away; what it says is told as the end of this connection.
+            let node = self.lane.connection.address.to_string();
+            let error = if error.sqlstate.class() == "57" {
+                BackendError::Lost { node }
+            } else {
+                BackendError::Server(Box::new(error))
+            };
+            return Err(RelayError::Server { error, forwarded: report.forwarded });
+        }
+        match self.lane.owed.front() {
+            Some(Owed::Hidden(_)) => {
+                report.hidden_error.get_or_insert(error);
+                Ok(false)
+            }
+            Some(Owed::Query { .. }) => {
+                report.error.get_or_insert(error);
+                Ok(true)
+            }
+            _ => {
+                // A setting of ours that fails is the statement's failure: the client is told.
+                report.error.get_or_insert(error);
+                let _ = hidden;
+                self.lane.skip_to_sync();
+                if self.lane.owed.is_empty() {
+                    report.awaits_sync = true;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn on_ready(
+        &mut self,
+        ready: Result<ReadyForQuery, DecodeError>,
+        hidden: bool,
+        report: &mut Report,
+    ) -> Result<bool, RelayError> {
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(error) => return Err(self.broken(error.to_string(), report)),
+        };
+        let mut keep = !hidden;
+        match self.lane.owed.front() {
+            Some(Owed::Query { ready }) => {
+                keep = *ready;
+                self.pop();
+            }
+            Some(Owed::Sync { .. } | Owed::Hidden(_)) => self.pop(),
+            _ => return Err(self.broken("ReadyForQuery was not expected", report)),
+        }
+        self.lane.connection.status = ready.status;
+        report.status = Some(ready.status);
+        Ok(keep)
+    }
+
+    /// Sends the first `length` bytes of the inbox, after what waits in the outbox.
+    async fn deliver(&mut self, length: usize, report: &mut Report) -> Result<(), RelayError> {
+        if self.hold {
+            self.drop_range(length, 0);
+            return Ok(());
+        }
+        if length > 0 || !self.client.outbox.is_empty() {
+            report.forwarded = true;
+            let bytes = &self.lane.connection.inbox[..length];
+            self.client.send(bytes).await.map_err(|_| RelayError::ClientGone)?;
+            self.lane.connection.inbox.advance(length);
+        }
+        Ok(())
+    }
+
+    /// Waits for the server, writing what is still to be written to it, and watching the client.
+    async fn exchange(&mut self, state: &mut State, report: &mut Report) -> Result<(), RelayError> {
+        if state.copy_in {
+            return self.copy_in(state, report).await;
+        }
+        let client = &mut *self.client;
+        let connection = &mut self.lane.connection;
+        let event = poll_fn(|cx| {
+            if !connection.outbox.is_empty()
+                && let Poll::Ready(Err(_)) = connection.poll_flush(cx)
+            {
+                return Poll::Ready(Event::ServerGone);
+            }
+            match connection.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ServerGone),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Event::Server),
+                Poll::Pending => {}
+            }
+            if client.inbox.len() < READ_AHEAD_BYTES {
+                match client.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
+                    // Poll again, so that the waker is registered.
+                    Poll::Ready(Ok(_)) => cx.waker().wake_by_ref(),
+                    Poll::Pending => {}
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        match event {
+            Event::Server => Ok(()),
+            Event::ServerGone => Err(self.lost(report)),
+            Event::Client | Event::ClientGone => Err(RelayError::ClientGone),
+        }
+    }
+
+    /// COPY FROM STDIN: the client's frames to the server, until it says that it is done, fails, or the server objects.
+    async fn copy_in(&mut self, state: &mut State, report: &mut Report) -> Result<(), RelayError> {
+        loop {
+            self.take_copy_frames(state)?;
+            let client = &mut *self.client;
+            let connection = &mut self.lane.connection;
+            let copying = state.copy_in;
+            let event = poll_fn(|cx| {
+                let mut flushed = true;
+                match connection.poll_flush(cx) {
+                    Poll::Ready(Err(_)) => return Poll::Ready(Event::ServerGone),
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Pending => flushed = false,
+                }
+                match connection.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ServerGone),
+                    Poll::Ready(Ok(_)) => return Poll::Ready(Event::Server),
+                    Poll::Pending => {}
+                }
+                if copying && flushed {
+                    return match client.poll_fill(cx) {
+                        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Event::ClientGone),
+                        Poll::Ready(Ok(_)) => Poll::Ready(Event::Client),
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
+                Poll::Pending
+            })
+            .await;
+            match event {
+                CopyEvent::Client => {}
+                CopyEvent::Server => {
+                    // Anything but a notice or a setting ends the copy: the server has an answer or an objection.
+                    if !matches!(self.lane.connection.inbox.first(), Some(b'N' | b'S' | b'A')) {
+                        state.copy_in = false;
+                    }
+                    return Ok(());
+                }
+                CopyEvent::ServerGone => return Err(self.lost(report)),
+                CopyEvent::ClientGone => return Err(RelayError::ClientGone),
+            }
+        }
+    }
+
+    /// Moves the COPY messages that have arrived to the server's outbox.
+    fn take_copy_frames(&mut self, state: &mut State) -> Result<(), RelayError> {
+        while state.copy_in {
+            let header = frame::peek_frontend(&self.client.inbox, Phase::CopyIn, self.limits)
+                .map_err(|error| RelayError::ClientProtocol(error.into()))?;
+            let Some(header) = header else { return Ok(()) };
+            if self.client.inbox.len() < header.len {
+                self.client.expect_bytes(header.len);
+                return Ok(());
+            }
+            let frame = self.client.inbox.split_to(header.len);
+            match header.tag {
+                b'd' => self.lane.connection.outbox.extend_from_slice(&frame),
+                b'c' | b'f' => {
+                    self.lane.connection.outbox.extend_from_slice(&frame);
+                    state.copy_in = false;
+                    if state.copy_extended {
+                        encode::client::flush(&mut self.lane.connection.outbox);
+                    }
+                }
+                // Flush and Sync are ignored while copying.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+use Event as CopyEvent;
+
+enum Event {
+    Server,
+    ServerGone,
+    Client,
+    ClientGone,
+}
+
+/// The value of a one-column text row as an LSN.
+fn first_lsn(body: &[u8]) -> Option<Lsn> {
+    let row = DataRow::decode(body).ok()?;
+    let value = row.iter().next()??;
+    Lsn::parse(std::str::from_utf8(value).ok()?)
+}
+
+/// True for a lane whose answer ends with our own query for the position.
+pub fn asks_position(lane: &Lane) -> bool {
+    lane.owed.back() == Some(&Owed::Hidden(Hidden::Position))
+}

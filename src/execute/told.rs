@@ -1,0 +1,47 @@
+//! What the client has been told of the server's reported parameters.
+//!
+//! A session moves between connections, each of which reports parameters as it sees them. The client hears a value
+//! only when it differs from what it heard last: so what it believes is true, and no noise reaches it.
+
+use std::collections::HashMap;
+
+/// Reported parameters that belong to one server rather than to the session: the client keeps the first it heard.
+const OF_THE_SERVER: [&[u8]; 2] = [b"in_hot_standby", b"server_version"];
+
+#[derive(Debug, Default, Clone)]
+pub struct Told {
+    values: HashMap<Box<[u8]>, Box<[u8]>>,
+}
+
+impl Told {
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let values = pairs
+            .into_iter()
+            .map(|(name, value)| {
+                (name.into_bytes().into_boxed_slice(), value.into_bytes().into_boxed_slice())
+            })
+            .collect();
+        Self { values }
+    }
+
+    /// Notes a report; the answer is whether it is news.
+    pub fn learn(&mut self, name: &[u8], value: &[u8]) -> bool {
+        if let Some(known) = self.values.get_mut(name) {
+            if **known == *value || OF_THE_SERVER.contains(&name) {
+                return false;
+            }
+            *known = value.into();
+            return true;
+        }
+        self.values.insert(name.into(), value.into());
+        true
+    }
+
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.values.get(name.as_bytes()).map(|value| &**value)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.values.iter().map(|(name, value)| (&**name, &**value))
+    }
+}

@@ -1,0 +1,219 @@
+//! The session's transaction block: what BEGIN promised, and what a lane must be told when it joins late.
+//!
+//! Pure state. BEGIN touches no server: each shard that a statement needs joins then, and hears everything that the
+//! transaction has said so far (its *prologue*: BEGIN with its modes, SET TRANSACTION, SET LOCAL, savepoints).
+//!
+//! ```text
+//!   BEGIN; SAVEPOINT a; UPDATE x…   (shard 1 joins: BEGIN, SAVEPOINT a, UPDATE)
+//!   ROLLBACK TO a; SELECT y…        (shard 2 joins: BEGIN, SAVEPOINT a, ROLLBACK TO a, SELECT)
+//! ```
+//!
+//! Invariants:
+//! 1. Replaying the prologue on a fresh connection gives the transaction state of one that was there from the start,
+//!    rows apart.
+//! 2. `failed` is set by the first error; only ROLLBACK, COMMIT (as ROLLBACK) and ROLLBACK TO a live savepoint pass.
+//! 3. Settings made inside come back with ROLLBACK, and with ROLLBACK TO a savepoint set before them.
+
+use std::rc::Rc;
+
+use super::OwnSettings;
+use crate::backend::Settings;
+use crate::sql::facts::Isolation;
+
+/// How the transaction came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// BEGIN.
+    Explicit,
+    /// Several statements in one message: PostgreSQL runs them as one transaction.
+    Implicit,
+}
+
+#[derive(Debug, Default)]
+pub enum Block {
+    #[default]
+    None,
+    Open(Box<Transaction>),
+}
+
+#[derive(Debug)]
+pub struct Transaction {
+    pub origin: Origin,
+    /// First is BEGIN with its modes.
+    pub prologue: Vec<String>,
+    pub read_only: bool,
+    pub isolation: Isolation,
+    pub failed: bool,
+    /// A statement went to every shard: commit by two phases.
+    pub everywhere: bool,
+    /// DDL was run: the catalog must be read again after COMMIT.
+    pub schema_changed: bool,
+    savepoints: Vec<Savepoint>,
+    /// As it was before BEGIN.
+    settings_before: Rc<Settings>,
+    own_before: OwnSettings,
+    /// A server of the transaction is gone with its part: only roll-back remains.
+    pub lanes_lost: bool,
+    /// A function may have changed settings on its lane alone: no other lane may join.
+    pub one_lane: bool,
+}
+
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    /// Length of the prologue just after SAVEPOINT.
+    prologue: usize,
+    settings: Rc<Settings>,
+    own: OwnSettings,
+}
+
+impl Block {
+    /// Inside BEGIN … COMMIT.
+    pub fn is_explicit(&self) -> bool {
+        matches!(self, Self::Open(t) if t.origin == Origin::Explicit)
+    }
+
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Open(t) if t.failed)
+    }
+
+    pub fn transaction(&mut self) -> Option<&mut Transaction> {
+        match self {
+            Self::None => None,
+            Self::Open(transaction) => Some(transaction),
+        }
+    }
+
+    pub fn get(&self) -> Option<&Transaction> {
+        match self {
+            Self::None => None,
+            Self::Open(transaction) => Some(transaction),
+        }
+    }
+
+    /// The first error of a transaction fails it; outside of one nothing changes.
+    pub fn fail(&mut self) {
+        if let Self::Open(transaction) = self {
+            transaction.failed = true;
+        }
+    }
+
+    /// What ReadyForQuery says.
+    pub fn status(&self) -> crate::wire::backend::TransactionStatus {
+        use crate::wire::backend::TransactionStatus;
+        match self {
+            Self::Open(t) if t.origin == Origin::Explicit && t.failed => TransactionStatus::Failed,
+            Self::Open(t) if t.origin == Origin::Explicit => TransactionStatus::InTransaction,
+            Self::Open(_) | Self::None => TransactionStatus::Idle,
+        }
+    }
+}
+
+impl Transaction {
+    pub fn new(origin: Origin, begin: String, settings: &Rc<Settings>, own: &OwnSettings) -> Self {
+        Self {
+            origin,
+            prologue: vec![begin],
+            read_only: false,
+            isolation: Isolation::ReadCommitted,
+            failed: false,
+            everywhere: false,
+            schema_changed: false,
+            savepoints: Vec::new(),
+            settings_before: Rc::clone(settings),
+            own_before: own.clone(),
+            lanes_lost: false,
+            one_lane: false,
+        }
+    }
+
+    pub fn savepoint(&mut self, name: &str, statement: String, settings: &Rc<Settings>, own: &OwnSettings) {
+        self.prologue.push(statement);
+        self.savepoints.push(Savepoint {
+            name: name.to_owned(),
+            prologue: self.prologue.len(),
+            settings: Rc::clone(settings),
+            own: own.clone(),
+        });
+    }
+
+    pub fn has_savepoint(&self, name: &str) -> bool {
+        self.savepoints.iter().any(|s| s.name == name)
+    }
+
+    /// RELEASE: the savepoint and those after it are gone; what was done stays.
+    pub fn release(&mut self, name: &str, statement: String) {
+        if let Some(at) = self.savepoints.iter().rposition(|s| s.name == name) {
+            self.savepoints.truncate(at);
+            self.prologue.push(statement);
+        }
+    }
+
+    /// ROLLBACK TO: back to just after the savepoint, which stays. Returns the settings of that moment.
+    pub fn roll_back_to(&mut self, name: &str) -> Option<(Rc<Settings>, OwnSettings)> {
+        let at = self.savepoints.iter().rposition(|s| s.name == name)?;
+        self.savepoints.truncate(at + 1);
+        let savepoint = &self.savepoints[at];
+        self.prologue.truncate(savepoint.prologue);
+        self.failed = false;
+        Some((Rc::clone(&savepoint.settings), savepoint.own.clone()))
+    }
+
+    /// What ROLLBACK restores.
+    pub fn before(&self) -> (Rc<Settings>, OwnSettings) {
+        (Rc::clone(&self.settings_before), self.own_before.clone())
+    }
+
+    /// The settings with which a lane joins; those made since are in the prologue.
+    pub fn settings_before(&self) -> &Rc<Settings> {
+        &self.settings_before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::topology::{Consistency, RegionId};
+
+    fn own() -> OwnSettings {
+        OwnSettings {
+            consistency: Consistency::Session,
+            max_lag: Duration::from_secs(1),
+            region: RegionId(0),
+        }
+    }
+
+    fn transaction() -> Transaction {
+        Transaction::new(Origin::Explicit, "BEGIN".into(), &Rc::default(), &own())
+    }
+
+    #[test]
+    fn rolling_back_to_a_savepoint_forgets_what_came_after() {
+        let mut t = transaction();
+        t.savepoint("a", "SAVEPOINT a".into(), &Rc::default(), &own());
+        t.prologue.push("SET LOCAL x TO 1".into());
+        t.savepoint("b", "SAVEPOINT b".into(), &Rc::default(), &own());
+        t.failed = true;
+        assert!(t.roll_back_to("a").is_some());
+        assert_eq!(t.prologue, ["BEGIN", "SAVEPOINT a"]);
+        assert!(!t.failed && !t.has_savepoint("b") && t.has_savepoint("a"));
+    }
+
+    #[test]
+    fn the_innermost_of_equal_names_counts() {
+        let mut t = transaction();
+        t.savepoint("a", "SAVEPOINT a".into(), &Rc::default(), &own());
+        t.savepoint("a", "SAVEPOINT a".into(), &Rc::default(), &own());
+        t.release("a", "RELEASE a".into());
+        assert!(t.has_savepoint("a"));
+        t.release("a", "RELEASE a".into());
+        assert!(!t.has_savepoint("a"));
+        assert!(t.roll_back_to("a").is_none());
+    }
+}

@@ -1,0 +1,77 @@
+//! Cancel keys of our own, mapped to whatever servers the session is using at that moment.
+//!
+//! A client is told a process id and a secret; a CancelRequest with them reaches [`cancel`], which asks every server
+//! that works for the session now to stop. Keys: 4 bytes of secret for protocol 3.0, more for 3.2.
+//!
+//! Invariants:
+//! 1. A cancel reaches only servers that the session holds while the request is being sent: the connection is marked
+//!    (`cancels_in_flight`) under the same lock that adds and removes it, and is not reused before the mark is gone.
+//! 2. A wrong secret does nothing, and takes as long as a right one to find out.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::backend::connection::ServerKey;
+use crate::wire::login;
+use crate::wire::secret::Secret;
+use crate::wire::startup::CancelKey;
+
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The servers that one session is using.
+#[derive(Debug)]
+pub struct CancelTarget {
+    pub secret: Secret,
+    keys: Mutex<Vec<Arc<ServerKey>>>,
+}
+
+impl CancelTarget {
+    pub fn new(secret: Secret) -> Self {
+        Self { secret, keys: Mutex::default() }
+    }
+
+    pub fn add(&self, key: &Arc<ServerKey>) {
+        if let Ok(mut keys) = self.keys.lock() {
+            keys.push(Arc::clone(key));
+        }
+    }
+
+    pub fn remove(&self, key: &Arc<ServerKey>) {
+        if let Ok(mut keys) = self.keys.lock() {
+            keys.retain(|k| !Arc::ptr_eq(k, key));
+        }
+    }
+
+    /// Marks every connection in use and returns their keys.
+    fn aim(&self) -> Vec<Arc<ServerKey>> {
+        let Ok(keys) = self.keys.lock() else { return Vec::new() };
+        for key in keys.iter() {
+            key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
+        }
+        keys.clone()
+    }
+}
+
+/// Serves a CancelRequest.
+pub async fn cancel(shared: &Shared, request: &CancelKey) {
+    let target = shared.cancels.get(&request.pid).map(|target| Arc::clone(&target));
+    let Some(target) = target else { return };
+    if target.secret == request.secret {
+        cancel_target(&target).await;
+    }
+}
+
+/// Asks every server that works for the session to stop; returns when they have taken note.
+pub async fn cancel_target(target: &CancelTarget) {
+    let requests = target.aim().into_iter().map(|key| async move {
+        let address = key.address.to_string();
+        if let Err(error) = login::cancel(&address, key.pid, &key.secret, CANCEL_TIMEOUT).await {
+            tracing::warn!(%address, %error, "a cancel request did not reach its server");
+        }
+        key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
+    });
+    futures_util::future::join_all(requests).await;
+}

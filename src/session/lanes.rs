@@ -1,0 +1,435 @@
+//! The session's lanes: joining a shard, running what was put on a lane, and giving lanes back.
+//!
+//! Called by `simple`, `extended`, `perform` and `control`; the only place where the session takes and gives server
+//! connections, so that cancel keys, prologues and write tokens cannot be forgotten.
+//!
+//! Invariants:
+//! 1. A lane is joined at most once per shard; inside a block it stays to the block's end.
+//! 2. While a lane is held its key is in the session's cancel target; it leaves the target before it leaves the session.
+//! 3. A statement waits for a primary at most `primary_wait`, counted over all attempts.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::shared::Figures;
+use super::{End, Failure, Session};
+use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
+use crate::execute::lane::{Hidden, POSITION_QUERY};
+use crate::execute::{Lane, Relay, RelayError, Report, relay};
+use crate::plan::Access;
+use crate::topology::{Consistency, NodeId, NodeRole, ShardId, Topology};
+use crate::wire::backend::TransactionStatus;
+use crate::wire::error::{SqlError, SqlState};
+
+/// Which server of a shard a statement needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Primary,
+    Reader,
+    /// A hint demands a replica.
+    Replica,
+}
+
+impl Session {
+    /// What access means in the session's present state.
+    pub(super) fn need(&self, access: Access) -> Need {
+        match self.block.get() {
+            Some(transaction) if !transaction.read_only => Need::Primary,
+            Some(_) => Need::Reader,
+            None if access == Access::Read => Need::Reader,
+            None => Need::Primary,
+        }
+    }
+
+    /// The index of the lane for `shard`, which is joined if it is not yet there.
+    pub(super) async fn join(
+        &mut self,
+        shard: ShardId,
+        access: Access,
+        avoid: &[NodeId],
+    ) -> Result<usize, Failure> {
+        let need = self.need(access);
+        if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
+            let lane = &self.lanes[index];
+            let usable = self.block.is_open() || self.pin.is_some() || need == Need::Reader || !lane.replica;
+            if usable {
+                return self.check_second_shard(shard, access).map(|()| index).map_err(Failure::Sql);
+            }
+            let lane = self.lanes.swap_remove(index);
+            self.give(lane);
+        }
+        self.check_second_shard(shard, access)?;
+        let connection = self.acquire(shard, need, avoid).await.map_err(|e| Failure::Sql(e.into_sql()))?;
+        self.cancel.add(&connection.key);
+        let replica = self.context.planning.topology.node(connection.node).state.role() == NodeRole::Replica;
+        if replica {
+            Figures::count(&self.worker.shared.figures.replica_reads);
+        }
+        let mut lane = Lane::new(connection, shard, replica);
+        self.prepare_lane(&mut lane);
+        self.lanes.push(lane);
+        Ok(self.lanes.len() - 1)
+    }
+
+    /// A hint demands a replica: the nearest that may answer.
+    pub(super) async fn join_replica(
+        &mut self,
+        shard: ShardId,
+        avoid: &[NodeId],
+    ) -> Result<usize, Failure> {
+        if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
+            if self.lanes[index].replica {
+                return Ok(index);
+            }
+            if self.pin.is_some() {
+                return Err(super::control::unsupported(
+                    "a routing hint asks for a replica, but the session is pinned to the primary",
+                    "Leave role=replica out.",
+                ));
+            }
+            let lane = self.lanes.swap_remove(index);
+            self.give(lane);
+        }
+        let connection =
+            self.acquire(shard, Need::Replica, avoid).await.map_err(|e| Failure::Sql(e.into_sql()))?;
+        self.cancel.add(&connection.key);
+        let mut lane = Lane::new(connection, shard, true);
+        self.prepare_lane(&mut lane);
+        self.lanes.push(lane);
+        Ok(self.lanes.len() - 1)
+    }
+
+    /// One transaction writes to one shard, and under the stricter isolation levels it sees one shard: a snapshot over
+    /// several does not exist.
+    fn check_second_shard(&self, shard: ShardId, access: Access) -> Result<(), SqlError> {
+        let Some(transaction) = self.block.get() else { return Ok(()) };
+        if transaction.everywhere {
+            return Ok(());
+        }
+        use crate::sql::facts::Isolation;
+        let others = || self.lanes.iter().filter(|lane| lane.shard != shard && lane.in_block);
+        if access == Access::Write && others().any(|lane| lane.wrote) {
+            return Err(super::report::second_writing_shard(&self.context.planning.topology, shard));
+        }
+        if transaction.one_lane && others().next().is_some() {
+            return Err(super::report::settings_on_one_server());
+        }
+        let strict = matches!(transaction.isolation, Isolation::RepeatableRead | Isolation::Serializable);
+        if strict && others().next().is_some() {
+            return Err(super::report::snapshot_over_shards());
+        }
+        Ok(())
+    }
+
+    /// Brings a fresh lane to the session's settings and, inside a block, into the transaction.
+    fn prepare_lane(&mut self, lane: &mut Lane) {
+        match self.block.get() {
+            None => lane.apply_settings(&self.settings),
+            Some(transaction) => {
+                lane.apply_settings(transaction.settings_before());
+                if lane.connection.applying.is_some() {
+                    lane.sync(true);
+                }
+                for statement in &transaction.prologue {
+                    lane.hidden_query(statement, Hidden::Prologue);
+                }
+                lane.in_block = true;
+            }
+        }
+    }
+
+    /// A connection to a node that fits, waiting for one to appear as long as is configured.
+    async fn acquire(
+        &mut self,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Result<Connection, BackendError> {
+        let deadline = Instant::now() + self.worker.shared.session.primary_wait;
+        let mut roles = self.worker.shared.signals.watch_roles();
+        let mut failed: Vec<NodeId> = avoid.to_vec();
+        loop {
+            roles.mark_unchanged();
+            let topology = std::sync::Arc::clone(&self.context.planning.topology);
+            let error = match self.choose(&topology, shard, need, &failed) {
+                Some(node) => {
+                    match self.worker.pools.take(&topology, node, &self.pool_user, &self.account).await {
+                        Ok(connection) => return Ok(connection),
+                        Err(error) if error.retry_elsewhere() => {
+                            self.worker.shared.signals.probe_now();
+                            if need != Need::Primary {
+                                failed.push(node);
+                                if self.choose(&topology, shard, need, &failed).is_some() {
+                                    continue;
+                                }
+                            }
+                            error
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                None => BackendError::NoNode {
+                    shard: topology.shard(shard).name.clone(),
+                    wanted: if need == Need::Primary { "primary" } else { "server" },
+                },
+            };
+            failed.clear();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(error);
+            }
+            self.worker.shared.signals.probe_now();
+            // Wakes on a change of roles; looks again now and then, for a server that restarts in its old role.
+            let pause = left.min(std::time::Duration::from_millis(200));
+            let _ = tokio::time::timeout(pause, roles.changed()).await;
+        }
+    }
+
+    fn choose(&self, topology: &Topology, shard: ShardId, need: Need, avoid: &[NodeId]) -> Option<NodeId> {
+        match need {
+            Need::Primary => choice::primary(topology, shard),
+            Need::Reader | Need::Replica => {
+                let policy = ReadPolicy {
+                    consistency: self.own.consistency,
+                    max_lag: self.own.max_lag,
+                    token: self.tokens.get(usize::from(shard.0)).copied().flatten(),
+                };
+                let order = topology.nodes_by_distance_from(self.own.region, shard);
+                if need == Need::Replica {
+                    let primaries: Vec<NodeId> = order
+                        .iter()
+                        .copied()
+                        .filter(|n| topology.node(*n).state.role() == NodeRole::Primary)
+                        .chain(avoid.iter().copied())
+                        .collect();
+                    return choice::reader(topology, shard, &policy, &order, &primaries);
+                }
+                choice::reader(topology, shard, &policy, &order, avoid)
+            }
+        }
+    }
+
+    /// Sends what was put on lane `index` and passes the answers on, until the lane owes nothing.
+    pub(super) async fn run_lane(&mut self, index: usize) -> Result<Report, RelayError> {
+        let Self { client, lanes, told, limits, pin, .. } = self;
+        let lane = &mut lanes[index];
+        let result = relay(Relay { client, lane, told, limits, notify: pin.is_some(), hold: false }).await;
+        if let Ok(report) = &result {
+            self.after_relay(index, report);
+        }
+        result
+    }
+
+    fn after_relay(&mut self, index: usize, report: &Report) {
+        if let Some(position) = report.position {
+            let lane = &self.lanes[index];
+            let timeline = self.context.planning.topology.node(lane.connection.node).state.timeline();
+            let (shard, replica) = (lane.shard, lane.replica);
+            if !replica {
+                self.learn_position(shard, WriteToken { timeline, position });
+            }
+        }
+    }
+
+    pub(super) fn learn_position(&mut self, shard: ShardId, token: WriteToken) {
+        if let Some(known) = self.tokens.get_mut(usize::from(shard.0)) {
+            *known = Some(token);
+        }
+    }
+
+    /// Asks for the log position behind a write, if a later read of this session may care: the shard has replicas.
+    pub(super) fn ask_position(&mut self, index: usize) {
+        let lane = &mut self.lanes[index];
+        let has_replicas = self.context.planning.topology.shard(lane.shard).nodes.len() > 1;
+        if has_replicas && !lane.replica && self.own.consistency == Consistency::Session {
+            lane.hidden_query(POSITION_QUERY, Hidden::Position);
+        }
+    }
+
+    /// Turns a failed relay into what the client is told. The lane is gone; a block that had it has failed.
+    pub(super) async fn relay_failed(&mut self, index: usize, error: RelayError) -> Failure {
+        let lane = self.lanes.swap_remove(index);
+        let was_in_block = lane.in_block;
+        match error {
+            RelayError::ClientGone => {
+                // What runs there is stopped, by the server's own means; the connection is not reused.
+                super::cancel::cancel_target(&self.cancel).await;
+                self.give(lane);
+                Failure::End(End::Client)
+            }
+            RelayError::ClientProtocol(error) => {
+                self.give(lane);
+                Failure::End(End::Fatal(error))
+            }
+            RelayError::Server { error, .. } => {
+                self.worker.shared.signals.probe_now();
+                self.give(lane);
+                if let Some(transaction) = self.block.transaction().filter(|_| was_in_block) {
+                    transaction.failed = true;
+                    transaction.lanes_lost = true;
+                }
+                Failure::Sql(error.into_sql())
+            }
+        }
+    }
+
+    /// Takes a lane out of the session: back to its pool, or closed if it is not clean.
+    pub(super) fn give(&mut self, lane: Lane) {
+        self.cancel.remove(&lane.connection.key);
+        if lane.owed.is_empty() {
+            self.worker.pools.give(lane.connection);
+        }
+    }
+
+    /// After a request: lanes that nothing needs any more go back.
+    pub(super) async fn settle(&mut self) {
+        if self.lanes.is_empty() || self.block.is_open() {
+            return;
+        }
+        self.look_at_suspects().await;
+        let mut index = 0;
+        while index < self.lanes.len() {
+            let lane = &self.lanes[index];
+            let pinned = self.pin.is_some() && lane.shard == self.default_shard();
+            if pinned && !lane.connection.broken || lane.open_pipeline {
+                index += 1;
+                continue;
+            }
+            let lane = self.lanes.swap_remove(index);
+            self.give(lane);
+        }
+    }
+
+    /// The end of the session: open transactions are rolled back by closing, pins by closing, the rest goes back.
+    pub(super) async fn close(mut self) {
+        for lane in std::mem::take(&mut self.lanes) {
+            let reusable = !lane.in_block && !lane.open_pipeline && self.pin.is_none();
+            self.cancel.remove(&lane.connection.key);
+            if reusable {
+                self.worker.pools.give(lane.connection);
+            } else if lane.connection.status != TransactionStatus::Idle && !lane.connection.broken {
+                self.roll_back_and_give(lane).await;
+            }
+        }
+        self.worker.shared.cancels.remove(&self.info.id);
+        self.worker.shared.clients.remove(&self.info.id);
+    }
+
+    /// A client left inside a transaction: its server connection is rolled back and used again.
+    async fn roll_back_and_give(&mut self, mut lane: Lane) {
+        if self.pin.is_some() || lane.connection.suspect {
+            return;
+        }
+        let bound = std::time::Duration::from_secs(5);
+        let rolled_back = tokio::time::timeout(bound, lane.connection.capture("ROLLBACK")).await;
+        if matches!(rolled_back, Ok(Ok(_))) {
+            self.worker.pools.give(lane.connection);
+        }
+    }
+
+    /// Connections on which something ran that may have left objects behind are asked; what is found pins the session.
+    async fn look_at_suspects(&mut self) {
+        for index in 0..self.lanes.len() {
+            if !self.lanes[index].connection.suspect || self.lanes[index].connection.broken {
+                continue;
+            }
+            let found = match self.lanes[index].connection.capture(LEFTOVERS_QUERY).await {
+                Ok(captured) if captured.error.is_none() => {
+                    captured.rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten()
+                }
+                Ok(_) | Err(_) => {
+                    self.lanes[index].connection.broken = true;
+                    continue;
+                }
+            };
+            self.lanes[index].connection.suspect = false;
+            self.adopt_settings(index).await;
+            let Some(found) = found.filter(|f| !f.is_empty()) else { continue };
+            if self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica {
+                self.set_pin(pin_reason(&found));
+            } else {
+                // Objects of a session on another shard cannot be kept: the connection is closed with them.
+                self.lanes[index].connection.broken = true;
+            }
+        }
+    }
+
+    /// A function may have changed settings: what the server says of them is the session's from now on.
+    async fn adopt_settings(&mut self, index: usize) {
+        let connection = &mut self.lanes[index].connection;
+        let captured = match connection.capture(SETTINGS_QUERY).await {
+            Ok(captured) if captured.error.is_none() => captured,
+            Ok(_) | Err(_) => {
+                connection.broken = true;
+                return;
+            }
+        };
+        let mut settings = crate::backend::Settings::default();
+        for (name, value) in self.settings.iter().filter(|(name, _)| matches!(*name, "role" | "session_authorization")) {
+            settings.set(name, value);
+        }
+        for row in captured.rows {
+            let mut cells = row.into_iter();
+            if let (Some(Some(name)), Some(Some(value))) = (cells.next(), cells.next()) {
+                // Values of the session's own keep their spelling, where the server means the same by it.
+                let own = self.settings.get(&name).map(str::to_owned);
+                let text = match own {
+                    Some(own) if own.trim_matches('\'').eq_ignore_ascii_case(&value) => own,
+                    _ if name == "search_path" && !value.is_empty() => value,
+                    _ => crate::backend::settings::quote_literal(&value),
+                };
+                settings.set(&name, text);
+            }
+        }
+        let settings = Rc::new(settings);
+        self.lanes[index].connection.applied = Rc::clone(&settings);
+        self.settings = settings;
+        self.follow_search_path();
+    }
+
+    pub(super) fn set_pin(&mut self, reason: &'static str) {
+        if self.pin.is_none() {
+            Figures::count(&self.worker.shared.figures.pins);
+        }
+        self.pin = Some(reason);
+        if let Ok(mut state) = self.info.state.lock() {
+            state.pinned = Some(reason);
+        }
+    }
+
+    /// The pinned lane, joined on the default shard's primary.
+    pub(super) async fn join_pinned(&mut self) -> Result<usize, Failure> {
+        let shard = self.default_shard();
+        let lane = self.join(shard, Access::Write, &[]).await?;
+        let _ = Rc::clone(&self.settings);
+        Ok(lane)
+    }
+
+    pub(super) fn internal(message: impl Into<String>) -> SqlError {
+        SqlError::new(SqlState::INTERNAL_ERROR, message)
+    }
+}
+
+/// What a session may leave on its server connection, as one word; empty if nothing. Settings that a function made
+/// count too: they cannot be told from the session's own here, so the connection is asked only for what is not ours.
+const LEFTOVERS_QUERY: &str = "SELECT CASE \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) THEN 'temp' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) THEN 'lock' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN 'listen' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) THEN 'cursor' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) THEN 'prepared' \
+ ELSE '' END";
+
+/// What this session has set on the connection. `setting` is in the parameter's own unit, which SET takes without one.
+const SETTINGS_QUERY: &str =
+    "SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings WHERE source = 'session'";
+
+fn pin_reason(found: &str) -> &'static str {
+    match found {
+        "temp" => "temporary table",
+        "lock" => "session advisory lock",
+        "listen" => "LISTEN",
+        "cursor" => "cursor WITH HOLD",
+        _ => "PREPARE",
+    }
+}

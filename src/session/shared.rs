@@ -1,0 +1,130 @@
+//! What all sessions share: one value per process, one per worker.
+//!
+//! [`Shared`] is behind an `Arc` and read by every thread; [`Worker`] is behind an `Rc` and never leaves its thread. The
+//! server room makes both; sessions only borrow.
+//!
+//! Invariants:
+//! 1. Topology and catalog are snapshots: a statement takes one of each and keeps it to its end.
+//! 2. A cancel key is in [`Shared::cancels`] exactly while its client is connected.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+
+use super::cancel::CancelTarget;
+use super::planning::PlanCache;
+use super::statements::Interner;
+use crate::backend::Pools;
+use crate::catalog::CatalogHandle;
+use crate::config::{HttpSettings, Limits, ProxySettings, ServerSettings, SessionSettings, User};
+use crate::topology::{Signals, Topology};
+use crate::wire::credential::Credential;
+use crate::wire::scram::MockKey;
+
+/// Process-wide state.
+pub struct Shared {
+    pub proxy: ProxySettings,
+    pub session: SessionSettings,
+    pub server: ServerSettings,
+    pub users: Vec<User>,
+    /// What each user is authenticated against, by name.
+    pub credentials: std::collections::HashMap<String, Credential>,
+    pub limits: Limits,
+    pub http: Option<HttpSettings>,
+    pub topology: ArcSwap<Topology>,
+    pub catalog: Arc<CatalogHandle>,
+    pub signals: Arc<Signals>,
+    /// Transactions over several shards that this process coordinates.
+    pub registry: Arc<crate::transaction::Registry>,
+    pub cancels: DashMap<u32, Arc<CancelTarget>>,
+    pub clients: DashMap<u32, Arc<ClientInfo>>,
+    pub figures: Figures,
+    /// Challenges for users that do not exist.
+    pub mock: MockKey,
+    pub started: Instant,
+    /// Clients are refused from now on; the running ones finish.
+    pub stopping: tokio::sync::watch::Sender<bool>,
+}
+
+/// Counters of the whole process since its start.
+#[derive(Debug, Default)]
+pub struct Figures {
+    pub clients: AtomicU32,
+    pub connections: AtomicU64,
+    pub statements: AtomicU64,
+    pub transactions: AtomicU64,
+    pub relayed: AtomicU64,
+    pub scattered: AtomicU64,
+    pub everywhere: AtomicU64,
+    pub refused: AtomicU64,
+    pub errors: AtomicU64,
+    pub retries: AtomicU64,
+    pub replica_reads: AtomicU64,
+    pub pins: AtomicU64,
+    pub plans_made: AtomicU64,
+}
+
+impl Figures {
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// One client, as the console shows it.
+#[derive(Debug)]
+pub struct ClientInfo {
+    pub id: u32,
+    pub user: String,
+    pub database: String,
+    pub address: String,
+    pub connected: Instant,
+    pub state: std::sync::Mutex<ClientState>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ClientState {
+    pub application_name: String,
+    pub doing: Doing,
+    /// Why the session holds a server connection for itself.
+    pub pinned: Option<&'static str>,
+    pub statements: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Doing {
+    #[default]
+    Idle,
+    Active,
+    IdleInTransaction,
+}
+
+/// One worker thread's state.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    pub pools: Pools,
+    pub plans: RefCell<PlanCache>,
+    pub interner: RefCell<Interner>,
+    /// Sessions on this worker.
+    pub sessions: Cell<usize>,
+    /// Answers of servers to start-up parameters, so that a connect costs no round trip.
+    pub greetings: RefCell<super::greeting::Greetings>,
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>, pools: Pools) -> Rc<Self> {
+        let plans = PlanCache::new(shared.proxy.plan_cache_bytes);
+        Rc::new(Self {
+            shared,
+            pools,
+            plans: RefCell::new(plans),
+            interner: RefCell::default(),
+            sessions: Cell::new(0),
+            greetings: RefCell::default(),
+        })
+    }
+}

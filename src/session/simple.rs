@@ -1,0 +1,279 @@
+//! The simple protocol: one Query message, which may hold several statements.
+//!
+//! ```text
+//!   Query ─▶ split ─▶ one statement, one shard   the frame as it is                     (the hot path)
+//!                  ─▶ all for one shard          the frame as it is: one transaction there
+//!                  ─▶ several                    one by one inside an implicit block
+//! ```
+//!
+//! Invariants:
+//! 1. Several statements in one message are one transaction, unless they control transactions themselves; the first
+//!    error ends the message.
+//! 2. A read that fails before any byte of its answer reached the client is tried on another server.
+
+use std::ops::Range;
+
+use super::block::{Block, Origin, Transaction};
+use super::perform::Work;
+use super::planning::Planned;
+use super::shared::Figures;
+use super::{End, Failure, Session};
+use crate::execute::RelayError;
+use crate::plan::{Access, Action};
+use crate::sql::arguments::NoParameters;
+use crate::sql::lexer::LexOptions;
+use crate::sql::split::split;
+use crate::topology::{NodeId, ShardId};
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::{FrameHeader, HEADER_BYTES};
+use crate::wire::frontend::Query;
+
+/// Servers that one read is tried on before its client is told.
+const READ_ATTEMPTS: usize = 4;
+
+impl Session {
+    /// Serves the Query message at the front of the inbox.
+    pub(super) async fn simple_query(&mut self, header: FrameHeader) -> Result<(), End> {
+        let frame = self.client.inbox.split_to(header.len).freeze();
+        let text = match Query::decode(&frame[HEADER_BYTES..]) {
+            Ok(query) => query.sql,
+            Err(error) => return Err(End::Fatal(error.into())),
+        };
+        self.portals.forget_unnamed();
+        self.statements.remove(b"");
+        self.refresh_context();
+        let outcome = self.simple_statements(&frame, text).await;
+        match self.conclude(outcome).await {
+            Ok(ready_sent) => {
+                if !ready_sent {
+                    encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+                }
+                Ok(())
+            }
+            Err(end) => Err(end),
+        }
+    }
+
+    /// Ok(true): the server's own ReadyForQuery has been forwarded.
+    async fn simple_statements(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
+        let mut pieces = Vec::new();
+        split(text, self.lex_options(), &mut pieces);
+        match pieces.as_slice() {
+            [] => {
+                encode::server::empty_query_response(&mut self.client.outbox);
+                Ok(false)
+            }
+            [_] => self.single(frame, text).await,
+            _ => self.several(frame, text, &pieces).await,
+        }
+    }
+
+    pub(super) fn lex_options(&self) -> LexOptions {
+        let conforming = self.told.get("standard_conforming_strings") != Some(b"off");
+        LexOptions { standard_conforming_strings: conforming }
+    }
+
+    async fn single(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
+        let planned = self.plan_text(text)?;
+        if self.block.is_open() || !self.is_relay(&planned) {
+            self.perform(&planned, Work::Simple { text }).await?;
+            return Ok(false);
+        }
+        let shard = self.single_shard(&planned, text)?;
+        match shard {
+            Some(shard) => self.relay_frame(frame, &planned, shard).await,
+            None => self.perform(&planned, Work::Simple { text }).await.map(|()| false),
+        }
+    }
+
+    /// A statement outside any block, for one shard: the client's bytes to the server, the server's to the client.
+    async fn relay_frame(
+        &mut self,
+        frame: &[u8],
+        planned: &Planned,
+        shard: ShardId,
+    ) -> Result<bool, Failure> {
+        let access = planned.plan.access;
+        let mut avoid: Vec<NodeId> = Vec::new();
+        Figures::count(&self.worker.shared.figures.relayed);
+        loop {
+            let index = self.join_for(planned, shard, &avoid).await?;
+            let lane = &mut self.lanes[index];
+            let node = lane.connection.node;
+            lane.query_frame(frame);
+            lane.connection.suspect |= planned.suspect;
+            if access == Access::Write {
+                self.ask_position(index);
+            }
+            match self.run_lane(index).await {
+                Ok(report) => {
+                    if report.error.is_some() {
+                        Figures::count(&self.worker.shared.figures.errors);
+                    }
+                    if report.status.is_some_and(|s| s != crate::wire::backend::TransactionStatus::Idle) {
+                        self.adopt_block(index);
+                    }
+                    return Ok(true);
+                }
+                Err(error) => {
+                    let again = self.may_retry(&error, access, avoid.len());
+                    let failure = self.relay_failed(index, error).await;
+                    if !again {
+                        return Err(failure);
+                    }
+                    Figures::count(&self.worker.shared.figures.retries);
+                    avoid.push(node);
+                }
+            }
+        }
+    }
+
+    /// Nothing has reached the client, nothing can have been changed: another server may be asked.
+    pub(super) fn may_retry(&self, error: &RelayError, access: Access, attempts: usize) -> bool {
+        match error {
+            RelayError::Server { error, forwarded: false } => {
+                access == Access::Read
+                    && attempts + 1 < READ_ATTEMPTS
+                    && !self.block.is_open()
+                    && self.pin.is_none()
+                    && error.retry_elsewhere()
+            }
+            RelayError::Server { .. } | RelayError::ClientGone | RelayError::ClientProtocol(_) => false,
+        }
+    }
+
+    /// A server says that it is in a transaction which the text did not show: what it says counts.
+    pub(super) fn adopt_block(&mut self, index: usize) {
+        let lane = &mut self.lanes[index];
+        lane.in_block = true;
+        lane.wrote = true;
+        let transaction = Transaction::new(Origin::Explicit, "BEGIN".into(), &self.settings, &self.own);
+        self.block = Block::Open(Box::new(transaction));
+    }
+
+    /// Several statements in one message.
+    async fn several(&mut self, frame: &[u8], text: &[u8], pieces: &[Range<u32>]) -> Result<bool, Failure> {
+        if !self.block.is_open()
+            && let Some((planned, shard)) = self.all_for_one_shard(text, pieces)
+        {
+            return self.relay_frame(frame, &planned, shard).await;
+        }
+        for piece in pieces {
+            let statement = &text[piece.start as usize..piece.end as usize];
+            self.refresh_context();
+            let planned = self.plan_text(statement)?;
+            if !self.block.is_open() && !planned.begins_block() {
+                self.begin_implicit();
+            }
+            self.perform(&planned, Work::Simple { text: statement }).await?;
+        }
+        Ok(false)
+    }
+
+    /// If every statement is relayed, and to the same shard: the plan with the strongest access, and the shard.
+    fn all_for_one_shard(&mut self, text: &[u8], pieces: &[Range<u32>]) -> Option<(Planned, ShardId)> {
+        let mut found: Option<(Planned, ShardId)> = None;
+        for piece in pieces {
+            let statement = &text[piece.start as usize..piece.end as usize];
+            let planned = self.plan_text(statement).ok()?;
+            if !self.is_relay(&planned) {
+                return None;
+            }
+            let shard = self.single_shard(&planned, statement).ok()??;
+            found = match found {
+                None => Some((planned, shard)),
+                Some((_, other)) if other != shard => return None,
+                Some((strongest, _)) if strongest.plan.access >= planned.plan.access => {
+                    let suspect = strongest.suspect || planned.suspect;
+                    Some((Planned { suspect, ..strongest }, shard))
+                }
+                Some((weaker, _)) => {
+                    let suspect = weaker.suspect || planned.suspect;
+                    Some((Planned { suspect, ..planned }, shard))
+                }
+            };
+        }
+        found
+    }
+
+    pub(super) fn begin_implicit(&mut self) {
+        let transaction = Transaction::new(Origin::Implicit, "BEGIN".into(), &self.settings, &self.own);
+        self.block = Block::Open(Box::new(transaction));
+    }
+
+    /// Whether the statement goes to one server as it is, if it needs only one.
+    fn is_relay(&self, planned: &Planned) -> bool {
+        matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
+    }
+
+    /// The one shard that the statement needs; None if it needs more.
+    fn single_shard(&mut self, planned: &Planned, text: &[u8]) -> Result<Option<ShardId>, Failure> {
+        let shards = self.bind(planned, text, &planned.literals, &NoParameters)?;
+        Ok(shards.single())
+    }
+
+    /// Ends a request: an implicit block commits, an error is told. Ok: whether ReadyForQuery has been sent.
+    pub(super) async fn conclude(&mut self, outcome: Result<bool, Failure>) -> Result<bool, End> {
+        let implicit = self.block.get().is_some_and(|t| t.origin == Origin::Implicit);
+        let outcome = match outcome {
+            Ok(sent) if implicit => self.commit_block(false).await.map(|_| sent),
+            other => other,
+        };
+        match outcome {
+            Ok(sent) => Ok(sent),
+            Err(Failure::End(end)) => Err(end),
+            Err(failure) => {
+                Figures::count(&self.worker.shared.figures.errors);
+                if let Failure::Sql(error) = failure {
+                    self.tell(&error);
+                }
+                self.block.fail();
+                if self.block.get().is_some_and(|t| t.origin == Origin::Implicit) {
+                    self.roll_back_block().await;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    /// FunctionCall: only where it is plain where it goes, the default shard.
+    pub(super) async fn function_call(&mut self, header: FrameHeader) -> Result<(), End> {
+        let frame = self.client.inbox.split_to(header.len).freeze();
+        self.refresh_context();
+        let outcome = self.call_function(&frame).await;
+        if !self.conclude(outcome).await? {
+            encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+        }
+        Ok(())
+    }
+
+    async fn call_function(&mut self, frame: &[u8]) -> Result<bool, Failure> {
+        if self.block.is_failed() {
+            return Err(Failure::Sql(in_failed_block()));
+        }
+        let shard = self.default_shard();
+        let index = self.join(shard, Access::Write, &[]).await?;
+        let lane = &mut self.lanes[index];
+        lane.query_frame(frame);
+        lane.wrote = true;
+        lane.connection.suspect = true;
+        match self.run_lane(index).await {
+            Ok(report) => {
+                if report.error.is_some() {
+                    self.block.fail();
+                }
+                Ok(true)
+            }
+            Err(error) => Err(self.relay_failed(index, error).await),
+        }
+    }
+}
+
+/// What PostgreSQL says to every statement of a failed transaction.
+pub(super) fn in_failed_block() -> SqlError {
+    SqlError::new(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}

@@ -1,0 +1,111 @@
+//! Prepared statements: what a client has prepared under its names, and one identity for equal texts.
+//!
+//! Servers are shared, so a client's names mean nothing to them. Equal texts with equal parameter types get one id,
+//! by which any server connection may have them prepared already ([`Interner`]).
+//!
+//! Invariants:
+//! 1. Two statements have the same id only if text and declared parameter types are equal byte for byte.
+//! 2. The interner forgets statements that no client holds; the ids are never used again.
+
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+
+use bytes::Bytes;
+
+use super::planning::Planned;
+use crate::wire::frontend::Parse;
+
+/// One text with parameter types, as some client prepared it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Unique in this worker.
+    pub id: u64,
+    /// The Parse message after its name: text, NUL, parameter types.
+    pub tail: Bytes,
+    pub text_length: usize,
+    pub parameter_types: Box<[u32]>,
+    /// The plan, and the context it was made in.
+    pub planned: std::cell::RefCell<Option<Rc<Planned>>>,
+}
+
+impl Prepared {
+    pub fn text(&self) -> &[u8] {
+        &self.tail[..self.text_length]
+    }
+}
+
+/// Gives equal statements one identity.
+#[derive(Debug, Default)]
+pub struct Interner {
+    known: HashMap<Bytes, Weak<Prepared>>,
+    next: u64,
+    sweep_at: usize,
+}
+
+/// The map is swept of forgotten statements whenever it has grown to this, and then to twice what is left.
+const SWEEP_LEAST: usize = 1024;
+
+impl Interner {
+    pub fn intern(&mut self, parse: &Parse<'_>) -> Rc<Prepared> {
+        if let Some(known) = self.known.get(parse.tail).and_then(Weak::upgrade) {
+            return known;
+        }
+        if self.known.len() >= self.sweep_at.max(SWEEP_LEAST) {
+            self.known.retain(|_, weak| weak.strong_count() > 0);
+            self.sweep_at = self.known.len() * 2;
+        }
+        self.next += 1;
+        let tail = Bytes::copy_from_slice(parse.tail);
+        let prepared = Rc::new(Prepared {
+            id: self.next,
+            tail: tail.clone(),
+            text_length: parse.sql.len(),
+            parameter_types: parse.parameter_oids.iter().collect(),
+            planned: std::cell::RefCell::new(None),
+        });
+        self.known.insert(tail, Rc::downgrade(&prepared));
+        prepared
+    }
+}
+
+/// What one client has prepared.
+#[derive(Debug, Default)]
+pub struct Statements {
+    named: HashMap<Box<[u8]>, Rc<Prepared>>,
+    unnamed: Option<Rc<Prepared>>,
+}
+
+impl Statements {
+    pub fn get(&self, name: &[u8]) -> Option<&Rc<Prepared>> {
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    pub fn insert(&mut self, name: &[u8], prepared: Rc<Prepared>) {
+        if name.is_empty() {
+            self.unnamed = Some(prepared);
+        } else {
+            self.named.insert(name.into(), prepared);
+        }
+    }
+
+    pub fn remove(&mut self, name: &[u8]) {
+        if name.is_empty() {
+            self.unnamed = None;
+        } else {
+            self.named.remove(name);
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.named.clear();
+        self.unnamed = None;
+    }
+
+    pub fn len(&self) -> usize {
+        self.named.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.unnamed.is_none()
+    }
+}

@@ -1,0 +1,91 @@
+//! The client's side of an exchange: Meridian towards its servers.
+//!
+//! Called by [`crate::wire::login`]. Pure; states are types, named for what they await: [`AwaitServerFirst`] takes
+//! the challenge and becomes [`AwaitServerFinal`], which takes the server's own proof.
+//!
+//! Invariants: those of [`super`]; besides, a server that answers another nonce than ours, asks for more work than
+//! [`super::ITERATIONS_MAX`], or cannot sign the exchange, is refused.
+//!
+//! Not here: the choice of the mechanism.
+//! Source: RFC 5802, section 5; libpq's `fe-auth-scram.c`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{ITERATIONS_MAX, Key, ScramError, attribute, client_key, decode_key, equal, hmac};
+use super::{salted_password, server_key, stored_key, xor};
+use crate::wire::secret::Secret;
+
+/// Awaits server-first.
+#[derive(Debug)]
+pub struct AwaitServerFirst {
+    nonce: String,
+}
+
+/// Awaits server-final.
+pub struct AwaitServerFinal {
+    server_signature: Key,
+}
+
+impl AwaitServerFirst {
+    /// Starts an exchange: the state, and client-first. `nonce` comes from [`super::nonce`].
+    pub fn start(nonce: String) -> (Self, String) {
+        let first = format!("n,,n=,r={nonce}");
+        (AwaitServerFirst { nonce }, first)
+    }
+
+    /// Takes server-first, returns client-final. Costs as many hashes as the server asks for: milliseconds.
+    pub fn on_server_first(
+        self,
+        message: &[u8],
+        password: &Secret,
+    ) -> Result<(AwaitServerFinal, String), ScramError> {
+        let server_first = text(message)?;
+        let mut attributes = server_first;
+        let nonce = attribute(&mut attributes, 'r').ok_or(ScramError::Malformed("Nonce expected."))?;
+        if nonce.len() <= self.nonce.len() || !nonce.starts_with(&self.nonce) {
+            return Err(ScramError::NonceMismatch);
+        }
+        let salt = attribute(&mut attributes, 's').and_then(|salt| STANDARD.decode(salt).ok());
+        let salt = salt.ok_or(ScramError::Malformed("Salt expected."))?;
+        let iterations = iterations(attribute(&mut attributes, 'i'))?;
+        let salted = salted_password(password, &salt, iterations);
+        let without_proof = format!("c=biws,r={nonce}");
+        let signed = format!("n=,r={},{server_first},{without_proof}", self.nonce);
+        let client_key = client_key(&salted);
+        let mut proof = client_key;
+        xor(&mut proof, &hmac(&stored_key(&client_key), signed.as_bytes()));
+        let next = AwaitServerFinal { server_signature: hmac(&server_key(&salted), signed.as_bytes()) };
+        Ok((next, format!("{without_proof},p={}", STANDARD.encode(proof))))
+    }
+}
+
+impl AwaitServerFinal {
+    /// Takes server-final. The server knows the password's verifier.
+    pub fn on_server_final(self, message: &[u8]) -> Result<(), ScramError> {
+        let mut attributes = text(message)?;
+        if let Some(reason) = attribute(&mut attributes, 'e') {
+            return Err(ScramError::Server(reason.to_owned()));
+        }
+        let signature = attribute(&mut attributes, 'v').and_then(decode_key);
+        let signature = signature.ok_or(ScramError::Malformed("Server signature expected."))?;
+        if !equal(&signature, &self.server_signature) {
+            return Err(ScramError::ServerSignature);
+        }
+        Ok(())
+    }
+}
+
+fn iterations(attribute: Option<&str>) -> Result<u32, ScramError> {
+    let malformed = ScramError::Malformed("Iteration count expected.");
+    let Some(Ok(count)) = attribute.map(str::parse::<u64>) else { return Err(malformed) };
+    match u32::try_from(count) {
+        Ok(0) => Err(malformed),
+        Ok(count) if count <= ITERATIONS_MAX => Ok(count),
+        _ => Err(ScramError::Iterations(count)),
+    }
+}
+
+fn text(message: &[u8]) -> Result<&str, ScramError> {
+    std::str::from_utf8(message).map_err(|_| ScramError::Malformed("The message is not UTF-8."))
+}

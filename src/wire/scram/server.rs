@@ -1,0 +1,134 @@
+//! The server's side of an exchange: Meridian towards its clients.
+//!
+//! Called by [`crate::wire::startup`]. Pure; states are types, named for what they await: [`AwaitClientFirst`] takes
+//! the first message and becomes [`AwaitClientFinal`], which takes the proof.
+//!
+//! Invariants: those of [`super`]; besides, a client that has no entry is given a challenge made from its name, and
+//! its proof is computed and compared like any other before it is refused.
+//!
+//! Not here: what the client is told; a wrong proof is a [`ScramError::WrongProof`], whoever it came from.
+//! Source: `auth-scram.c`, whose order of checks and wording are kept.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Key, MockKey, ScramError, Verifier, attribute, decode_key, equal, hmac, stored_key, xor};
+
+/// Awaits client-first.
+#[derive(Debug)]
+pub struct AwaitClientFirst {
+    verifier: Verifier,
+    genuine: bool,
+    server_nonce: String,
+}
+
+/// Awaits client-final.
+#[derive(Debug)]
+pub struct AwaitClientFinal {
+    verifier: Verifier,
+    genuine: bool,
+    /// What `c=` must say: the header that came first, in base64.
+    binding: &'static str,
+    nonce: String,
+    client_first_bare: String,
+    server_first: String,
+}
+
+impl AwaitClientFirst {
+    /// `verifier` is `None` if the user is unknown or has none. `server_nonce` comes from [`super::nonce`].
+    pub fn new(user: &str, verifier: Option<&Verifier>, mock: &MockKey, server_nonce: String) -> Self {
+        AwaitClientFirst {
+            genuine: verifier.is_some(),
+            verifier: verifier.cloned().unwrap_or_else(|| mock.verifier(user)),
+            server_nonce,
+        }
+    }
+
+    /// Takes client-first, returns server-first.
+    pub fn on_client_first(self, message: &[u8]) -> Result<(AwaitClientFinal, String), ScramError> {
+        let text = text(message)?;
+        let (binding, rest) = match text.as_bytes().first() {
+            Some(b'n') => ("biws", &text[1..]),
+            Some(b'y') => ("eSws", &text[1..]),
+            Some(b'p') => {
+                return Err(ScramError::Malformed(
+                    "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes \
+                     channel binding data.",
+                ));
+            }
+            _ => return Err(ScramError::Malformed("Unexpected channel-binding flag.")),
+        };
+        let rest = rest.strip_prefix(',').ok_or(ScramError::Malformed("Comma expected."))?;
+        if rest.starts_with('a') {
+            return Err(ScramError::AuthorizationIdentity);
+        }
+        let bare = rest.strip_prefix(',').ok_or(ScramError::Malformed("Unexpected attribute."))?;
+        if bare.starts_with('m') {
+            return Err(ScramError::Extension);
+        }
+        let mut attributes = bare;
+        // The name in the start-up packet counts; this one is not looked at.
+        attribute(&mut attributes, 'n').ok_or(ScramError::Malformed("User name expected."))?;
+        let client_nonce = attribute(&mut attributes, 'r').ok_or(ScramError::Malformed("Nonce expected."))?;
+        if client_nonce.is_empty() || !client_nonce.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ScramError::Malformed("Non-printable characters in SCRAM nonce."));
+        }
+        let nonce = format!("{client_nonce}{}", self.server_nonce);
+        let salt = STANDARD.encode(&self.verifier.salt);
+        let server_first = format!("r={nonce},s={salt},i={}", self.verifier.iterations);
+        let next = AwaitClientFinal {
+            verifier: self.verifier,
+            genuine: self.genuine,
+            binding,
+            nonce,
+            client_first_bare: bare.to_owned(),
+            server_first: server_first.clone(),
+        };
+        Ok((next, server_first))
+    }
+}
+
+impl AwaitClientFinal {
+    /// Takes client-final, returns server-final. The client is who it says it is.
+    pub fn on_client_final(self, message: &[u8]) -> Result<String, ScramError> {
+        let text = text(message)?;
+        let (without_proof, proof) =
+            text.rsplit_once(",p=").ok_or(ScramError::Malformed("Proof expected."))?;
+        let mut attributes = without_proof;
+        let binding =
+            attribute(&mut attributes, 'c').ok_or(ScramError::Malformed("Channel binding expected."))?;
+        if binding != self.binding {
+            return Err(ScramError::Malformed(
+                "Unexpected SCRAM channel-binding attribute in client-final-message.",
+            ));
+        }
+        let nonce = attribute(&mut attributes, 'r').ok_or(ScramError::Malformed("Nonce expected."))?;
+        if !equal(nonce.as_bytes(), self.nonce.as_bytes()) {
+            return Err(ScramError::NonceMismatch);
+        }
+        let proof =
+            decode_key(proof).ok_or(ScramError::Malformed("Malformed proof in client-final-message."))?;
+        let signed = format!("{},{},{without_proof}", self.client_first_bare, self.server_first);
+        if !self.proves(&signed, proof) {
+            return Err(ScramError::WrongProof);
+        }
+        Ok(format!("v={}", STANDARD.encode(hmac(&self.verifier.server_key, signed.as_bytes()))))
+    }
+
+    fn proves(&self, signed: &str, proof: Key) -> bool {
+        let mut client_key = proof;
+        xor(&mut client_key, &hmac(&self.verifier.stored_key, signed.as_bytes()));
+        let same = equal(&stored_key(&client_key), &self.verifier.stored_key);
+        same & self.genuine
+    }
+}
+
+fn text(message: &[u8]) -> Result<&str, ScramError> {
+    if message.is_empty() {
+        return Err(ScramError::Malformed("The message is empty."));
+    }
+    if message.contains(&0) {
+        return Err(ScramError::Malformed("Message length does not match input length."));
+    }
+    std::str::from_utf8(message).map_err(|_| ScramError::Malformed("The message is not UTF-8."))
+}
