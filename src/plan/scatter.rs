@@ -11,7 +11,10 @@ impl Scatter {
         Ok(Self {})
     }
 
-    pub fn shard_sql(&self, _arguments: &crate::sql::arguments::Arguments<'_>) -> Result<Vec<u8>, super::refusal::Refusal> {
+    pub fn shard_sql(
+        &self,
+        _arguments: &crate::sql::arguments::Arguments<'_>,
+    ) -> Result<Vec<u8>, super::refusal::Refusal> {
         Ok(Vec::new())
     }
 }
