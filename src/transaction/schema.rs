@@ -76,7 +76,9 @@ pub(super) async fn prepare(connection: &ControlConnection) -> Result<Fitness, C
     let found = match found {
         Found::Disabled => return Ok(Fitness::PreparedTransactionsDisabled),
         Found::Foreign(owners) => return Ok(Fitness::NoDecisions(format!("the {owners}"))),
-        Found::NoRight => return Ok(Fitness::NoDecisions("no right to use meridian_internal.decisions".to_owned())),
+        Found::NoRight => {
+            return Ok(Fitness::NoDecisions("no right to use meridian_internal.decisions".to_owned()));
+        }
         Found::Right => return Ok(Fitness::Fit),
         found @ (Found::Nothing | Found::OtherFunction) => found,
     };
