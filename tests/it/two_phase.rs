@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use meridian::backend::pool::Account;
 use meridian::backend::{Connection, Pools};
-use meridian::config::{Config, Secret};
+use meridian::config::Config;
 use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER};
 use meridian::topology::{NodeId, ShardId, Topology};
 use meridian::transaction::registry::Fitness;
 use meridian::transaction::{CommitError, Participant, Registry, commit};
-use meridian::wire::SqlState;
+use meridian::wire::{Secret, SqlState};
 
 use crate::control::{self, Control};
 use crate::harness::{TestCluster, cluster, connect, eventually};
