@@ -1,0 +1,1 @@
+//! Rows, fields, places and batches, without servers.
