@@ -112,6 +112,12 @@ fn the_demo_places_rows_in_their_regions() {
     assert_eq!(locations.shard_of_position(topology, only_cell), Ok(ShardId(2)));
     let south_pole = RowPosition { latitude: Some(-90.0), longitude: Some(0.0), geohash: None };
     assert!(matches!(locations.shard_of_position(topology, south_pole), Err(PlacementError::Nowhere(_))));
+    let half = RowPosition { latitude: Some(19.1), longitude: None, geohash: Some("te7") };
+    assert_eq!(locations.shard_of_position(topology, half), Err(PlacementError::HalfPosition));
+    assert_eq!(rides.check_position(topology, Some(&key), half), Err(PlacementError::HalfPosition));
+    let swapped = RowPosition { latitude: Some(120.0), longitude: Some(19.1), geohash: None };
+    let error = rides.check_position(topology, Some(&key), swapped).unwrap_err();
+    assert_eq!((error.sqlstate(), error.hint()), ("22003", Some("Latitude and longitude may be swapped.")));
     assert_eq!(
         locations.shard_of_position(topology, RowPosition::default()),
         Err(PlacementError::NullPosition)
@@ -343,4 +349,61 @@ fn lists_and_ranges_find_their_shards() {
     assert_eq!(between(Unbounded, Excluded(&ten)), [0]);
     assert_eq!(between(Unbounded, Included(&ten)), [0, 1]);
     assert_eq!(between(Included(&five), Excluded(&ten)), Vec::<u16>::new());
+}
+
+#[test]
+fn areas_are_boxes_cells_and_polygons() {
+    let ring = "[[20,0],[30,0],[30,10],[20,10],[20,0]]";
+    let document = format!("{{\"type\": \"Polygon\", \"coordinates\": [{ring}]}}");
+    let more = format!(
+        "[[regions]]\nname = \"west\"\narea = [{{ geohash = [\"dr5\", \"dr7\"] }}, {{ geojson = '{document}' }}]\n\
+         [[shards]]\nname = \"two\"\nregion = \"west\"\nnodes = [\"b:5432\"]\n\
+         [[tables]]\nname = \"t\"\nplacement = \"geo\"\nposition = {{ latitude = \"a\", longitude = \"o\" }}\n\
+         [geo]\noutside = \"east\""
+    );
+    let topology = parse(&format!("{BASE}{more}")).unwrap().topology;
+    let shard = |latitude, longitude| {
+        let row = RowPosition { latitude: Some(latitude), longitude: Some(longitude), geohash: None };
+        topology.tables[0].shard_of_position(&topology, row).unwrap().0
+    };
+    assert_eq!((shard(5.0, 5.0), shard(40.7, -74.0), shard(5.0, 25.0), shard(-50.0, 100.0)), (0, 1, 1, 0));
+    let bad = |area: &str| {
+        mistake(&format!(
+            "[[shards]]\nname = \"two\"\nregion = \"west\"\nnodes = [\"b:5432\"]\n\
+                                            [[regions]]\nname = \"west\"\narea = [{area}]"
+        ))
+    };
+    assert!(
+        bad("{ geohash = [\"dr5\", \"DR7\"] }")
+            .starts_with("test.toml:17: regions[1].area[0].geohash[1]: \"DR7\" is not a geohash")
+    );
+    assert!(
+        bad("{ geojson = \"none.json\" }")
+            .starts_with("test.toml:17: regions[1].area[0].geojson: \"none.json\" cannot be read")
+    );
+    assert!(
+        bad("{ geojson = '{}' }").starts_with("test.toml:17: regions[1].area[0].geojson: invalid GeoJSON")
+    );
+    assert!(
+        bad("{ latitude = [5, 15] }").starts_with("test.toml:17: regions[1].area[0]: a part of an area is")
+    );
+    assert!(
+        bad("{ latitude = [15, 5], longitude = [50, 60] }")
+            .starts_with("test.toml:17: regions[1].area[0]: a box")
+    );
+}
+
+#[test]
+fn a_following_topology_keeps_what_is_known_of_its_nodes() {
+    let old = parse(DEMO).unwrap().topology;
+    old.nodes[3].state.set_timeline(7);
+    let reordered =
+        DEMO.replace("\"127.0.0.1:54320\", \"127.0.0.1:54321\"", "\"127.0.0.1:54321\", \"127.0.0.1:54320\"");
+    let new = parse(&reordered).unwrap().topology.following(&old);
+    assert_eq!(new.version.0, old.version.0 + 1);
+    let timelines: Vec<_> = new.nodes.iter().map(|node| (node.port, node.state.timeline())).collect();
+    assert!(
+        timelines.contains(&(54320, 7))
+            && timelines.iter().filter(|(_, timeline)| *timeline != 0).count() == 1
+    );
 }

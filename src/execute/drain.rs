@@ -58,7 +58,9 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
             b'C' => {
                 let tag = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned();
                 drained.tag = match drained.tag.take() {
-                    Some(first) if matches!(lane.owed.front(), Some(Owed::Hidden(super::lane::Hidden::Position))) => {
+                    Some(first)
+                        if matches!(lane.owed.front(), Some(Owed::Hidden(super::lane::Hidden::Position))) =>
+                    {
                         Some(first)
                     }
                     _ => Some(tag),

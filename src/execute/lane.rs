@@ -25,16 +25,31 @@ use crate::wire::frontend::Target;
 /// One answer that a server owes, or that we owe the client at this place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owed {
-    Parse { id: Option<u64>, hidden: bool },
-    Bind { hidden: bool },
+    Parse {
+        id: Option<u64>,
+        hidden: bool,
+    },
+    Bind {
+        hidden: bool,
+    },
     /// RowDescription or NoData; ParameterDescription before it, for a statement.
-    Describe { hidden: bool },
-    Execute { hidden: bool },
-    Close { hidden: bool },
+    Describe {
+        hidden: bool,
+    },
+    Execute {
+        hidden: bool,
+    },
+    Close {
+        hidden: bool,
+    },
     /// ReadyForQuery after extended messages.
-    Sync { hidden: bool },
+    Sync {
+        hidden: bool,
+    },
     /// A simple query, up to its ReadyForQuery, which the client gets or not.
-    Query { ready: bool },
+    Query {
+        ready: bool,
+    },
     /// A simple query of ours: swallowed whole.
     Hidden(Hidden),
     /// Nothing of the server's: we answer here.
@@ -75,7 +90,15 @@ pub struct Lane {
 
 impl Lane {
     pub fn new(connection: Connection, shard: ShardId, replica: bool) -> Self {
-        Self { connection, shard, owed: VecDeque::new(), in_block: false, wrote: false, replica, open_pipeline: false }
+        Self {
+            connection,
+            shard,
+            owed: VecDeque::new(),
+            in_block: false,
+            wrote: false,
+            replica,
+            open_pipeline: false,
+        }
     }
 
     /// A simple query whose whole frame is at hand; its ReadyForQuery is the client's.

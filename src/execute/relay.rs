@@ -27,11 +27,11 @@ use super::lane::{Hidden, Lane, LocalReply, Owed};
 use super::told::Told;
 use crate::backend::BackendError;
 use crate::topology::Lsn;
+use crate::wire::DecodeError;
 use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery, TransactionStatus};
 use crate::wire::encode;
 use crate::wire::error::SqlError;
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits, Phase};
-use crate::wire::reader::DecodeError;
 
 /// How much of the client's next messages is read ahead while a statement runs: enough to see that it is still there.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
@@ -414,7 +414,7 @@ impl Relay<'_> {
         match event {
             Event::Server => Ok(()),
             Event::ServerGone => Err(self.lost(report)),
-            Event::ClientGone => Err(RelayError::ClientGone),
+            Event::Client | Event::ClientGone => Err(RelayError::ClientGone),
         }
     }
 

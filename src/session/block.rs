@@ -182,7 +182,11 @@ mod tests {
     use crate::topology::{Consistency, RegionId};
 
     fn own() -> OwnSettings {
-        OwnSettings { consistency: Consistency::Session, max_lag: Duration::from_secs(1), region: RegionId(0) }
+        OwnSettings {
+            consistency: Consistency::Session,
+            max_lag: Duration::from_secs(1),
+            region: RegionId(0),
+        }
     }
 
     fn transaction() -> Transaction {

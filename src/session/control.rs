@@ -18,6 +18,7 @@ use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::plan::Access;
 use crate::sql::facts::{Isolation, TransactionCommand};
 use crate::topology::Consistency;
+use crate::transaction::{self, Participant};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -39,6 +40,7 @@ impl Session {
                 "SET SESSION CHARACTERISTICS is not supported",
                 "SET default_transaction_isolation or default_transaction_read_only does the same.",
             )),
+            TransactionCommand::SetConstraints => self.set_constraints(sql).await,
             TransactionCommand::TwoPhase => Err(unsupported(
                 "PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED are not supported",
                 "Meridian commits over several shards by itself.",
@@ -119,6 +121,23 @@ impl Session {
             set_modes(transaction, read_only, isolation);
         }
         self.complete("SET");
+        Ok(())
+    }
+
+    /// Outside a block it lasts for the one statement that it is: nothing.
+    async fn set_constraints(&mut self, sql: String) -> Outcome {
+        if self.block.is_open() {
+            self.on_joined_lanes(&sql).await?;
+            if let Some(transaction) = self.block.transaction() {
+                transaction.prologue.push(sql);
+            }
+        } else {
+            self.warn(&SqlError::warning(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET CONSTRAINTS can only be used in transaction blocks",
+            ));
+        }
+        self.complete("SET CONSTRAINTS");
         Ok(())
     }
 
@@ -295,6 +314,48 @@ impl Session {
         }
     }
 
+    /// Two or more lanes have written: all commit, or none.
+    async fn commit_everywhere(&mut self) -> Outcome {
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let mut asides = Vec::new();
+        let mut participants: Vec<Participant<'_>> = self
+            .lanes
+            .iter_mut()
+            .filter(|lane| lane.in_block)
+            .map(|lane| Participant { connection: &mut lane.connection, shard: lane.shard, wrote: lane.wrote })
+            .collect();
+        let committed =
+            transaction::commit(&mut participants, &topology, &self.worker.shared.registry, &mut asides).await;
+        drop(participants);
+        for aside in &asides {
+            self.pass_aside(aside);
+        }
+        committed.map_err(|error| Failure::Sql(error.into_sql()))?;
+        self.learn_positions().await;
+        Ok(())
+    }
+
+    /// After a commit over several shards: the positions that later reads of this session must have seen.
+    async fn learn_positions(&mut self) {
+        if self.own.consistency != Consistency::Session {
+            return;
+        }
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let replicated = |shard| topology.shard(shard).nodes.len() > 1;
+        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && lane.wrote && replicated(lane.shard)) {
+            lane.hidden_query(POSITION_QUERY, Hidden::Position);
+        }
+        let asked: Vec<_> = self.lanes.iter_mut().filter(|lane| !lane.owed.is_empty()).collect();
+        let places: Vec<_> = asked.iter().map(|lane| (lane.shard, lane.connection.node)).collect();
+        let answers = futures_util::future::join_all(asked.into_iter().map(drain)).await;
+        for ((shard, node), answer) in places.into_iter().zip(answers) {
+            let timeline = topology.node(node).state.timeline();
+            if let Some(position) = answer.ok().and_then(|drained| drained.position) {
+                self.learn_position(shard, WriteToken { timeline, position });
+            }
+        }
+    }
+
     /// Readers first; the one writer's answer is the transaction's.
     async fn commit_one_writer(&mut self, tell_asides: bool) -> Outcome {
         let ask = self.own.consistency == Consistency::Session;
@@ -375,6 +436,7 @@ impl Session {
     fn end_block(&mut self) {
         self.block = Block::None;
         self.portals.clear();
+        self.cursors.clear();
         let mut index = 0;
         while index < self.lanes.len() {
             let lane = &mut self.lanes[index];

@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use super::statements::Prepared;
 use super::{Failure, Session};
+use crate::plan::scatter::Scatter;
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
 use crate::sql::facts::{Kind, TransactionCommand};
 use crate::sql::hint::{Hint, HintRole};
-use crate::sql::parse::parse;
+use crate::sql::parse::{Parsed, parse};
 use crate::sql::shape::{Size, shape};
 use crate::topology::ShardSet;
 use crate::wire::error::{SqlError, SqlState};
@@ -44,8 +45,8 @@ pub struct Planned {
     pub hint: Option<Hint>,
     /// May leave objects or settings behind on the connection that it runs on.
     pub suspect: bool,
-    /// COPY with the client's data or to it.
-    pub copies: bool,
+    /// Calls set_config(): the connection then has settings that others do not.
+    pub sets_config: bool,
 }
 
 impl Planned {
@@ -68,6 +69,11 @@ impl Planned {
 
     pub fn is_transaction_control(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Transaction(_))
+    }
+
+    /// Plans made before it do not hold after it.
+    pub fn changes_schema(&self) -> bool {
+        matches!(self.plan.facts.kind, Kind::Ddl { .. } | Kind::CreateTableAs { .. } | Kind::Unparsed { .. })
     }
 }
 
@@ -118,8 +124,7 @@ impl PlanCache {
     }
 
     pub fn context(&mut self, planning: &PlanningContext) -> u32 {
-        let key =
-            (planning.topology.version.0, planning.catalog.version, Arc::clone(&planning.search_path));
+        let key = (planning.topology.version.0, planning.catalog.version, Arc::clone(&planning.search_path));
         if let Some(id) = self.contexts.get(&key) {
             return *id;
         }
@@ -212,8 +217,10 @@ impl Session {
             Some(plan) => plan,
             None => {
                 super::shared::Figures::count(&worker.shared.figures.plans_made);
-                let plan = Rc::new(Plan::make(parse(text, options, &shape), &self.context.planning));
-                if shape.size == Size::Parseable {
+                let parsed = parse(text, options);
+                let cacheable = parsed.cacheable && shape.size == Size::Parseable;
+                let plan = Rc::new(make_plan(parsed, &self.context.planning));
+                if cacheable {
                     worker.plans.borrow_mut().insert(self.context.id, shape.key, &plan);
                 }
                 plan
@@ -229,9 +236,9 @@ impl Session {
             .hint("SHOW SHARDS in the console lists them.")
             .into());
         }
-        let suspect = plan.suspect;
-        let copies = matches!(plan.facts.kind, Kind::Copy(_));
-        Ok(Planned { context: self.context.id, plan, literals, hint, suspect, copies })
+        let suspect = leaves_traces(&plan);
+        let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
+        Ok(Planned { context: self.context.id, plan, literals, hint, suspect, sets_config })
     }
 
     /// The plan of a prepared statement, made anew where the context has changed.
@@ -257,7 +264,7 @@ impl Session {
         let arguments = Arguments { text, literals, parameters };
         let bound = planned
             .plan
-            .bind(&arguments, planned.hint.as_ref(), &self.context.planning)
+            .bind(&arguments, planned.hint.as_ref().and_then(|hint| hint.shard.as_deref()))
             .map_err(SqlError::from)?;
         if bound.shards.len() > 1 && matches!(planned.plan.action, Action::Anywhere) {
             return Ok(ShardSet::one(self.any_shard()));
@@ -271,12 +278,63 @@ impl Session {
     }
 }
 
+/// A plan with its way of combining, which is compiled only if the planner asks for it.
+fn make_plan(parsed: Parsed, planning: &PlanningContext) -> Plan {
+    let facts = Arc::new(parsed.facts.clone());
+    let combine = || Scatter::compile(&parsed, planning);
+    Plan::make(facts, planning, &combine)
+}
+
+/// Whether something may stay behind on the server connection: code that is not ours to read, or functions that are
+/// known to leave something.
+fn leaves_traces(plan: &Plan) -> bool {
+    match &plan.facts.kind {
+        Kind::Do | Kind::Call => true,
+        Kind::Select { .. }
+        | Kind::Insert(_)
+        | Kind::Update(_)
+        | Kind::Delete(_)
+        | Kind::Merge { .. }
+        | Kind::ModifyingWith
+        | Kind::Explain(_)
+        | Kind::Unparsed { .. } => {
+            plan.access == crate::plan::Access::Write
+                && plan.facts.functions.iter().any(|f| !HARMLESS_FUNCTIONS.contains(&f.name.name.as_str()))
+        }
+        _ => false,
+    }
+}
+
+/// Functions that are common in writes and leave nothing behind.
+const HARMLESS_FUNCTIONS: [&str; 24] = [
+    "now",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "lower",
+    "upper",
+    "coalesce",
+    "nextval",
+    "currval",
+    "length",
+    "round",
+    "abs",
+    "gen_random_uuid",
+    "random",
+    "clock_timestamp",
+    "statement_timestamp",
+    "nullif",
+    "greatest",
+    "least",
+    "concat",
+    "substring",
+    "to_char",
+];
+
 /// The schemas that unqualified names are looked up in, in order.
-fn search_path(
-    settings: &crate::backend::Settings,
-    planning: &PlanningContext,
-    user: &str,
-) -> Vec<String> {
+fn search_path(settings: &crate::backend::Settings, planning: &PlanningContext, user: &str) -> Vec<String> {
     let written = settings.get("search_path").map(split_identifiers);
     let path = written.unwrap_or_else(|| planning.catalog.default_search_path.clone());
     let path = if path.is_empty() && settings.get("search_path").is_none() {

@@ -145,11 +145,10 @@ impl KeyWriter<'_> {
     fn push(&mut self, token: Token, cut: bool) {
         let bytes = token.bytes(self.text);
         let joint = joint(token, bytes);
-        let touch = match (self.joint, joint) {
-            (Joint::Free, _) | (_, Joint::Free) => true,
-            (Joint::Point, Joint::Name) | (Joint::Name, Joint::Point) => true,
-            _ => false,
-        };
+        let touch = matches!(
+            (self.joint, joint),
+            (Joint::Free, _) | (_, Joint::Free) | (Joint::Point, Joint::Name) | (Joint::Name, Joint::Point)
+        );
         if !touch {
             self.key.push(b' ');
         }

@@ -7,7 +7,7 @@
 //! 1. None where the literal is not well-formed, is not UTF-8 after unescaping, or holds a NUL.
 //! 2. Continued literals (`'a'` newline `'b'`) give the joined value.
 //!
-//! Not here: `U&''`, `N''`, `B''` and `X''`, which are never decoded.
+//! Not here: the value of `U&''`, `N''`, `B''` and `X''`, which are never decoded.
 
 use std::borrow::Cow;
 
@@ -69,6 +69,37 @@ pub(super) fn dollar(raw: &[u8]) -> Option<&str> {
     let tag = memchr(b'$', raw.get(1..)?)? + 2;
     let inner = raw.get(tag..raw.len().checked_sub(tag)?)?;
     std::str::from_utf8(inner).ok()
+}
+
+/// `U&"…"` with the given escape character: `\XXXX`, `\+XXXXXX`, and the character twice for itself.
+pub(super) fn unicode_identifier(raw: &[u8], escape: u8) -> Option<String> {
+    let inner = raw.get(3..raw.len().checked_sub(1)?)?;
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut at = 0;
+    while let Some(&byte) = inner.get(at) {
+        at += match byte {
+            b'"' => {
+                bytes.push(b'"');
+                2
+            }
+            _ if byte != escape => {
+                bytes.push(byte);
+                1
+            }
+            _ if inner.get(at + 1) == Some(&escape) => {
+                bytes.push(escape);
+                2
+            }
+            _ => {
+                let (digits, skip) = if inner.get(at + 1) == Some(&b'+') { (6, 2) } else { (4, 1) };
+                let mut buffer = [0u8; 4];
+                let c = char::from_u32(hex(inner, at + skip, digits)?)?;
+                bytes.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+                skip + digits
+            }
+        };
+    }
+    String::from_utf8(bytes).ok()
 }
 
 enum AfterQuote {

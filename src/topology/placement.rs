@@ -9,7 +9,8 @@
 //!
 //! Invariants:
 //! 1. Every row that a write was allowed to store is on the shard that these functions give for it.
-//! 2. A row whose region, position and geohash disagree has no shard.
+//! 2. A row whose region, position and geohash disagree has no shard, nor has one with only one coordinate: a query's
+//!    bound on that coordinate alone would look for it elsewhere.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -115,6 +116,8 @@ pub enum PlacementError {
     NullKey,
     #[error("the position is null")]
     NullPosition,
+    #[error("the position has only one coordinate, the other is null")]
+    HalfPosition,
     #[error("{0} is in no region")]
     Nowhere(String),
     #[error("geohash \"{0}\" is in more than one region")]
@@ -143,10 +146,32 @@ impl PlacementError {
             | Self::Ambiguous(_)
             | Self::Contradiction { .. }
             | Self::Outside { .. }
+            | Self::HalfPosition
             | Self::GeohashElsewhere { .. } => "23514",
             Self::NullKey | Self::NullPosition => "23502",
+            Self::BadPosition(GeoError::NotAGeohash { .. } | GeoError::GeohashTooLong { .. }) => "22P02",
             Self::BadPosition(_) => "22003",
             Self::NoKey => "XX000",
+        }
+    }
+
+    /// A sentence that says what to do, where there is something to say.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::BadPosition(error) => error.hint(),
+            Self::UnknownRegion(_) => Some("SHOW REGIONS in the console lists the regions."),
+            Self::Contradiction { .. } | Self::Outside { .. } => {
+                Some("A row's region is the one whose area holds its position.")
+            }
+            Self::Ambiguous(_) => Some("Give a longer geohash, or the latitude and the longitude."),
+            Self::HalfPosition => Some("Give both coordinates or neither."),
+            Self::RegionWithoutShard(_)
+            | Self::NotListed(_)
+            | Self::NullKey
+            | Self::NullPosition
+            | Self::Nowhere(_)
+            | Self::GeohashElsewhere { .. }
+            | Self::NoKey => None,
         }
     }
 }
@@ -322,16 +347,13 @@ enum Place<'a> {
 }
 
 impl<'a> RowPosition<'a> {
-    /// Checks that what the row says agrees with itself; None: it says nothing, or only one coordinate.
+    /// Checks that what the row says agrees with itself; None: it says nothing.
     fn place(self) -> Result<Option<Place<'a>>, PlacementError> {
         let cell = self.geohash.map(|text| text.parse::<Cell>().map(|cell| (text, cell))).transpose()?;
         let position = match (self.latitude, self.longitude) {
             (Some(latitude), Some(longitude)) => Position::new(latitude, longitude)?,
-            (latitude, longitude) => {
-                // One coordinate alone places nothing, but an impossible one is refused all the same.
-                Position::new(latitude.unwrap_or(0.0), longitude.unwrap_or(0.0))?;
-                return Ok(cell.map(|(text, cell)| Place::Within(text, cell)));
-            }
+            (None, None) => return Ok(cell.map(|(text, cell)| Place::Within(text, cell))),
+            (Some(_), None) | (None, Some(_)) => return Err(PlacementError::HalfPosition),
         };
         match cell {
             Some((text, cell)) if !cell.accepts(position) => Err(PlacementError::GeohashElsewhere {
