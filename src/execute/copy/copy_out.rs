@@ -50,7 +50,10 @@ pub struct CopiedOut {
 /// Copies the rows of every shard to the client, who is then owed CommandComplete.
 ///
 /// Cancel safe: no; the lane on which a COPY runs is then `broken`.
-pub async fn copy_out<H: CopyHost>(host: &mut H, job: CopyOut<'_>) -> Result<CopiedOut, CopyError<H::Failure>> {
+pub async fn copy_out<H: CopyHost>(
+    host: &mut H,
+    job: CopyOut<'_>,
+) -> Result<CopiedOut, CopyError<H::Failure>> {
     let mut rows = 0;
     let first = job.topology.default_shard;
     let mut heading = Heading { told: false, first, skips_headers: job.header };
@@ -141,7 +144,8 @@ impl Part<'_> {
             match said.map_err(|error| CopyError::Server { shard, error })? {
                 None => return Ok(false),
                 Some(Said::Data(bytes)) => {
-                    let second_header = std::mem::take(&mut self.fresh) && heading.skips_headers && heading.told;
+                    let second_header =
+                        std::mem::take(&mut self.fresh) && heading.skips_headers && heading.told;
                     self.drops = second_header && self.shard != heading.first || self.ends.is_some();
                     self.passing = bytes;
                 }
@@ -167,12 +171,7 @@ impl Part<'_> {
         self.passing
     }
 
-    fn on_begins(
-        &mut self,
-        frame: &[u8],
-        client: &mut ClientStream,
-        heading: &mut Heading,
-    ) {
+    fn on_begins(&mut self, frame: &[u8], client: &mut ClientStream, heading: &mut Heading) {
         let is_binary = frame.get(HEADER_BYTES) != Some(&0);
         if frame.first() != Some(&b'H') || is_binary {
             self.ends.get_or_insert_with(not_joinable);

@@ -31,7 +31,8 @@ pub(super) enum Said {
 
 /// Puts the COPY on the lane, behind whatever it owes.
 pub(super) fn begin(lane: &mut Lane, sql: &[u8]) {
-    let answered = matches!(lane.owed.back(), None | Some(Owed::Sync { .. } | Owed::Hidden(_) | Owed::Query { .. }));
+    let answered =
+        matches!(lane.owed.back(), None | Some(Owed::Sync { .. } | Owed::Hidden(_) | Owed::Query { .. }));
     if !answered {
         lane.sync(true);
     }
@@ -64,7 +65,8 @@ pub(super) fn hear(
         match frame[0] {
             b'N' | b'A' => client.extend_from_slice(&frame),
             b'S' => {
-                let status = ParameterStatus::decode(body).map_err(|error| broken(lane, error.to_string()))?;
+                let status =
+                    ParameterStatus::decode(body).map_err(|error| broken(lane, error.to_string()))?;
                 if told.learn(status.name, status.value) {
                     client.extend_from_slice(&frame);
                 }
@@ -79,7 +81,8 @@ pub(super) fn hear(
             b'G' | b'H' => return Ok(Some(Said::Begins(frame.freeze()))),
             b'c' => return Ok(Some(Said::Done)),
             b'C' => {
-                let complete = CommandComplete::decode(body).map_err(|error| broken(lane, error.to_string()))?;
+                let complete =
+                    CommandComplete::decode(body).map_err(|error| broken(lane, error.to_string()))?;
                 return Ok(Some(Said::Tag(complete.rows().unwrap_or(0))));
             }
             other => {

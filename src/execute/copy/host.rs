@@ -38,7 +38,10 @@ pub enum CopyError<F> {
     /// To be told to the client: a server's own error, or ours about a row.
     Sql(SqlError),
     /// A connection was lost or broke the protocol; its lane is `broken`.
-    Server { shard: ShardId, error: BackendError },
+    Server {
+        shard: ShardId,
+        error: BackendError,
+    },
     /// The client broke the protocol; told to it before its socket is closed.
     ClientProtocol(SqlError),
     ClientGone,

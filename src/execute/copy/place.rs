@@ -18,10 +18,9 @@ use super::fields::{Field, Fields};
 use super::rows::{Encoding, RowError, RowFormat};
 use super::splitter::Row;
 use crate::plan::copy::CopyIn;
-use crate::topology::{
-    Key, KeyType, Placement, PlacementError, RowPosition, ShardId, TableRule, Topology,
-};
-use crate::wire::error::{SqlError, SqlState};
+use crate::plan::{misplaced, refusal};
+use crate::topology::{Key, KeyType, Placement, RowPosition, ShardId, TableRule, Topology};
+use crate::wire::error::SqlError;
 
 /// Where a row goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +66,12 @@ impl<'a> Placer<'a> {
         Ok(Self { rule, columns: &plan.columns, key, latitude, longitude, geohash, encoding, fields })
     }
 
-    pub fn place(&mut self, topology: &Topology, format: &RowFormat, row: &Row<'_>) -> Result<Home, SqlError> {
+    pub fn place(
+        &mut self,
+        topology: &Topology,
+        format: &RowFormat,
+        row: &Row<'_>,
+    ) -> Result<Home, SqlError> {
         match self.rule.placement {
             Placement::Reference => return Ok(Home::Every),
             Placement::Single(shard) => return Ok(Home::One(shard)),
@@ -93,11 +97,15 @@ impl<'a> Placer<'a> {
         };
         let placed = match self.rule.placement {
             Placement::Geo => self.rule.shard_of_position(topology, position),
-            _ => self.rule.shard_of_key(topology, key.as_ref()).and_then(|shard| {
-                self.rule.check_position(topology, key.as_ref(), position).map(|()| shard)
-            }),
+            _ => self
+                .rule
+                .shard_of_key(topology, key.as_ref())
+                .and_then(|shard| self.rule.check_position(topology, key.as_ref(), position).map(|()| shard)),
         };
-        placed.map(Home::One).map_err(|error| in_line(misplaced(self.rule, &error), self.rule, row.line))
+        placed.map(Home::One).map_err(|error| {
+            let refusal = misplaced(&self.rule.name.name, self.rule, &error);
+            in_line(SqlError::from(refusal), self.rule, row.line)
+        })
     }
 
     fn field(&self, column: Option<usize>) -> Field<'_> {
@@ -132,10 +140,10 @@ impl<'a> Placer<'a> {
     fn unreadable(&self, column: usize, bytes: &[u8], row: &Row<'_>) -> SqlError {
         let name = self.columns.get(column).map_or("?", String::as_str);
         let table = self.rule.name.name.as_str();
-        let message = format!("the value of \"{name}\" in \"{table}\" is not understood, so the row has no shard");
+        let refusal = refusal::KEY_UNREADABLE.naming(&[name, table]);
         let shown: String = String::from_utf8_lossy(bytes).chars().take(SHOWN_CHARACTERS).collect();
-        SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
-            .hint("Send it as a plain literal of the column's type.")
+        SqlError::from(refusal)
+            .hint("Write it in the plainest spelling of the column's type.")
             .field(b'W', format!("COPY {table}, line {}, column {name}: \"{shown}\"", row.line))
     }
 }
@@ -152,57 +160,10 @@ fn number(bytes: &[u8]) -> Option<f64> {
 }
 
 fn missing_key(rule: &TableRule, column: &str) -> SqlError {
-    let message = format!("COPY into \"{}\" needs column \"{column}\"", rule.name.name);
-    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint("Name the column in COPY's list and send it.")
+    SqlError::from(refusal::COPY_COLUMN.naming(&[&rule.name.name, column]))
 }
 
 /// Says where the row stands, as the servers do.
 pub(super) fn in_line(error: SqlError, rule: &TableRule, line: u64) -> SqlError {
     error.field(b'W', format!("COPY {}, line {line}", rule.name.name))
-}
-
-/// The refusal of a row that has no shard, or not the one that it says.
-fn misplaced(rule: &TableRule, error: &PlacementError) -> SqlError {
-    let table = rule.name.name.as_str();
-    let key = rule.key().unwrap_or("position");
-    let (message, hint) = match error {
-        PlacementError::UnknownRegion(name) | PlacementError::RegionWithoutShard(name) => (
-            format!("no shard holds rows of \"{table}\" with {key} = '{name}'"),
-            "SHOW TABLES tells how the table's rows are placed.",
-        ),
-        PlacementError::NotListed(value) => (
-            format!("no shard holds rows of \"{table}\" with {key} = {value}"),
-            "SHOW TABLES tells how the table's rows are placed.",
-        ),
-        PlacementError::NullKey => (
-            format!("null value in column \"{key}\" of relation \"{table}\" names no shard"),
-            "Send a value, or configure a shard for null keys.",
-        ),
-        PlacementError::NullPosition => (
-            format!("null position of relation \"{table}\" names no shard"),
-            "Send a position, or configure a shard for null keys.",
-        ),
-        PlacementError::Contradiction { said, implied, .. } => (
-            format!(
-                "new row for relation \"{table}\" is in region \"{implied}\" by its position, but says region \"{said}\""
-            ),
-            "Send the region in which the position lies.",
-        ),
-        PlacementError::Nowhere(_)
-        | PlacementError::Ambiguous(_)
-        | PlacementError::Outside { .. }
-        | PlacementError::BadPosition(_) => (
-            format!("new row for relation \"{table}\" has a position that no region owns"),
-            "Configure an area that holds it, or a default region.",
-        ),
-        PlacementError::GeohashElsewhere { .. } => (
-            format!("new row for relation \"{table}\" has a geohash that does not hold its position"),
-            "Send the geohash of the position, in lower case, or none.",
-        ),
-        PlacementError::NoKey => {
-            (format!("the value of \"{key}\" in \"{table}\" names no shard"), "Check the column's type.")
-        }
-    };
-    let state = SqlState::parse(error.sqlstate().as_bytes()).unwrap_or(SqlState::INTERNAL_ERROR);
-    SqlError::new(state, message).detail(format!("The row: {error}.")).hint(hint)
 }

@@ -136,7 +136,9 @@ impl RowError {
         let error = SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message.as_str());
         match self {
             Self::CarriageReturn { csv: false } => error.hint("Use \"\\r\" to represent carriage return."),
-            Self::CarriageReturn { csv: true } => error.hint("Use quoted CSV field to represent carriage return."),
+            Self::CarriageReturn { csv: true } => {
+                error.hint("Use quoted CSV field to represent carriage return.")
+            }
             Self::Newline { csv: false } => error.hint("Use \"\\n\" to represent newline."),
             Self::Newline { csv: true } => error.hint("Use quoted CSV field to represent newline."),
             Self::MarkerCorrupt

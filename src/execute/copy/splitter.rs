@@ -94,18 +94,9 @@ impl Splitter {
         }
     }
 
-    pub fn format(&self) -> &RowFormat {
-        &self.format
-    }
-
     /// The line that was handed out last, or that was wrong.
     pub fn line(&self) -> u64 {
         self.line
-    }
-
-    /// The end-of-copy marker has come: what follows is not looked at, as in PostgreSQL.
-    pub fn has_ended(&self) -> bool {
-        self.ended
     }
 
     /// The next whole row. None: `piece` is used up.
