@@ -18,10 +18,10 @@
 //! Not here: what rows are and where they go ([`super::batches`]); CommandComplete, which follows the commit (`session`).
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::batches::Batches;
+use super::batches::{Batch, Batches};
+use super::exchange::{BACKLOG_BYTES, Event, Listen, Part, READ_BYTES, Stage, poll_exchange};
 use super::hearing::{self, Said};
 use super::host::{CopyError, CopyHost};
 use super::input::{Input, InputReader};
@@ -78,30 +78,6 @@ pub async fn copy_in<H: CopyHost>(host: &mut H, job: CopyIn<'_>) -> Result<Copie
 
 /// How long the other shards may take to give up a failed COPY before their connections are given up.
 const ABORT_WAIT: Duration = Duration::from_secs(10);
-/// Unsent bytes for one shard above which the client is not read, and for the client above which no server is.
-const BACKLOG_BYTES: usize = 128 * 1024;
-/// How much of the client's data is read at once.
-const READ_BYTES: usize = 64 * 1024;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Not joined yet.
-    Waiting,
-    Opening,
-    Copying,
-    Ending,
-    Ended,
-}
-
-/// The COPY on one shard; stands at the same index as its batch.
-#[derive(Debug)]
-struct Part {
-    stage: Stage,
-    lane: usize,
-    /// From the server's tag.
-    rows: u64,
-}
-
 struct Run<'a, H> {
     host: &'a mut H,
     job: CopyIn<'a>,
@@ -113,30 +89,14 @@ struct Run<'a, H> {
     asked: bool,
 }
 
-enum Event {
-    Progress,
-    ClientGone,
-    /// The lane of this part.
-    ServerGone(usize),
-}
-
-/// What the client is to do meanwhile.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Listen {
-    /// Send its data.
-    Read,
-    /// Be there.
-    Watch,
-    No,
-}
-
 impl<'a, H: CopyHost> Run<'a, H> {
     fn new(host: &'a mut H, job: CopyIn<'a>) -> Result<Self, SqlError> {
         let told = host.parts().told;
         let Some(encoding) = Encoding::of(told.get("client_encoding")) else { return Err(unsplittable()) };
         let version = told.get("server_version").map(String::from_utf8_lossy).unwrap_or_default();
         let marker = Marker::of_version(&version);
-        let Some(format) = RowFormat::of(&job.plan.copy, marker) else { return Err(unsplittable()) };
+        let format = RowFormat::of(&job.plan.copy, marker).filter(|format| encoding.reads(&format.null));
+        let Some(format) = format else { return Err(unsplittable()) };
         let placer = Placer::new(job.plan, job.key_type, encoding)?;
         let row_bytes_max = job.limits.client_message_bytes;
         let mut batches = Batches::new(job.topology, &job.plan.rule, placer, format, row_bytes_max);
@@ -369,8 +329,10 @@ impl<'a, H: CopyHost> Run<'a, H> {
 
     /// Fails the COPY on every shard, and waits until their lanes owe nothing.
     async fn abort(&mut self) {
-        self.batches.all().iter_mut().for_each(super::batches::Batch::discard);
+        self.batches.all().iter_mut().for_each(Batch::discard);
         loop {
+            // Every server has its own word for the failure; the first one counts.
+            while self.hear_all().is_err() {}
             let lanes = self.host.parts().lanes;
             for part in &mut self.parts {
                 match (part.stage, lanes.get_mut(part.lane)) {
@@ -389,8 +351,6 @@ impl<'a, H: CopyHost> Run<'a, H> {
                 Event::Progress | Event::ClientGone => {}
                 Event::ServerGone(index) => drop(self.lost(index)),
             }
-            // Every server has its own word for the failure; the first one counts.
-            while self.hear_all().is_err() {}
         }
     }
 
@@ -423,50 +383,6 @@ impl<'a, H: CopyHost> Run<'a, H> {
 
 /// The reason that the other shards are given; their words for it are not shown.
 const ABORTED: &[u8] = b"COPY failed on another shard or in the client";
-
-fn poll_exchange<H: CopyHost>(
-    host: &mut H,
-    parts: &[Part],
-    listen: Listen,
-    cx: &mut Context<'_>,
-) -> Poll<Event> {
-    let borrowed = host.parts();
-    let client = borrowed.client;
-    if matches!(client.poll_flush(cx), Poll::Ready(Err(_))) {
-        client.outbox.clear();
-        if listen != Listen::No {
-            return Poll::Ready(Event::ClientGone);
-        }
-    }
-    let mut progress = false;
-    for (index, part) in parts.iter().enumerate() {
-        let Some(lane) = borrowed.lanes.get_mut(part.lane) else { continue };
-        let connection = &mut lane.connection;
-        let unsent = !connection.outbox.is_empty();
-        match connection.poll_flush(cx) {
-            Poll::Ready(Err(_)) => return Poll::Ready(Event::ServerGone(index)),
-            Poll::Ready(Ok(())) => progress |= unsent,
-            Poll::Pending => {}
-        }
-        if part.stage == Stage::Ended || client.outbox.len() > BACKLOG_BYTES {
-            continue;
-        }
-        match connection.poll_fill(cx) {
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ServerGone(index)),
-            Poll::Ready(Ok(_)) => progress = true,
-            Poll::Pending => {}
-        }
-    }
-    let room = client.inbox.len() < READ_BYTES;
-    if listen == Listen::Read || (listen == Listen::Watch && room) {
-        match client.poll_fill(cx) {
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
-            Poll::Ready(Ok(_)) => progress = true,
-            Poll::Pending => {}
-        }
-    }
-    if progress { Poll::Ready(Event::Progress) } else { Poll::Pending }
-}
 
 fn unsplittable() -> SqlError {
     SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "rows of this COPY cannot be split over shards")

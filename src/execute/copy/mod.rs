@@ -20,6 +20,7 @@
 mod batches;
 mod copy_in;
 mod copy_out;
+mod exchange;
 mod fields;
 mod hearing;
 mod host;

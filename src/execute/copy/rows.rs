@@ -89,9 +89,9 @@ impl Encoding {
         const EMBEDS_ASCII: [&[u8]; 8] =
             [b"SJIS", b"BIG5", b"GBK", b"UHC", b"GB18030", b"JOHAB", b"SHIFT_JIS_2004", b"MULE_INTERNAL"];
         match client_encoding {
-            None | Some(b"UTF8" | b"UNICODE") => Some(Self::Utf8),
+            Some(b"UTF8" | b"UNICODE") => Some(Self::Utf8),
             Some(name) if EMBEDS_ASCII.iter().any(|known| known.eq_ignore_ascii_case(name)) => None,
-            Some(_) => Some(Self::AsciiSafe),
+            Some(_) | None => Some(Self::AsciiSafe),
         }
     }
 

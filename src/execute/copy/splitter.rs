@@ -142,6 +142,8 @@ impl Splitter {
         let wrong = match self.state {
             State::Return if self.newline.is_some() => Some(RowError::CarriageReturn { csv: self.is_csv() }),
             State::Marker | State::MarkerReturn => Some(RowError::MarkerCorrupt),
+            // Of a header the servers read nothing but its end.
+            State::Quoted | State::Escape if self.format.header && self.line == 0 => None,
             State::Quoted | State::Escape => Some(RowError::UnterminatedQuote),
             State::Plain | State::Backslash | State::Return => None,
         };

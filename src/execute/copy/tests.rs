@@ -1,4 +1,8 @@
 //! Rows, fields, places and batches, without servers.
+//!
+//! The tables of cases hold what PostgreSQL 15 says of the same data, and the properties what no table can: rows do not
+//! depend on where the data was cut, and nothing of it is lost. What the drivers do with sockets is tested against real
+//! servers in `tests/it`.
 
 use std::path::Path;
 
