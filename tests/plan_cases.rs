@@ -14,6 +14,8 @@
 //! review. Parameters are separated by ` | `: `null`, `text`, or `25:text` with a declared type; `23:\x00000005` is
 //! binary. The same test target holds `docs/limits.md` to the list of refusals.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own cases has failed")]
+
 mod plan_support;
 
 use std::path::{Path, PathBuf};
@@ -154,4 +156,14 @@ fn limits_document_is_the_list() {
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(written == document, "docs/limits.md is not the list in src/plan/refusal.rs: run with UPDATE=1");
+}
+
+#[test]
+fn satisfying_rows_lie_on_bound_shards() {
+    plan_support::properties::satisfying_rows_lie_on_bound_shards(&folder());
+}
+
+#[test]
+fn joined_rows_lie_on_bound_shards() {
+    plan_support::properties::joined_rows_lie_on_bound_shards(&folder());
 }

@@ -70,7 +70,8 @@ fn difference<'a>(values: impl Iterator<Item = (&'a str, String)>) -> Option<Str
 }
 
 fn is_user(name: &ObjectName) -> bool {
-    !matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"))
+    // Our own records are made shard by shard, by the control plane.
+    !matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema" | "meridian_internal"))
 }
 
 fn relations(shards: &Shards<'_>, found: &mut Vec<Drift>) {

@@ -13,16 +13,16 @@
 //! parts the [`Catalog`], [`check_tables`] the configuration against it. [`fingerprint`] tells cheaply whether any of
 //! it changed.
 
-pub mod handle;
 pub mod drift;
+pub mod handle;
 pub mod load;
 mod queries;
 mod settings;
 pub mod snapshot;
 pub mod tables;
 
-pub use handle::{CatalogHandle, RefreshRequest};
 pub use drift::{Drift, compare};
+pub use handle::{CatalogHandle, RefreshRequest};
 pub use load::{CatalogParts, LoadError, fingerprint, load};
 pub use snapshot::{
     Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,

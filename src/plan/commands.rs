@@ -63,7 +63,8 @@ fn has_word(facts: &Facts, word: &str) -> bool {
 
 /// ALTER TABLE configured RENAME TO …, or SET SCHEMA: under the new name it would be another table.
 fn refuse_rename(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    if !has_word(facts, "rename") && !(has_word(facts, "set") && has_word(facts, "schema")) {
+    let renames = has_word(facts, "rename") || (has_word(facts, "set") && has_word(facts, "schema"));
+    if !renames {
         return Ok(());
     }
     let of_part = has_word(facts, "column") || has_word(facts, "constraint");

@@ -223,6 +223,7 @@ const PURE_SYNTAX: &[&str] = &[
     "trim",
     "normalize",
     "treat",
+    "values",
     "any",
     "some",
     "all",

@@ -17,15 +17,15 @@
 
 use std::sync::Arc;
 
-use crate::sql::facts::{Facts, Kind};
+use crate::sql::facts::{Block, Facts, Kind};
 use crate::topology::Topology;
 
 use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::scatter::Scatter;
 use super::survey::Fixed;
-use super::{commands, reads, writes};
+use super::{commands, home, reads, writes};
 
 /// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
 pub type Combine<'a> = &'a dyn Fn() -> Result<Scatter, Refusal>;
@@ -97,6 +97,9 @@ impl Plan {
 }
 
 fn outcome(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Result<Outcome, Refusal> {
+    if !context.catalog.loaded {
+        refuse_unknown(context, &facts.block)?;
+    }
     match &facts.kind {
         Kind::Select { into: true, .. } => Err(commands::table_from_query("")),
         Kind::Select { locking, into: false } => reads::select(facts, context, *locking, combine),
@@ -109,4 +112,17 @@ fn outcome(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Re
         Kind::Explain(_) => Ok(Outcome::new(Action::Control, Access::Read)),
         _ => commands::plan(facts, context),
     }
+}
+
+/// Before the catalog is there, a name that is not configured may be a view of sharded tables.
+fn refuse_unknown(context: &PlanningContext, block: &Block) -> Result<(), Refusal> {
+    for relation in &block.relations {
+        let name = &relation.name;
+        let schema = name.schema.as_deref().unwrap_or_default();
+        let system = name.name.starts_with("pg_") || schema == "pg_catalog" || schema == "information_schema";
+        if !system && home::resolve(context, name).is_none() {
+            return Err(refusal::CATALOG_UNKNOWN.naming(&[&name.to_string()]));
+        }
+    }
+    block.children.iter().try_for_each(|child| refuse_unknown(context, child))
 }

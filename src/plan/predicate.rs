@@ -87,7 +87,7 @@ pub(super) struct Carriers<'a> {
 struct KeyColumn<'a> {
     key_type: KeyType,
     ordered: bool,
-    class: Vec<(usize, &'a str)>,
+    class: Class<'a>,
 }
 
 impl<'a> Carriers<'a> {
@@ -137,7 +137,9 @@ struct Compiler<'s, 'a> {
     carriers: &'s Carriers<'a>,
 }
 
-type Class<'a> = Vec<(usize, &'a str)>;
+/// A column by its member's index and its name.
+type Carrier<'a> = (usize, &'a str);
+type Class<'a> = Vec<Carrier<'a>>;
 
 impl<'a> Compiler<'_, 'a> {
     fn test(&self, predicate: &Predicate, class: &Class<'a>) -> Test {
@@ -193,8 +195,9 @@ impl<'a> Compiler<'_, 'a> {
                 usable.then(|| PositionCondition::Compare(comparison, value.clone()))
             },
         );
+        let usable = equal || (key_ordered && self.is_own_key(column));
         match test {
-            Test::Key(_) if !equal && !(key_ordered && self.is_own_key(column)) => Test::Any,
+            Test::Key(_) if !usable => Test::Any,
             test => test,
         }
     }
@@ -280,12 +283,7 @@ impl<'a> Compiler<'_, 'a> {
         }
     }
 
-    fn gather(
-        &self,
-        parts: &[Predicate],
-        key_type: KeyType,
-        pairs: &mut Vec<((usize, &'a str), (usize, &'a str))>,
-    ) {
+    fn gather(&self, parts: &[Predicate], key_type: KeyType, pairs: &mut Vec<(Carrier<'a>, Carrier<'a>)>) {
         for part in parts {
             match part {
                 Predicate::And(inner) => self.gather(inner, key_type, pairs),
@@ -301,7 +299,7 @@ impl<'a> Compiler<'_, 'a> {
         }
     }
 
-    fn member_of(&self, name: &ColumnRef, key_type: KeyType) -> Option<(usize, &'a str)> {
+    fn member_of(&self, name: &ColumnRef, key_type: KeyType) -> Option<Carrier<'a>> {
         let Found { member, column } = self.scope.resolve(name)?;
         same_values(scope::key_type(column)?, key_type).then_some((member, column.name.as_str()))
     }

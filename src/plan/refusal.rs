@@ -94,7 +94,8 @@ const NOT_REFUSED: &str = "
 - A function of the user's own in a statement for one shard runs on that shard and sees that shard's rows only.
 - Catalogs, `information_schema`, sizes (`pg_relation_size` …), sequences, advisory locks and `NOTIFY` are the default
   shard's. A hint (`/* meridian: shard=… */`) asks another shard's catalogs.
-- Triggers and foreign-key actions run on the shard of the row that fires them.
+- Triggers and foreign-key actions run on the shard of the row that fires them. A trigger must not change a column
+  that names the row's shard.
 - `now()` in a statement over several shards is each shard's own clock.
 ";
 

@@ -180,7 +180,7 @@ impl<'a> Evaluation<'_, 'a> {
             KeyTest::EqualAny(array) => self.union_of_array(array, |datum| self.with_key(datum)),
             KeyTest::Like(pattern) => {
                 let pattern = value::datum(pattern, self.arguments);
-                self.with_prefix(&pattern, |text| like_prefix(text))
+                self.with_prefix(&pattern, like_prefix)
             }
             KeyTest::StartsWith(prefix) => {
                 let prefix = value::datum(prefix, self.arguments);

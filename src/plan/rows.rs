@@ -276,7 +276,6 @@ pub fn misplaced(table: &str, rule: &TableRule, error: &PlacementError) -> Refus
         | PlacementError::Ambiguous(_)
         | PlacementError::HalfPosition
         | PlacementError::Outside { .. }
-        | PlacementError::HalfPosition
         | PlacementError::BadPosition(_) => refusal::POSITION_NOWHERE.naming(&[table]),
         PlacementError::GeohashElsewhere { .. } => refusal::GEOHASH_CONTRADICTS.naming(&[table]),
         PlacementError::NoKey => refusal::KEY_UNREADABLE.naming(&[key, table]),

@@ -187,7 +187,7 @@ fn type_named(name: &ObjectName) -> Option<u32> {
         "uuid" => oid::UUID,
         "bool" | "boolean" => oid::BOOL,
         "date" => oid::DATE,
-        "float8" | "double precision" => oid::FLOAT8,
+        "float8" | "float" | "double precision" => oid::FLOAT8,
         "numeric" | "decimal" => oid::NUMERIC,
         "text[]" | "_text" => 1009,
         "varchar[]" | "character varying[]" | "_varchar" => 1015,

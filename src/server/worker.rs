@@ -138,7 +138,8 @@ pub(super) struct Control {
 impl Control {
     pub fn run(self) {
         let Some(runtime) = runtime() else { return };
-        let Self { topology, signals, server, health, catalog, registry, mut requests, ready, mut stopped } = self;
+        let Self { topology, signals, server, health, catalog, registry, mut requests, ready, mut stopped } =
+            self;
         runtime.block_on(async move {
             let (watch, mut nodes_known) = health::Watch::new(
                 Arc::clone(&topology),

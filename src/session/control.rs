@@ -322,10 +322,15 @@ impl Session {
             .lanes
             .iter_mut()
             .filter(|lane| lane.in_block)
-            .map(|lane| Participant { connection: &mut lane.connection, shard: lane.shard, wrote: lane.wrote })
+            .map(|lane| Participant {
+                connection: &mut lane.connection,
+                shard: lane.shard,
+                wrote: lane.wrote,
+            })
             .collect();
         let committed =
-            transaction::commit(&mut participants, &topology, &self.worker.shared.registry, &mut asides).await;
+            transaction::commit(&mut participants, &topology, &self.worker.shared.registry, &mut asides)
+                .await;
         drop(participants);
         for aside in &asides {
             self.pass_aside(aside);
@@ -342,7 +347,8 @@ impl Session {
         }
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let replicated = |shard| topology.shard(shard).nodes.len() > 1;
-        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && lane.wrote && replicated(lane.shard)) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && lane.wrote && replicated(lane.shard))
+        {
             lane.hidden_query(POSITION_QUERY, Hidden::Position);
         }
         let asked: Vec<_> = self.lanes.iter_mut().filter(|lane| !lane.owed.is_empty()).collect();

@@ -15,6 +15,7 @@ use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
+use crate::plan::scatter::ShardText;
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::facts::Explain;
@@ -104,7 +105,8 @@ impl Session {
         };
         let address = &self.lanes[index].connection.address;
         let name = &topology.shard(shard).name;
-        let time = if sql_analyzes(sql) { format!(", {:.3} ms", took.as_secs_f64() * 1e3) } else { String::new() };
+        let time =
+            if sql_analyzes(sql) { format!(", {:.3} ms", took.as_secs_f64() * 1e3) } else { String::new() };
         lines.push(format!("Shard {name} ({role} {address}{time})"));
         let rows = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
         lines.extend(rows.map(|row| format!("  {row}")));
@@ -129,8 +131,12 @@ fn shard_statement(
             Ok(Some((whole, shards)))
         }
         Action::Routed { many: Many::Scatter(scatter) } => {
-            let prefix = String::from_utf8_lossy(&arguments.text[..explain.inner_start as usize]).into_owned();
-            let sql = scatter.shard_sql(arguments).map_err(SqlError::from)?;
+            let prefix =
+                String::from_utf8_lossy(&arguments.text[..explain.inner_start as usize]).into_owned();
+            let sql = match &scatter.shard {
+                ShardText::Original => arguments.text[explain.inner_start as usize..].to_vec(),
+                ShardText::Rewritten(text) => text.fill(arguments).map_err(SqlError::from)?,
+            };
             Ok(Some((format!("{prefix}{}", String::from_utf8_lossy(&sql)), shards)))
         }
         Action::Everywhere => Ok(Some((whole, shards))),

@@ -72,11 +72,7 @@ impl Session {
     }
 
     /// A hint demands a replica: the nearest that may answer.
-    pub(super) async fn join_replica(
-        &mut self,
-        shard: ShardId,
-        avoid: &[NodeId],
-    ) -> Result<usize, Failure> {
+    pub(super) async fn join_replica(&mut self, shard: ShardId, avoid: &[NodeId]) -> Result<usize, Failure> {
         if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
             if self.lanes[index].replica {
                 return Ok(index);
@@ -365,7 +361,9 @@ impl Session {
             }
         };
         let mut settings = crate::backend::Settings::default();
-        for (name, value) in self.settings.iter().filter(|(name, _)| matches!(*name, "role" | "session_authorization")) {
+        for (name, value) in
+            self.settings.iter().filter(|(name, _)| matches!(*name, "role" | "session_authorization"))
+        {
             settings.set(name, value);
         }
         for row in captured.rows {

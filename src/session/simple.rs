@@ -64,7 +64,10 @@ impl Session {
                 encode::server::empty_query_response(&mut self.client.outbox);
                 Ok(false)
             }
-            [_] => self.single(frame, text).await,
+            [piece] => {
+                let statement = &text[piece.start as usize..piece.end as usize];
+                self.single(frame, statement).await
+            }
             _ => self.several(frame, text, &pieces).await,
         }
     }

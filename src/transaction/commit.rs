@@ -235,7 +235,7 @@ fn statement(command: Command, live: Option<&Live<'_>>) -> Option<String> {
         // One message: if the decision is refused, the server does not come to the COMMIT.
         Command::Decide => {
             let live = live?;
-            format!("SELECT meridian.decide('{}', '{}'); COMMIT", live.gid, live.proof.expose())
+            format!("SELECT meridian_internal.decide('{}', '{}'); COMMIT", live.gid, live.proof.expose())
         }
     })
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Names of prepared transactions can be read by every role (`pg_prepared_xacts`). If knowing one were enough to record
-//! a decision, any role could decide another's transaction: so `meridian.decide` asks for the proof too.
+//! a decision, any role could decide another's transaction: so `meridian_internal.decide` asks for the proof too.
 //!
 //! Invariants:
 //! 1. A gid is plain ASCII without quotes and backslashes: it means the same in any client encoding and any string syntax.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   readers    COMMIT ──────────────┐
-//!   others     PREPARE TRANSACTION ─┤ all did ─▶ recorder: SELECT meridian.decide(gid); COMMIT ─▶ COMMIT PREPARED
+//!   others     PREPARE TRANSACTION ─┤ all did ─▶ recorder: SELECT meridian_internal.decide(gid); COMMIT ─▶ COMMIT PREPARED
 //!   recorder   (still open)         ┘                       └── this commit is the decision ──┘      others
 //!                                   └ one did not ─▶ ROLLBACK, ROLLBACK PREPARED
 //! ```

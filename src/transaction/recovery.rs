@@ -54,8 +54,8 @@ const CLEAN_INTERVAL: Duration = Duration::from_secs(60);
 /// How long rows are kept, and how many go at once. A replica that is promoted may bring back a prepared transaction that
 /// its primary had finished, so rows outlive the second phase by far.
 const CLEAN: &str = "
-DELETE FROM meridian.decisions WHERE gid IN (
-  SELECT gid FROM meridian.decisions
+DELETE FROM meridian_internal.decisions WHERE gid IN (
+  SELECT gid FROM meridian_internal.decisions
   WHERE decided_at < pg_catalog.now() - CASE outcome WHEN 'commit' THEN interval '1 hour' ELSE interval '1 day' END
     AND gid <> ALL (ARRAY[{prepared}]::pg_catalog.text[])
   LIMIT 10000)";
@@ -305,7 +305,7 @@ async fn ask(
 
 /// What has been decided; if nothing has been, it is decided now: abort.
 async fn fate(recorder: &ControlConnection, gid: &Gid) -> Result<Fate, ControlError> {
-    let look = format!("SELECT outcome FROM meridian.decisions WHERE gid = '{gid}'");
+    let look = format!("SELECT outcome FROM meridian_internal.decisions WHERE gid = '{gid}'");
     for attempt in 0..2 {
         let rows = recorder.rows(&look, ANSWER_TIME_MAX).await?;
         match rows.first().and_then(|row| row.try_get(0).ok().flatten()) {
@@ -313,7 +313,7 @@ async fn fate(recorder: &ControlConnection, gid: &Gid) -> Result<Fate, ControlEr
             Some(_) => return Ok(Fate::Abort),
             None if attempt == 0 => {
                 let abort = format!(
-                    "INSERT INTO meridian.decisions (gid, outcome) VALUES ('{gid}', 'abort') ON CONFLICT DO NOTHING"
+                    "INSERT INTO meridian_internal.decisions (gid, outcome) VALUES ('{gid}', 'abort') ON CONFLICT DO NOTHING"
                 );
                 recorder.rows(&abort, ANSWER_TIME_MAX).await?;
             }

@@ -1,10 +1,10 @@
-//! The schema `meridian` on every shard: the table of decisions, and the function through which coordinators write it.
+//! The schema `meridian_internal` on every shard: the table of decisions, and the function through which coordinators write it.
 //!
 //! Made on demand by the control plane, on every shard's primary. The account needs CREATE on the database once; an
 //! administrator may also make the objects, as this account or as a superuser.
 //!
 //! A coordinator records its decision inside the client's own transaction, so under the client's own role. That role gets
-//! no right on the table: it could forge or remove decisions. It may only call `meridian.decide`, which runs as the
+//! no right on the table: it could forge or remove decisions. It may only call `meridian_internal.decide`, which runs as the
 //! owner (SECURITY DEFINER, with a search path that holds nothing of others), writes nothing but 'commit', and asks for
 //! the proof whose digest is in the gid: who has read a gid in `pg_prepared_xacts` cannot decide it.
 //!
@@ -20,29 +20,29 @@ use crate::health::{ControlConnection, ControlError};
 
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Body of `meridian.decide(gid, proof)`; compared with what the server has.
+/// Body of `meridian_internal.decide(gid, proof)`; compared with what the server has.
 const DECIDE: &str = "
 BEGIN
   IF gid !~ '^meridian:[A-Za-z0-9_.%-]{1,96}:[0-9a-f]{16}:[0-9a-f]{64}$'
      OR right(gid, 64) <> encode(sha256(convert_to(proof, 'UTF8')), 'hex') THEN
     RAISE EXCEPTION 'only the coordinator of a transaction may decide it' USING ERRCODE = 'insufficient_privilege';
   END IF;
-  INSERT INTO meridian.decisions (gid, outcome) VALUES (decide.gid, 'commit');
+  INSERT INTO meridian_internal.decisions (gid, outcome) VALUES (decide.gid, 'commit');
 END";
 
 /// Two Meridians must not create at once: `IF NOT EXISTS` does not keep them from colliding.
 const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(5567913742801121)";
 
 const TABLE: &str = "
-CREATE SCHEMA IF NOT EXISTS meridian;
-GRANT USAGE ON SCHEMA meridian TO PUBLIC;
-CREATE TABLE IF NOT EXISTS meridian.decisions (
+CREATE SCHEMA IF NOT EXISTS meridian_internal;
+GRANT USAGE ON SCHEMA meridian_internal TO PUBLIC;
+CREATE TABLE IF NOT EXISTS meridian_internal.decisions (
   gid pg_catalog.text PRIMARY KEY,
   outcome pg_catalog.text NOT NULL CHECK (outcome IN ('commit', 'abort')),
   decided_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-REVOKE ALL ON meridian.decisions FROM PUBLIC;
-COMMENT ON SCHEMA meridian IS 'decisions of transactions over several shards, kept by Meridian'";
+REVOKE ALL ON meridian_internal.decisions FROM PUBLIC;
+COMMENT ON SCHEMA meridian_internal IS 'decisions of transactions over several shards, kept by Meridian'";
 
 /// One row: max_prepared_transactions; owners that are not to be trusted; whether the table may be used, and the
 /// function's body, both NULL where there is none.
@@ -50,21 +50,21 @@ const LOOK: &str = "
 WITH trusted AS (
   SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper OR rolname = current_user
 ), owners AS (
-  SELECT 'schema'::pg_catalog.text AS kind, nspowner AS owner FROM pg_catalog.pg_namespace WHERE nspname = 'meridian'
+  SELECT 'schema'::pg_catalog.text AS kind, nspowner AS owner FROM pg_catalog.pg_namespace WHERE nspname = 'meridian_internal'
   UNION ALL SELECT 'table', relowner FROM pg_catalog.pg_class
-    WHERE oid = pg_catalog.to_regclass('meridian.decisions')
+    WHERE oid = pg_catalog.to_regclass('meridian_internal.decisions')
   UNION ALL SELECT 'function', proowner FROM pg_catalog.pg_proc
-    WHERE pronamespace = pg_catalog.to_regnamespace('meridian') AND proname = 'decide'
+    WHERE pronamespace = pg_catalog.to_regnamespace('meridian_internal') AND proname = 'decide'
 )
 SELECT pg_catalog.current_setting('max_prepared_transactions'),
   (SELECT pg_catalog.string_agg(kind || ' belongs to ' || pg_catalog.pg_get_userbyid(owner), ', ')
      FROM owners WHERE owner NOT IN (SELECT oid FROM trusted)),
-  (SELECT pg_catalog.has_schema_privilege('meridian', 'USAGE') AND
+  (SELECT pg_catalog.has_schema_privilege('meridian_internal', 'USAGE') AND
           pg_catalog.has_table_privilege(oid, 'SELECT') AND pg_catalog.has_table_privilege(oid, 'INSERT')
           AND pg_catalog.has_table_privilege(oid, 'DELETE')
-     FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('meridian.decisions')),
+     FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('meridian_internal.decisions')),
   (SELECT prosrc FROM pg_catalog.pg_proc
-    WHERE oid = pg_catalog.to_regprocedure('meridian.decide(text, text)') AND prosecdef)";
+    WHERE oid = pg_catalog.to_regprocedure('meridian_internal.decide(text, text)') AND prosecdef)";
 
 /// Looks at a primary, and makes what is missing. An error is one of the connection: nothing is known then.
 pub(super) async fn prepare(connection: &ControlConnection) -> Result<Fitness, ControlError> {
@@ -76,16 +76,18 @@ pub(super) async fn prepare(connection: &ControlConnection) -> Result<Fitness, C
     let found = match found {
         Found::Disabled => return Ok(Fitness::PreparedTransactionsDisabled),
         Found::Foreign(owners) => return Ok(Fitness::NoDecisions(format!("the {owners}"))),
-        Found::NoRight => return Ok(Fitness::NoDecisions("no right to use meridian.decisions".to_owned())),
+        Found::NoRight => {
+            return Ok(Fitness::NoDecisions("no right to use meridian_internal.decisions".to_owned()));
+        }
         Found::Right => return Ok(Fitness::Fit),
         found @ (Found::Nothing | Found::OtherFunction) => found,
     };
     let table = if matches!(found, Found::Nothing) { TABLE } else { "" };
     let function = format!(
-        "CREATE OR REPLACE FUNCTION meridian.decide(gid pg_catalog.text, proof pg_catalog.text) \
+        "CREATE OR REPLACE FUNCTION meridian_internal.decide(gid pg_catalog.text, proof pg_catalog.text) \
          RETURNS pg_catalog.void LANGUAGE plpgsql VOLATILE SECURITY DEFINER \
          SET search_path = pg_catalog, pg_temp AS $decide${DECIDE}$decide$; \
-         GRANT EXECUTE ON FUNCTION meridian.decide(pg_catalog.text, pg_catalog.text) TO PUBLIC"
+         GRANT EXECUTE ON FUNCTION meridian_internal.decide(pg_catalog.text, pg_catalog.text) TO PUBLIC"
     );
     // One message is one transaction.
     let made = connection.rows(&format!("{LOCK}; {table}; {function}"), ANSWER_TIME_MAX).await;

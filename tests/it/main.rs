@@ -2,4 +2,7 @@
 
 mod cluster;
 mod demo;
+mod control;
 mod harness;
+mod health;
+mod two_phase;

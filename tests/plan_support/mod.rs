@@ -1,5 +1,7 @@
 //! The sample topology and catalog of the plan cases, read from text; and parameters written in a case.
 
+pub mod properties;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
