@@ -23,6 +23,7 @@ mod block;
 pub mod cancel;
 mod combine;
 mod control;
+mod copy;
 mod explain;
 mod extended;
 mod greet;
