@@ -334,8 +334,11 @@ impl Session {
             return Ok(Home::Session);
         }
         let relayed =
-            matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_));
-        if !relayed {
+            matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
+            && !self.names_temporary(planned);
+        if relayed {
+            self.check_uncommitted(planned)?;
+        } else {
             return Ok(Home::Session);
         }
         let parameters = BoundParameters { bind: *bind, types: &prepared.parameter_types };
