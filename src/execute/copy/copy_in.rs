@@ -78,6 +78,7 @@ pub async fn copy_in<H: CopyHost>(host: &mut H, job: CopyIn<'_>) -> Result<Copie
 
 /// How long the other shards may take to give up a failed COPY before their connections are given up.
 const ABORT_WAIT: Duration = Duration::from_secs(10);
+
 struct Run<'a, H> {
     host: &'a mut H,
     job: CopyIn<'a>,
@@ -86,6 +87,7 @@ struct Run<'a, H> {
     input: InputReader,
     /// The client has sent CopyDone.
     done: bool,
+    /// The client has been sent CopyInResponse.
     asked: bool,
 }
 
@@ -184,7 +186,7 @@ impl<'a, H: CopyHost> Run<'a, H> {
             }
             let shard = self.batches.all()[index].shard;
             let lane = self.host.join(shard).await.map_err(CopyError::Host)?;
-            let Some(joined) = self.host.parts().lanes.get_mut(lane) else { continue };
+            let Some(joined) = self.host.parts().lanes.get_mut(lane) else { return Err(no_lane().into()) };
             hearing::begin(joined, self.job.sql);
             self.parts[index] = Part { stage: Stage::Opening, lane, rows: 0 };
         }
@@ -322,8 +324,15 @@ impl<'a, H: CopyHost> Run<'a, H> {
 
     /// A client that goes once all is sent leaves the servers working: they are not waited for, but cancelled.
     fn give_up_if_done(&mut self) {
-        if self.done {
-            self.parts.iter_mut().for_each(|part| part.stage = Stage::Ended);
+        if !self.done {
+            return;
+        }
+        let lanes = self.host.parts().lanes;
+        for part in &mut self.parts {
+            part.stage = Stage::Ended;
+            if let Some(lane) = lanes.get_mut(part.lane) {
+                lane.connection.outbox.clear();
+            }
         }
     }
 
@@ -387,6 +396,10 @@ const ABORTED: &[u8] = b"COPY failed on another shard or in the client";
 fn unsplittable() -> SqlError {
     SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "rows of this COPY cannot be split over shards")
         .hint("Use the text or CSV format and client_encoding UTF8.")
+}
+
+fn no_lane() -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, "a shard of COPY has no lane")
 }
 
 /// In PostgreSQL's words.
