@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::batches::{Batch, Batches};
 use super::exchange::{BACKLOG_BYTES, Event, Listen, Part, READ_BYTES, Stage, poll_exchange};
 use super::hearing::{self, Said};
-use super::host::{CopyError, CopyHost};
+use super::host::{CopyError, CopyHost, no_lane};
 use super::input::{Input, InputReader};
 use super::place::Placer;
 use super::rows::{Encoding, Marker, RowFormat};
@@ -396,10 +396,6 @@ const ABORTED: &[u8] = b"COPY failed on another shard or in the client";
 fn unsplittable() -> SqlError {
     SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "rows of this COPY cannot be split over shards")
         .hint("Use the text or CSV format and client_encoding UTF8.")
-}
-
-fn no_lane() -> SqlError {
-    SqlError::new(SqlState::INTERNAL_ERROR, "a shard of COPY has no lane")
 }
 
 /// In PostgreSQL's words.
