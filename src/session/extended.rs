@@ -335,7 +335,7 @@ impl Session {
         }
         let relayed =
             matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
-            && !self.names_temporary(planned);
+                && !self.names_temporary(planned);
         if relayed {
             self.check_uncommitted(planned)?;
         } else {
