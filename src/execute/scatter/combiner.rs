@@ -160,6 +160,22 @@ impl Combiner<'_> {
         Ok(())
     }
 
+    /// All sources have ended: nothing may be left over.
+    pub fn check_complete(&self) -> Result<(), SqlError> {
+        let complete = match self {
+            Self::Nothing | Self::Concat { .. } => true,
+            Self::Ordered { merging, .. } => merging.as_ref().is_some_and(|merging| merging.satisfied),
+            Self::Gather { gathered, .. } => gathered.is_some(),
+        };
+        match complete {
+            true => Ok(()),
+            false => Err(SqlError::new(
+                SqlState::INTERNAL_ERROR,
+                "the shards' rows were not combined to their end",
+            )),
+        }
+    }
+
     /// Rows that the client has been given.
     pub fn rows(&self) -> u64 {
         match self {
