@@ -1,1 +1,4 @@
-fn main() {}
+//! Tests that need servers: real PostgreSQL, started by the harness, in one binary that links once.
+
+mod cluster;
+mod harness;

@@ -1,0 +1,31 @@
+# What one does with this repository. `make` alone lists it.
+#
+#   make demo DEMO_ARGS="--rows 10000 --wan"
+#   make test TEST_ARGS="--test it replicas"
+
+CARGO ?= cargo
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format postgres
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: postgres ## four regions on this machine, with data, behind one connection string
+	$(CARGO) run --release --locked -- demo $(DEMO_ARGS)
+
+test: postgres ## every test, on real servers; installs PostgreSQL if it is missing
+	$(CARGO) test --locked $(TEST_ARGS)
+
+check: ## what CI runs: format, lints, tests
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(MAKE) test
+
+format: ## format the sources
+	$(CARGO) fmt
+
+postgres:
+	@scripts/ensure-postgres

@@ -1,0 +1,63 @@
+//! Free ports for servers, out of the way of outgoing connections.
+//!
+//! A port that the kernel hands out (`bind` to port 0) is from the range it also uses for outgoing connections:
+//! it may be taken again before the server binds it. So ports are drawn from below that range.
+//!
+//! Invariants:
+//! 1. No port is given twice by one `Ports`.
+//! 2. A port that was free at the time of asking is returned, or an error; never a loop without end.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, TcpListener};
+
+use rand::Rng;
+
+use super::error::ClusterError;
+
+/// Below the range of Linux (32768) and of macOS and the BSDs (49152).
+const RANGE: std::ops::Range<u16> = 20_000..32_000;
+const ATTEMPTS_MAX: usize = 1000;
+
+/// The ports given so far.
+#[derive(Debug, Default)]
+pub struct Ports {
+    given: HashSet<u16>,
+}
+
+impl Ports {
+    /// A port that nobody listens on now.
+    pub fn next_free(&mut self) -> Result<u16, ClusterError> {
+        let mut random = rand::rng();
+        for _ in 0..ATTEMPTS_MAX {
+            let port = random.random_range(RANGE);
+            if is_free(port) && self.given.insert(port) {
+                return Ok(port);
+            }
+        }
+        Err(ClusterError::Invalid("no port from 20000 to 32000 is free".to_owned()))
+    }
+
+    /// This port if it is free, else another.
+    pub fn keep_or_replace(&mut self, port: u16) -> Result<u16, ClusterError> {
+        if is_free(port) && self.given.insert(port) { Ok(port) } else { self.next_free() }
+    }
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once_and_a_taken_one_is_replaced() {
+        let mut ports = Ports::default();
+        let first = ports.next_free().unwrap();
+        assert_ne!(ports.keep_or_replace(first).unwrap(), first);
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert_ne!(ports.keep_or_replace(port).unwrap(), port);
+    }
+}
