@@ -2,3 +2,5 @@
 
 mod cluster;
 mod harness;
+mod stand;
+mod wire_cases;
