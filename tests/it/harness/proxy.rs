@@ -64,9 +64,10 @@ placement = "reference"
 /// Begins the description of a Meridian in front of this cluster; the first shard is the default one.
 pub fn meridian(cluster: &Cluster) -> MeridianDescription {
     let shards = cluster.shards().iter().map(|shard| {
-        let nodes = shard.nodes().iter().map(|node| {
-            format!("{{ address = \"{}\", region = \"{}\" }}", node.address(), node.location())
-        });
+        let nodes = shard
+            .nodes()
+            .iter()
+            .map(|node| format!("{{ address = \"{}\", region = \"{}\" }}", node.address(), node.location()));
         let nodes: Vec<_> = nodes.collect();
         let name = shard.name();
         format!("[[shards]]\nname = \"{name}\"\nregion = \"{name}\"\nnodes = [{}]\n", nodes.join(", "))

@@ -106,7 +106,12 @@ impl Message {
         let rest = match self.tag {
             b'T' => self.columns().iter().map(Column::line).collect::<Vec<_>>().join(" | "),
             b't' => self.parameter_types().into_iter().map(type_name).collect::<Vec<_>>().join(", "),
-            b'D' => self.values().iter().map(|value| print_value(value.as_deref())).collect::<Vec<_>>().join(" | "),
+            b'D' => self
+                .values()
+                .iter()
+                .map(|value| print_value(value.as_deref()))
+                .collect::<Vec<_>>()
+                .join(" | "),
             b'C' => self.command_tag(),
             b'd' => shortened(&self.body),
             b'Z' => self.status().to_string(),
@@ -158,15 +163,50 @@ impl Column {
 /// The name of a built-in type; other OIDs differ from server to server.
 pub fn type_name(oid: u32) -> String {
     let known = [
-        (16, "bool"), (17, "bytea"), (18, "char"), (19, "name"), (20, "int8"), (21, "int2"), (23, "int4"), (25, "text"),
-        (26, "oid"), (114, "json"), (600, "point"), (700, "float4"), (701, "float8"), (705, "unknown"), (869, "inet"),
-        (1000, "bool[]"), (1007, "int4[]"), (1009, "text[]"), (1016, "int8[]"), (1042, "bpchar"), (1043, "varchar"),
-        (1082, "date"), (1083, "time"), (1114, "timestamp"), (1184, "timestamptz"), (1186, "interval"),
-        (1231, "numeric[]"), (1560, "bit"), (1700, "numeric"), (2249, "record"), (2278, "void"), (2950, "uuid"),
-        (3802, "jsonb"), (1790, "refcursor"), (1266, "timetz"), (650, "cidr"), (790, "money"), (3904, "int4range"),
+        (16, "bool"),
+        (17, "bytea"),
+        (18, "char"),
+        (19, "name"),
+        (20, "int8"),
+        (21, "int2"),
+        (23, "int4"),
+        (25, "text"),
+        (26, "oid"),
+        (114, "json"),
+        (600, "point"),
+        (700, "float4"),
+        (701, "float8"),
+        (705, "unknown"),
+        (869, "inet"),
+        (1000, "bool[]"),
+        (1007, "int4[]"),
+        (1009, "text[]"),
+        (1016, "int8[]"),
+        (1042, "bpchar"),
+        (1043, "varchar"),
+        (1082, "date"),
+        (1083, "time"),
+        (1114, "timestamp"),
+        (1184, "timestamptz"),
+        (1186, "interval"),
+        (1231, "numeric[]"),
+        (1560, "bit"),
+        (1700, "numeric"),
+        (2249, "record"),
+        (2278, "void"),
+        (2950, "uuid"),
+        (3802, "jsonb"),
+        (1790, "refcursor"),
+        (1266, "timetz"),
+        (650, "cidr"),
+        (790, "money"),
+        (3904, "int4range"),
     ];
     let found = known.iter().find(|(known, _)| *known == oid);
-    found.map_or_else(|| if oid < 16384 { format!("type {oid}") } else { "own".to_owned() }, |(_, name)| (*name).to_owned())
+    found.map_or_else(
+        || if oid < 16384 { format!("type {oid}") } else { "own".to_owned() },
+        |(_, name)| (*name).to_owned(),
+    )
 }
 
 fn print_value(value: Option<&[u8]>) -> String {
@@ -182,9 +222,9 @@ fn shortened(value: &[u8]) -> String {
         return escaped(value);
     }
     // FNV-1a.
-    let sum = value.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let sum = value
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("({} bytes, {sum:016x})", value.len())
 }
 
@@ -210,7 +250,9 @@ pub fn unescaped(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut characters = text.chars();
     while let Some(c) = characters.next() {
-        let c = if c != '\\' { c } else {
+        let c = if c != '\\' {
+            c
+        } else {
             match characters.next() {
                 Some('n') => '\n',
                 Some('t') => '\t',

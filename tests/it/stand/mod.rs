@@ -17,6 +17,7 @@ mod frames;
 mod message;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
 
@@ -25,6 +26,8 @@ use crate::harness::{Meridian, TestCluster, cluster, meridian};
 pub use client::{RawClient, Received};
 pub use frames::*;
 pub use message::{Column, Message, escaped, type_name, unescaped};
+
+const SETTLING: Duration = Duration::from_secs(20);
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +48,7 @@ impl Target {
     pub fn config(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.port).user(APP_USER).password(APP_PASSWORD);
-        config.dbname(&self.database).connect_timeout(std::time::Duration::from_secs(5));
+        config.dbname(&self.database).connect_timeout(Duration::from_secs(5));
         config
     }
 
@@ -145,6 +148,19 @@ impl Pair {
 
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         std::iter::once(&self.plain).chain(&self.meridian)
+    }
+
+    /// Waits until every replica has replayed what its primary has written: a new session may read it anywhere.
+    pub fn settle(&self) {
+        let behind = "SELECT count(*) FROM pg_stat_replication \
+                      WHERE replay_lsn IS NULL OR replay_lsn < pg_current_wal_lsn()";
+        for shard in self.servers.regions.shards() {
+            let begun = Instant::now();
+            while shard.primary().sql(behind).is_ok_and(|rows| rows[0][0].as_deref() != Some("0")) {
+                assert!(begun.elapsed() < SETTLING, "the replicas of {} stay behind", shard.name());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
     }
 
     pub fn cluster(&self) -> &TestCluster {

@@ -46,9 +46,19 @@ pub enum Line {
     Teardown(String),
     Malformed,
     Case(String),
-    Send { session: String, text: String, more: bool },
-    Until { session: String, text: String },
-    Expect { session: String, text: String },
+    Send {
+        session: String,
+        text: String,
+        more: bool,
+    },
+    Until {
+        session: String,
+        text: String,
+    },
+    Expect {
+        session: String,
+        text: String,
+    },
 }
 
 pub fn lines(text: &str) -> Vec<Line> {
@@ -69,13 +79,17 @@ fn line(text: &str) -> Line {
     if text == "malformed" {
         return Line::Malformed;
     }
-    let mark = text.find(['>', '<', '~']).filter(|mark| text[..*mark].chars().all(|c| c.is_ascii_lowercase()));
+    let mark =
+        text.find(['>', '<', '~']).filter(|mark| text[..*mark].chars().all(|c| c.is_ascii_lowercase()));
     let Some(mark) = mark.filter(|_| !text.starts_with('#')) else {
         return Line::Other(text.to_owned());
     };
     let more = text[mark..].starts_with(">+");
     let mark = if more { mark + 1 } else { mark };
-    let (session, rest) = (text[..mark - usize::from(more)].to_owned(), text[mark + 1..].strip_prefix(' ').unwrap_or(&text[mark + 1..]));
+    let (session, rest) = (
+        text[..mark - usize::from(more)].to_owned(),
+        text[mark + 1..].strip_prefix(' ').unwrap_or(&text[mark + 1..]),
+    );
     let rest = rest.to_owned();
     match text.as_bytes()[mark] {
         b'>' | b'+' => Line::Send { more: more || !ends_write(&rest), session, text: rest },
@@ -149,7 +163,8 @@ fn read(line: &str) -> Option<Vec<u8>> {
                 Some(rest) => rest.split_once(") ")?,
                 None => ("", rest),
             };
-            let types: Option<Vec<u32>> = types.split(", ").filter(|name| !name.is_empty()).map(oid).collect();
+            let types: Option<Vec<u32>> =
+                types.split(", ").filter(|name| !name.is_empty()).map(oid).collect();
             stand::parse(named(name), &String::from_utf8(unescaped(&repeated(sql))).ok()?, &types?)
         }
         "B" => {
@@ -157,9 +172,13 @@ fn read(line: &str) -> Option<Vec<u8>> {
             let (statement, rest) = rest.split_once(' ').unwrap_or((rest, ""));
             let (values, formats) = rest.split_once("->").unwrap_or((rest, ""));
             let values = values.trim().trim_start_matches('[').trim_end_matches(']');
-            let values: Vec<_> =
-                values.split(", ").filter(|value| !values.is_empty() || !value.is_empty()).map(parameter).collect();
-            let formats: Vec<_> = formats.split_whitespace().map(|format| i16::from(format == "binary")).collect();
+            let values: Vec<_> = values
+                .split(", ")
+                .filter(|value| !values.is_empty() || !value.is_empty())
+                .map(parameter)
+                .collect();
+            let formats: Vec<_> =
+                formats.split_whitespace().map(|format| i16::from(format == "binary")).collect();
             stand::bind(named(portal), named(statement), &values, &formats)
         }
         "D" => target().map(|(kind, name)| stand::describe(kind, name))?,
