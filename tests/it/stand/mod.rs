@@ -16,7 +16,7 @@ mod client;
 mod frames;
 mod message;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
@@ -80,7 +80,7 @@ impl Target {
 /// The servers that all suites share.
 struct Servers {
     plain: TestCluster,
-    regions: Arc<TestCluster>,
+    regions: TestCluster,
 }
 
 fn servers() -> Arc<Servers> {
@@ -97,7 +97,7 @@ fn servers() -> Arc<Servers> {
         // SAFETY: the function takes nothing and does not unwind.
         unsafe { libc::atexit(stop) };
         let plain = cluster().region("plain").start();
-        let regions = Arc::new(cluster().regions().replicas(1).start());
+        let regions = cluster().regions().replicas(1).start();
         Arc::new(Servers { plain, regions })
     });
     Arc::clone(started)
@@ -109,7 +109,27 @@ pub struct Pair {
     pub meridian: Option<Target>,
     /// The process behind `meridian`.
     pub process: Option<Meridian>,
-    servers: Arc<Servers>,
+}
+
+/// A table by region, for suites that need nothing in particular.
+pub const PLACES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
+
+/// One that the smaller suites share: each has tables of its own in it.
+pub fn common() -> &'static Pair {
+    static COMMON: OnceLock<Pair> = OnceLock::new();
+    COMMON.get_or_init(|| {
+        let pair = Pair::with("common", PLACES, &[("proxy", "consistency = \"strong\"")]);
+        for target in pair.targets() {
+            target.run(&[
+                "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
+                "INSERT INTO places VALUES (1, 'us-east', 'New York')",
+                "INSERT INTO places VALUES (2, 'us-west', 'Los Angeles')",
+                "INSERT INTO places VALUES (3, 'eu-central', 'Berlin')",
+                "INSERT INTO places VALUES (4, 'ap-south', 'Mumbai')",
+            ]);
+        }
+        pair
+    })
 }
 
 impl Pair {
@@ -143,7 +163,7 @@ impl Pair {
             port: process.address().port(),
             database: database.to_owned(),
         });
-        Self { plain, meridian, process, servers }
+        Self { plain, meridian, process }
     }
 
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
@@ -154,7 +174,7 @@ impl Pair {
     pub fn settle(&self) {
         let behind = "SELECT count(*) FROM pg_stat_replication \
                       WHERE replay_lsn IS NULL OR replay_lsn < pg_current_wal_lsn()";
-        for shard in self.servers.regions.shards() {
+        for shard in servers().regions.shards() {
             let begun = Instant::now();
             while shard.primary().sql(behind).is_ok_and(|rows| rows[0][0].as_deref() != Some("0")) {
                 assert!(begun.elapsed() < SETTLING, "the replicas of {} stay behind", shard.name());
@@ -163,7 +183,17 @@ impl Pair {
         }
     }
 
-    pub fn cluster(&self) -> &TestCluster {
-        &self.servers.regions
+    /// What the servers of a target's shards say to one question, as the superuser; every row of each.
+    pub fn ask_servers(&self, target: &Target, question: &str) -> Vec<String> {
+        let servers = servers();
+        let shards = match target.kind {
+            Kind::Postgres => servers.plain.shards(),
+            Kind::Meridian => servers.regions.shards(),
+        };
+        let rows = shards.iter().flat_map(|shard| shard.nodes()).flat_map(|node| match node.sql(question) {
+            Ok(rows) => rows,
+            Err(error) => panic!("{question}: {error}"),
+        });
+        rows.map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" ")).collect()
     }
 }
