@@ -1,3 +1,10 @@
-//! The `meridian` command; see `cli` for its subcommands.
+//! The `meridian` command; see [`meridian::cli`] for its subcommands.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    meridian::cli::main()
+}

@@ -21,13 +21,14 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::pool::Slot;
 use super::settings::Settings;
 use crate::topology::NodeId;
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
+use crate::wire::secret::Secret;
+use crate::wire::stream::Stream;
 
 /// First read of an answer; a full one is followed by larger reads.
 const READ_BYTES: usize = 8 * 1024;
@@ -39,7 +40,7 @@ const READ_BYTES_LARGE: usize = 64 * 1024;
 pub struct ServerKey {
     pub address: SocketAddr,
     pub pid: u32,
-    pub secret: Vec<u8>,
+    pub secret: Secret,
     pub cancels_in_flight: AtomicU32,
 }
 
@@ -48,7 +49,7 @@ pub type StatementName = [u8; 20];
 
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     pub inbox: BytesMut,
     pub outbox: BytesMut,
     pub node: NodeId,
@@ -77,7 +78,7 @@ pub struct Connection {
 
 /// What login hands over.
 pub struct Greeted {
-    pub stream: TcpStream,
+    pub stream: Stream,
     pub leftover: BytesMut,
     pub parameters: Vec<(String, String)>,
     pub key: ServerKey,
@@ -116,7 +117,8 @@ impl Connection {
         }
         let read = pin!(self.stream.read_buf(&mut self.inbox));
         let read = std::task::ready!(read.poll(cx))?;
-        self.large = read >= READ_BYTES / 2 && self.inbox.len() == self.inbox.capacity() || self.large && read >= READ_BYTES;
+        self.large = read >= READ_BYTES / 2 && self.inbox.len() == self.inbox.capacity()
+            || self.large && read >= READ_BYTES;
         Poll::Ready(Ok(read))
     }
 

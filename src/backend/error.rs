@@ -31,7 +31,9 @@ impl BackendError {
     pub fn retry_elsewhere(&self) -> bool {
         match self {
             Self::NoNode { .. } | Self::Connect { .. } | Self::Lost { .. } => true,
-            Self::Login(error) => error.sqlstate.class() == "57" || error.sqlstate == SqlState::TOO_MANY_CONNECTIONS,
+            Self::Login(error) => {
+                error.sqlstate.class() == "57" || error.sqlstate == SqlState::TOO_MANY_CONNECTIONS
+            }
             Self::PoolTimeout { .. } | Self::Protocol { .. } | Self::Server(_) => false,
         }
     }

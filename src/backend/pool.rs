@@ -26,9 +26,10 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Greeted, ServerKey};
 use super::error::BackendError;
-use crate::config::{PoolSettings, Secret};
+use crate::config::PoolSettings;
 use crate::topology::{NodeId, NodeState, Topology};
-use crate::wire::login;
+use crate::wire::login::{self, LoginError};
+use crate::wire::secret::Secret;
 
 /// Who Meridian is on the servers, for one client account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +210,7 @@ impl Pools {
     ) -> Result<Connection, BackendError> {
         let place = topology.node(node);
         let address = address(topology, node);
-        let target = login::LoginTarget {
+        let target = login::Login {
             address: &address,
             user: &account.user,
             database: &topology.shard(place.shard).database,
@@ -217,19 +218,22 @@ impl Pools {
             parameters: &[],
             timeout: self.connect_timeout,
         };
-        let greeting = login::connect(&target).await.map_err(|error| match error.into_server_error() {
-            Ok(sql) => BackendError::Login(Box::new(sql)),
-            Err(reason) => BackendError::Connect { node: address.clone(), reason },
+        let greeting = login::connect(&target).await.map_err(|error| match error {
+            LoginError::Server(sql) => BackendError::Login(Box::new(sql)),
+            other => BackendError::Connect { node: address.clone(), reason: other.to_string() },
         })?;
+        let peer = greeting.connection.stream.socket().peer_addr();
+        let peer =
+            peer.map_err(|error| BackendError::Connect { node: address.clone(), reason: error.to_string() })?;
         let key = ServerKey {
-            address: greeting.peer,
+            address: peer,
             pid: greeting.pid,
             secret: greeting.secret,
             cancels_in_flight: AtomicU32::new(0),
         };
         let greeted = Greeted {
-            stream: greeting.stream,
-            leftover: greeting.leftover,
+            stream: greeting.connection.stream,
+            leftover: greeting.connection.input,
             parameters: greeting.parameters,
             key,
         };
@@ -256,7 +260,8 @@ impl Pools {
 
     /// Closes the idle connections to a node whose role has changed or which is down.
     pub fn forget(&self, node: NodeId) {
-        let pools: Vec<_> = self.pools.borrow().iter().filter(|(k, _)| k.0 == node).map(|(_, p)| Rc::clone(p)).collect();
+        let pools: Vec<_> =
+            self.pools.borrow().iter().filter(|(k, _)| k.0 == node).map(|(_, p)| Rc::clone(p)).collect();
         for pool in pools {
             let idle = std::mem::take(&mut *pool.idle.borrow_mut());
             drop(idle);

@@ -156,10 +156,7 @@ mod tests {
     fn a_setting_of_another_session_is_reset() {
         let had = settings(&[("work_mem", "'1GB'"), ("timezone", "'UTC'")]);
         let wanted = settings(&[("timezone", "'Europe/Paris'")]);
-        assert_eq!(
-            had.difference(&wanted).unwrap(),
-            ["RESET \"work_mem\"", "SET TIME ZONE 'Europe/Paris'"]
-        );
+        assert_eq!(had.difference(&wanted).unwrap(), ["RESET \"work_mem\"", "SET TIME ZONE 'Europe/Paris'"]);
     }
 
     #[test]

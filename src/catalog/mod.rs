@@ -1,6 +1,6 @@
 //! What the servers' catalogs say: relations, columns, types, functions' volatility, views, collations.
 //!
-//! Loaded by the control plane over tokio-postgres ([`load`](self)), kept as an immutable numbered snapshot
+//! Loaded by the control plane over tokio-postgres ([`load`]), kept as an immutable numbered snapshot
 //! (`Arc<Catalog>`) that is swapped whole after DDL and when a poll finds a change. `plan` reads it.
 //!
 //! Invariants:
@@ -8,11 +8,23 @@
 //! 2. Where overloads of a function differ, the most volatile one counts.
 //! 3. The snapshot says whether all shards agree; a relation whose columns differ between shards is named in
 //!    [`Catalog::drift`].
+//!
+//! The way of a load: `load` on every shard ([`CatalogParts`]), [`compare`] what they say, make the default shard's
+//! parts the [`Catalog`], [`check_tables`] the configuration against it. [`fingerprint`] tells cheaply whether any of
+//! it changed.
 
+pub mod drift;
 pub mod handle;
+pub mod load;
+mod queries;
+mod settings;
 pub mod snapshot;
+pub mod tables;
 
+pub use drift::{Drift, compare};
 pub use handle::{CatalogHandle, RefreshRequest};
+pub use load::{CatalogParts, LoadError, fingerprint, load};
 pub use snapshot::{
     Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
 };
+pub use tables::{Severity, TableFinding, check_tables};

@@ -55,6 +55,8 @@ pub struct RelationInfo {
     pub columns: Vec<Column>,
     /// For views: every relation that it reads, through other views too.
     pub reads: Vec<ObjectName>,
+    /// For views: the functions in their definitions that are not built in, or are volatile; through other views too.
+    pub calls: Vec<ObjectName>,
     /// Partition parent or inheritance parents.
     pub parents: Vec<ObjectName>,
     /// Partitions or inheriting tables.
@@ -101,8 +103,10 @@ pub struct Catalog {
     pub functions: HashMap<ObjectName, FunctionInfo>,
     /// Names of user-defined types and domains, by OID on the default shard.
     pub user_types: HashMap<u32, ObjectName>,
-    /// Default search_path of (role, database), resolved; "$user" is kept as written.
+    /// Default search_path of the database, for roles without one of their own; "$user" is kept as written.
     pub default_search_path: Vec<String>,
+    /// Default search_path of the roles that have their own (`ALTER ROLE … SET search_path`).
+    pub role_search_paths: HashMap<String, Vec<String>>,
     /// The database's own collation.
     pub database_collation: Option<Collation>,
     /// Server version number of the default shard's primary, as in `server_version_num`.
@@ -122,6 +126,11 @@ impl Catalog {
             .into_iter()
             .chain(search_path.iter().map(String::as_str))
             .find_map(|schema| self.relations.get(&ObjectName::qualified(schema, name.name.as_str())))
+    }
+
+    /// The search_path that a new session of this role on the servers has; "$user" is kept as written.
+    pub fn search_path_of(&self, role: &str) -> &[String] {
+        self.role_search_paths.get(role).unwrap_or(&self.default_search_path)
     }
 
     /// The most volatile function that the name may mean; None where no such function is known.

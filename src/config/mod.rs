@@ -1,1 +1,83 @@
-//! (header to be written with the room)
+//! The configuration file: read raw once, checked once into types that the other rooms take as they are.
+//!
+//! Called by `cli` at start and on reload, by `demo` with a text that it made. Calls `topology` and `geo`, whose
+//! values it builds. The way of a file:
+//!
+//! ```text
+//!   text ── raw (serde, spans) ── check (every rule) ── Config { settings by reader, Topology }
+//!                    └── ConfigErrors: file:line: key: what is wrong ──┘
+//! ```
+//!
+//! Invariants:
+//! 1. An unknown key, an impossible value and a contradiction are errors that name file, line and key; all that the
+//!    checks find is reported at once. Nothing is ignored.
+//! 2. Every key has a default and stands, with it, in `config/meridian.toml` (tests hold both).
+//! 3. A [`Secret`] is never printed: not by `Debug`, not in an error.
+//! 4. Which server is a primary is not configured: there is no key for it.
+//!
+//! Not here: whether the tables that the file names exist (`catalog` checks that against the servers).
+
+mod check;
+mod error;
+mod raw;
+mod settings;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use settings::{
+    AuthMethod, HealthSettings, HttpSettings, Limits, PoolSettings, ProxySettings, ServerSettings,
+    SessionSettings, User,
+};
+pub use value::Secret;
+
+use crate::topology::Topology;
+
+/// Bytes of a configuration file: far more than 256 shards and some thousand tables need.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// A checked configuration, split by who reads it.
+#[derive(Debug)]
+pub struct Config {
+    pub proxy: ProxySettings,
+    pub session: SessionSettings,
+    pub server: ServerSettings,
+    pub users: Vec<User>,
+    pub pool: PoolSettings,
+    pub health: HealthSettings,
+    pub limits: Limits,
+    /// None: no HTTP listener.
+    pub http: Option<HttpSettings>,
+    /// Version 0: [`Topology::following`] numbers it.
+    pub topology: Topology,
+}
+
+impl Config {
+    /// Reads and checks the file; paths in it are relative to its folder.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let name = path.display().to_string();
+        let whole = |message: String| ConfigErrors::whole_file(&name, message);
+        let size = std::fs::metadata(path).map_err(|e| whole(format!("cannot be read: {e}")))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(whole(format!("is larger than {FILE_BYTES_MAX} bytes")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| whole(format!("cannot be read: {e}")))?;
+        Self::parse(&text, &name, path.parent().unwrap_or(Path::new(".")))
+    }
+
+    /// Checks a text; `name` stands in errors, `folder` is where relative paths begin.
+    pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigErrors> {
+        let raw: raw::RawConfig = toml::from_str(text)
+            .map_err(|e| ConfigErrors::locate(text, name, vec![error::Finding::from_toml(&e)]))?;
+        check::check(raw, folder).map_err(|findings| ConfigErrors::locate(text, name, findings))
+    }
+
+    /// The client account of that name.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.name == name)
+    }
+}

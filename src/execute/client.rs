@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use crate::wire::stream::Stream;
 
 /// An idle client's buffer is let go above this.
 const KEEP_BYTES: usize = 8 * 1024;
@@ -18,14 +19,14 @@ const READ_BYTES: usize = 4 * 1024;
 
 #[derive(Debug)]
 pub struct ClientStream {
-    stream: TcpStream,
+    stream: Stream,
     pub inbox: BytesMut,
     pub outbox: BytesMut,
 }
 
 impl ClientStream {
     /// `inbox` holds what came in with the start-up messages.
-    pub fn new(stream: TcpStream, inbox: BytesMut) -> Self {
+    pub fn new(stream: Stream, inbox: BytesMut) -> Self {
         Self { stream, inbox, outbox: BytesMut::new() }
     }
 

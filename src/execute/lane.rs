@@ -25,16 +25,31 @@ use crate::wire::frontend::Target;
 /// One answer that a server owes, or that we owe the client at this place in the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owed {
-    Parse { id: Option<u64>, hidden: bool },
-    Bind { hidden: bool },
+    Parse {
+        id: Option<u64>,
+        hidden: bool,
+    },
+    Bind {
+        hidden: bool,
+    },
     /// RowDescription or NoData; ParameterDescription before it, for a statement.
-    Describe { hidden: bool },
-    Execute { hidden: bool },
-    Close { hidden: bool },
+    Describe {
+        hidden: bool,
+    },
+    Execute {
+        hidden: bool,
+    },
+    Close {
+        hidden: bool,
+    },
     /// ReadyForQuery after extended messages.
-    Sync { hidden: bool },
-    /// A simple query, up to its ReadyForQuery.
-    Query,
+    Sync {
+        hidden: bool,
+    },
+    /// A simple query, up to its ReadyForQuery, which the client gets or not.
+    Query {
+        ready: bool,
+    },
     /// A simple query of ours: swallowed whole.
     Hidden(Hidden),
     /// Nothing of the server's: we answer here.
@@ -75,20 +90,29 @@ pub struct Lane {
 
 impl Lane {
     pub fn new(connection: Connection, shard: ShardId, replica: bool) -> Self {
-        Self { connection, shard, owed: VecDeque::new(), in_block: false, wrote: false, replica, open_pipeline: false }
+        Self {
+            connection,
+            shard,
+            owed: VecDeque::new(),
+            in_block: false,
+            wrote: false,
+            replica,
+            open_pipeline: false,
+        }
     }
 
-    /// A simple query whose whole frame is at hand.
+    /// A simple query whose whole frame is at hand; its ReadyForQuery is the client's.
     pub fn query_frame(&mut self, frame: &[u8]) {
         self.connection.outbox.extend_from_slice(frame);
         self.connection.unnamed = None;
-        self.owed.push_back(Owed::Query);
+        self.owed.push_back(Owed::Query { ready: true });
     }
 
+    /// One statement of a simple query; the session tells the client when it is ready.
     pub fn query(&mut self, sql: &[u8]) {
         encode::client::query(&mut self.connection.outbox, sql);
         self.connection.unnamed = None;
-        self.owed.push_back(Owed::Query);
+        self.owed.push_back(Owed::Query { ready: false });
     }
 
     pub fn hidden_query(&mut self, sql: &str, why: Hidden) {
@@ -155,8 +179,8 @@ impl Lane {
                 Owed::Parse { id: Some(id), .. } => self.connection.statements.remove(*id),
                 Owed::Parse { id: None, .. } => self.connection.unnamed = None,
                 // Discarded by the server until a Sync comes, which only we can send.
-                Owed::Query | Owed::Hidden(_) => {
-                    let hidden = !matches!(front, Owed::Query);
+                Owed::Query { .. } | Owed::Hidden(_) => {
+                    let hidden = !matches!(front, Owed::Query { ready: true });
                     encode::client::sync(&mut self.connection.outbox);
                     self.owed.pop_front();
                     self.owed.push_front(Owed::Sync { hidden });

@@ -27,6 +27,7 @@ use super::lane::{Hidden, Lane, LocalReply, Owed};
 use super::told::Told;
 use crate::backend::BackendError;
 use crate::topology::Lsn;
+use crate::wire::DecodeError;
 use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery, TransactionStatus};
 use crate::wire::encode;
 use crate::wire::error::SqlError;
@@ -44,6 +45,8 @@ pub struct Relay<'a> {
     pub limits: &'a Limits,
     /// Whether notifications may pass: the session listens on this connection.
     pub notify: bool,
+    /// Keeps the answer in the client's outbox: the caller decides later whether it may be sent.
+    pub hold: bool,
 }
 
 /// How a relay ended.
@@ -61,6 +64,8 @@ pub struct Report {
     pub position: Option<Lsn>,
     /// The server is in an extended pipeline whose Sync the client has not sent.
     pub awaits_sync: bool,
+    /// ParseCompletes that the client got.
+    pub parses: usize,
     /// Portal is suspended: it lives until Sync.
     pub suspended: bool,
 }
@@ -83,16 +88,17 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
     let mut report = Report::default();
     relay.lane.connection.broken = true;
     let mut state = State::default();
-    relay.local_replies();
+    relay.local_replies(&mut report);
     while !relay.lane.owed.is_empty() || state.passing > 0 {
         let scanned = relay.scan(&mut state, &mut report)?;
-        relay.deliver(scanned, &state, &mut report).await?;
+        relay.deliver(scanned, &mut report).await?;
         if relay.lane.owed.is_empty() && state.passing == 0 {
             break;
         }
         relay.exchange(&mut state, &mut report).await?;
     }
     relay.lane.connection.broken = false;
+    report.awaits_sync |= state.copy_extended;
     if let Some(settings) = relay.lane.connection.applying.take()
         && report.error.is_none()
         && report.hidden_error.is_none()
@@ -131,10 +137,13 @@ impl Relay<'_> {
     }
 
     /// Answers that are ours and whose turn has come.
-    fn local_replies(&mut self) {
+    fn local_replies(&mut self, report: &mut Report) {
         while let Some(Owed::Local(reply)) = self.lane.owed.front() {
             match reply {
-                LocalReply::ParseComplete => encode::server::parse_complete(&mut self.client.outbox),
+                LocalReply::ParseComplete => {
+                    report.parses += 1;
+                    encode::server::parse_complete(&mut self.client.outbox);
+                }
                 LocalReply::CloseComplete => encode::server::close_complete(&mut self.client.outbox),
             }
             self.lane.owed.pop_front();
@@ -189,7 +198,7 @@ impl Relay<'_> {
             at = if keep { at + header.len } else { self.drop_range(at, header.len) };
             if matches!(self.lane.owed.front(), Some(Owed::Local(_))) {
                 at = self.drop_range(at, 0);
-                self.local_replies();
+                self.local_replies(report);
             }
             if state.copy_in {
                 return Ok(at);
@@ -218,7 +227,7 @@ impl Relay<'_> {
                 | Owed::Sync { hidden },
             ) => *hidden,
             Some(Owed::Hidden(_)) => true,
-            Some(Owed::Query | Owed::Local(_)) | None => false,
+            Some(Owed::Query { .. } | Owed::Local(_)) | None => false,
         }
     }
 
@@ -235,7 +244,10 @@ impl Relay<'_> {
         let body = &frame[HEADER_BYTES..];
         let owed = self.lane.owed.front().copied();
         match header.tag {
-            b'1' if matches!(owed, Some(Owed::Parse { .. })) => self.pop(),
+            b'1' if matches!(owed, Some(Owed::Parse { .. })) => {
+                report.parses += usize::from(!hidden);
+                self.pop();
+            }
             b'2' if matches!(owed, Some(Owed::Bind { .. })) => self.pop(),
             b'3' if matches!(owed, Some(Owed::Close { .. })) => self.pop(),
             b't' => {}
@@ -252,7 +264,10 @@ impl Relay<'_> {
                 report.suspended = header.tag == b's';
             }
             b'E' => return self.on_error(at, header, hidden, report),
-            b'Z' => return self.on_ready(body.to_vec().as_slice(), hidden, report),
+            b'Z' => {
+                let ready = ReadyForQuery::decode(body);
+                return self.on_ready(ready, hidden, report);
+            }
             b'N' => return Ok(true),
             b'A' => return Ok(self.notify),
             b'S' => {
@@ -311,7 +326,7 @@ impl Relay<'_> {
                 report.hidden_error.get_or_insert(error);
                 Ok(false)
             }
-            Some(Owed::Query) => {
+            Some(Owed::Query { .. }) => {
                 report.error.get_or_insert(error);
                 Ok(true)
             }
@@ -328,23 +343,36 @@ impl Relay<'_> {
         }
     }
 
-    fn on_ready(&mut self, body: &[u8], hidden: bool, report: &mut Report) -> Result<bool, RelayError> {
-        let ready = match ReadyForQuery::decode(body) {
+    fn on_ready(
+        &mut self,
+        ready: Result<ReadyForQuery, DecodeError>,
+        hidden: bool,
+        report: &mut Report,
+    ) -> Result<bool, RelayError> {
+        let ready = match ready {
             Ok(ready) => ready,
             Err(error) => return Err(self.broken(error.to_string(), report)),
         };
+        let mut keep = !hidden;
         match self.lane.owed.front() {
-            Some(Owed::Sync { .. } | Owed::Query | Owed::Hidden(_)) => self.pop(),
+            Some(Owed::Query { ready }) => {
+                keep = *ready;
+                self.pop();
+            }
+            Some(Owed::Sync { .. } | Owed::Hidden(_)) => self.pop(),
             _ => return Err(self.broken("ReadyForQuery was not expected", report)),
         }
         self.lane.connection.status = ready.status;
         report.status = Some(ready.status);
-        Ok(!hidden)
+        Ok(keep)
     }
 
     /// Sends the first `length` bytes of the inbox, after what waits in the outbox.
-    async fn deliver(&mut self, length: usize, state: &State, report: &mut Report) -> Result<(), RelayError> {
-        let _ = state;
+    async fn deliver(&mut self, length: usize, report: &mut Report) -> Result<(), RelayError> {
+        if self.hold {
+            self.drop_range(length, 0);
+            return Ok(());
+        }
         if length > 0 || !self.client.outbox.is_empty() {
             report.forwarded = true;
             let bytes = &self.lane.connection.inbox[..length];
@@ -386,7 +414,7 @@ impl Relay<'_> {
         match event {
             Event::Server => Ok(()),
             Event::ServerGone => Err(self.lost(report)),
-            Event::ClientGone => Err(RelayError::ClientGone),
+            Event::Client | Event::ClientGone => Err(RelayError::ClientGone),
         }
     }
 

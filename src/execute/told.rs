@@ -17,7 +17,9 @@ impl Told {
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let values = pairs
             .into_iter()
-            .map(|(name, value)| (name.into_bytes().into_boxed_slice(), value.into_bytes().into_boxed_slice()))
+            .map(|(name, value)| {
+                (name.into_bytes().into_boxed_slice(), value.into_bytes().into_boxed_slice())
+            })
             .collect();
         Self { values }
     }

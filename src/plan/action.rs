@@ -32,9 +32,9 @@ pub enum Action {
     Routed {
         many: Many,
     },
-    /// Any shard gives the same answer: no table, or reference tables only.
+    /// Any shard gives the same answer: reference tables only.
     Anywhere,
-    /// A single table's shard; the default shard for catalogs and what only it knows.
+    /// A single table's shard; the default shard for catalogs, statements without a table and what only it knows.
     Fixed(ShardId),
     /// Every shard or none, in one transaction (two-phase commit): DDL, TRUNCATE, writes to reference tables.
     /// The answer of the default shard is the client's.
@@ -47,6 +47,9 @@ pub enum Action {
     CopyOut {
         header: bool,
     },
+    /// The session binds itself to one server of the default shard, then the statement runs there: what it makes or
+    /// asks for (temporary tables, LISTEN, session advisory locks …) lives in that server's session. The text says what.
+    Pinned(&'static str),
     /// The session itself obeys: transaction control, settings, cursors, SHOW, EXPLAIN, the empty statement.
     Control,
     Refuse(super::refusal::Refusal),

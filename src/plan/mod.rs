@@ -10,8 +10,26 @@
 //! 3. Every route carries its reason.
 
 pub mod action;
+mod bind;
+mod changes;
+mod commands;
 pub mod copy;
+pub mod explain;
+mod functions;
+mod home;
+mod make;
+mod place;
+mod predicate;
+mod reads;
 pub mod refusal;
+mod route;
+mod rows;
 pub mod scatter;
+mod scope;
+mod survey;
+mod value;
+mod writes;
 
 pub use action::{Access, Action, Bound, Many, PlanningContext};
+pub use make::{Combine, Plan};
+pub use rows::misplaced;

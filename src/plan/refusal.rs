@@ -1,6 +1,14 @@
 //! The numbered list of what Meridian refuses, each with its message and hint.
 //!
-//! A refusal is SQLSTATE 0A000 unless it says otherwise. `docs/limits.md` is generated from this list.
+//! Everything that plans or binds makes its refusals from a [`Limit`] of this file; `session` writes them to clients.
+//! A refusal is SQLSTATE 0A000 unless it says otherwise. `docs/limits.md` is generated from [`LIMITS`]: the test in
+//! `tests/plan_cases.rs` compares the two, and rewrites the document with `UPDATE=1`.
+//!
+//! Invariants:
+//! 1. A number is never used again for something else.
+//! 2. Messages are lower case without a stop; hints are sentences.
+//!
+//! Refusals of the combining of several shards' rows have their own numbers, from M100, with the scatter.
 
 /// One reason not to run a statement. The texts are PostgreSQL's manner: message in lower case without a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,4 +19,319 @@ pub struct Refusal {
     pub message: String,
     pub detail: Option<String>,
     pub hint: Option<String>,
+}
+
+/// One row of the list. `{}` in the message stands for what the statement names, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    pub code: &'static str,
+    pub sqlstate: &'static str,
+    pub message: &'static str,
+    pub hint: &'static str,
+    /// Why it is so, for the document.
+    pub reason: &'static str,
+}
+
+impl Limit {
+    pub fn refuse(&self) -> Refusal {
+        self.naming(&[])
+    }
+
+    /// Fills the places of the message.
+    pub fn naming(&self, names: &[&str]) -> Refusal {
+        let mut message = String::with_capacity(self.message.len());
+        let mut names = names.iter();
+        for (index, piece) in self.message.split("{}").enumerate() {
+            if index > 0 {
+                message.push_str(names.next().copied().unwrap_or("?"));
+            }
+            message.push_str(piece);
+        }
+        Refusal {
+            code: self.code,
+            sqlstate: self.sqlstate,
+            message,
+            detail: None,
+            hint: Some(self.hint.to_owned()),
+        }
+    }
+}
+
+impl Refusal {
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+/// The document of the list.
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Limits\n\nWhat Meridian refuses instead of answering wrongly. Generated from `src/plan/refusal.rs`; \
+         a test keeps it equal (`UPDATE=1` rewrites it).\n\n| number | SQLSTATE | message | hint | why |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for limit in LIMITS {
+        let message = limit.message.replace("{}", "…");
+        let row = format!(
+            "| {} | {} | {message} | {} | {} |\n",
+            limit.code, limit.sqlstate, limit.hint, limit.reason
+        );
+        text.push_str(&row);
+    }
+    text.push_str(NOT_REFUSED);
+    text
+}
+
+/// Differences that are not refusals, for the same document.
+const NOT_REFUSED: &str = "
+## Not refused, but good to know
+
+- A unique constraint that does not contain the key is enforced by each shard for itself.
+- A function of the user's own that runs alone (`SELECT f()`) runs on the default shard, on its primary if it is
+  volatile; if it reads sharded tables it sees that shard's rows only.
+- A function of the user's own in a statement for one shard runs on that shard and sees that shard's rows only.
+- Catalogs, `information_schema`, sizes (`pg_relation_size` …), sequences, advisory locks and `NOTIFY` are the default
+  shard's. A hint (`/* meridian: shard=… */`) asks another shard's catalogs.
+- Triggers and foreign-key actions run on the shard of the row that fires them. A trigger must not change a column
+  that names the row's shard.
+- `now()` in a statement over several shards is each shard's own clock.
+";
+
+macro_rules! limits {
+    ($($name:ident = $code:literal $state:literal, $message:literal, $hint:literal, $reason:literal;)*) => {
+        $(pub const $name: Limit = Limit {
+            code: $code, sqlstate: $state, message: $message, hint: $hint, reason: $reason,
+        };)*
+        /// Every limit, in the order of the numbers.
+        pub const LIMITS: &[Limit] = &[$($name),*];
+    };
+}
+
+limits! {
+    WRITE_OVER_SHARDS = "M001" "0A000",
+        "a write to rows of \"{}\" on several shards is not supported",
+        "Add a condition on the key that leaves one shard, or run one statement for each shard.",
+        "Rows on several shards are not yet written by one statement.";
+    ROWS_OVER_SHARDS = "M002" "0A000",
+        "the rows of this INSERT into \"{}\" belong to several shards",
+        "Send one INSERT for each shard, or use COPY.",
+        "An INSERT is not yet split.";
+    KEY_MISSING = "M003" "0A000",
+        "a row of \"{}\" needs a value for \"{}\", which names its shard",
+        "Give the column a value in the statement.",
+        "The servers would compute the default after the row has been placed.";
+    KEY_COMPUTED = "M004" "0A000",
+        "the value of \"{}\" in \"{}\" names the row's shard and must be a literal or a parameter",
+        "Compute the value first and send it.",
+        "Only the servers can compute expressions, and which server depends on the value.";
+    KEY_NULL = "M005" "23502",
+        "null value in column \"{}\" of relation \"{}\" names no shard",
+        "Send a value, or configure a shard for null keys.",
+        "A row must have one home.";
+    KEY_WITHOUT_SHARD = "M006" "23514",
+        "no shard holds rows of \"{}\" with {}",
+        "SHOW TABLES tells how the table's rows are placed.",
+        "A row must have one home.";
+    POSITION_CONTRADICTS = "M007" "23514",
+        "new row for relation \"{}\" is in region \"{}\" by its position, but says region \"{}\"",
+        "Send the region in which the position lies.",
+        "Rows stay at home: a key and a position that disagree would hide the row from reads by position.";
+    POSITION_NOWHERE = "M008" "23514",
+        "new row for relation \"{}\" has no position in one region",
+        "Send a position inside a region, or configure an area that holds it.",
+        "A row must have one home.";
+    GEOHASH_CONTRADICTS = "M009" "23514",
+        "new row for relation \"{}\" has a geohash that does not hold its position",
+        "Send the geohash of the position, in lower case, or none.",
+        "Reads by geohash would miss the row.";
+    KEY_UNREADABLE = "M010" "0A000",
+        "the value of \"{}\" in \"{}\" is not understood, so the row has no shard",
+        "Send it as a plain literal or as a parameter of the column's type.",
+        "A value that may mean something else on the server must not choose the shard.";
+    INSERT_QUERY = "M011" "0A000",
+        "INSERT … SELECT into \"{}\" is not supported",
+        "Read the rows and insert them, or use COPY.",
+        "Each row of the query may belong to another shard.";
+    KEY_CHANGE = "M012" "0A000",
+        "this statement may change \"{}\", which names the shard of a row of \"{}\"",
+        "Delete the row and insert it anew, or set the column to a literal that stays on the shard.",
+        "Rows are not yet moved by UPDATE.";
+    POSITION_CHANGE = "M013" "0A000",
+        "this statement may move a row of \"{}\" to another shard",
+        "Set latitude, longitude and geohash together, as literals or parameters inside the row's region.",
+        "The position must go on to agree with the row's home.";
+    REFERENCE_FUNCTION = "M014" "0A000",
+        "function {}() in a write to reference table \"{}\" may differ between shards",
+        "Compute the value first and send it.",
+        "Every shard would compute its own value, and the copies would differ.";
+    REFERENCE_DEFAULT = "M015" "0A000",
+        "the default of \"{}\" in reference table \"{}\" may differ between shards",
+        "Send a value for the column.",
+        "Every shard would compute its own value, and the copies would differ.";
+    REFERENCE_READS = "M016" "0A000",
+        "a write to reference table \"{}\" that reads \"{}\" is not supported",
+        "Read the values first and send them.",
+        "The shards may read different rows, or the same rows in another order.";
+    MIXED_HOMES = "M017" "0A000",
+        "\"{}\" and \"{}\" live on different shards",
+        "Make it a reference table, or ask for the tables one by one.",
+        "Rows of different shards are not yet brought together for this statement.";
+    VIEW_OVER_SHARDS = "M018" "0A000",
+        "\"{}\" reads sharded tables and needs several shards",
+        "Ask the tables themselves, or name the shard in a hint.",
+        "What a view does with the rows of one shard need not be what it does with all rows.";
+    USER_FUNCTION_OVER_SHARDS = "M019" "0A000",
+        "function {}() may read tables and cannot be used over several shards",
+        "Add a condition that leaves one shard, or write out what the function does.",
+        "On each shard it would see that shard's rows only.";
+    VOLATILE_OVER_SHARDS = "M020" "0A000",
+        "function {}() cannot be used over several shards",
+        "Add a condition that leaves one shard, or call the function by itself.",
+        "It changes or reads the state of one server.";
+    FUNCTION_RUNS_SQL = "M021" "0A000",
+        "function {}() runs SQL that Meridian cannot see",
+        "Send the statement itself.",
+        "The statement in its arguments may name sharded tables.";
+    SEQUENCE_STATE = "M022" "0A000",
+        "function {}() depends on the server that was used before",
+        "Use INSERT … RETURNING, or nextval().",
+        "Server connections are shared between clients.";
+    SET_CONFIG = "M023" "0A000",
+        "function set_config() is not supported",
+        "Use SET or SET LOCAL.",
+        "The setting must follow the session from server to server.";
+    CREATE_TABLE_AS = "M024" "0A000",
+        "making table \"{}\" from a query is not supported",
+        "Create the table, then insert the rows.",
+        "The table exists on every shard, the query's rows on some.";
+    TEMPORARY_SHADOWS = "M025" "0A000",
+        "a temporary table named \"{}\" would hide a configured table",
+        "Choose another name.",
+        "Statements are routed by the configured table's name.";
+    SQL_PREPARE = "M026" "0A000",
+        "PREPARE of a statement on \"{}\" is not supported",
+        "Use the driver's prepared statements (the extended protocol), which are routed.",
+        "A prepared statement of SQL lives on one server.";
+    CURSOR_OVER_SHARDS = "M027" "0A000",
+        "a cursor over \"{}\" needs one shard",
+        "Add a condition that leaves one shard; WITH HOLD is for tables of the default shard.",
+        "A cursor lives on one server.";
+    COPY_FORM = "M028" "0A000",
+        "COPY of \"{}\" in this format or with these options is not supported",
+        "Use text or CSV without FORCE_NULL, ENCODING, WHERE, ON_ERROR or DEFAULT.",
+        "Rows are read to be placed, and must be read as the server would.";
+    COPY_SERVER_FILE = "M029" "0A000",
+        "COPY of \"{}\" with a server's file or program is not supported",
+        "Use COPY … FROM STDIN or TO STDOUT.",
+        "Each server has its own files.";
+    QUERY_OVER_SHARDS = "M030" "0A000",
+        "this form of a query over several shards of \"{}\" is not supported",
+        "Add a condition that leaves one shard, or send the SELECT by itself.",
+        "Only a plain SELECT is combined.";
+    CODE_NAMES_TABLE = "M031" "0A000",
+        "code that names \"{}\" cannot be sent to one server",
+        "Send the statements themselves.",
+        "DO and CALL run on the default shard only.";
+    NOT_UNDERSTOOD = "M032" "0A000",
+        "this statement is not understood, and it names \"{}\"",
+        "Write it in a simpler form.",
+        "What is not parsed goes to the default shard, which must then hold everything that it names.";
+    HINT_CONTRADICTS = "M033" "0A000",
+        "the hint names shard \"{}\", but the statement needs {}",
+        "Leave out the hint or correct the condition.",
+        "A hint does not change where rows live.";
+    HINT_UNKNOWN = "M034" "22023",
+        "the hint names \"{}\", which is not a shard",
+        "SHOW SHARDS lists them.",
+        "A misspelt hint must not go anywhere else.";
+    MODIFYING_WITH = "M035" "0A000",
+        "a WITH that changes data is not supported with \"{}\"",
+        "Send its parts one by one, in a transaction.",
+        "Its parts may belong to different shards.";
+    MERGE = "M036" "0A000",
+        "MERGE into or from \"{}\" is not supported",
+        "Use INSERT, UPDATE and DELETE.",
+        "Its rows may belong to different shards.";
+    LOCKS_OVER_SHARDS = "M037" "0A000",
+        "row locks over several shards of \"{}\" are not supported",
+        "Add a condition that leaves one shard.",
+        "LIMIT and SKIP LOCKED would lock more rows than are returned.";
+    RULES = "M038" "0A000",
+        "writes to \"{}\", which has rules, are not supported",
+        "Use triggers instead of rules.",
+        "A rule turns a write into other statements.";
+    CONFLICT_WITHOUT_KEY = "M039" "0A000",
+        "ON CONFLICT on \"{}\" needs unique constraints that contain \"{}\"",
+        "Add the key to the primary key and to every unique constraint.",
+        "A conflicting row may be on another shard, where it would not be seen.";
+    SEQUENCE_DEFAULT = "M040" "0A000",
+        "\"{}\" of sharded table \"{}\" takes its value from a sequence",
+        "Send a value, or use gen_random_uuid() as the default.",
+        "Each shard has its own sequence, and the values would repeat.";
+    CATALOG_UNKNOWN = "M041" "0A000",
+        "the columns of \"{}\" are not known yet",
+        "Try again in a moment; if the table is missing on a shard, create it.",
+        "A row is placed by its columns.";
+    CLIENT_TWO_PHASE = "M042" "0A000",
+        "PREPARE TRANSACTION by clients is not supported",
+        "Use COMMIT; Meridian commits on several shards by itself.",
+        "Meridian uses two-phase commit for its own transactions.";
+    REFERENCE_TRIGGERS = "M043" "0A000",
+        "writes to reference table \"{}\", which has triggers, are not supported",
+        "Drop the triggers, or make it a table of one shard.",
+        "A trigger may write something else on each shard.";
+    WRITE_TO_VIEW = "M044" "0A000",
+        "writes through \"{}\" are not supported",
+        "Write to the table itself.",
+        "The rows behind the view are placed by their table's rule.";
+    CLOCK_WORD = "M045" "0A000",
+        "'{}' in a write to a reference table is each server's own clock",
+        "Send the time itself.",
+        "Every shard would store its own time.";
+    DDL_VALUES = "M046" "0A000",
+        "function {}() in a change of reference table \"{}\" may give each shard other values",
+        "Add the column without a default, fill it, then set the default.",
+        "A default that is computed while the table is changed differs between shards.";
+    RENAME = "M047" "0A000",
+        "\"{}\" is configured under its name and cannot be renamed",
+        "Change the configuration together with the table's name, on the servers.",
+        "Under another name it would be taken for a table of the default shard.";
+    COPY_COLUMN = "M048" "0A000",
+        "COPY into \"{}\" needs column \"{}\"",
+        "Name the column in COPY's list and send it.",
+        "The column names the row's shard.";
+    HINTED_EVERYWHERE = "M049" "0A000",
+        "a hint for one shard does not go with a statement that belongs to every shard",
+        "Leave out the hint.",
+        "The shards' schemas and reference tables must stay the same.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_in_order_and_unique() {
+        for (index, limit) in LIMITS.iter().enumerate() {
+            assert_eq!(limit.code, format!("M{:03}", index + 1));
+        }
+    }
+
+    #[test]
+    fn names_fill_the_message() {
+        assert_eq!(
+            KEY_MISSING.naming(&["rides", "region"]).message,
+            "a row of \"rides\" needs a value for \"region\", which names its shard"
+        );
+    }
+
+    #[test]
+    fn messages_have_no_stop_and_hints_do() {
+        for limit in LIMITS {
+            assert!(!limit.message.ends_with('.'), "{}", limit.code);
+            assert!(limit.hint.ends_with('.'), "{}", limit.code);
+        }
+    }
 }

@@ -52,8 +52,10 @@ pub struct Transaction {
     /// As it was before BEGIN.
     settings_before: Rc<Settings>,
     own_before: OwnSettings,
-    /// Portals and cursors of this transaction need their lanes; nothing to undo.
-    pub statements: u64,
+    /// A server of the transaction is gone with its part: only roll-back remains.
+    pub lanes_lost: bool,
+    /// A function may have changed settings on its lane alone: no other lane may join.
+    pub one_lane: bool,
 }
 
 #[derive(Debug)]
@@ -124,7 +126,8 @@ impl Transaction {
             savepoints: Vec::new(),
             settings_before: Rc::clone(settings),
             own_before: own.clone(),
-            statements: 0,
+            lanes_lost: false,
+            one_lane: false,
         }
     }
 
@@ -179,7 +182,11 @@ mod tests {
     use crate::topology::{Consistency, RegionId};
 
     fn own() -> OwnSettings {
-        OwnSettings { consistency: Consistency::Session, max_lag: Duration::from_secs(1), region: RegionId(0) }
+        OwnSettings {
+            consistency: Consistency::Session,
+            max_lag: Duration::from_secs(1),
+            region: RegionId(0),
+        }
     }
 
     fn transaction() -> Transaction {

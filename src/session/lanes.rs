@@ -71,6 +71,30 @@ impl Session {
         Ok(self.lanes.len() - 1)
     }
 
+    /// A hint demands a replica: the nearest that may answer.
+    pub(super) async fn join_replica(&mut self, shard: ShardId, avoid: &[NodeId]) -> Result<usize, Failure> {
+        if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
+            if self.lanes[index].replica {
+                return Ok(index);
+            }
+            if self.pin.is_some() {
+                return Err(super::control::unsupported(
+                    "a routing hint asks for a replica, but the session is pinned to the primary",
+                    "Leave role=replica out.",
+                ));
+            }
+            let lane = self.lanes.swap_remove(index);
+            self.give(lane);
+        }
+        let connection =
+            self.acquire(shard, Need::Replica, avoid).await.map_err(|e| Failure::Sql(e.into_sql()))?;
+        self.cancel.add(&connection.key);
+        let mut lane = Lane::new(connection, shard, true);
+        self.prepare_lane(&mut lane);
+        self.lanes.push(lane);
+        Ok(self.lanes.len() - 1)
+    }
+
     /// One transaction writes to one shard, and under the stricter isolation levels it sees one shard: a snapshot over
     /// several does not exist.
     fn check_second_shard(&self, shard: ShardId, access: Access) -> Result<(), SqlError> {
@@ -82,6 +106,9 @@ impl Session {
         let others = || self.lanes.iter().filter(|lane| lane.shard != shard && lane.in_block);
         if access == Access::Write && others().any(|lane| lane.wrote) {
             return Err(super::report::second_writing_shard(&self.context.planning.topology, shard));
+        }
+        if transaction.one_lane && others().next().is_some() {
+            return Err(super::report::settings_on_one_server());
         }
         let strict = matches!(transaction.isolation, Isolation::RepeatableRead | Isolation::Serializable);
         if strict && others().next().is_some() {
@@ -163,7 +190,7 @@ impl Session {
                     max_lag: self.own.max_lag,
                     token: self.tokens.get(usize::from(shard.0)).copied().flatten(),
                 };
-                let order = topology.nodes_by_distance(self.own.region, shard);
+                let order = topology.nodes_by_distance_from(self.own.region, shard);
                 if need == Need::Replica {
                     let primaries: Vec<NodeId> = order
                         .iter()
@@ -182,7 +209,7 @@ impl Session {
     pub(super) async fn run_lane(&mut self, index: usize) -> Result<Report, RelayError> {
         let Self { client, lanes, told, limits, pin, .. } = self;
         let lane = &mut lanes[index];
-        let result = relay(Relay { client, lane, told, limits, notify: pin.is_some() }).await;
+        let result = relay(Relay { client, lane, told, limits, notify: pin.is_some(), hold: false }).await;
         if let Ok(report) = &result {
             self.after_relay(index, report);
         }
@@ -233,8 +260,9 @@ impl Session {
             RelayError::Server { error, .. } => {
                 self.worker.shared.signals.probe_now();
                 self.give(lane);
-                if was_in_block {
-                    self.block.fail();
+                if let Some(transaction) = self.block.transaction().filter(|_| was_in_block) {
+                    transaction.failed = true;
+                    transaction.lanes_lost = true;
                 }
                 Failure::Sql(error.into_sql())
             }
@@ -311,6 +339,7 @@ impl Session {
                 }
             };
             self.lanes[index].connection.suspect = false;
+            self.adopt_settings(index).await;
             let Some(found) = found.filter(|f| !f.is_empty()) else { continue };
             if self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica {
                 self.set_pin(pin_reason(&found));
@@ -319,6 +348,41 @@ impl Session {
                 self.lanes[index].connection.broken = true;
             }
         }
+    }
+
+    /// A function may have changed settings: what the server says of them is the session's from now on.
+    async fn adopt_settings(&mut self, index: usize) {
+        let connection = &mut self.lanes[index].connection;
+        let captured = match connection.capture(SETTINGS_QUERY).await {
+            Ok(captured) if captured.error.is_none() => captured,
+            Ok(_) | Err(_) => {
+                connection.broken = true;
+                return;
+            }
+        };
+        let mut settings = crate::backend::Settings::default();
+        for (name, value) in
+            self.settings.iter().filter(|(name, _)| matches!(*name, "role" | "session_authorization"))
+        {
+            settings.set(name, value);
+        }
+        for row in captured.rows {
+            let mut cells = row.into_iter();
+            if let (Some(Some(name)), Some(Some(value))) = (cells.next(), cells.next()) {
+                // Values of the session's own keep their spelling, where the server means the same by it.
+                let own = self.settings.get(&name).map(str::to_owned);
+                let text = match own {
+                    Some(own) if own.trim_matches('\'').eq_ignore_ascii_case(&value) => own,
+                    _ if name == "search_path" && !value.is_empty() => value,
+                    _ => crate::backend::settings::quote_literal(&value),
+                };
+                settings.set(&name, text);
+            }
+        }
+        let settings = Rc::new(settings);
+        self.lanes[index].connection.applied = Rc::clone(&settings);
+        self.settings = settings;
+        self.follow_search_path();
     }
 
     pub(super) fn set_pin(&mut self, reason: &'static str) {
@@ -353,6 +417,10 @@ const LEFTOVERS_QUERY: &str = "SELECT CASE \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) THEN 'cursor' \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) THEN 'prepared' \
  ELSE '' END";
+
+/// What this session has set on the connection. `setting` is in the parameter's own unit, which SET takes without one.
+const SETTINGS_QUERY: &str =
+    "SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings WHERE source = 'session'";
 
 fn pin_reason(found: &str) -> &'static str {
     match found {

@@ -19,9 +19,11 @@
 //!
 //! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
 
-pub mod cancel;
 mod block;
+pub mod cancel;
+mod combine;
 mod control;
+mod explain;
 mod extended;
 mod greet;
 pub mod greeting;
@@ -29,7 +31,6 @@ mod lanes;
 mod perform;
 pub mod planning;
 mod report;
-mod segment;
 mod setting;
 pub mod shared;
 mod simple;
@@ -77,8 +78,12 @@ pub struct Session {
     shapes: crate::sql::shape::ShapeBuffers,
     cancel: Arc<CancelTarget>,
     info: Arc<ClientInfo>,
+    /// Shards on which cursors of the transaction are open, by name.
+    cursors: std::collections::HashMap<String, ShardId>,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
+    /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
+    awaiting_sync: bool,
 }
 
 /// Settings that are Meridian's own: `meridian.*`.

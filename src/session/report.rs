@@ -53,3 +53,11 @@ pub(super) fn snapshot_over_shards() -> SqlError {
     )
     .hint("Use READ COMMITTED, or keep the transaction on one shard.")
 }
+
+pub(super) fn settings_on_one_server() -> SqlError {
+    SqlError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "set_config() in a transaction that needs several shards is not supported",
+    )
+    .hint("Use SET or SET LOCAL, which are repeated on every shard.")
+}

@@ -23,7 +23,8 @@ use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
 use crate::config::{HttpSettings, Limits, ProxySettings, ServerSettings, SessionSettings, User};
 use crate::topology::{Signals, Topology};
-use crate::wire::scram::server::MockKey;
+use crate::wire::credential::Credential;
+use crate::wire::scram::MockKey;
 
 /// Process-wide state.
 pub struct Shared {
@@ -31,11 +32,15 @@ pub struct Shared {
     pub session: SessionSettings,
     pub server: ServerSettings,
     pub users: Vec<User>,
+    /// What each user is authenticated against, by name.
+    pub credentials: std::collections::HashMap<String, Credential>,
     pub limits: Limits,
     pub http: Option<HttpSettings>,
     pub topology: ArcSwap<Topology>,
-    pub catalog: CatalogHandle,
-    pub signals: Signals,
+    pub catalog: Arc<CatalogHandle>,
+    pub signals: Arc<Signals>,
+    /// Transactions over several shards that this process coordinates.
+    pub registry: Arc<crate::transaction::Registry>,
     pub cancels: DashMap<u32, Arc<CancelTarget>>,
     pub clients: DashMap<u32, Arc<ClientInfo>>,
     pub figures: Figures,
@@ -50,6 +55,7 @@ pub struct Shared {
 #[derive(Debug, Default)]
 pub struct Figures {
     pub clients: AtomicU32,
+    pub connections: AtomicU64,
     pub statements: AtomicU64,
     pub transactions: AtomicU64,
     pub relayed: AtomicU64,

@@ -64,7 +64,10 @@ impl Session {
                 encode::server::empty_query_response(&mut self.client.outbox);
                 Ok(false)
             }
-            [_] => self.single(frame, text).await,
+            [piece] => {
+                let statement = &text[piece.start as usize..piece.end as usize];
+                self.single(frame, statement).await
+            }
             _ => self.several(frame, text, &pieces).await,
         }
     }
@@ -205,7 +208,6 @@ impl Session {
     /// Whether the statement goes to one server as it is, if it needs only one.
     fn is_relay(&self, planned: &Planned) -> bool {
         matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
-            && !planned.copies
     }
 
     /// The one shard that the statement needs; None if it needs more.

@@ -24,7 +24,8 @@ pub enum Value {
     Bool(bool),
     /// `- literal` written with a separate sign.
     Negative(Box<Value>),
-    /// `value::type`, `CAST(value AS type)`, `type 'literal'`; the type name folded, without modifiers.
+    /// `value::type`, `CAST(value AS type)`, `type 'literal'`; the type's name as in pg_type (`int4`, `varchar`,
+    /// `timestamptz`), without modifiers; an array as the element's name and `[]`.
     Cast {
         value: Box<Value>,
         type_name: ObjectName,
@@ -86,6 +87,7 @@ pub enum Predicate {
         column: ColumnRef,
         prefix: Value,
     },
+    /// True, too, of a row that an outer join made for a [`Relation::nullable`] one.
     IsNull {
         column: ColumnRef,
     },
@@ -242,6 +244,8 @@ pub enum TransactionCommand {
     },
     /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED.
     TwoPhase,
+    /// SET CONSTRAINTS: for every server of the transaction.
+    SetConstraints,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -385,10 +389,16 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     pub kind: Kind,
-    /// The outermost query level (for INSERT: its source query's parent; empty for commands).
+    /// The outermost query level. For INSERT: an empty block whose children are its source query and the subqueries
+    /// of its other clauses. For UPDATE and DELETE: the relations of FROM and USING (not the target), and the filter
+    /// over target and relations. For DECLARE, PREPARE, COPY (query) and CREATE TABLE AS: that of the query. For LOCK: the
+    /// tables. For a statement with modifying CTEs: each target is among the relations of its own block.
     pub block: Block,
     /// For `Unparsed` and for DDL: every identifier in the text, for the lexical scan.
     pub words: Vec<String>,
+    /// Each once. Not here: forms of the grammar that call only pg_catalog's own immutable and stable functions
+    /// (COALESCE, NULLIF, GREATEST, LEAST, EXTRACT, SUBSTRING, TRIM, AT TIME ZONE …). Here: CURRENT_TIMESTAMP,
+    /// CURRENT_USER and the like, with no arguments; and `current_of` for WHERE CURRENT OF.
     pub functions: Vec<FunctionUse>,
     /// One more than the highest `$n`.
     pub param_count: u32,

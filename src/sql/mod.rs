@@ -4,9 +4,10 @@
 //!
 //! ```text
 //! text ─▶ split   statements of a simple query                       (lexer)
-//!      ─▶ shape   literals cut out as byte ranges; the rest is a key  (shape)
-//!      ─▶ parse   once per key: sqlparser, or a shadow text           (parse)
-//!      ─▶ facts   relations, predicates, functions, kind              (facts)
+//!      ─▶ shape   literals cut out as byte ranges; the rest is a key  (shape, hint)
+//!      ─▶ parse   once per key: commands from tokens, the rest by sqlparser on a placeholder or shadow text
+//!      ─▶ facts   relations, predicates, functions, kind              (facts, made by commands and extract)
+//!      ─▶ render  a changed tree back to text, the client's literals spliced in
 //! ```
 //!
 //! Invariants:
@@ -18,5 +19,22 @@
 //! Not here: what a name means (catalog), where a value lives (topology), what to do about it (plan).
 
 pub mod arguments;
+mod array;
+mod commands;
+pub mod extract;
 pub mod facts;
+pub mod hint;
+pub mod lexer;
 pub mod name;
+mod ordinals;
+pub mod parse;
+mod parser_text;
+pub mod render;
+pub mod rows;
+pub mod shape;
+pub mod split;
+mod tokens;
+mod unescape;
+
+#[cfg(test)]
+mod tests;

@@ -9,16 +9,23 @@
 //! 2. A snapshot never changes; `TopologyVersion` grows with every swap.
 //! 3. Roles are found by asking the servers; nothing here configures them.
 
+pub mod consistency;
+pub mod hash;
 pub mod ids;
 pub mod key;
 pub mod node;
 pub mod placement;
+pub mod ring;
 pub mod signals;
 pub mod snapshot;
 
+pub use consistency::{Consistency, UnknownConsistency};
 pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
-pub use key::{Key, KeyType};
+pub use key::{Key, KeyType, Unsure};
 pub use node::{NodeRole, NodeState};
-pub use placement::{NullKey, Placement, PlacementError, PositionColumns, TableRule};
+pub use placement::{
+    HashPlacement, KeyRange, ListPlacement, NullKey, Placement, PlacementError, PositionColumns,
+    RangePlacement, RowPosition, TableRule,
+};
 pub use signals::Signals;
 pub use snapshot::{Node, Region, Shard, Topology};

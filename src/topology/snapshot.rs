@@ -24,6 +24,7 @@ pub struct Shard {
     pub region: RegionId,
     /// Name of the database on this shard's servers.
     pub database: String,
+    /// Nearest to this Meridian first (see [`Topology::nodes_by_distance`]).
     pub nodes: Vec<NodeId>,
 }
 
@@ -53,11 +54,45 @@ pub struct Topology {
     pub world: World,
     /// Rules of the tables that the configuration names; any other table is single.
     pub tables: Vec<TableRule>,
-    /// Configured distance between regions, `[from][to]`; None: measured round trips decide.
+    /// Configured or estimated round trip between regions, `[from][to]`; `Duration::MAX` where nothing is known.
+    /// None: measured round trips decide alone.
     pub distances: Option<Vec<Vec<Duration>>>,
 }
 
 impl Topology {
+    /// This topology as the successor of `previous`: the next version, and nodes that stay keep what is known of them.
+    pub fn following(mut self, previous: &Self) -> Self {
+        self.version = TopologyVersion(previous.version.0 + 1);
+        for node in &mut self.nodes {
+            let same = |old: &&Node| old.host == node.host && old.port == node.port;
+            if let Some(old) = previous.nodes.iter().find(same) {
+                node.state = Arc::clone(&old.state);
+            }
+        }
+        self
+    }
+
+    /// The shard's nodes, nearest to this Meridian first.
+    pub fn nodes_by_distance(&self, shard: ShardId) -> &[NodeId] {
+        &self.shard(shard).nodes
+    }
+
+    /// The shard's nodes, nearest to `region` first; allocates.
+    pub fn nodes_by_distance_from(&self, region: RegionId, shard: ShardId) -> Vec<NodeId> {
+        let mut nodes = self.shard(shard).nodes.clone();
+        nodes.sort_by_key(|id| (self.distance(region, self.node(*id).region), id.0));
+        nodes
+    }
+
+    /// Configured or estimated round trip between regions; zero within one, [`Duration::MAX`] where nothing is known.
+    pub fn distance(&self, from: RegionId, to: RegionId) -> Duration {
+        if from == to {
+            return Duration::ZERO;
+        }
+        let row = self.distances.as_ref().and_then(|rows| rows.get(usize::from(from.0)));
+        row.and_then(|row| row.get(usize::from(to.0))).copied().unwrap_or(Duration::MAX)
+    }
+
     pub fn all_shards(&self) -> ShardSet {
         ShardSet::first(self.shards.len())
     }

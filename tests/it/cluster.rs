@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use meridian::demo::cluster::{APP_DATABASE, Cluster, DatasetRecord, Durability, Role, StopMode};
+use meridian::demo::cluster::{
+    APP_DATABASE, APP_PASSWORD, APP_USER, Cluster, DatasetRecord, Durability, Network, Node, Role, StopMode,
+    round_trip,
+};
 
 use crate::harness::{self, TemporaryDirectory, cluster, connect, database, eventually, is_listened_on};
 
@@ -59,6 +62,12 @@ async fn acknowledged_row_survives_kill_of_primary_and_old_primary_is_reseeded()
         (row.get::<_, i64>(0) == 2).then_some(())
     };
     eventually("the old primary follows", count).await;
+    // A node that we died replacing has no directory.
+    old.kill().unwrap();
+    std::fs::remove_dir_all(old.data_directory()).unwrap();
+    assert_eq!(shard.primary().name(), heir.name());
+    shard.assemble().unwrap();
+    assert!(old.is_running() && old.role() == Role::Replica);
 }
 
 #[tokio::test]
@@ -140,4 +149,54 @@ async fn shared_cluster_gives_each_test_a_database() {
     one.on_every_shard("CREATE TABLE t (i int)").await;
     assert!(other.direct("us-west").await.query("SELECT * FROM t", &[]).await.is_err());
     one.direct("us-west").await.query("SELECT * FROM t", &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn first_replica_is_synchronous_and_at_home_the_others_are_neither() {
+    let cluster = cluster().region("us-east").region("us-west").replicas(2).start();
+    let shard = cluster.shard("us-west");
+    let rows = shard
+        .primary()
+        .sql("SELECT application_name, sync_state FROM pg_stat_replication ORDER BY 1")
+        .unwrap();
+    let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().flatten().collect()).collect();
+    assert_eq!(rows, [["us-west-2", "sync"], ["us-west-3", "async"]]);
+    let locations: Vec<_> = shard.nodes().iter().map(|node| node.location()).collect();
+    assert_eq!(locations, ["us-west", "us-west", "us-east"]);
+    let topology: toml::Table = cluster.topology().parse().unwrap();
+    assert_eq!(topology["shards"][1]["nodes"][2]["region"].as_str(), Some("us-east"));
+    assert_eq!(topology["regions"][1]["area"][0]["longitude"][0].as_float(), Some(-130.0));
+}
+
+#[tokio::test]
+async fn a_simulated_distance_is_felt_on_the_way_to_a_node_and_between_nodes() {
+    let directory = TemporaryDirectory::new();
+    let template = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("template");
+    let network = Network::Wan { client_region: "us-east".to_owned() };
+    let builder = Cluster::builder(directory.path()).region("us-east").region("ap-south").replicas(2);
+    let builder = builder.durability(Durability::Fast).template_cache(&template).network(network);
+    let cluster = builder.start().unwrap();
+    for region in ["us-east", "ap-south"] {
+        let node = cluster.shard(region).unwrap().primary();
+        let client = connect(&at_address(node)).await;
+        let begun = Instant::now();
+        client.simple_query("SELECT 1").await.unwrap();
+        assert!(begun.elapsed() >= round_trip("us-east", region), "{region}: {:?}", begun.elapsed());
+    }
+    let far = connect(&cluster.shard("us-east").unwrap().primary().superuser("postgres")).await;
+    let lag =
+        "SELECT 1 FROM pg_stat_replication WHERE application_name = 'us-east-3' AND flush_lag > '0.18 s'";
+    eventually("the far replica lags by its distance", async || {
+        far.batch_execute("CREATE TABLE IF NOT EXISTS t (i int); INSERT INTO t VALUES (1)").await.ok()?;
+        (!far.query(lag, &[]).await.ok()?.is_empty()).then_some(())
+    })
+    .await;
+}
+
+/// As the application's role, by way of the relay.
+fn at_address(node: &Node) -> tokio_postgres::Config {
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(node.address().port()).user(APP_USER).password(APP_PASSWORD);
+    config.dbname(APP_DATABASE);
+    config
 }

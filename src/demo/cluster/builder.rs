@@ -217,6 +217,11 @@ impl ClusterBuilder {
             }
             Ok(())
         })?;
+        if self.profile.durability == Durability::Safe {
+            // The servers sync what they change, not what they were made of.
+            // SAFETY: sync has no preconditions.
+            unsafe { libc::sync() };
+        }
         wanted.superuser_password = template.superuser_password;
         for _ in &self.regions {
             let shard: Result<Vec<u16>, _> = (0..=self.replicas).map(|_| ports.next_free()).collect();

@@ -118,8 +118,14 @@ impl Node {
         &self.data
     }
 
+    /// Whether there is a data directory: one that was being replaced when we died is not there.
+    pub fn has_data(&self) -> bool {
+        self.data.join("PG_VERSION").exists()
+    }
+
     pub fn role(&self) -> Role {
-        if self.data.join("standby.signal").exists() { Role::Replica } else { Role::Primary }
+        let is_primary = self.has_data() && !self.data.join("standby.signal").exists();
+        if is_primary { Role::Primary } else { Role::Replica }
     }
 
     /// The newest timeline that this node knows of: promotions raise it.
@@ -158,11 +164,6 @@ impl Node {
     pub fn configure(&self, settings: &Settings) -> Result<(), ClusterError> {
         write_private(&self.data.join("postgresql.conf"), &settings.render(), self.host.account)?;
         write_private(&self.data.join("pg_hba.conf"), ACCESS, self.host.account)
-    }
-
-    /// Makes the next start a replica's.
-    pub fn mark_replica(&self) -> Result<(), ClusterError> {
-        write_private(&self.data.join("standby.signal"), "", self.host.account)
     }
 
     /// Starts the server and waits until it accepts connections. Nothing to do when it runs.

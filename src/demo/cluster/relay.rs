@@ -64,7 +64,15 @@ enum Flow {
 impl Relay {
     /// Listens on a free port of the loopback interface, for the server at `target`.
     pub fn start(target: SocketAddr, one_way: Duration) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_on(std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?, target, one_way)
+    }
+
+    /// As `start`, on an address of the caller's choice.
+    pub fn start_on(
+        listener: std::net::TcpListener,
+        target: SocketAddr,
+        one_way: Duration,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

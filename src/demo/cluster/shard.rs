@@ -12,8 +12,10 @@
 //! Invariants:
 //! 1. After `assemble` one node is the primary and every other one streams from it, through a slot of its own.
 //! 2. No data of the node with the newest timeline is ever removed.
+//! 3. A data directory is complete or absent, also when we are killed: copies are made aside, and renamed.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +25,7 @@ use super::error::{ClusterError, Doing};
 use super::node::{Host, Node, Role, StopMode};
 use super::relay::Relay;
 use super::settings::{Durability, Duty, Settings, slot_name};
-use super::template::{SUPERUSER, private_directory};
+use super::template::{SUPERUSER, private_directory, write_private};
 
 const STREAMING_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -96,12 +98,18 @@ impl Shard {
     /// Starts what does not run, and puts every other node behind the primary.
     pub fn assemble(&self) -> Result<(), ClusterError> {
         let primary = Arc::clone(self.primary());
+        if primary.role() != Role::Primary {
+            return Err(ClusterError::Invalid(format!(
+                "{}: no node is a primary; start over with --fresh",
+                self.name
+            )));
+        }
         self.configure(&primary)?;
         let (replicas, strays): (Vec<_>, Vec<_>) = self
             .nodes
             .iter()
             .filter(|node| !Arc::ptr_eq(node, &primary))
-            .partition(|node| node.role() == Role::Replica);
+            .partition(|node| node.role() == Role::Replica && node.has_data());
         for node in std::iter::once(&primary).chain(replicas.iter().copied()) {
             // A server that has only just been spawned does not handle the signal yet, and would die of it.
             if node.is_running() { node.reload()? } else { node.spawn()? }
@@ -134,23 +142,39 @@ impl Shard {
         node.stop(StopMode::Immediate)?;
         self.create_slots(&primary)?;
         let data = node.data_directory();
-        fs::remove_dir_all(data).doing(|| format!("clearing {}", data.display()))?;
-        private_directory(data, self.host.account)?;
-        let address = primary.direct_address();
-        let mut command = Command::new(self.host.installation.program("pg_basebackup"));
-        command.args(["--checkpoint=fast", "--wal-method=stream", "--no-sync", "--no-password"]);
-        command.args(["--username", SUPERUSER, "--host", &address.ip().to_string()]);
-        command.args(["--port", &address.port().to_string(), "--pgdata"]).arg(data);
-        command.env("PGPASSWORD", &self.host.superuser_password).current_dir(data).stdin(Stdio::null());
-        self.host.account.apply(&mut command);
-        let output = command.output().doing(|| "starting pg_basebackup".to_owned())?;
-        if !output.status.success() {
-            let output = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(ClusterError::Tool { program: "pg_basebackup", output });
+        let (seed, old) = (data.with_extension("seed"), data.with_extension("old"));
+        for leftover in [&seed, &old] {
+            let _ = fs::remove_dir_all(leftover);
         }
-        node.mark_replica()?;
+        self.base_backup(&primary, &seed)?;
+        write_private(&seed.join("standby.signal"), "", self.host.account)?;
+        if data.exists() {
+            fs::rename(data, &old).doing(|| format!("moving {}", data.display()))?;
+        }
+        fs::rename(&seed, data).doing(|| format!("moving {}", seed.display()))?;
+        let _ = fs::remove_dir_all(&old);
         self.configure(&primary)?;
         node.start()
+    }
+
+    fn base_backup(&self, primary: &Node, target: &Path) -> Result<(), ClusterError> {
+        private_directory(target, self.host.account)?;
+        let address = primary.direct_address();
+        let mut command = Command::new(self.host.installation.program("pg_basebackup"));
+        command.args(["--checkpoint=fast", "--wal-method=stream", "--no-password"]);
+        if self.profile.durability == Durability::Fast {
+            command.arg("--no-sync");
+        }
+        command.args(["--username", SUPERUSER, "--host", &address.ip().to_string()]);
+        command.args(["--port", &address.port().to_string(), "--pgdata"]).arg(target);
+        command.env("PGPASSWORD", &self.host.superuser_password).current_dir(target).stdin(Stdio::null());
+        self.host.account.apply(&mut command);
+        let output = command.output().doing(|| "starting pg_basebackup".to_owned())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let output = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(ClusterError::Tool { program: "pg_basebackup", output })
     }
 
     /// Nodes that do not stream from the primary within the bound.
@@ -176,7 +200,8 @@ impl Shard {
 
     /// Writes every node's configuration for this primary.
     fn configure(&self, primary: &Arc<Node>) -> Result<(), ClusterError> {
-        for (index, node) in self.nodes.iter().enumerate() {
+        let seeded = self.nodes.iter().enumerate().filter(|(_, node)| node.has_data());
+        for (index, node) in seeded {
             let duty = if Arc::ptr_eq(node, primary) {
                 Duty::Primary { synchronous: self.synchronous_replica(primary) }
             } else {

@@ -107,8 +107,7 @@ pub struct Dataset {
     pub seed: u64,
     /// Users, drivers and rides together, as asked for.
     pub total: u64,
-    /// What `regions.node_count` says.
-    pub nodes_per_region: u64,
+    nodes_per_region: u64,
 }
 
 /// Some lines of COPY's text format.
@@ -122,6 +121,12 @@ impl Dataset {
     /// About so many users, drivers and rides together, in the proportions of 100, 40 and 200.
     pub fn new(seed: u64, total: u64) -> Self {
         Self { seed, total: total.clamp(1, ROWS_MAX), nodes_per_region: 3 }
+    }
+
+    /// With as many nodes in each region as `regions.node_count` is to say.
+    #[must_use]
+    pub fn with_nodes(self, nodes_per_region: u64) -> Self {
+        Self { nodes_per_region, ..self }
     }
 
     /// How many rows a table has. None is empty.

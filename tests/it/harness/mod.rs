@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use meridian::demo::cluster::{
     APP_DATABASE, Cluster, ClusterBuilder, Durability, Network, Node, Ports, Replication, Shard,
 };
+use meridian::demo::data::AREAS;
 use tokio_postgres::{Client, Config, NoTls};
 
 pub use directory::TemporaryDirectory;
@@ -127,6 +128,28 @@ impl TestCluster {
     /// A connection to the primary of a shard, past Meridian, as the application's role.
     pub async fn direct(&self, shard: &str) -> Client {
         connect(&self.shard(shard).primary().app(APP_DATABASE)).await
+    }
+
+    /// The `[[regions]]` and `[[shards]]` of a configuration for this cluster; areas are the standing example's.
+    pub fn topology(&self) -> String {
+        let mut text = String::new();
+        for area in AREAS.iter().filter(|area| self.cluster.shard(area.region).is_some()) {
+            let ((south, north), (west, east)) = (area.latitude, area.longitude);
+            text += &format!(
+                "[[regions]]\nname = \"{}\"\n\
+                 area = [{{ latitude = [{south:.1}, {north:.1}], longitude = [{west:.1}, {east:.1}] }}]\n\n",
+                area.region
+            );
+        }
+        for shard in self.shards() {
+            let node = |node: &Arc<Node>| {
+                format!("{{ address = \"{}\", region = \"{}\" }}", node.address(), node.location())
+            };
+            let nodes: Vec<_> = shard.nodes().iter().map(node).collect();
+            let (name, nodes) = (shard.name(), nodes.join(", "));
+            text += &format!("[[shards]]\nname = \"{name}\"\nregion = \"{name}\"\nnodes = [{nodes}]\n\n");
+        }
+        text
     }
 
     /// Runs statements as the superuser, in a database of every shard.

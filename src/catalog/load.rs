@@ -1,0 +1,349 @@
+//! Reads one server's catalogs into [`CatalogParts`], with a few queries in one snapshot.
+//!
+//! Called by the control plane for each shard's primary at start, after DDL and when [`fingerprint`] changed. The
+//! texts are in `queries`; here rows become values and oids become names.
+//!
+//! Invariants:
+//! 1. All queries of a load see one snapshot (REPEATABLE READ), and `CatalogParts::fingerprint` belongs to it.
+//! 2. A row that cannot be understood is an error, never left out.
+//!
+//! Not here: connecting, deadlines, comparing shards.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tokio_postgres::{Client, Row};
+
+use super::drift::Drift;
+use super::snapshot::{
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
+};
+use super::{queries, settings};
+use crate::sql::name::ObjectName;
+
+/// Relations, functions and types that are held for one server: a catalog of this size is some gigabyte.
+const OBJECTS_MAX: usize = 1_000_000;
+
+/// What one server's catalogs say.
+#[derive(Debug, Default)]
+pub struct CatalogParts {
+    pub fingerprint: u64,
+    pub relations: HashMap<ObjectName, RelationInfo>,
+    pub functions: HashMap<ObjectName, FunctionInfo>,
+    pub user_types: HashMap<u32, ObjectName>,
+    /// Labels of enums, in their order.
+    pub enums: BTreeMap<ObjectName, Vec<String>>,
+    /// Name and version of the collation of each column that has one of its own, by relation and column.
+    pub collations: BTreeMap<(ObjectName, String), String>,
+    pub default_search_path: Vec<String>,
+    pub role_search_paths: HashMap<String, Vec<String>>,
+    pub database_collation: Option<Collation>,
+    /// The database's provider, locale and version, for comparing.
+    pub database_locale: String,
+    pub server_encoding: String,
+    pub server_version: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("cannot read the catalogs: {0}")]
+    Server(#[from] tokio_postgres::Error),
+    #[error("the catalogs hold more than {OBJECTS_MAX} {0}")]
+    TooMany(&'static str),
+    #[error("the server's version {0} is older than 13")]
+    TooOld(u32),
+}
+
+impl CatalogParts {
+    /// The snapshot that planning sees: the default shard's parts, and how other shards differ.
+    pub fn into_catalog(self, version: u64, drift: &[Drift]) -> Catalog {
+        Catalog {
+            version,
+            loaded: true,
+            relations: self.relations,
+            functions: self.functions,
+            user_types: self.user_types,
+            default_search_path: self.default_search_path,
+            role_search_paths: self.role_search_paths,
+            database_collation: self.database_collation,
+            server_version: self.server_version,
+            drift: drift.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A number that changes when the catalogs may have changed; one query.
+pub async fn fingerprint(client: &Client) -> Result<u64, LoadError> {
+    let row = client.query_one(queries::FINGERPRINT, &[]).await?;
+    Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
+}
+
+/// Reads everything. After an error or a cancellation the connection may be left in a transaction: drop it.
+pub async fn load(client: &Client) -> Result<CatalogParts, LoadError> {
+    client
+        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog")
+        .await?;
+    let result = Loader { client, parts: CatalogParts::default(), names: HashMap::new() }.run().await;
+    let parts = result?;
+    client.batch_execute("ROLLBACK").await?;
+    Ok(parts)
+}
+
+struct Loader<'a> {
+    client: &'a Client,
+    parts: CatalogParts,
+    /// Names of relations by oid.
+    names: HashMap<u32, ObjectName>,
+}
+
+impl Loader<'_> {
+    async fn run(mut self) -> Result<CatalogParts, LoadError> {
+        self.parts.fingerprint = fingerprint(self.client).await?;
+        self.server().await?;
+        self.search_paths().await?;
+        self.relations().await?;
+        self.columns().await?;
+        self.views().await?;
+        self.inheritance().await?;
+        self.unique_sets().await?;
+        self.functions().await?;
+        self.types().await?;
+        Ok(self.parts)
+    }
+
+    async fn query(&self, text: &str, what: &'static str) -> Result<Vec<Row>, LoadError> {
+        let rows = self.client.query(text, &[]).await?;
+        if rows.len() > OBJECTS_MAX { Err(LoadError::TooMany(what)) } else { Ok(rows) }
+    }
+
+    /// The relation with that oid; None for one that is not loaded (temporary, or an index).
+    fn relation(&mut self, oid: u32) -> Option<&mut RelationInfo> {
+        self.parts.relations.get_mut(self.names.get(&oid)?)
+    }
+
+    async fn server(&mut self) -> Result<(), LoadError> {
+        let row = self.client.query_one(queries::SERVER, &[]).await?;
+        let version: i32 = row.try_get(0)?;
+        self.parts.server_version = version.unsigned_abs();
+        if version < 130_000 {
+            return Err(LoadError::TooOld(self.parts.server_version));
+        }
+        self.parts.server_encoding = row.try_get(1)?;
+        let provider: Option<&str> = row.try_get(2)?;
+        let collate: &str = row.try_get(3)?;
+        let locale: Option<&str> = row.try_get(4)?;
+        let collation_version: Option<&str> = row.try_get(5)?;
+        self.parts.database_collation = Some(settings::database_collation(provider, collate, locale));
+        let words = [Some(locale.unwrap_or(collate)), collation_version];
+        self.parts.database_locale = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        self.parts.default_search_path = settings::search_path(row.try_get(6)?);
+        Ok(())
+    }
+
+    /// The more particular setting wins: role in this database, role, database, the server's file.
+    async fn search_paths(&mut self) -> Result<(), LoadError> {
+        let mut in_database: HashSet<Option<String>> = HashSet::new();
+        for row in self.query(queries::ROLE_SETTINGS, "settings of roles").await? {
+            let role: Option<String> = row.try_get(0)?;
+            let here: bool = row.try_get(1)?;
+            let path = settings::search_path(row.try_get(2)?);
+            if here {
+                in_database.insert(role.clone());
+            } else if in_database.contains(&role) {
+                continue;
+            }
+            match role {
+                Some(role) => drop(self.parts.role_search_paths.insert(role, path)),
+                None => self.parts.default_search_path = path,
+            }
+        }
+        Ok(())
+    }
+
+    async fn relations(&mut self) -> Result<(), LoadError> {
+        for row in self.query(queries::RELATIONS, "relations").await? {
+            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            let info = RelationInfo {
+                name: name.clone(),
+                kind: relation_kind(row.try_get(3)?),
+                columns: Vec::new(),
+                reads: Vec::new(),
+                calls: Vec::new(),
+                parents: Vec::new(),
+                children: Vec::new(),
+                has_triggers: row.try_get(5)?,
+                has_rules: row.try_get(6)?,
+                row_security: row.try_get(4)?,
+                unique_sets: Vec::new(),
+            };
+            self.names.insert(row.try_get(0)?, name.clone());
+            self.parts.relations.insert(name, info);
+        }
+        Ok(())
+    }
+
+    async fn columns(&mut self) -> Result<(), LoadError> {
+        for row in self.query(queries::COLUMNS, "columns").await? {
+            let column = self.column(&row)?;
+            let own: Option<&str> = row.try_get(12)?;
+            let label = match (row.try_get::<_, Option<&str>>(11)?, row.try_get::<_, Option<&str>>(15)?) {
+                (Some(name), Some(version)) => format!("{name} {version}"),
+                (name, _) => name.unwrap_or_default().to_owned(),
+            };
+            let name = column.name.clone();
+            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
+            relation.columns.push(column);
+            if own.is_some_and(|provider| provider != "d") {
+                let key = (relation.name.clone(), name);
+                self.parts.collations.insert(key, label);
+            }
+        }
+        Ok(())
+    }
+
+    fn column(&self, row: &Row) -> Result<Column, LoadError> {
+        let identity: bool = row.try_get(10)?;
+        Ok(Column {
+            name: row.try_get(1)?,
+            type_oid: row.try_get(2)?,
+            type_name: row.try_get(3)?,
+            type_modifier: row.try_get(4)?,
+            collation: self.collation(row)?,
+            not_null: row.try_get(5)?,
+            default: row.try_get(6)?,
+            // An identity column takes its values from a sequence.
+            volatile_default: row.try_get::<_, bool>(7)? || identity,
+            stable_default: row.try_get(8)?,
+            generated: row.try_get(9)?,
+            identity,
+        })
+    }
+
+    fn collation(&self, row: &Row) -> Result<Collation, LoadError> {
+        let Some(provider) = row.try_get::<_, Option<&str>>(12)? else { return Ok(Collation::None) };
+        if provider == "d" {
+            return Ok(self.parts.database_collation.unwrap_or(Collation::Deterministic));
+        }
+        let locale: Option<&str> = row.try_get(13)?;
+        let deterministic: Option<bool> = row.try_get(14)?;
+        Ok(settings::classify(provider, locale.unwrap_or_default(), deterministic.unwrap_or(false)))
+    }
+
+    async fn views(&mut self) -> Result<(), LoadError> {
+        let mut direct: HashMap<u32, Vec<u32>> = HashMap::new();
+        for row in self.query(queries::VIEW_READS, "views").await? {
+            direct.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+        }
+        let mut calls: HashMap<u32, Vec<ObjectName>> = HashMap::new();
+        for row in self.query(queries::VIEW_CALLS, "views").await? {
+            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            calls.entry(row.try_get(0)?).or_default().push(name);
+        }
+        let views: HashSet<u32> = direct.keys().chain(calls.keys()).copied().collect();
+        for view in views {
+            let below = reachable(view, &direct);
+            let reads = below.iter().filter_map(|oid| self.names.get(oid).cloned());
+            let mut reads: Vec<ObjectName> = reads.collect();
+            reads.sort();
+            let all = below.iter().chain([&view]).filter_map(|oid| calls.get(oid)).flatten().cloned();
+            let mut all: Vec<ObjectName> = all.collect();
+            all.sort();
+            all.dedup();
+            if let Some(relation) = self.relation(view) {
+                relation.reads = reads;
+                relation.calls = all;
+            }
+        }
+        Ok(())
+    }
+
+    async fn inheritance(&mut self) -> Result<(), LoadError> {
+        for row in self.query(queries::INHERITANCE, "inheriting tables").await? {
+            let (child, parent): (u32, u32) = (row.try_get(0)?, row.try_get(1)?);
+            let (Some(child_name), Some(parent_name)) =
+                (self.names.get(&child).cloned(), self.names.get(&parent).cloned())
+            else {
+                continue;
+            };
+            if let Some(relation) = self.relation(child) {
+                relation.parents.push(parent_name);
+            }
+            if let Some(relation) = self.relation(parent) {
+                relation.children.push(child_name);
+            }
+        }
+        Ok(())
+    }
+
+    async fn unique_sets(&mut self) -> Result<(), LoadError> {
+        let mut last = 0;
+        for row in self.query(queries::UNIQUE_SETS, "unique indexes").await? {
+            let index: u32 = row.try_get(1)?;
+            let column: String = row.try_get(2)?;
+            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
+            match relation.unique_sets.last_mut() {
+                Some(set) if index == last => set.push(column),
+                _ => relation.unique_sets.push(vec![column]),
+            }
+            last = index;
+        }
+        Ok(())
+    }
+
+    async fn functions(&mut self) -> Result<(), LoadError> {
+        for row in self.query(queries::FUNCTIONS, "functions").await? {
+            let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
+            let volatility = match row.try_get::<_, i32>(2)? {
+                0 => Volatility::Immutable,
+                1 => Volatility::Stable,
+                _ => Volatility::Volatile,
+            };
+            let (procedure, aggregate, window): (bool, bool, bool) =
+                (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+            let kind = match (procedure, aggregate, window) {
+                (true, ..) => FunctionKind::Procedure,
+                (_, true, _) => FunctionKind::Aggregate,
+                (.., true) => FunctionKind::Window,
+                _ => FunctionKind::Function,
+            };
+            self.parts.functions.insert(name, FunctionInfo { volatility, kind, built_in: row.try_get(6)? });
+        }
+        Ok(())
+    }
+
+    async fn types(&mut self) -> Result<(), LoadError> {
+        for row in self.query(queries::TYPES, "types").await? {
+            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            if let Some(labels) = row.try_get::<_, Option<Vec<String>>>(3)? {
+                self.parts.enums.insert(name.clone(), labels);
+            }
+            self.parts.user_types.insert(row.try_get(0)?, name);
+        }
+        Ok(())
+    }
+}
+
+fn relation_kind(relkind: &str) -> RelationKind {
+    match relkind {
+        "r" => RelationKind::Table,
+        "p" => RelationKind::PartitionedTable,
+        "v" => RelationKind::View,
+        "m" => RelationKind::MaterializedView,
+        "S" => RelationKind::Sequence,
+        "f" => RelationKind::ForeignTable,
+        _ => RelationKind::Other,
+    }
+}
+
+/// Everything that `start` names, directly or through others; without `start` itself.
+fn reachable(start: u32, direct: &HashMap<u32, Vec<u32>>) -> HashSet<u32> {
+    let mut found = HashSet::new();
+    let mut open = vec![start];
+    while let Some(oid) = open.pop() {
+        for next in direct.get(&oid).into_iter().flatten() {
+            if *next != start && found.insert(*next) {
+                open.push(*next);
+            }
+        }
+    }
+    found
+}

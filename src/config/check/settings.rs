@@ -1,0 +1,237 @@
+//! The sections of single values: proxy, session, server, pool, health, limits, http, and the users.
+//!
+//! The defaults stand here and, for people, in `config/meridian.toml` (a test compares them).
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use toml::Spanned;
+
+use super::super::raw::{RawDatabase, RawHealth, RawHttp, RawLimits, RawPool, RawProxy, RawServer, RawUser};
+use super::super::settings::{
+    AuthMethod, HealthSettings, HttpSettings, Limits, PoolSettings, ProxySettings, ServerSettings,
+    SessionSettings, User,
+};
+use super::super::value::Secret;
+use super::{Findings, optional_duration};
+use crate::topology::Consistency;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+/// The console's database, which no real one may be called.
+const CONSOLE: &str = "meridian";
+/// PostgreSQL's default, and by far enough to hear of it if it is too small.
+const SCRAM_ITERATIONS_MIN: u32 = 1;
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub(super) fn proxy(raw: &RawProxy, findings: &mut Findings) -> ProxySettings {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    ProxySettings {
+        listen: listen(&raw.listen, findings)
+            .unwrap_or_else(|| SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 6432))),
+        workers: findings.count(&raw.workers, cores, (1, 1024)),
+        clients_max: findings.count(&raw.clients_max, 10_000, (1, 1_000_000)),
+        auth: auth(&raw.auth, findings),
+        authentication_timeout: findings.duration(&raw.authentication_timeout, seconds(10)),
+        message_bytes_max: findings.size(&raw.message_bytes_max, 64 * MIB, (64 * KIB, GIB)),
+        plan_cache_bytes: findings.size(&raw.plan_cache_bytes, 64 * MIB, (64 * KIB, 16 * GIB)),
+    }
+}
+
+pub(super) fn session(raw: &RawProxy, findings: &mut Findings) -> SessionSettings {
+    let consistency = raw.consistency.as_ref().map_or(Consistency::default(), |text| {
+        text.get_ref().parse().unwrap_or_else(|error: crate::topology::UnknownConsistency| {
+            findings.report(text.span(), error.to_string());
+            Consistency::default()
+        })
+    });
+    SessionSettings {
+        consistency,
+        max_lag: findings.duration(&raw.max_lag, seconds(10)),
+        primary_wait: raw.primary_wait.as_ref().map_or(seconds(10), |wait| wait.get_ref().0),
+        idle_transaction_timeout: optional_duration(&raw.idle_transaction_timeout, None),
+        client_statements_max: findings.count(&raw.client_statements_max, 10_000, (1, 1_000_000)),
+    }
+}
+
+fn listen(value: &Option<Spanned<String>>, findings: &mut Findings) -> Option<SocketAddr> {
+    let value = value.as_ref()?;
+    let address = value.get_ref().parse().ok();
+    if address.is_none() {
+        let message = format!("\"{}\" is not an address and port, as \"127.0.0.1:6432\"", value.get_ref());
+        findings.report(value.span(), message);
+    }
+    address
+}
+
+fn auth(value: &Option<Spanned<String>>, findings: &mut Findings) -> AuthMethod {
+    let Some(value) = value else { return AuthMethod::ScramSha256 };
+    match value.get_ref().as_str() {
+        "scram-sha-256" => AuthMethod::ScramSha256,
+        "md5" => AuthMethod::Md5,
+        "password" => AuthMethod::Password,
+        "trust" => AuthMethod::Trust,
+        other => {
+            let choice = "one of \"scram-sha-256\", \"md5\", \"password\", \"trust\"";
+            findings.report(value.span(), format!("must be {choice}, not \"{other}\""));
+            AuthMethod::ScramSha256
+        }
+    }
+}
+
+pub(super) fn database(raw: &RawDatabase, findings: &mut Findings) -> String {
+    let name = Findings::text(&raw.name, "postgres");
+    if let Some(value) = &raw.name {
+        if name.is_empty() || name.len() >= super::NAME_BYTES_END {
+            findings.report(value.span(), "must be 1 to 63 bytes long");
+        } else if name == CONSOLE {
+            findings.report(value.span(), "\"meridian\" is the name of the console's database");
+        }
+    }
+    name
+}
+
+pub(super) fn server(raw: &RawServer, folder: &Path, findings: &mut Findings) -> ServerSettings {
+    ServerSettings {
+        user: Findings::text(&raw.user, "postgres"),
+        password: secret(&raw.password, &raw.password_file, folder, findings),
+        connect_timeout: findings.duration(&raw.connect_timeout, seconds(5)),
+        keepalive: optional_duration(&raw.keepalive, Some(seconds(60))),
+    }
+}
+
+/// The password as given or as read from the file; both at once are refused.
+fn secret(
+    text: &Option<Spanned<Secret>>,
+    file: &Option<Spanned<String>>,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    let Some(file) = file else { return text.as_ref().map(|text| text.get_ref().clone()) };
+    if text.is_some() {
+        findings.report(file.span(), "give the password or the file that holds it, not both");
+        return None;
+    }
+    match std::fs::read_to_string(folder.join(file.get_ref())) {
+        Ok(content) => Some(Secret::new(content.trim_end_matches(['\n', '\r']))),
+        Err(error) => {
+            findings.report(file.span(), format!("\"{}\" cannot be read: {error}", file.get_ref()));
+            None
+        }
+    }
+}
+
+pub(super) fn users(
+    raw: &[Spanned<RawUser>],
+    auth: AuthMethod,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Vec<User> {
+    let mut users: Vec<User> = Vec::with_capacity(raw.len());
+    for spanned in raw {
+        let user = user(spanned.get_ref(), auth, folder, findings);
+        if users.iter().any(|other| other.name == user.name) {
+            findings.report(spanned.get_ref().name.span(), format!("user \"{}\" stands twice", user.name));
+        }
+        users.push(user);
+    }
+    users
+}
+
+fn user(raw: &RawUser, auth: AuthMethod, folder: &Path, findings: &mut Findings) -> User {
+    let name = raw.name.get_ref().clone();
+    if name.is_empty() || name.len() >= super::NAME_BYTES_END {
+        findings.report(raw.name.span(), "must be 1 to 63 bytes long");
+    }
+    let password = secret(&raw.password, &raw.password_file, folder, findings);
+    let has_password = raw.password.is_some() || raw.password_file.is_some();
+    if let Some(verifier) = &raw.verifier {
+        if has_password {
+            findings.report(verifier.span(), "give a password or a verifier, not both");
+        }
+        if !is_verifier(verifier.get_ref().expose()) {
+            findings.report(verifier.span(), "must be SCRAM-SHA-256$iterations:salt$storedkey:serverkey");
+        }
+        if auth == AuthMethod::Md5 {
+            findings.report(verifier.span(), "auth = \"md5\" needs a password, a verifier does not serve");
+        }
+    }
+    if !has_password && raw.verifier.is_none() && auth != AuthMethod::Trust {
+        findings.report(raw.name.span(), format!("user \"{name}\" has neither password nor verifier"));
+    }
+    let own = secret(&raw.server_password, &raw.server_password_file, folder, findings);
+    let given = raw.server_password.is_some() || raw.server_password_file.is_some();
+    if raw.verifier.is_some() && !has_password && !given {
+        let message = format!("user \"{name}\" has only a verifier and so needs a server_password");
+        findings.report(raw.name.span(), message);
+    }
+    User {
+        server_user: Findings::text(&raw.server_user, &name),
+        server_password: if given { own } else { password.clone() },
+        password,
+        verifier: raw.verifier.as_ref().map(|verifier| verifier.get_ref().clone()),
+        admin: raw.admin,
+        name,
+    }
+}
+
+fn is_verifier(text: &str) -> bool {
+    let parts = || {
+        let rest = text.strip_prefix("SCRAM-SHA-256$")?;
+        let (head, keys) = rest.split_once('$')?;
+        let (iterations, salt) = head.split_once(':')?;
+        let (stored, server) = keys.split_once(':')?;
+        let iterations: u32 = iterations.parse().ok()?;
+        let salt = STANDARD.decode(salt).ok()?;
+        let key = |text: &str| STANDARD.decode(text).ok().filter(|key| key.len() == 32);
+        key(stored)?;
+        key(server)?;
+        (iterations >= SCRAM_ITERATIONS_MIN && !salt.is_empty()).then_some(())
+    };
+    parts().is_some()
+}
+
+pub(super) fn pool(raw: &RawPool, findings: &mut Findings) -> PoolSettings {
+    PoolSettings {
+        size: findings.count(&raw.size, 20, (1, 10_000)),
+        idle_timeout: optional_duration(&raw.idle_timeout, Some(seconds(600))),
+        lifetime: optional_duration(&raw.lifetime, Some(seconds(3600))),
+        wait_timeout: findings.duration(&raw.wait_timeout, seconds(30)),
+        prepared_statements_max: findings.count(&raw.prepared_statements_max, 500, (1, 100_000)),
+    }
+}
+
+pub(super) fn health(raw: &RawHealth, findings: &mut Findings) -> HealthSettings {
+    let settings = HealthSettings {
+        interval: findings.duration(&raw.interval, seconds(1)),
+        timeout: findings.duration(&raw.timeout, seconds(2)),
+        failures: findings.count(&raw.failures, 3, (1, 1000)) as u32,
+        catalog_interval: findings.duration(&raw.catalog_interval, seconds(10)),
+    };
+    let fastest = Duration::from_millis(10);
+    if let Some(interval) = raw.interval.as_ref().filter(|_| settings.interval < fastest) {
+        findings.report(interval.span(), "must be 10ms or longer");
+    }
+    settings
+}
+
+pub(super) fn limits(raw: &RawLimits, findings: &mut Findings) -> Limits {
+    Limits {
+        merge_rows_max: findings.count(&raw.merge_rows_max, 1_000_000, (1, 1_000_000_000)),
+        merge_bytes_max: findings.size(&raw.merge_bytes_max, 256 * MIB, (64 * KIB, 64 * GIB)),
+        batch_bytes_max: findings.size(&raw.batch_bytes_max, 64 * MIB, (64 * KIB, GIB)),
+        shard_buffer_bytes: findings.size(&raw.shard_buffer_bytes, 256 * KIB, (8 * KIB, GIB)),
+        copy_row_bytes_max: findings.size(&raw.copy_row_bytes_max, 64 * MIB, (64 * KIB, GIB)),
+    }
+}
+
+pub(super) fn http(raw: &RawHttp, findings: &mut Findings) -> Option<HttpSettings> {
+    listen(&raw.listen, findings).map(|listen| HttpSettings { listen })
+}

@@ -1,0 +1,124 @@
+//! The checked settings, one struct for each room that reads them.
+//!
+//! Plain values with public fields: everything that could be wrong with them was refused by `check`. Durations of
+//! `None` mean "off" (the file says `"0"`). The defaults are in `check/settings.rs` and, for people, in
+//! `config/meridian.toml`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::value::Secret;
+use crate::topology::Consistency;
+
+/// What the listener and the start-up of clients need; read by `server` and `session`.
+#[derive(Debug, Clone)]
+pub struct ProxySettings {
+    pub listen: SocketAddr,
+    /// Worker threads, each with its own runtime and its own server connections; at least 1.
+    pub workers: usize,
+    /// Clients over all workers; one more is refused with 53300.
+    pub clients_max: usize,
+    pub auth: AuthMethod,
+    /// From accept to the first ReadyForQuery.
+    pub authentication_timeout: Duration,
+    /// Largest message that a client may send.
+    pub message_bytes_max: usize,
+    /// Memory of each worker's plan cache.
+    pub plan_cache_bytes: usize,
+}
+
+/// How clients prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    ScramSha256,
+    Md5,
+    /// The password as it is; for links that are safe by themselves.
+    Password,
+    /// Nobody is asked; the user must still be in the file.
+    Trust,
+}
+
+/// What a new session starts with; read by `session` and `execute`.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    pub consistency: Consistency,
+    /// Bound for replicas under `eventual`.
+    pub max_lag: Duration,
+    /// How long a statement waits while its shard has no primary.
+    pub primary_wait: Duration,
+    /// A transaction that is idle for longer is rolled back and its client dismissed; None: never.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// Named prepared statements that one client may hold.
+    pub client_statements_max: usize,
+}
+
+/// The account of Meridian's own work, and how servers are reached; read by `health`, `catalog`, `transaction`, `backend`.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    pub user: String,
+    pub password: Option<Secret>,
+    pub connect_timeout: Duration,
+    /// Idle time before the first TCP keepalive probe; None: the system's default.
+    pub keepalive: Option<Duration>,
+}
+
+/// A client's account.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub name: String,
+    pub password: Option<Secret>,
+    /// `SCRAM-SHA-256$iterations:salt$stored:server`, as in `pg_authid`.
+    pub verifier: Option<Secret>,
+    /// The account on the servers.
+    pub server_user: String,
+    pub server_password: Option<Secret>,
+    /// May use the console database.
+    pub admin: bool,
+}
+
+/// Server connections; read by `backend`.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// Connections to one node for one user, over all workers.
+    pub size: usize,
+    /// None: idle connections stay.
+    pub idle_timeout: Option<Duration>,
+    /// None: connections never grow too old.
+    pub lifetime: Option<Duration>,
+    /// How long a statement waits for a connection.
+    pub wait_timeout: Duration,
+    /// Prepared statements kept on one server connection; the least recently used is closed.
+    pub prepared_statements_max: usize,
+}
+
+/// Probes; read by `health` (and `catalog_interval` by the catalog's poll).
+#[derive(Debug, Clone)]
+pub struct HealthSettings {
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Failed probes in a row before a node counts as down.
+    pub failures: u32,
+    /// How often the catalogs are asked whether they changed.
+    pub catalog_interval: Duration,
+}
+
+/// Bounds on what one client can make Meridian hold; read by `merge`, `execute`, `session`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Rows that a sort, group or distinct over several shards may hold.
+    pub merge_rows_max: usize,
+    /// Bytes of these rows.
+    pub merge_bytes_max: usize,
+    /// Bytes of extended-protocol messages that are kept before a Sync.
+    pub batch_bytes_max: usize,
+    /// Bytes read ahead from one shard while another one's rows are due.
+    pub shard_buffer_bytes: usize,
+    /// Bytes of one COPY row.
+    pub copy_row_bytes_max: usize,
+}
+
+/// Metrics, health and the page; read by `admin`.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    pub listen: SocketAddr,
+}

@@ -1,0 +1,88 @@
+//! Reads all that a lane owes without showing rows to anybody: for statements of ours and for the copies of a
+//! statement that runs on every shard.
+
+use bytes::Bytes;
+
+use super::lane::{Lane, Owed};
+use crate::backend::BackendError;
+use crate::topology::Lsn;
+use crate::wire::backend::{DataRow, ReadyForQuery};
+use crate::wire::error::SqlError;
+use crate::wire::frame::{HEADER_BYTES, Limits};
+
+/// What was said.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// The first error.
+    pub error: Option<SqlError>,
+    /// Tag of the first CommandComplete after the prologue's.
+    pub tag: Option<String>,
+    pub position: Option<Lsn>,
+    /// Notices and parameter reports.
+    pub asides: Vec<Bytes>,
+}
+
+/// Sends the outbox and reads until every ReadyForQuery that is owed has come. Cancel safe: no; the lane is then broken.
+///
+/// The queue must end with something that is answered by ReadyForQuery. Errors that the server meets on its way skip to
+/// the next one, as the relay's do.
+pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
+    let limits = Limits::default();
+    let mut drained = Drained::default();
+    lane.connection.broken = true;
+    while !lane.owed.is_empty() {
+        let frame = lane.connection.next_frame(&limits).await?;
+        let body = &frame[HEADER_BYTES..];
+        let broken =
+            |reason: String| BackendError::Protocol { node: lane.connection.address.to_string(), reason };
+        match frame[0] {
+            b'Z' => {
+                let ready = ReadyForQuery::decode(body).map_err(|e| broken(e.to_string()))?;
+                lane.connection.status = ready.status;
+                while let Some(owed) = lane.owed.pop_front() {
+                    if matches!(owed, Owed::Query { .. } | Owed::Hidden(_) | Owed::Sync { .. }) {
+                        break;
+                    }
+                }
+            }
+            b'E' => {
+                let error = SqlError::parse(body).map_err(|e| broken(e.to_string()))?;
+                if error.ends_session() {
+                    return Err(BackendError::Lost { node: lane.connection.address.to_string() });
+                }
+                drained.error.get_or_insert(error);
+                if !matches!(lane.owed.front(), Some(Owed::Query { .. } | Owed::Hidden(_))) {
+                    lane.skip_to_sync();
+                }
+            }
+            b'C' => {
+                let tag = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned();
+                drained.tag = match drained.tag.take() {
+                    Some(first)
+                        if matches!(lane.owed.front(), Some(Owed::Hidden(super::lane::Hidden::Position))) =>
+                    {
+                        Some(first)
+                    }
+                    _ => Some(tag),
+                };
+            }
+            b'D' if drained.position.is_none() => {
+                drained.position = DataRow::decode(body)
+                    .ok()
+                    .and_then(|row| row.iter().next().flatten())
+                    .and_then(|value| std::str::from_utf8(value).ok())
+                    .and_then(Lsn::parse);
+            }
+            b'N' | b'S' | b'A' => drained.asides.push(frame.freeze()),
+            b'G' => crate::wire::encode::client::copy_fail(&mut lane.connection.outbox, b"no data"),
+            _ => {}
+        }
+    }
+    lane.connection.broken = false;
+    if let Some(settings) = lane.connection.applying.take()
+        && drained.error.is_none()
+    {
+        lane.connection.applied = settings;
+    }
+    Ok(drained)
+}

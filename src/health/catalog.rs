@@ -1,0 +1,233 @@
+//! Keeps the catalog snapshot true: loads it from the shards' primaries, compares them, polls for changes.
+//!
+//! Spawned by `server` through [`CatalogService::run`]. Sessions ask for a load after DDL
+//! ([`crate::catalog::CatalogHandle::refresh`]); what others change on the servers is found by a fingerprint per shard.
+//!
+//! ```text
+//!   request (coalesced) ─┐
+//!   fingerprint changed ─┼─▶ load all shards at once ─▶ compare ─▶ swap the snapshot ─▶ log what is news ─▶ answer
+//!   a primary appeared ──┘
+//! ```
+//!
+//! Invariants:
+//! 1. A request is answered by a load that began after it was made; requests that wait together share one.
+//! 2. Without the default shard there is no new snapshot: the old one stays, and requests are told why.
+//! 3. A shard that cannot be read does not hold the others up; it is read as soon as it can be.
+//! 4. A difference between shards, or between them and the configuration, is logged when it appears, not at every load.
+//!
+//! Not here: what is read and compared (`catalog`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connect::{ControlConnection, connect_primary, primary};
+use crate::catalog::{self, CatalogHandle, CatalogParts, RefreshRequest, Severity};
+use crate::config::{HealthSettings, ServerSettings};
+use crate::topology::{ShardId, Signals, Topology};
+
+/// For everything that one shard's catalogs hold.
+const LOAD_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// For one fingerprint.
+const POLL_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Resolves once a first snapshot is in force.
+#[derive(Debug, Clone)]
+pub struct Loaded(watch::Receiver<bool>);
+
+impl Loaded {
+    /// Whether it was there within `bound`. Cancel safe: yes.
+    pub async fn wait(&mut self, bound: Duration) -> bool {
+        matches!(timeout(bound, self.0.wait_for(|loaded| *loaded)).await, Ok(Ok(_)))
+    }
+}
+
+/// The catalog's part of the control plane, over one topology.
+#[derive(Debug)]
+pub struct CatalogService {
+    topology: Arc<Topology>,
+    handle: Arc<CatalogHandle>,
+    signals: Arc<Signals>,
+    server: ServerSettings,
+    interval: Duration,
+    shards: Vec<ShardCatalog>,
+    version: u64,
+    told: BTreeSet<String>,
+    loaded: watch::Sender<bool>,
+}
+
+/// What is kept of one shard between loads.
+#[derive(Debug, Default)]
+struct ShardCatalog {
+    connection: Option<ControlConnection>,
+    /// As of the last load; None: it has not been read.
+    fingerprint: Option<u64>,
+}
+
+impl CatalogService {
+    pub fn new(
+        topology: Arc<Topology>,
+        handle: Arc<CatalogHandle>,
+        signals: Arc<Signals>,
+        server: ServerSettings,
+        health: &HealthSettings,
+    ) -> (Self, Loaded) {
+        let (loaded, receiver) = watch::channel(false);
+        let shards = topology.shards.iter().map(|_| ShardCatalog::default()).collect();
+        let version = handle.current().version;
+        let interval = health.catalog_interval;
+        let told = BTreeSet::new();
+        let service = Self { topology, handle, signals, server, interval, shards, version, told, loaded };
+        (service, Loaded(receiver))
+    }
+
+    /// Serves until nobody can ask any more. Cancel safe: yes; requests that wait are told that nobody serves them.
+    pub async fn run(mut self, requests: &mut mpsc::Receiver<RefreshRequest>) {
+        let mut roles = self.signals.watch_roles();
+        let mut due = Instant::now();
+        loop {
+            tokio::select! {
+                request = requests.recv() => {
+                    let Some(request) = request else { return };
+                    let mut waiting = vec![request];
+                    while let Ok(request) = requests.try_recv() {
+                        waiting.push(request);
+                    }
+                    let outcome = self.load().await;
+                    for request in waiting {
+                        // Who has gone needs no answer.
+                        let _ = request.send(outcome.clone());
+                    }
+                }
+                () = sleep_until(due) => {
+                    self.poll().await;
+                    due = Instant::now() + self.interval;
+                }
+                Ok(()) = roles.changed() => {
+                    if self.shards.iter().any(|shard| shard.fingerprint.is_none()) {
+                        self.poll().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Loads if some shard's catalogs have changed, or could not be read before.
+    async fn poll(&mut self) {
+        let (topology, server) = (&self.topology, &self.server);
+        let asked = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
+            let known = shard.fingerprint;
+            shard
+                .poll(topology, server, ShardId(index as u16))
+                .await
+                .is_some_and(|found| Some(found) != known)
+        });
+        let changed = join_all(asked).await.contains(&true);
+        if changed && let Err(reason) = self.load().await {
+            tracing::warn!(reason, "the catalog cannot be loaded");
+        }
+    }
+
+    async fn load(&mut self) -> Result<(), String> {
+        let (topology, server) = (&self.topology, &self.server);
+        let loads = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
+            let loaded = shard.load(topology, server, ShardId(index as u16)).await;
+            shard.fingerprint = loaded.as_ref().ok().map(|parts| parts.fingerprint);
+            loaded
+        });
+        let mut parts: Vec<(ShardId, CatalogParts)> = Vec::new();
+        let mut failures = Vec::new();
+        for (index, loaded) in join_all(loads).await.into_iter().enumerate() {
+            let shard = ShardId(index as u16);
+            match loaded {
+                Ok(loaded) => parts.push((shard, loaded)),
+                Err(reason) => failures.push((shard, reason)),
+            }
+        }
+        let named: Vec<_> =
+            parts.iter().map(|(id, parts)| (self.topology.shard(*id).name.as_str(), parts)).collect();
+        let drift = catalog::compare(&named);
+        let default = parts.into_iter().find(|(id, _)| *id == self.topology.default_shard);
+        let Some((_, default)) = default else {
+            let failure = failures.into_iter().find(|(id, _)| *id == self.topology.default_shard);
+            return Err(failure.map_or_else(|| "there is no default shard".to_owned(), |(_, reason)| reason));
+        };
+        self.version += 1;
+        let catalog = default.into_catalog(self.version, &drift);
+        let findings = catalog::check_tables(&self.topology, &catalog);
+        self.handle.swap(catalog);
+        self.loaded.send_replace(true);
+        let unread = failures.into_iter().map(|(id, reason)| {
+            (
+                Severity::Error,
+                format!(
+                    "the catalogs of shard \"{}\" cannot be read: {reason}",
+                    self.topology.shard(id).name
+                ),
+            )
+        });
+        let findings = findings.into_iter().map(|finding| (finding.severity, finding.message));
+        let drift = drift.into_iter().map(|drift| (Severity::Error, drift.message));
+        let news: Vec<_> = findings.chain(drift).chain(unread).collect();
+        self.tell(&news);
+        Ok(())
+    }
+
+    /// Logs what was not true at the last load.
+    fn tell(&mut self, findings: &[(Severity, String)]) {
+        for (severity, message) in findings.iter().filter(|(_, message)| !self.told.contains(message)) {
+            match severity {
+                Severity::Error => tracing::warn!("{message}"),
+                _ => tracing::info!("{message}"),
+            }
+        }
+        self.told = findings.iter().map(|(_, message)| message.clone()).collect();
+    }
+}
+
+impl ShardCatalog {
+    /// The shard's fingerprint now; None if it cannot be asked.
+    async fn poll(&mut self, topology: &Topology, server: &ServerSettings, shard: ShardId) -> Option<u64> {
+        let connection = self.connection(topology, server, shard).await.ok()?;
+        let asked = timeout(POLL_TIME_MAX, catalog::fingerprint(&connection)).await;
+        let found = asked.ok()?.ok()?;
+        self.connection = Some(connection);
+        Some(found)
+    }
+
+    async fn load(
+        &mut self,
+        topology: &Topology,
+        server: &ServerSettings,
+        shard: ShardId,
+    ) -> Result<CatalogParts, String> {
+        let connection = self.connection(topology, server, shard).await?;
+        let loaded = timeout(LOAD_TIME_MAX, catalog::load(&connection)).await;
+        let loaded = loaded.map_err(|_| format!("{} did not answer in time", connection.address))?;
+        let parts = loaded.map_err(|error| format!("{}: {error}", connection.address))?;
+        self.connection = Some(connection);
+        Ok(parts)
+    }
+
+    /// The connection that there is, or a new one to the present primary. It is given back only after a success.
+    async fn connection(
+        &mut self,
+        topology: &Topology,
+        server: &ServerSettings,
+        shard: ShardId,
+    ) -> Result<ControlConnection, String> {
+        if let Some(connection) = self
+            .connection
+            .take()
+            .filter(|known| !known.is_closed() && primary(topology, shard) == Some(known.node))
+        {
+            return Ok(connection);
+        }
+        connect_primary(topology, shard, server).await.map_err(|error| error.to_string())
+    }
+}

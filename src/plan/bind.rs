@@ -1,0 +1,198 @@
+//! The shards of one execution: literals, parameters and the hint looked at.
+//!
+//! Called by `session` for every statement; the hot path of the planner. Nothing is allocated for one sharded table
+//! with a region key, nor for statements of the default shard.
+//!
+//! Invariants:
+//! 1. A bound set is never empty: what no row can satisfy is answered by one shard.
+//! 2. A hint narrows a read that the statement leaves open; it never adds a shard and never moves a row.
+
+use crate::sql::arguments::{Argument, Arguments, LiteralKind};
+use crate::sql::facts::Value;
+use crate::topology::{ShardId, ShardSet};
+
+use super::action::{Access, Action, Bound, Many};
+use super::changes::Changes;
+use super::make::Plan;
+use super::refusal::{self, Refusal};
+use super::route::Keyed;
+use super::rows::Rows;
+use super::survey::Fixed;
+
+/// What binding must find out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Route {
+    pub keyed: Vec<Keyed>,
+    /// The shard of the relations that live on one shard.
+    pub fixed: Option<Fixed>,
+    pub rows: Option<Rows>,
+    pub changes: Option<Changes>,
+    /// Words such as 'now' must not stand in a literal or parameter.
+    pub no_clock_words: bool,
+    /// The statement asks the state of a server and names no table: a hint may ask another server.
+    pub any_server: bool,
+}
+
+impl Plan {
+    /// The shards of this execution. `hint` is the shard that a leading comment names.
+    pub fn bind(&self, arguments: &Arguments<'_>, hint: Option<&str>) -> Result<Bound, Refusal> {
+        let hint = match hint {
+            Some(name) => {
+                let shard = self.topology.shard_named(name);
+                Some(shard.ok_or_else(|| refusal::HINT_UNKNOWN.naming(&[name]))?)
+            }
+            None => None,
+        };
+        let shards = match &self.action {
+            Action::Refuse(refusal) => return Err(refusal.clone()),
+            Action::Routed { many } => self.routed(many, arguments, hint)?,
+            Action::Anywhere => hint.map_or_else(|| self.topology.all_shards(), ShardSet::one),
+            Action::Fixed(shard) => match hint {
+                Some(hint) if hint == *shard || self.route.any_server => ShardSet::one(hint),
+                Some(hint) => return Err(self.contradicts(hint, ShardSet::one(*shard))),
+                None => ShardSet::one(*shard),
+            },
+            Action::Everywhere | Action::EachShard | Action::CopyIn(_) => {
+                if hint.is_some() {
+                    return Err(refusal::HINTED_EVERYWHERE.refuse());
+                }
+                if self.route.no_clock_words {
+                    self.refuse_clock_words(arguments)?;
+                }
+                self.topology.all_shards()
+            }
+            Action::CopyOut { .. } => hint.map_or_else(|| self.topology.all_shards(), ShardSet::one),
+            Action::Pinned(_) => match hint.filter(|hint| *hint != self.topology.default_shard) {
+                Some(hint) => {
+                    return Err(self.contradicts(hint, ShardSet::one(self.topology.default_shard)));
+                }
+                None => ShardSet::one(self.topology.default_shard),
+            },
+            Action::Control => ShardSet::one(self.topology.default_shard),
+        };
+        Ok(Bound { shards })
+    }
+
+    fn routed(
+        &self,
+        many: &Many,
+        arguments: &Arguments<'_>,
+        hint: Option<ShardId>,
+    ) -> Result<ShardSet, Refusal> {
+        let mut shards = self.needed(arguments)?;
+        if let Some(hint) = hint {
+            shards = self.hinted(shards, hint)?;
+        }
+        if shards.is_empty() {
+            shards = ShardSet::one(self.topology.default_shard);
+        }
+        let Some(shard) = shards.single() else {
+            return match many {
+                Many::Scatter(_) => Ok(shards),
+                Many::Refuse(refusal) => Err(self.naming_shards(refusal.clone(), shards)),
+            };
+        };
+        if let Some(changes) = &self.route.changes {
+            changes.check(&self.topology, shard, arguments)?;
+        }
+        Ok(shards)
+    }
+
+    /// Every shard that the statement's relations and rows need; empty where no row can be touched.
+    pub fn needed(&self, arguments: &Arguments<'_>) -> Result<ShardSet, Refusal> {
+        let mut shards = match &self.route.rows {
+            Some(rows) => rows.shards(&self.topology, arguments)?,
+            None => ShardSet::EMPTY,
+        };
+        for keyed in &self.route.keyed {
+            shards = shards.union(keyed.shards(&self.topology, arguments));
+        }
+        if let Some(fixed) = &self.route.fixed {
+            shards.insert(fixed.shard);
+        }
+        Ok(shards)
+    }
+
+    fn hinted(&self, shards: ShardSet, hint: ShardId) -> Result<ShardSet, Refusal> {
+        let elsewhere = self.route.fixed.as_ref().is_some_and(|fixed| fixed.shard != hint);
+        // Rows that are written have homes; a hint may only agree with them.
+        let placed = self.route.rows.is_some() && shards != ShardSet::one(hint);
+        if elsewhere || placed || !(shards.contains(hint) || shards.is_empty()) {
+            return Err(self.contradicts(hint, shards));
+        }
+        Ok(ShardSet::one(hint))
+    }
+
+    fn contradicts(&self, hint: ShardId, needed: ShardSet) -> Refusal {
+        refusal::HINT_CONTRADICTS.naming(&[&self.topology.shard(hint).name, &self.shard_names(needed)])
+    }
+
+    fn naming_shards(&self, refusal: Refusal, shards: ShardSet) -> Refusal {
+        if refusal.detail.is_some() || shards == self.topology.all_shards() {
+            return refusal;
+        }
+        let names = self.shard_names(shards);
+        refusal.detail(format!("The statement needs {names}."))
+    }
+
+    /// `shards us-east, eu-central`.
+    pub(super) fn shard_names(&self, shards: ShardSet) -> String {
+        let names: Vec<&str> = shards.iter().map(|shard| self.topology.shard(shard).name.as_str()).collect();
+        let word = if names.len() == 1 { "shard" } else { "shards" };
+        format!("{word} {}", names.join(", "))
+    }
+
+    fn refuse_clock_words(&self, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+        let literals = arguments
+            .literals
+            .iter()
+            .enumerate()
+            .filter(|(_, literal)| !matches!(literal.kind, LiteralKind::Integer | LiteralKind::Decimal));
+        let values = literals
+            .map(|(index, _)| Value::Literal(index as u32))
+            .chain((0..self.facts.param_count).map(Value::Param));
+        for value in values {
+            let text = match arguments.resolve(&value) {
+                Argument::Text { text, .. } => text,
+                Argument::Binary { bytes, type_oid: 0 | 25 | 705 | 1043 } => String::from_utf8_lossy(bytes),
+                _ => continue,
+            };
+            if is_clock_word(&text) {
+                return Err(refusal::CLOCK_WORD.naming(&[&text]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an execution of this plan may change something.
+    pub fn is_write(&self) -> bool {
+        self.access == Access::Write
+    }
+}
+
+/// What the input of dates and times reads as the server's clock: `now`, `today 04:05` …
+fn is_clock_word(text: &str) -> bool {
+    let text = text.trim_ascii();
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    let clock = ["now", "today", "tomorrow", "yesterday"].iter().any(|w| word.eq_ignore_ascii_case(w));
+    clock
+        && rest
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b' ' | b':' | b'.' | b'+' | b'-' | b'Z' | b'z'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_clock_word;
+
+    #[test]
+    fn clock_words_stand_alone_or_with_a_time() {
+        for word in ["now", " NOW ", "today", "tomorrow 04:05", "yesterday +01"] {
+            assert!(is_clock_word(word), "{word}");
+        }
+        for word in ["", "nowhere", "today we ride", "known", "allballs", "2024-01-01"] {
+            assert!(!is_clock_word(word), "{word}");
+        }
+    }
+}

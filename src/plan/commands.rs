@@ -1,0 +1,224 @@
+//! Everything that is not a query, a row write or COPY: DDL, TRUNCATE, maintenance, session commands, code, unknown text.
+//!
+//! Called by `make`. The schemas of all shards are the same, so DDL goes everywhere, also for tables whose rows are on
+//! one shard. What lives in a server's session (temporary tables, LISTEN, SQL PREPARE) pins the session to a server of
+//! the default shard. Code and text that is not understood go to the default shard if no word of them names a table
+//! whose rows are elsewhere.
+
+use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject, TransactionCommand};
+use crate::sql::name::ObjectName;
+use crate::topology::{Placement, TableRule};
+
+use super::action::{Access, Action, PlanningContext};
+use super::functions::{self, Demands};
+use super::home::{self, Home};
+use super::make::Outcome;
+use super::reads;
+use super::refusal::{self, Refusal};
+use super::survey::{self, Survey};
+
+pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, Refusal> {
+    let default = Action::Fixed(context.topology.default_shard);
+    match &facts.kind {
+        Kind::Ddl { scope, temporary: false, creates } => ddl(facts, context, *scope, creates.as_ref()),
+        Kind::Ddl { temporary: true, creates, .. } => temporary(facts, context, creates.as_ref()),
+        Kind::CreateTableAs { name, temporary } => create_table_as(facts, context, name, *temporary),
+        Kind::Truncate { .. } => Ok(Outcome::new(Action::Everywhere, Access::Write)),
+        Kind::Maintenance { .. } => Ok(Outcome::new(Action::EachShard, Access::Write)),
+        Kind::LockTable => Ok(lock_table(facts, context)),
+        Kind::Do | Kind::Call => {
+            refuse_words(facts, context, &refusal::CODE_NAMES_TABLE)?;
+            refuse_relations(facts, context, &refusal::CODE_NAMES_TABLE)?;
+            Ok(Outcome::new(default, Access::Write))
+        }
+        Kind::Unparsed { .. } => {
+            refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+            Ok(Outcome::new(default, Access::Write))
+        }
+        Kind::Transaction(TransactionCommand::TwoPhase) => Err(refusal::CLIENT_TWO_PHASE.refuse()),
+        Kind::Session(object) => session(facts, context, object),
+        _ => Ok(Outcome::new(Action::Control, Access::Read)),
+    }
+}
+
+fn ddl(
+    facts: &Facts,
+    context: &PlanningContext,
+    scope: DdlScope,
+    creates: Option<&ObjectName>,
+) -> Result<Outcome, Refusal> {
+    if creates.is_none() {
+        refuse_rename(facts, context)?;
+        refuse_computed_columns(facts, context)?;
+    }
+    Ok(match scope {
+        DdlScope::Transactional => Outcome::new(Action::Everywhere, Access::Write),
+        DdlScope::OutsideTransaction => Outcome::new(Action::EachShard, Access::Write),
+    })
+}
+
+fn has_word(facts: &Facts, word: &str) -> bool {
+    facts.words.iter().any(|w| w.eq_ignore_ascii_case(word))
+}
+
+/// ALTER TABLE configured RENAME TO …, or SET SCHEMA: under the new name it would be another table.
+fn refuse_rename(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let renames = has_word(facts, "rename") || (has_word(facts, "set") && has_word(facts, "schema"));
+    if !renames {
+        return Ok(());
+    }
+    let of_part = has_word(facts, "column") || has_word(facts, "constraint");
+    let harmless =
+        |rule: &TableRule| of_part && !configured_columns(rule).any(|column| has_word(facts, column));
+    let configured = |rule: &&TableRule| has_word(facts, &rule.name.name);
+    match context.topology.tables.iter().filter(configured).find(|rule| !harmless(rule)) {
+        Some(rule) => Err(refusal::RENAME.naming(&[&rule.name.name])),
+        None => Ok(()),
+    }
+}
+
+fn configured_columns(rule: &TableRule) -> impl Iterator<Item = &str> {
+    let position = rule.position.iter().flat_map(|p| [&p.latitude, &p.longitude, &p.geohash]);
+    rule.key().into_iter().chain(position.flatten().map(String::as_str))
+}
+
+/// ALTER TABLE reference ADD COLUMN … DEFAULT now(): computed for the rows that are there, on each shard for itself.
+/// The functions of DDL are known by its words only.
+fn refuse_computed_columns(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    if !has_word(facts, "alter") || !(has_word(facts, "add") || has_word(facts, "using")) {
+        return Ok(());
+    }
+    let reference = context
+        .topology
+        .tables
+        .iter()
+        .find(|rule| matches!(rule.placement, Placement::Reference) && has_word(facts, &rule.name.name));
+    let Some(rule) = reference else { return Ok(()) };
+    let counts = |word: &str| word.ends_with("serial") || word == "identity";
+    match facts.words.iter().find(|word| counts(word) || functions::may_differ(context, word)) {
+        Some(word) => Err(refusal::DDL_VALUES.naming(&[word, &rule.name.name])),
+        None => Ok(()),
+    }
+}
+
+fn temporary(
+    facts: &Facts,
+    context: &PlanningContext,
+    creates: Option<&ObjectName>,
+) -> Result<Outcome, Refusal> {
+    match creates {
+        Some(name) => refuse_shadow(context, name)?,
+        None => refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?,
+    }
+    // A temporary view or child would bring sharded rows under a name that only one server knows.
+    if has_word(facts, "view") || has_word(facts, "inherits") {
+        refuse_words(facts, context, &refusal::CREATE_TABLE_AS)?;
+    }
+    refuse_relations(facts, context, &refusal::CREATE_TABLE_AS)?;
+    Ok(Outcome::new(Action::Pinned("a temporary object"), Access::Write))
+}
+
+fn create_table_as(
+    facts: &Facts,
+    context: &PlanningContext,
+    name: &ObjectName,
+    temporary: bool,
+) -> Result<Outcome, Refusal> {
+    if !temporary {
+        return Err(table_from_query(&name.to_string()));
+    }
+    refuse_shadow(context, name)?;
+    let survey = Survey::of_sources(context, &facts.block);
+    if survey.sharded().is_some() {
+        return Err(table_from_query(&name.to_string()));
+    }
+    let default = context.topology.default_shard;
+    if let Some(fixed) = survey.fixed()?.filter(|fixed| fixed.shard != default) {
+        return Err(refusal::MIXED_HOMES.naming(&[&name.to_string(), &fixed.name]));
+    }
+    if let Some(refusal) = Demands::of(context, facts).refused {
+        return Err(refusal);
+    }
+    Ok(Outcome::new(Action::Pinned("a temporary table"), Access::Write))
+}
+
+pub(super) fn table_from_query(name: &str) -> Refusal {
+    refusal::CREATE_TABLE_AS.naming(&[if name.is_empty() { "…" } else { name }])
+}
+
+/// A temporary table is found before any other of its name; the statements on it would be routed by the rule.
+fn refuse_shadow(context: &PlanningContext, name: &ObjectName) -> Result<(), Refusal> {
+    let plain = name.name.as_str();
+    let configured = context.topology.tables.iter().any(|rule| rule.name.name == plain);
+    let behind = survey::naming_word(context, std::slice::from_ref(&name.name)).is_some();
+    if configured || behind { Err(refusal::TEMPORARY_SHADOWS.naming(&[plain])) } else { Ok(()) }
+}
+
+/// Locks on sharded and reference tables are taken on every shard; those of one shard's tables where the rows are.
+fn lock_table(facts: &Facts, context: &PlanningContext) -> Outcome {
+    let survey = Survey::of_sources(context, &facts.block);
+    let single = survey.sharded().is_none() && survey.reference().is_none();
+    match survey.fixed() {
+        Ok(Some(fixed)) if single => Outcome::fixed(fixed, Access::Write),
+        _ => Outcome::new(Action::Everywhere, Access::Write),
+    }
+}
+
+fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> Result<Outcome, Refusal> {
+    let pinned = |reason| Ok(Outcome::new(Action::Pinned(reason), Access::Write));
+    match object {
+        SessionObject::Listen => pinned("LISTEN"),
+        SessionObject::Load => pinned("LOAD"),
+        SessionObject::Notify => {
+            Ok(Outcome::new(Action::Fixed(context.topology.default_shard), Access::Write))
+        }
+        SessionObject::Prepare { .. } => {
+            refuse_relations(facts, context, &refusal::SQL_PREPARE)?;
+            refuse_words(facts, context, &refusal::SQL_PREPARE)?;
+            pinned("PREPARE")
+        }
+        SessionObject::DeclareCursor { hold: true, .. } => {
+            if let Some(member) = Survey::of_sources(context, &facts.block).sharded() {
+                return Err(refusal::CURSOR_OVER_SHARDS.naming(&[&member.relation.name.to_string()]));
+            }
+            let query = reads::query_of_one_shard(facts, context, &refusal::CURSOR_OVER_SHARDS)?;
+            match query.action {
+                Action::Fixed(shard) if shard != context.topology.default_shard => {
+                    Err(refusal::CURSOR_OVER_SHARDS.naming(&["a table of another shard"]))
+                }
+                _ => pinned("a cursor WITH HOLD"),
+            }
+        }
+        SessionObject::DeclareCursor { hold: false, .. } => {
+            refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+            reads::query_of_one_shard(facts, context, &refusal::CURSOR_OVER_SHARDS)
+        }
+        SessionObject::Unlisten
+        | SessionObject::Execute { .. }
+        | SessionObject::Deallocate { .. }
+        | SessionObject::Fetch { .. }
+        | SessionObject::CloseCursor { .. }
+        | SessionObject::Discard(_) => Ok(Outcome::new(Action::Control, Access::Read)),
+    }
+}
+
+fn refuse_words(facts: &Facts, context: &PlanningContext, limit: &refusal::Limit) -> Result<(), Refusal> {
+    match survey::naming_word(context, &facts.words) {
+        Some(word) => Err(limit.naming(&[word])),
+        None => Ok(()),
+    }
+}
+
+/// Refuses relations whose rows are not just the default shard's.
+fn refuse_relations(facts: &Facts, context: &PlanningContext, limit: &refusal::Limit) -> Result<(), Refusal> {
+    let default = context.topology.default_shard;
+    let survey = Survey::of_sources(context, &facts.block);
+    let elsewhere = survey.members().find(|member| {
+        !matches!(home::of(context, &member.relation.name),
+            Home::Single(shard) | Home::Elsewhere(shard) if shard == default)
+    });
+    match elsewhere {
+        Some(member) => Err(limit.naming(&[&member.relation.name.to_string()])),
+        None => Ok(()),
+    }
+}

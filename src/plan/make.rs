@@ -1,0 +1,128 @@
+//! The plan of one shape: made once from facts, topology and catalog, then bound to the values of each execution.
+//!
+//! `session` calls [`Plan::make`] on a cache miss and [`Plan::bind`] for every execution; `execute` follows
+//! [`Plan::action`] over the bound shards. Making never fails: what is refused is an action.
+//!
+//! ```text
+//! facts ─▶ make ── reads    SELECT, COPY TO, cursors      ─▶ Plan { action, access, route }
+//!                 ├ writes   INSERT, UPDATE, DELETE, …                │
+//!                 └ commands DDL, session commands, code              ▼
+//!                                      literals, parameters, hint ─▶ bind ─▶ shards, or a refusal
+//! ```
+//!
+//! Invariants:
+//! 1. A plan holds the topology that it was made with: binding never mixes two configurations.
+//! 2. A statement is for one shard if every sharded relation of every query level is pinned to it, and every relation
+//!    that lives on one shard lives there.
+
+use std::sync::Arc;
+
+use crate::sql::facts::{Block, Facts, Kind};
+use crate::topology::Topology;
+
+use super::action::{Access, Action, Many, PlanningContext};
+use super::bind::Route;
+use super::refusal::{self, Refusal};
+use super::scatter::Scatter;
+use super::survey::Fixed;
+use super::{commands, home, reads, writes};
+
+/// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
+pub type Combine<'a> = &'a dyn Fn() -> Result<Scatter, Refusal>;
+
+/// What to do with the statements of one shape.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub facts: Arc<Facts>,
+    pub action: Action,
+    pub access: Access,
+    /// The plan of the statement inside an EXPLAIN.
+    pub inner: Option<Arc<Plan>>,
+    pub(super) route: Route,
+    pub(super) topology: Arc<Topology>,
+}
+
+/// What planning one kind of statement comes to.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub action: Action,
+    pub access: Access,
+    pub route: Route,
+}
+
+impl Outcome {
+    pub fn new(action: Action, access: Access) -> Self {
+        Self { action, access, route: Route::default() }
+    }
+
+    pub fn fixed(fixed: Fixed, access: Access) -> Self {
+        let action = Action::Fixed(fixed.shard);
+        Self { action, access, route: Route { fixed: Some(fixed), ..Route::default() } }
+    }
+
+    pub fn routed(many: Many, access: Access, route: Route) -> Self {
+        Self { action: Action::Routed { many }, access, route }
+    }
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(Action::Refuse(refusal), Access::Read)
+    }
+}
+
+impl Plan {
+    /// Plans a statement; `combine` makes the scatter where a SELECT may need several shards.
+    pub fn make(facts: Arc<Facts>, context: &PlanningContext, combine: Combine<'_>) -> Self {
+        let mut inner = None;
+        let outcome = match &facts.kind {
+            Kind::Explain(explain) => {
+                let plan = Self::make(Arc::new((*explain.inner).clone()), context, combine);
+                // Without ANALYZE nothing runs; PostgreSQL's own plan may come from a replica.
+                let access = if explain.analyze { plan.access } else { Access::Read };
+                inner = Some(Arc::new(plan));
+                Outcome::new(Action::Control, access)
+            }
+            _ => outcome(&facts, context, combine).unwrap_or_else(Outcome::from),
+        };
+        Self {
+            action: outcome.action,
+            access: outcome.access,
+            route: outcome.route,
+            inner,
+            facts,
+            topology: Arc::clone(&context.topology),
+        }
+    }
+}
+
+fn outcome(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Result<Outcome, Refusal> {
+    if !context.catalog.loaded {
+        refuse_unknown(context, &facts.block)?;
+    }
+    match &facts.kind {
+        Kind::Select { into: true, .. } => Err(commands::table_from_query("")),
+        Kind::Select { locking, into: false } => reads::select(facts, context, *locking, combine),
+        Kind::Insert(insert) => writes::insert(facts, context, insert),
+        Kind::Update(update) => writes::update(facts, context, update),
+        Kind::Delete(delete) => writes::delete(facts, context, delete),
+        Kind::Merge { target } => writes::merge(facts, context, target),
+        Kind::ModifyingWith => writes::modifying_with(facts, context),
+        Kind::Copy(copy) => super::copy::plan(facts, context, copy),
+        Kind::Explain(_) => Ok(Outcome::new(Action::Control, Access::Read)),
+        _ => commands::plan(facts, context),
+    }
+}
+
+/// Before the catalog is there, a name that is not configured may be a view of sharded tables.
+fn refuse_unknown(context: &PlanningContext, block: &Block) -> Result<(), Refusal> {
+    for relation in &block.relations {
+        let name = &relation.name;
+        let schema = name.schema.as_deref().unwrap_or_default();
+        let system = name.name.starts_with("pg_") || schema == "pg_catalog" || schema == "information_schema";
+        if !system && home::resolve(context, name).is_none() {
+            return Err(refusal::CATALOG_UNKNOWN.naming(&[&name.to_string()]));
+        }
+    }
+    block.children.iter().try_for_each(|child| refuse_unknown(context, child))
+}

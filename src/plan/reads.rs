@@ -1,0 +1,117 @@
+//! SELECT, and what runs a SELECT: cursors, COPY (query) TO.
+//!
+//! Called by `make`. A read is relayed where one shard suffices; over several shards the scatter must know how to
+//! combine the rows, and what stands in its way is named here first.
+
+use std::sync::Arc;
+
+use crate::sql::facts::Facts;
+
+use super::action::{Access, Action, Many, PlanningContext};
+use super::bind::Route;
+use super::functions::Demands;
+use super::home::Home;
+use super::make::{Combine, Outcome};
+use super::refusal::{self, Refusal};
+use super::survey::{Fixed, Survey};
+
+/// SELECT, VALUES, TABLE.
+pub(super) fn select(
+    facts: &Facts,
+    context: &PlanningContext,
+    locking: bool,
+    combine: Combine<'_>,
+) -> Result<Outcome, Refusal> {
+    query(facts, context, locking, &|| combine().map(|scatter| Many::Scatter(Arc::new(scatter))))
+}
+
+/// A query for one shard only; `otherwise` is the refusal over several.
+pub(super) fn query_of_one_shard(
+    facts: &Facts,
+    context: &PlanningContext,
+    otherwise: &refusal::Limit,
+) -> Result<Outcome, Refusal> {
+    let survey = Survey::of_sources(context, &facts.block);
+    let name = survey.sharded().map(|m| m.relation.name.to_string()).unwrap_or_default();
+    query(facts, context, false, &|| Err(otherwise.naming(&[&name])))
+}
+
+fn query(
+    facts: &Facts,
+    context: &PlanningContext,
+    locking: bool,
+    combine: &dyn Fn() -> Result<Many, Refusal>,
+) -> Result<Outcome, Refusal> {
+    let demands = Demands::of(context, facts);
+    if let Some(refusal) = demands.refused {
+        return Err(refusal);
+    }
+    let access = if locking { Access::Write } else { demands.access };
+    let survey = Survey::of_sources(context, &facts.block);
+    let server = demands.default_shard.clone();
+    let fixed = with_server(context, survey.fixed()?, server)?;
+    let keyed = survey.keyed();
+    if let Some(reason) = demands.pinned {
+        return match keyed.first() {
+            Some(keyed) => Err(refusal::MIXED_HOMES.naming(&[reason, &keyed.name])),
+            None => Ok(Outcome::new(Action::Pinned(reason), Access::Write)),
+        };
+    }
+    if keyed.is_empty() {
+        return Ok(without_sharded(context, &survey, fixed, access, locking || demands.one_shard.is_some()));
+    }
+    let many = if let Some(member) = survey.over_sharded() {
+        Many::Refuse(refusal::VIEW_OVER_SHARDS.naming(&[&member.relation.name.to_string()]))
+    } else if let Some(fixed) = &fixed {
+        let name = keyed.first().map(|keyed| keyed.name.as_str()).unwrap_or_default();
+        Many::Refuse(refusal::MIXED_HOMES.naming(&[name, &fixed.name]))
+    } else if let Some(refusal) = demands.one_shard {
+        Many::Refuse(refusal)
+    } else if locking {
+        let name = keyed.first().map(|keyed| keyed.name.as_str()).unwrap_or_default();
+        Many::Refuse(refusal::LOCKS_OVER_SHARDS.naming(&[name]))
+    } else {
+        combine().unwrap_or_else(Many::Refuse)
+    };
+    Ok(Outcome::routed(many, access, Route { keyed, fixed, ..Route::default() }))
+}
+
+/// No sharded table: the shard of the single tables, any shard for reference tables, else the default shard.
+///
+/// A statement that names no table goes to the default shard too: object identifiers (`'t'::regclass`) and settings
+/// are a server's own, and the catalogs that they are compared with are the default shard's. Row locks on reference
+/// tables are taken where every writer passes.
+fn without_sharded(
+    context: &PlanningContext,
+    survey: &Survey<'_>,
+    fixed: Option<Fixed>,
+    access: Access,
+    only_default: bool,
+) -> Outcome {
+    let anywhere = fixed.is_none() && survey.reference().is_some() && !only_default;
+    if anywhere {
+        return Outcome::new(Action::Anywhere, access);
+    }
+    let shard = fixed.as_ref().map_or(context.topology.default_shard, |fixed| fixed.shard);
+    let mut outcome = Outcome::new(Action::Fixed(shard), access);
+    let of_tables = survey.members().any(|m| matches!(m.home, Home::Single(_)));
+    outcome.route.any_server = access != Access::Write && !of_tables;
+    outcome.route.fixed = fixed;
+    outcome
+}
+
+/// The fixed shard with the demand of a function that works on the default shard's state.
+pub(super) fn with_server(
+    context: &PlanningContext,
+    fixed: Option<Fixed>,
+    function: Option<String>,
+) -> Result<Option<Fixed>, Refusal> {
+    let Some(function) = function else { return Ok(fixed) };
+    let shard = context.topology.default_shard;
+    let name = format!("{function}()");
+    match fixed {
+        Some(fixed) if fixed.shard != shard => Err(refusal::MIXED_HOMES.naming(&[&fixed.name, &name])),
+        Some(fixed) => Ok(Some(fixed)),
+        None => Ok(Some(Fixed { shard, name })),
+    }
+}

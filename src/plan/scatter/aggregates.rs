@@ -1,0 +1,236 @@
+//! Aggregates that can be computed in two steps: what each shard computes, and how one PostgreSQL combines it.
+//!
+//! | aggregate | each shard | combined |
+//! | --- | --- | --- |
+//! | count | count | sum, 0 without rows, as bigint |
+//! | sum | sum | sum; as bigint where the shards' is bigint, so overflow is PostgreSQL's error 22003 |
+//! | avg | sum and count | sum / count: in numeric, or in double precision for floats and intervals |
+//! | min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor, any_value | the same | the same |
+//! | count, sum, avg (DISTINCT x) | x as one more group | the same over distinct x |
+//!
+//! Division is exact because `avg` itself divides the sum by the count with `numeric_div`. Sums of floats are
+//! added in another order, and sums of real in real: that is what PostgreSQL's own parallel plans do. The average of
+//! reals is computed from sums in double precision, which needs the argument's type beforehand: a column of type
+//! real is cast; another expression of type real refuses.
+//!
+//! Not here: anything else that aggregates (DISTINCT with FILTER, ordered sets, array_agg, statistics): its rows are
+//! gathered ([`super::gathered`]).
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Visit,
+    Visitor,
+};
+
+use crate::merge::types::oid;
+use crate::plan::refusal::Refusal;
+
+use super::finish::Markers;
+use super::refusals::Reason;
+use super::{Inputs, expression, functions};
+
+/// How partial columns become the aggregate's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Combining {
+    Count,
+    Sum,
+    /// The sum's column; the count's is the next.
+    Average,
+    /// The function again.
+    Same(&'static str),
+    /// The function over distinct values.
+    Distinct(&'static str),
+}
+
+/// One aggregate of a final text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aggregate {
+    combining: Combining,
+    /// Its first partial column.
+    column: usize,
+}
+
+/// What an aggregate needs of the shards.
+pub(super) struct Partials {
+    combining: Combining,
+    pub columns: Vec<String>,
+    /// The columns are values to group by, not aggregates.
+    pub grouping: bool,
+}
+
+impl Partials {
+    /// The aggregate, once its columns have their places.
+    pub fn at(&self, column: usize) -> Aggregate {
+        Aggregate { combining: self.combining, column }
+    }
+}
+
+/// The partial columns of an aggregate call.
+pub(super) fn partials(function: &Function, inputs: &Inputs<'_>) -> Result<Partials, Refusal> {
+    let refused = || Reason::Aggregate.refusal(&function.to_string());
+    let name = expression::object_name(&function.name).ok_or_else(refused)?;
+    let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+    let plain = function.within_group.is_empty()
+        && function.null_treatment.is_none()
+        && function.over.is_none()
+        && matches!(function.parameters, FunctionArguments::None);
+    if !built_in || !plain || functions::shadowed(&name, inputs.ctx) {
+        return Err(refused());
+    }
+    let FunctionArguments::List(list) = &function.args else { return Err(refused()) };
+    let [FunctionArg::Unnamed(argument)] = list.args.as_slice() else { return Err(refused()) };
+    if !list.clauses.is_empty() {
+        return Err(refused());
+    }
+    check_argument(argument, function, inputs)?;
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    let filter =
+        function.filter.as_ref().map(|filter| format!(" FILTER (WHERE {filter})")).unwrap_or_default();
+    let call = |name: &str| format!("{name}({argument}){filter}");
+    let same = |combining, name: &str| Partials { combining, columns: vec![call(name)], grouping: false };
+    let name = name.name.as_str();
+    if let Some(name) = idempotent(name) {
+        return Ok(same(Combining::Same(name), name));
+    }
+    if distinct {
+        let name = ["count", "sum", "avg"].into_iter().find(|known| *known == name).ok_or_else(refused)?;
+        let FunctionArgExpr::Expr(value) = argument else { return Err(refused()) };
+        if !filter.is_empty() {
+            return Err(refused());
+        }
+        let combining = Combining::Distinct(name);
+        return Ok(Partials { combining, columns: vec![value.to_string()], grouping: true });
+    }
+    match name {
+        "count" => Ok(same(Combining::Count, "count")),
+        "sum" => Ok(same(Combining::Sum, "sum")),
+        "bit_xor" => Ok(same(Combining::Same("bit_xor"), "bit_xor")),
+        "avg" => {
+            let sum = match argument {
+                FunctionArgExpr::Expr(value) if inputs.scope.is_real(value) => {
+                    format!("sum(({value})::double precision){filter}")
+                }
+                _ => call("sum"),
+            };
+            let columns = vec![sum, call("count")];
+            Ok(Partials { combining: Combining::Average, columns, grouping: false })
+        }
+        _ => Err(refused()),
+    }
+}
+
+/// Whether every aggregate of a block has a partial form.
+pub(super) fn all_have_partials(query: &Query, inputs: &Inputs<'_>) -> bool {
+    let Ok(select) = super::select::select_of(query) else { return false };
+    let mut search = Search { inputs, depth: 0 };
+    let found = [
+        select.projection.visit(&mut search),
+        select.having.visit(&mut search),
+        query.order_by.visit(&mut search),
+    ];
+    found.iter().all(ControlFlow::is_continue)
+}
+
+/// Breaks at an aggregate without a partial form.
+struct Search<'a> {
+    inputs: &'a Inputs<'a>,
+    depth: u32,
+}
+
+impl Visitor for Search<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function)
+                if self.depth == 0
+                    && expression::is_aggregate(function, self.inputs.ctx)
+                    && partials(function, self.inputs).is_err() =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// Aggregates for which repeated values do not count, so DISTINCT changes nothing.
+fn idempotent(name: &str) -> Option<&'static str> {
+    ["min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "any_value"]
+        .into_iter()
+        .find(|known| *known == name)
+}
+
+/// The argument is computed by each shard for its own rows: it must not depend on the server.
+fn check_argument(
+    argument: &FunctionArgExpr,
+    function: &Function,
+    inputs: &Inputs<'_>,
+) -> Result<(), Refusal> {
+    let contents = match argument {
+        FunctionArgExpr::Expr(value) => expression::contents(value, inputs.ctx),
+        FunctionArgExpr::Wildcard => Default::default(),
+        _ => return Err(Reason::Aggregate.refusal(&function.to_string())),
+    };
+    let filter = function.filter.as_deref().map(|filter: &Expr| expression::contents(filter, inputs.ctx));
+    if contents.subquery || filter.is_some_and(|filter| filter.subquery) {
+        return Err(Reason::GroupedSubquery.refusal(""));
+    }
+    if contents.volatile {
+        return Err(Reason::VolatileFunction.refusal("in an aggregate"));
+    }
+    match contents.clock || contents.aggregate || contents.window {
+        true => Err(Reason::Aggregate.refusal(&function.to_string())),
+        false => Ok(()),
+    }
+}
+
+impl Aggregate {
+    /// The combining expression for people: without the casts that depend on types.
+    pub fn outline(&self) -> String {
+        let column = Markers::column(self.column);
+        match self.combining {
+            Combining::Count => format!("coalesce(sum({column}), 0)"),
+            Combining::Sum => format!("sum({column})"),
+            Combining::Average => format!("sum({column}) / sum({})", Markers::column(self.column + 1)),
+            Combining::Same(name) => format!("{name}({column})"),
+            Combining::Distinct(name) => format!("{name}(DISTINCT {column})"),
+        }
+    }
+
+    /// The combining expression, in parentheses where it is not a plain call.
+    pub fn combine(&self, partial_types: &[u32]) -> Result<String, Refusal> {
+        let column = Markers::column(self.column);
+        let type_oid = partial_types.get(self.column).copied().unwrap_or(0);
+        let refused = || Err(Reason::PartialType.refusal(&format!("type {type_oid}")));
+        match self.combining {
+            Combining::Count => Ok(format!("(coalesce(sum({column}), 0)::bigint)")),
+            Combining::Sum => match type_oid {
+                oid::INT8 => Ok(format!("(sum({column})::bigint)")),
+                oid::NUMERIC | oid::FLOAT4 | oid::FLOAT8 | oid::INTERVAL => Ok(format!("sum({column})")),
+                _ => refused(),
+            },
+            Combining::Average => {
+                let count = format!("nullif(sum({}), 0)", Markers::column(self.column + 1));
+                match type_oid {
+                    oid::INT8 | oid::NUMERIC => Ok(format!("(sum({column}) / {count})")),
+                    oid::FLOAT8 | oid::INTERVAL => Ok(format!("(sum({column}) / {count}::double precision)")),
+                    _ => refused(),
+                }
+            }
+            Combining::Same(name) => Ok(format!("{name}({column})")),
+            Combining::Distinct(name) => Ok(format!("{name}(DISTINCT {column})")),
+        }
+    }
+}

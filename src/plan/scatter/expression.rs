@@ -1,0 +1,228 @@
+//! Looking into expressions: what they hold, what PostgreSQL would name them, and when two are the same.
+//!
+//! Read-only walks over sqlparser trees, used by the compilers here. Aggregates and window functions are told by
+//! name and catalog; clocks, random values and facts about one server by [`super::functions`].
+//!
+//! Invariants:
+//! 1. What stands in a subquery counts as the subquery's, but for values that move from server to server.
+//! 2. A name that is not worked out as PostgreSQL does is [`OutputName::Unsure`], and whoever needs it refuses.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    self, Expr, Function, FunctionArguments, Ident, ObjectNamePart, Query, ValueWithSpan, Visit, Visitor,
+};
+
+use crate::catalog::FunctionKind;
+use crate::plan::PlanningContext;
+use crate::sql::name::ObjectName;
+
+use super::functions::{self, Steadiness};
+use super::placeholders::Placeholders;
+
+/// Every aggregate of PostgreSQL 13 to 18.
+const AGGREGATES: &str = "any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop \
+    covar_samp cume_dist dense_rank every grouping json_agg json_agg_strict json_arrayagg json_object_agg \
+    json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict json_objectagg jsonb_agg \
+    jsonb_agg_strict jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique \
+    jsonb_object_agg_unique_strict max min mode percent_rank percentile_cont percentile_disc range_agg \
+    range_intersect_agg rank regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy \
+    regr_syy stddev stddev_pop stddev_samp string_agg sum var_pop var_samp variance xmlagg";
+
+/// What stands in an expression or a clause. Aggregates and windows of its subqueries are theirs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Contents {
+    pub aggregate: bool,
+    pub window: bool,
+    pub subquery: bool,
+    pub volatile: bool,
+    pub clock: bool,
+    pub server_dependent: bool,
+    pub parameter: bool,
+}
+
+/// Looks through a part of a statement.
+pub fn contents<T: Visit>(node: &T, ctx: &PlanningContext) -> Contents {
+    let mut looker = Looker { ctx, depth: 0, found: Contents::default() };
+    let _ = node.visit(&mut looker);
+    looker.found
+}
+
+struct Looker<'a> {
+    ctx: &'a PlanningContext,
+    depth: u32,
+    found: Contents,
+}
+
+impl Visitor for Looker<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        self.found.subquery = true;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            if self.depth == 0 {
+                self.found.window |= function.over.is_some();
+                self.found.aggregate |= function.over.is_none() && is_aggregate(function, self.ctx);
+            }
+            if let Some(name) = object_name(&function.name) {
+                let steadiness = functions::steadiness(&name, argument_count(function));
+                self.found.volatile |= steadiness == Steadiness::Volatile;
+                self.found.clock |= steadiness == Steadiness::Clock;
+                self.found.server_dependent |= steadiness == Steadiness::ServerDependent;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+        self.found.parameter |= matches!(value.value, ast::Value::Placeholder(_));
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a call is of an aggregate, built in or not.
+pub fn is_aggregate(function: &Function, ctx: &PlanningContext) -> bool {
+    let Some(name) = object_name(&function.name) else { return false };
+    let built_in = AGGREGATES.split_ascii_whitespace().any(|aggregate| aggregate == name.name);
+    let known = ctx.catalog.function(&name, &ctx.search_path);
+    built_in || !function.within_group.is_empty() || known.is_some_and(|f| f.kind == FunctionKind::Aggregate)
+}
+
+/// Number of written arguments.
+pub fn argument_count(function: &Function) -> usize {
+    match &function.args {
+        FunctionArguments::None => 0,
+        FunctionArguments::Subquery(_) => 1,
+        FunctionArguments::List(list) => list.args.len(),
+    }
+}
+
+/// Whether COLLATE stands anywhere in an expression.
+pub fn collates(expr: &Expr) -> bool {
+    ast::visit_expressions(expr, |inner| match inner {
+        Expr::Collate { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// An identifier as PostgreSQL folds it.
+pub fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
+/// A one- or two-part name, folded.
+pub fn object_name(name: &ast::ObjectName) -> Option<ObjectName> {
+    let ident = |part: &ObjectNamePart| match part {
+        ObjectNamePart::Identifier(ident) => Some(folded(ident)),
+        _ => None,
+    };
+    match name.0.as_slice() {
+        [name] => Some(ObjectName::unqualified(ident(name)?)),
+        [schema, name] => Some(ObjectName::qualified(ident(schema)?, ident(name)?)),
+        _ => None,
+    }
+}
+
+/// A name as an identifier that needs no folding.
+pub fn quoted(name: &str) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+/// An expression's text with its literals masked, and those literals in the order of their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canonical {
+    pub text: String,
+    pub literals: Vec<u32>,
+}
+
+/// Two expressions with equal canonical text are the same if their literals are, one by one.
+pub fn canonical(expr: &Expr, placeholders: &dyn Placeholders) -> Canonical {
+    let mut expr = expr;
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    let mut collector = Literals { placeholders, found: Vec::new() };
+    let _ = expr.visit(&mut collector);
+    let mut text = expr.to_string();
+    let mut places: Vec<(usize, u32)> = Vec::new();
+    for (index, printed) in collector.found {
+        // A placeholder is printed once and like no other; where it is not found nothing is masked.
+        if let Some(at) = text.find(&printed) {
+            text.replace_range(at..at + printed.len(), &"\u{1}".repeat(printed.len()));
+            places.push((at, index));
+        }
+    }
+    places.sort_unstable();
+    Canonical { text, literals: places.into_iter().map(|(_, index)| index).collect() }
+}
+
+struct Literals<'a> {
+    placeholders: &'a dyn Placeholders,
+    found: Vec<(u32, String)>,
+}
+
+impl Visitor for Literals<'_> {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+        if let Some(index) = self.placeholders.literal(&value.value) {
+            self.found.push((index, value.value.to_string()));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What PostgreSQL names an output column (`FigureColname`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputName {
+    Named(String),
+    /// `?column?`: never matched by a name that is written without quotes.
+    Anonymous,
+    /// Some name that is not worked out here.
+    Unsure,
+}
+
+/// The name of an unaliased select item.
+pub fn output_name(expr: &Expr) -> OutputName {
+    match expr {
+        Expr::Identifier(name) => OutputName::Named(folded(name)),
+        Expr::CompoundIdentifier(parts) => {
+            parts.last().map_or(OutputName::Unsure, |name| OutputName::Named(folded(name)))
+        }
+        Expr::Function(function) => {
+            object_name(&function.name).map_or(OutputName::Unsure, |name| OutputName::Named(name.name))
+        }
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => output_name(inner),
+        Expr::Cast { expr: inner, .. } => match output_name(inner) {
+            OutputName::Named(name) => OutputName::Named(name),
+            OutputName::Anonymous | OutputName::Unsure => OutputName::Unsure,
+        },
+        Expr::BinaryOp { .. }
+        | Expr::UnaryOp { .. }
+        | Expr::Like { .. }
+        | Expr::ILike { .. }
+        | Expr::Between { .. }
+        | Expr::InList { .. }
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_) => OutputName::Anonymous,
+        Expr::Value(value) => match value.value {
+            ast::Value::Boolean(_) => OutputName::Unsure,
+            _ => OutputName::Anonymous,
+        },
+        _ => OutputName::Unsure,
+    }
+}

@@ -1,0 +1,194 @@
+//! A small catalog and topology: `rides` and `stops` by region, `riders` everywhere, `notes` on one shard.
+//!
+//! The database's collation is deterministic but not byte order, as in most installations; `rides.c_text` has the
+//! C collation. Functions are few: what a case calls must be listed here, as unknown functions refuse.
+//!
+//! Used by every file of cases beside it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::catalog::{
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
+};
+use crate::merge::types::oid;
+use crate::plan::PlanningContext;
+use crate::plan::refusal::Refusal;
+use crate::plan::scatter::{Scatter, ShardText, Text};
+use crate::sql::arguments::{Arguments, NoParameters};
+use crate::sql::lexer::LexOptions;
+use crate::sql::name::ObjectName;
+use crate::sql::parse::parse;
+use crate::sql::shape::{ShapeBuffers, shape};
+use crate::topology::{NullKey, Placement, RegionId, ShardId, TableRule, Topology, TopologyVersion};
+
+const RIDES: [(&str, u32); 19] = [
+    ("id", oid::INT8),
+    ("region", oid::TEXT),
+    ("city", oid::TEXT),
+    ("fare", oid::NUMERIC),
+    ("tip", oid::INT4),
+    ("small", oid::INT2),
+    ("big", oid::INT8),
+    ("ratio", oid::FLOAT8),
+    ("weight", oid::FLOAT4),
+    ("at", oid::TIMESTAMPTZ),
+    ("day", oid::DATE),
+    ("span", oid::INTERVAL),
+    ("ok", oid::BOOL),
+    ("tag", oid::VARCHAR),
+    ("code", oid::BPCHAR),
+    ("u", oid::UUID),
+    ("c_text", oid::TEXT),
+    ("money", oid::MONEY),
+    ("num", oid::NUMERIC),
+];
+
+fn column((name, type_oid): &(&str, u32)) -> Column {
+    let collation = match *type_oid {
+        _ if *name == "c_text" => Collation::Bytes,
+        oid::TEXT | oid::VARCHAR | oid::BPCHAR => Collation::Deterministic,
+        _ => Collation::None,
+    };
+    Column {
+        name: (*name).to_owned(),
+        type_oid: *type_oid,
+        type_name: String::new(),
+        type_modifier: -1,
+        collation,
+        not_null: false,
+        default: None,
+        volatile_default: false,
+        stable_default: false,
+        generated: false,
+        identity: false,
+    }
+}
+
+fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
+    let name = ObjectName::qualified("public", name);
+    let info = RelationInfo {
+        name: name.clone(),
+        kind: RelationKind::Table,
+        columns: columns.iter().map(column).collect(),
+        reads: Vec::new(),
+        parents: Vec::new(),
+        children: Vec::new(),
+        has_triggers: false,
+        has_rules: false,
+        row_security: false,
+        unique_sets: Vec::new(),
+    };
+    (name, info)
+}
+
+fn functions() -> HashMap<ObjectName, FunctionInfo> {
+    let mut functions = HashMap::new();
+    let mut add = |names: &[&str], volatility, kind| {
+        for name in names {
+            let info = FunctionInfo { volatility, kind, built_in: true };
+            functions.insert(ObjectName::qualified("pg_catalog", *name), info);
+        }
+    };
+    let aggregates = [
+        "count",
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "bool_and",
+        "bool_or",
+        "every",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "array_agg",
+        "variance",
+        "string_agg",
+        "stddev",
+        "percentile_cont",
+    ];
+    add(&aggregates, Volatility::Immutable, FunctionKind::Aggregate);
+    let immutable =
+        ["lower", "upper", "round", "abs", "length", "date_trunc", "md5", "mod", "to_char", "age", "decode"];
+    add(&immutable, Volatility::Immutable, FunctionKind::Function);
+    add(&["now", "current_database"], Volatility::Stable, FunctionKind::Function);
+    add(&["random", "nextval"], Volatility::Volatile, FunctionKind::Function);
+    add(&["row_number", "rank", "lag"], Volatility::Immutable, FunctionKind::Window);
+    let user = FunctionInfo { volatility: Volatility::Stable, kind: FunctionKind::Function, built_in: false };
+    functions.insert(ObjectName::qualified("public", "reads_tables"), user);
+    functions
+}
+
+pub(crate) fn context() -> PlanningContext {
+    let relations = [
+        table("rides", &RIDES),
+        table("stops", &[("ride", oid::INT8), ("region", oid::TEXT), ("place", oid::TEXT)]),
+        table("riders", &[("rider", oid::INT8), ("name", oid::TEXT)]),
+        table("notes", &[("note", oid::TEXT)]),
+    ];
+    let catalog = Catalog {
+        version: 1,
+        loaded: true,
+        relations: relations.into_iter().collect(),
+        functions: functions(),
+        database_collation: Some(Collation::Deterministic),
+        ..Catalog::default()
+    };
+    let rule = |name: &str, placement| TableRule {
+        name: ObjectName::qualified("public", name),
+        placement,
+        position: None,
+        null_key: NullKey::Refuse,
+    };
+    let region = || Placement::Region { key: "region".to_owned() };
+    let topology = Topology {
+        version: TopologyVersion(1),
+        database: "app".to_owned(),
+        regions: Vec::new(),
+        shards: Vec::new(),
+        nodes: Vec::new(),
+        local_region: RegionId(0),
+        default_shard: ShardId(0),
+        world: Default::default(),
+        tables: vec![rule("rides", region()), rule("stops", region()), rule("riders", Placement::Reference)],
+        distances: None,
+    };
+    PlanningContext {
+        topology: Arc::new(topology),
+        catalog: Arc::new(catalog),
+        search_path: Arc::from(["public".to_owned()]),
+    }
+}
+
+pub(crate) fn compile(sql: &str) -> Result<Scatter, Refusal> {
+    Scatter::compile(&parse(sql.as_bytes(), LexOptions::default()), &context())
+}
+
+/// Runs `then` with the arguments of a statement without parameters.
+pub(crate) fn with_arguments<R>(sql: &str, then: impl FnOnce(&Arguments<'_>) -> R) -> R {
+    let mut buffers = ShapeBuffers::default();
+    let shape = shape(sql.as_bytes(), LexOptions::default(), &mut buffers);
+    then(&Arguments { text: sql.as_bytes(), literals: shape.literals, parameters: &NoParameters })
+}
+
+/// A text as it would be sent.
+pub(crate) fn filled(text: &Text, sql: &str) -> String {
+    with_arguments(sql, |arguments| String::from_utf8(text.fill(arguments).unwrap()).unwrap())
+}
+
+/// What each shard is sent.
+pub(crate) fn shard(sql: &str) -> String {
+    match compile(sql).unwrap().shard {
+        ShardText::Original => "original".to_owned(),
+        ShardText::Rewritten(text) => filled(&text, sql),
+    }
+}
+
+/// The description, or the refusal's code and message.
+pub(crate) fn plan(sql: &str) -> String {
+    match compile(sql) {
+        Ok(scatter) => with_arguments(sql, |arguments| scatter.describe(arguments).join("\n")),
+        Err(refusal) => format!("{} {} {}", refusal.code, refusal.sqlstate, refusal.message),
+    }
+}

@@ -1,0 +1,138 @@
+//! All relations of a statement with their homes: what `make` looks at before it decides.
+//!
+//! Called by `reads`, `writes` and `commands`.
+
+use crate::sql::facts::{Block, Relation};
+use crate::topology::{NullKey, Placement, ShardId, TableRule, Topology};
+
+use super::action::PlanningContext;
+use super::home::Home;
+use super::predicate::{self, Carriers, Test};
+use super::refusal::{self, Refusal};
+use super::route::Keyed;
+use super::scope::{Member, Scope};
+
+/// The query levels of a statement, outermost first.
+pub(super) struct Survey<'a> {
+    context: &'a PlanningContext,
+    scopes: Vec<Scope<'a>>,
+}
+
+/// A shard that a statement must run on, and what demands it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fixed {
+    pub shard: ShardId,
+    pub name: String,
+}
+
+impl<'a> Survey<'a> {
+    /// `target` is the relation that the outermost level writes; its WHERE speaks of it.
+    pub fn new(context: &'a PlanningContext, target: Option<&'a Relation>, block: &'a Block) -> Self {
+        let mut survey = Self { context, scopes: Vec::new() };
+        survey.enter(target, block);
+        survey
+    }
+
+    /// Of what an INSERT, COPY or MERGE reads, without its target.
+    pub fn of_sources(context: &'a PlanningContext, block: &'a Block) -> Self {
+        Self::new(context, None, block)
+    }
+
+    fn enter(&mut self, target: Option<&'a Relation>, block: &'a Block) {
+        self.scopes.push(Scope::new(self.context, target, block));
+        for child in &block.children {
+            self.enter(None, child);
+        }
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.scopes.iter().flat_map(|scope| &scope.members)
+    }
+
+    /// The sharded relations with their tests; a view over sharded tables is one that nothing narrows.
+    pub fn keyed(&self) -> Vec<Keyed> {
+        let mut keyed = Vec::new();
+        for scope in &self.scopes {
+            for (index, member) in scope.members.iter().enumerate() {
+                match member.home {
+                    Home::Sharded { rule, .. } => keyed.push(keyed_of(scope, index, rule)),
+                    Home::OverSharded => keyed.push(unkeyed(member.relation)),
+                    Home::Reference { .. } | Home::OverReference | Home::Single(_) | Home::Elsewhere(_) => {}
+                }
+            }
+        }
+        keyed
+    }
+
+    /// The first relation behind which sharded rows stand.
+    pub fn sharded(&self) -> Option<&Member<'a>> {
+        self.members().find(|m| matches!(m.home, Home::Sharded { .. } | Home::OverSharded))
+    }
+
+    pub fn over_sharded(&self) -> Option<&Member<'a>> {
+        self.members().find(|m| matches!(m.home, Home::OverSharded))
+    }
+
+    pub fn reference(&self) -> Option<&Member<'a>> {
+        self.members().find(|m| matches!(m.home, Home::Reference { .. } | Home::OverReference))
+    }
+
+    /// The shard of the relations that live on one shard; refused where there are two such shards.
+    pub fn fixed(&self) -> Result<Option<Fixed>, Refusal> {
+        let mut fixed: Option<Fixed> = None;
+        for member in self.members() {
+            let (Home::Single(shard) | Home::Elsewhere(shard)) = member.home else { continue };
+            let name = member.relation.name.to_string();
+            match &fixed {
+                Some(known) if known.shard != shard => {
+                    return Err(refusal::MIXED_HOMES.naming(&[&known.name, &name]));
+                }
+                Some(_) => {}
+                None => fixed = Some(Fixed { shard, name }),
+            }
+        }
+        Ok(fixed)
+    }
+}
+
+fn keyed_of(scope: &Scope<'_>, index: usize, rule: &TableRule) -> Keyed {
+    let name = scope.members.get(index).map(|m| m.relation.name.to_string()).unwrap_or_default();
+    let carriers = Carriers::new(scope, index);
+    let (key_type, test) = match &carriers {
+        Some(carriers) => (carriers.key_type(), predicate::compile(scope, carriers, &scope.block.filter)),
+        None => (None, Test::Any),
+    };
+    Keyed { name, rule: rule.clone(), key_type, test }
+}
+
+fn unkeyed(relation: &Relation) -> Keyed {
+    Keyed {
+        name: relation.name.to_string(),
+        rule: TableRule {
+            name: relation.name.clone(),
+            placement: Placement::Geo,
+            position: None,
+            null_key: NullKey::Refuse,
+        },
+        key_type: None,
+        test: Test::Any,
+    }
+}
+
+/// The first word of a text that names a table whose rows are not just the default shard's, directly or through a view.
+pub(super) fn naming_word<'w>(context: &PlanningContext, words: &'w [String]) -> Option<&'w str> {
+    let topology: &Topology = &context.topology;
+    let concerns = |word: &str| {
+        let on_default = |rule: &TableRule| matches!(rule.placement, Placement::Single(shard) if shard == topology.default_shard);
+        let configured = topology.tables.iter().any(|rule| rule.name.name == word && !on_default(rule));
+        configured
+            || context.catalog.relations.values().any(|info| {
+                info.name.name == word
+                    && !matches!(
+                        super::home::of(context, &info.name),
+                        Home::Single(shard) | Home::Elsewhere(shard) if shard == topology.default_shard
+                    )
+            })
+    };
+    words.iter().map(String::as_str).find(|word| concerns(word))
+}

@@ -1,0 +1,175 @@
+//! The three kinds of threads: acceptor, worker, control.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::LocalSet;
+
+use crate::backend::Pools;
+use crate::catalog::{CatalogHandle, RefreshRequest};
+use crate::config::{HealthSettings, PoolSettings, ServerSettings};
+use crate::health;
+use crate::session::{
+    self,
+    shared::{Shared, Worker},
+};
+use crate::topology::{Signals, Topology};
+use crate::transaction::{Recovery, Registry};
+
+/// How long the start waits for the first catalogs.
+const CATALOG_WAIT: Duration = Duration::from_secs(10);
+const REAP_EVERY: Duration = Duration::from_secs(1);
+
+fn runtime() -> Option<tokio::runtime::Runtime> {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => Some(runtime),
+        Err(error) => {
+            tracing::error!(%error, "a thread's runtime could not be made");
+            None
+        }
+    }
+}
+
+/// Takes sockets from the system and deals them out.
+pub(super) struct Accept {
+    pub listener: std::net::TcpListener,
+    pub hands: Vec<mpsc::Sender<std::net::TcpStream>>,
+    pub shared: Arc<Shared>,
+    pub stopped: watch::Receiver<bool>,
+}
+
+impl Accept {
+    pub fn run(self) {
+        let Some(runtime) = runtime() else { return };
+        let Self { listener, hands, shared, mut stopped } = self;
+        runtime.block_on(async move {
+            let mut stopping = shared.stopping.subscribe();
+            tokio::select! {
+                () = accept(listener, hands) => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+                _ = stopping.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+}
+
+async fn accept(listener: std::net::TcpListener, hands: Vec<mpsc::Sender<std::net::TcpStream>>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the listener cannot be used"),
+    };
+    let mut turn = 0;
+    loop {
+        match listener.accept().await.and_then(|(socket, _)| socket.into_std()) {
+            Ok(socket) => {
+                turn = (turn + 1) % hands.len();
+                if hands[turn].send(socket).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Out of descriptors, usually: others will free some.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Runs sessions.
+pub(super) struct Start {
+    pub shared: Arc<Shared>,
+    pub pool: PoolSettings,
+    pub connect_timeout: Duration,
+    pub workers: usize,
+    pub sockets: mpsc::Receiver<std::net::TcpStream>,
+    pub stopped: watch::Receiver<bool>,
+}
+
+impl Start {
+    pub fn run(self) {
+        let Some(runtime) = runtime() else { return };
+        let Self { shared, pool, connect_timeout, workers, mut sockets, mut stopped } = self;
+        let local = LocalSet::new();
+        let worker = Worker::new(shared, Pools::new(pool, connect_timeout, workers));
+        let serve = async {
+            while let Some(socket) = sockets.recv().await {
+                match TcpStream::from_std(socket) {
+                    Ok(socket) => {
+                        tokio::task::spawn_local(Box::pin(session::serve(Rc::clone(&worker), socket)));
+                    }
+                    Err(error) => tracing::warn!(%error, "an accepted socket could not be used"),
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let reap = async {
+            loop {
+                tokio::time::sleep(REAP_EVERY).await;
+                worker.pools.reap();
+            }
+        };
+        local.block_on(&runtime, async {
+            tokio::select! {
+                () = serve => {}
+                () = reap => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+}
+
+/// Watches the servers.
+pub(super) struct Control {
+    pub topology: Arc<Topology>,
+    pub signals: Arc<Signals>,
+    pub server: ServerSettings,
+    pub health: HealthSettings,
+    pub catalog: Arc<CatalogHandle>,
+    pub registry: Arc<Registry>,
+    pub requests: mpsc::Receiver<RefreshRequest>,
+    pub ready: oneshot::Sender<()>,
+    pub stopped: watch::Receiver<bool>,
+}
+
+impl Control {
+    pub fn run(self) {
+        let Some(runtime) = runtime() else { return };
+        let Self { topology, signals, server, health, catalog, registry, mut requests, ready, mut stopped } =
+            self;
+        runtime.block_on(async move {
+            let (watch, mut nodes_known) = health::Watch::new(
+                Arc::clone(&topology),
+                Arc::clone(&signals),
+                server.clone(),
+                health.clone(),
+            );
+            let (catalogs, mut loaded) = health::CatalogService::new(
+                Arc::clone(&topology),
+                catalog,
+                Arc::clone(&signals),
+                server.clone(),
+                &health,
+            );
+            let (recovery, mut looked) =
+                Recovery::new(Arc::clone(&topology), Arc::clone(&signals), server.clone(), registry);
+            let tell_ready = async {
+                nodes_known.wait().await;
+                loaded.wait(CATALOG_WAIT).await;
+                looked.wait().await;
+                let _ = ready.send(());
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = watch.run() => {}
+                () = recovery.run() => {}
+                () = catalogs.run(&mut requests) => {}
+                () = tell_ready => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
+    }
+}

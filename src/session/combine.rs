@@ -1,0 +1,37 @@
+//! Statements that need several shards at once: scatter, COPY, EXPLAIN, and the commit of all.
+//!
+//! The session's side of `execute`: lanes are joined here, the executors move the bytes.
+use super::perform::Work;
+use super::planning::Planned;
+use super::{Failure, Outcome, Session};
+use crate::plan::copy::CopyIn;
+use crate::plan::scatter::Scatter;
+use crate::topology::ShardSet;
+
+impl Session {
+    pub(super) async fn scatter(
+        &mut self,
+        _planned: &Planned,
+        _work: Work<'_>,
+        _scatter: &Scatter,
+        _shards: ShardSet,
+    ) -> Outcome {
+        Err(Failure::Sql(Self::internal("scatter is not wired")))
+    }
+    pub(super) async fn copy_in(&mut self, _planned: &Planned, _work: Work<'_>, _copy: &CopyIn) -> Outcome {
+        Err(Failure::Sql(Self::internal("copy is not wired")))
+    }
+    pub(super) async fn copy_out(&mut self, _work: Work<'_>, _header: bool) -> Outcome {
+        Err(Failure::Sql(Self::internal("copy is not wired")))
+    }
+}
+
+pub(super) async fn console(
+    _worker: &std::rc::Rc<super::shared::Worker>,
+    _connection: crate::wire::stream::Connection,
+    _hello: &crate::wire::startup::ClientHello,
+    _user: &crate::config::User,
+    _output: bytes::BytesMut,
+) -> Result<(), crate::wire::startup::StartupError> {
+    Ok(())
+}

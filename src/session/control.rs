@@ -1,0 +1,502 @@
+//! Transaction control: BEGIN to COMMIT, savepoints, and the commit of a block over its lanes.
+//!
+//! Called by `perform` for statements that the session obeys itself. No server hears of BEGIN before a statement
+//! needs it; COMMIT goes to the lanes that joined.
+//!
+//! Invariants:
+//! 1. COMMIT is answered only after every lane has committed; with more than one writing lane only after the decision
+//!    is recorded (see `transaction`).
+//! 2. Whatever happens, after COMMIT or ROLLBACK the block is over, and no lane is left inside a transaction.
+
+use std::rc::Rc;
+
+use super::block::{Block, Origin, Transaction};
+use super::{Failure, Outcome, Session};
+use crate::backend::WriteToken;
+use crate::execute::drain::{Drained, drain};
+use crate::execute::lane::{Hidden, POSITION_QUERY};
+use crate::plan::Access;
+use crate::sql::facts::{Isolation, TransactionCommand};
+use crate::topology::Consistency;
+use crate::transaction::{self, Participant};
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+
+impl Session {
+    /// Obeys a transaction command and answers it with a CommandComplete.
+    pub(super) async fn transaction_command(&mut self, command: &TransactionCommand, text: &[u8]) -> Outcome {
+        let sql = String::from_utf8_lossy(text).into_owned();
+        match command {
+            TransactionCommand::Begin { read_only, isolation } => self.begin(sql, *read_only, *isolation),
+            TransactionCommand::Commit { chain } => self.commit(*chain).await,
+            TransactionCommand::Rollback { chain } => self.roll_back(*chain).await,
+            TransactionCommand::Savepoint(name) => self.savepoint(name, sql).await,
+            TransactionCommand::Release(name) => self.release(name, sql).await,
+            TransactionCommand::RollbackTo(name) => self.roll_back_to(name, sql).await,
+            TransactionCommand::SetTransaction { read_only, isolation } => {
+                self.set_transaction(sql, *read_only, *isolation).await
+            }
+            TransactionCommand::SetCharacteristics { .. } => Err(unsupported(
+                "SET SESSION CHARACTERISTICS is not supported",
+                "SET default_transaction_isolation or default_transaction_read_only does the same.",
+            )),
+            TransactionCommand::SetConstraints => self.set_constraints(sql).await,
+            TransactionCommand::TwoPhase => Err(unsupported(
+                "PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED are not supported",
+                "Meridian commits over several shards by itself.",
+            )),
+        }
+    }
+
+    fn complete(&mut self, tag: &str) {
+        encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
+    }
+
+    fn begin(&mut self, sql: String, read_only: Option<bool>, isolation: Option<Isolation>) -> Outcome {
+        let starts = sql.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
+        let tag = if starts { "START TRANSACTION" } else { "BEGIN" };
+        let joined = self.lanes.iter().any(|lane| lane.in_block);
+        match self.block.transaction() {
+            Some(transaction) if transaction.origin == Origin::Explicit => {
+                self.warn(&SqlError::warning(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "there is already a transaction in progress",
+                ));
+            }
+            Some(transaction) => {
+                // What ran before BEGIN in the same message becomes part of the transaction.
+                if joined && (read_only.is_some() || isolation.is_some()) {
+                    return Err(unsupported(
+                        "BEGIN with modes after other statements of the same message is not supported",
+                        "Send BEGIN first.",
+                    ));
+                }
+                transaction.origin = Origin::Explicit;
+                if !joined {
+                    transaction.prologue[0] = sql;
+                }
+                set_modes(transaction, read_only, isolation);
+            }
+            None => {
+                let mut transaction = Transaction::new(Origin::Explicit, sql, &self.settings, &self.own);
+                transaction.read_only =
+                    self.settings.get("default_transaction_read_only").is_some_and(says_true);
+                transaction.isolation = self.default_isolation();
+                set_modes(&mut transaction, read_only, isolation);
+                self.block = Block::Open(Box::new(transaction));
+            }
+        }
+        self.complete(tag);
+        Ok(())
+    }
+
+    fn default_isolation(&self) -> Isolation {
+        let value = self.settings.get("default_transaction_isolation").unwrap_or("").to_ascii_lowercase();
+        if value.contains("serializable") {
+            Isolation::Serializable
+        } else if value.contains("repeatable") {
+            Isolation::RepeatableRead
+        } else {
+            Isolation::ReadCommitted
+        }
+    }
+
+    async fn set_transaction(
+        &mut self,
+        sql: String,
+        read_only: Option<bool>,
+        isolation: Option<Isolation>,
+    ) -> Outcome {
+        if !self.block.is_open() {
+            self.warn(&SqlError::warning(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION can only be used in transaction blocks",
+            ));
+            self.complete("SET");
+            return Ok(());
+        }
+        self.on_joined_lanes(&sql).await?;
+        if let Some(transaction) = self.block.transaction() {
+            transaction.prologue.push(sql);
+            set_modes(transaction, read_only, isolation);
+        }
+        self.complete("SET");
+        Ok(())
+    }
+
+    /// Outside a block it lasts for the one statement that it is: nothing.
+    async fn set_constraints(&mut self, sql: String) -> Outcome {
+        if self.block.is_open() {
+            self.on_joined_lanes(&sql).await?;
+            if let Some(transaction) = self.block.transaction() {
+                transaction.prologue.push(sql);
+            }
+        } else {
+            self.warn(&SqlError::warning(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET CONSTRAINTS can only be used in transaction blocks",
+            ));
+        }
+        self.complete("SET CONSTRAINTS");
+        Ok(())
+    }
+
+    /// Runs a statement of ours on every lane of the block; the first error is the answer.
+    pub(super) async fn on_joined_lanes(&mut self, sql: &str) -> Outcome {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
+            lane.hidden_query(sql, Hidden::Prologue);
+        }
+        for drained in self.drain_block().await {
+            if let Some(error) = drained?.error {
+                return Err(Failure::Sql(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what was put on the block's lanes and reads all answers, on all lanes at once. A lane that is lost is
+    /// taken out, and is an error.
+    async fn drain_block(&mut self) -> Vec<Result<Drained, Failure>> {
+        let work = self.lanes.iter_mut().filter(|lane| lane.in_block).map(drain);
+        let results = futures_util::future::join_all(work).await;
+        let mut answers = Vec::with_capacity(results.len());
+        for result in results {
+            answers.push(result.map_err(|error| {
+                self.worker.shared.signals.probe_now();
+                Failure::Sql(error.into_sql())
+            }));
+        }
+        let mut index = 0;
+        while index < self.lanes.len() {
+            if self.lanes[index].connection.broken {
+                let lane = self.lanes.swap_remove(index);
+                self.give(lane);
+            } else {
+                index += 1;
+            }
+        }
+        answers
+    }
+
+    async fn savepoint(&mut self, name: &str, sql: String) -> Outcome {
+        self.demand_block("SAVEPOINT")?;
+        self.on_joined_lanes(&sql).await?;
+        let (settings, own) = (Rc::clone(&self.settings), self.own.clone());
+        if let Some(transaction) = self.block.transaction() {
+            transaction.savepoint(name, sql, &settings, &own);
+        }
+        self.complete("SAVEPOINT");
+        Ok(())
+    }
+
+    async fn release(&mut self, name: &str, sql: String) -> Outcome {
+        self.demand_block("RELEASE SAVEPOINT")?;
+        self.demand_savepoint(name)?;
+        self.on_joined_lanes(&sql).await?;
+        if let Some(transaction) = self.block.transaction() {
+            transaction.release(name, sql);
+        }
+        self.complete("RELEASE");
+        Ok(())
+    }
+
+    async fn roll_back_to(&mut self, name: &str, sql: String) -> Outcome {
+        self.demand_block("ROLLBACK TO SAVEPOINT")?;
+        if let Err(failure) = self.demand_savepoint(name) {
+            self.block.fail();
+            return Err(failure);
+        }
+        let lost = self.block.get().is_some_and(|t| t.lanes_lost);
+        if lost {
+            return Err(SqlError::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "a server of this transaction was lost; only ROLLBACK is possible",
+            )
+            .into());
+        }
+        self.on_joined_lanes(&sql).await?;
+        let restored = self.block.transaction().and_then(|t| t.roll_back_to(name));
+        if let Some((settings, own)) = restored {
+            self.settings = settings;
+            self.own = own;
+            self.follow_search_path();
+        }
+        self.complete("ROLLBACK");
+        Ok(())
+    }
+
+    fn demand_block(&self, what: &str) -> Outcome {
+        if self.block.is_explicit() {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            format!("{what} can only be used in transaction blocks"),
+        )
+        .into())
+    }
+
+    fn demand_savepoint(&self, name: &str) -> Outcome {
+        if self.block.get().is_some_and(|t| t.has_savepoint(name)) {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            SqlState::INVALID_SAVEPOINT_SPECIFICATION,
+            format!("savepoint \"{name}\" does not exist"),
+        )
+        .into())
+    }
+
+    async fn commit(&mut self, chain: bool) -> Outcome {
+        if chain {
+            return Err(unsupported("COMMIT AND CHAIN is not supported", "Send COMMIT and then BEGIN."));
+        }
+        if !self.block.is_open() {
+            self.warn_no_transaction();
+            self.complete("COMMIT");
+            return Ok(());
+        }
+        if self.block.is_failed() {
+            self.roll_back_block().await;
+            self.complete("ROLLBACK");
+            return Ok(());
+        }
+        self.commit_block(true).await?;
+        self.complete("COMMIT");
+        Ok(())
+    }
+
+    async fn roll_back(&mut self, chain: bool) -> Outcome {
+        if chain {
+            return Err(unsupported("ROLLBACK AND CHAIN is not supported", "Send ROLLBACK and then BEGIN."));
+        }
+        if self.block.is_open() {
+            self.roll_back_block().await;
+        } else {
+            self.warn_no_transaction();
+        }
+        self.complete("ROLLBACK");
+        Ok(())
+    }
+
+    fn warn_no_transaction(&mut self) {
+        self.warn(&SqlError::warning(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            "there is no transaction in progress",
+        ));
+    }
+
+    /// Commits the block on all of its lanes; afterwards there is no block, whatever the answer.
+    pub(super) async fn commit_block(&mut self, tell_asides: bool) -> Outcome {
+        let writers = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count();
+        let schema_changed = self.block.get().is_some_and(|t| t.schema_changed);
+        let outcome = if writers > 1 {
+            self.commit_everywhere().await
+        } else {
+            self.commit_one_writer(tell_asides).await
+        };
+        match outcome {
+            Ok(()) => {
+                let settings = Rc::clone(&self.settings);
+                for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
+                    lane.connection.applied = Rc::clone(&settings);
+                }
+                self.end_block();
+                if schema_changed {
+                    self.refresh_catalog().await;
+                }
+                Ok(())
+            }
+            Err(failure) => {
+                self.roll_back_block().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Two or more lanes have written: all commit, or none.
+    async fn commit_everywhere(&mut self) -> Outcome {
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let mut asides = Vec::new();
+        let mut participants: Vec<Participant<'_>> = self
+            .lanes
+            .iter_mut()
+            .filter(|lane| lane.in_block)
+            .map(|lane| Participant {
+                connection: &mut lane.connection,
+                shard: lane.shard,
+                wrote: lane.wrote,
+            })
+            .collect();
+        let committed =
+            transaction::commit(&mut participants, &topology, &self.worker.shared.registry, &mut asides)
+                .await;
+        drop(participants);
+        for aside in &asides {
+            self.pass_aside(aside);
+        }
+        committed.map_err(|error| Failure::Sql(error.into_sql()))?;
+        self.learn_positions().await;
+        Ok(())
+    }
+
+    /// After a commit over several shards: the positions that later reads of this session must have seen.
+    async fn learn_positions(&mut self) {
+        if self.own.consistency != Consistency::Session {
+            return;
+        }
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let replicated = |shard| topology.shard(shard).nodes.len() > 1;
+        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && lane.wrote && replicated(lane.shard))
+        {
+            lane.hidden_query(POSITION_QUERY, Hidden::Position);
+        }
+        let asked: Vec<_> = self.lanes.iter_mut().filter(|lane| !lane.owed.is_empty()).collect();
+        let places: Vec<_> = asked.iter().map(|lane| (lane.shard, lane.connection.node)).collect();
+        let answers = futures_util::future::join_all(asked.into_iter().map(drain)).await;
+        for ((shard, node), answer) in places.into_iter().zip(answers) {
+            let timeline = topology.node(node).state.timeline();
+            if let Some(position) = answer.ok().and_then(|drained| drained.position) {
+                self.learn_position(shard, WriteToken { timeline, position });
+            }
+        }
+    }
+
+    /// Readers first; the one writer's answer is the transaction's.
+    async fn commit_one_writer(&mut self, tell_asides: bool) -> Outcome {
+        let ask = self.own.consistency == Consistency::Session;
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && !lane.wrote) {
+            lane.hidden_query("COMMIT", Hidden::Prologue);
+        }
+        let readers = self.lanes.iter_mut().filter(|lane| lane.in_block && !lane.wrote).map(drain);
+        for drained in futures_util::future::join_all(readers).await {
+            if let Some(error) = drained.map_err(|e| Failure::Sql(e.into_sql()))?.error {
+                return Err(Failure::Sql(error));
+            }
+        }
+        let Some(writer) = self.lanes.iter_mut().find(|lane| lane.in_block && lane.wrote) else {
+            return Ok(());
+        };
+        writer.hidden_query("COMMIT", Hidden::Prologue);
+        if ask && topology.shard(writer.shard).nodes.len() > 1 {
+            writer.hidden_query(POSITION_QUERY, Hidden::Position);
+        }
+        let shard = writer.shard;
+        let timeline = topology.node(writer.connection.node).state.timeline();
+        let drained = drain(writer).await.map_err(|_| Failure::Sql(outcome_unknown()))?;
+        if let Some(position) = drained.position {
+            self.learn_position(shard, WriteToken { timeline, position });
+        }
+        if tell_asides {
+            for aside in &drained.asides {
+                self.pass_aside(aside);
+            }
+        }
+        if let Some(error) = drained.error {
+            return Err(Failure::Sql(error));
+        }
+        if drained.tag.as_deref() == Some("ROLLBACK") {
+            return Err(Failure::Sql(super::simple::in_failed_block()));
+        }
+        Ok(())
+    }
+
+    /// A notice or a parameter report that came while something of ours ran.
+    pub(super) fn pass_aside(&mut self, frame: &[u8]) {
+        let body = crate::wire::frame::body(frame);
+        let news = match frame.first() {
+            Some(b'S') => crate::wire::backend::ParameterStatus::decode(body)
+                .is_ok_and(|status| self.told.learn(status.name, status.value)),
+            Some(b'A') => self.pin.is_some(),
+            Some(b'N') => true,
+            _ => false,
+        };
+        if news {
+            self.client.outbox.extend_from_slice(frame);
+        }
+    }
+
+    /// Rolls back on every lane, restores the settings, ends the block. Lanes that do not answer are closed.
+    pub(super) async fn roll_back_block(&mut self) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
+            lane.hidden_query("ROLLBACK", Hidden::Prologue);
+        }
+        let work = self.lanes.iter_mut().filter(|lane| lane.in_block).map(drain);
+        let drained = futures_util::future::join_all(work).await;
+        for answer in drained.into_iter().flatten() {
+            for aside in answer.asides.iter().filter(|frame| frame.first() == Some(&b'S')) {
+                self.pass_aside(aside);
+            }
+        }
+        if let Some(transaction) = self.block.get() {
+            let (settings, own) = transaction.before();
+            self.settings = settings;
+            self.own = own;
+        }
+        self.end_block();
+        self.follow_search_path();
+    }
+
+    /// Forgets the block; lanes that are not back to idle are closed.
+    fn end_block(&mut self) {
+        self.block = Block::None;
+        self.portals.clear();
+        self.cursors.clear();
+        let mut index = 0;
+        while index < self.lanes.len() {
+            let lane = &mut self.lanes[index];
+            let idle = lane.connection.status == crate::wire::backend::TransactionStatus::Idle;
+            lane.in_block = false;
+            lane.wrote = false;
+            lane.open_pipeline = false;
+            if lane.connection.broken || !idle {
+                let mut lane = self.lanes.swap_remove(index);
+                lane.connection.broken = true;
+                self.give(lane);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// DDL has been committed: plans must see it before the client sends its next statement.
+    pub(super) async fn refresh_catalog(&mut self) {
+        if let Err(reason) = self.worker.shared.catalog.refresh().await {
+            tracing::warn!(%reason, "the catalog could not be read again after a change of the schema");
+        }
+        self.refresh_context();
+    }
+
+    /// Joins the default shard for a statement that only validates or reports.
+    pub(super) async fn join_default(&mut self, access: Access) -> Result<usize, Failure> {
+        let shard = self.default_shard();
+        self.join(shard, access, &[]).await
+    }
+}
+
+fn set_modes(transaction: &mut Transaction, read_only: Option<bool>, isolation: Option<Isolation>) {
+    if let Some(read_only) = read_only {
+        transaction.read_only = read_only;
+    }
+    if let Some(isolation) = isolation {
+        transaction.isolation = isolation;
+    }
+}
+
+fn says_true(value: &str) -> bool {
+    matches!(value.trim_matches('\'').to_ascii_lowercase().as_str(), "on" | "true" | "1" | "yes" | "t" | "y")
+}
+
+pub(super) fn unsupported(message: &str, hint: &str) -> Failure {
+    Failure::Sql(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint(hint))
+}
+
+/// The connection ended between COMMIT and its answer.
+fn outcome_unknown() -> SqlError {
+    SqlError::new(
+        SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+        "the server was lost while it committed; the transaction may or may not have been committed",
+    )
+    .hint("Look for the transaction's effects before running it again.")
+}

@@ -1,0 +1,153 @@
+//! EXPLAIN: the route and why, then PostgreSQL's own plan from each shard that would be asked.
+//!
+//! ```text
+//!   Meridian: way: scatter
+//!   Meridian: shards=[us-east, eu-central] because region IN ('us-east', 'eu-central')
+//!   Shard us-east (replica 127.0.0.1:5433)
+//!     Limit  (cost=…)
+//! ```
+//!
+//! With ANALYZE the statement runs on the shards; the time that each took, as seen from here, stands beside its name.
+
+use std::time::Instant;
+
+use super::perform::Work;
+use super::planning::Planned;
+use super::{Failure, Outcome, Session};
+use crate::execute::drain::drain;
+use crate::plan::scatter::ShardText;
+use crate::plan::{Access, Action, Many, Plan};
+use crate::sql::arguments::{Arguments, NoParameters};
+use crate::sql::facts::Explain;
+use crate::topology::{NodeRole, ShardId, ShardSet};
+use crate::wire::error::SqlError;
+
+/// The column's name is PostgreSQL's.
+const COLUMN: &str = "QUERY PLAN";
+
+impl Session {
+    pub(super) async fn explain(&mut self, planned: &Planned, explain: &Explain, work: Work<'_>) -> Outcome {
+        let Some(inner) = planned.plan.inner.clone() else {
+            return self.perform_on(planned, work, self.default_shard()).await;
+        };
+        let parameterized = explain.inner.param_count > 0;
+        let text = work.text();
+        let arguments = Arguments { text, literals: &planned.literals, parameters: &NoParameters };
+        let hint = planned.hint.as_ref().and_then(|hint| hint.shard.as_deref());
+        let bound = inner.bind(&arguments, hint).map_err(SqlError::from)?;
+        if parameterized || !explain.text_format {
+            let Some(shard) = bound.shards.single() else {
+                return Err(super::control::unsupported(
+                    "EXPLAIN over several shards with parameters or in a format other than text is not supported",
+                    "Use EXPLAIN with FORMAT TEXT and literals.",
+                ));
+            };
+            return self.perform_on(planned, work, shard).await;
+        }
+        if explain.analyze && inner.access == Access::Write && bound.shards.single().is_none() {
+            return Err(super::control::unsupported(
+                "EXPLAIN ANALYZE of a statement that writes to several shards is not supported",
+                "Leave ANALYZE out.",
+            ));
+        }
+        let mut lines: Vec<String> = inner.explain(&arguments, hint);
+        for line in &mut lines {
+            line.insert_str(0, "Meridian: ");
+        }
+        if let Some((sql, shards)) = shard_statement(&inner, &arguments, bound.shards, explain)? {
+            for shard in shards.iter() {
+                let access = if explain.analyze { inner.access } else { Access::Read };
+                self.explain_on(shard, &sql, access, &mut lines).await?;
+            }
+        }
+        self.answer_text(COLUMN, &lines, "EXPLAIN", work.describes());
+        Ok(())
+    }
+
+    /// Asks one shard, and appends its plan.
+    async fn explain_on(
+        &mut self,
+        shard: ShardId,
+        sql: &str,
+        access: Access,
+        lines: &mut Vec<String>,
+    ) -> Outcome {
+        let index = self.join(shard, access, &[]).await?;
+        let lane = &mut self.lanes[index];
+        lane.wrote |= access == Access::Write && lane.in_block;
+        if !lane.owed.is_empty() {
+            if lane.connection.applying.is_some() && !lane.in_block {
+                lane.sync(true);
+            }
+            if let Err(error) = drain(lane).await {
+                let failure = crate::execute::RelayError::Server { error, forwarded: false };
+                return Err(self.relay_failed(index, failure).await);
+            }
+        }
+        let lane = &mut self.lanes[index];
+        let began = Instant::now();
+        let captured = match lane.connection.capture(sql).await {
+            Ok(captured) => captured,
+            Err(error) => {
+                let failure = crate::execute::RelayError::Server { error, forwarded: false };
+                return Err(self.relay_failed(index, failure).await);
+            }
+        };
+        let took = began.elapsed();
+        if let Some(error) = captured.error {
+            return Err(Failure::Sql(error));
+        }
+        let topology = &self.context.planning.topology;
+        let node = self.lanes[index].connection.node;
+        let role = match topology.node(node).state.role() {
+            NodeRole::Replica => "replica",
+            NodeRole::Primary | NodeRole::Unknown | NodeRole::Down => "primary",
+        };
+        let address = &self.lanes[index].connection.address;
+        let name = &topology.shard(shard).name;
+        let time =
+            if sql_analyzes(sql) { format!(", {:.3} ms", took.as_secs_f64() * 1e3) } else { String::new() };
+        lines.push(format!("Shard {name} ({role} {address}{time})"));
+        let rows = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+        lines.extend(rows.map(|row| format!("  {row}")));
+        Ok(())
+    }
+}
+
+fn sql_analyzes(sql: &str) -> bool {
+    sql.get(..64.min(sql.len())).is_some_and(|head| head.to_ascii_lowercase().contains("analyze"))
+}
+
+/// What each shard is asked: the client's text, or EXPLAIN with the scatter's text. None where no server plans it.
+fn shard_statement(
+    inner: &Plan,
+    arguments: &Arguments<'_>,
+    shards: ShardSet,
+    explain: &Explain,
+) -> Result<Option<(String, ShardSet)>, Failure> {
+    let whole = String::from_utf8_lossy(arguments.text).into_owned();
+    match &inner.action {
+        Action::Routed { .. } | Action::Anywhere | Action::Fixed(_) if shards.single().is_some() => {
+            Ok(Some((whole, shards)))
+        }
+        Action::Routed { many: Many::Scatter(scatter) } => {
+            let prefix =
+                String::from_utf8_lossy(&arguments.text[..explain.inner_start as usize]).into_owned();
+            let sql = match &scatter.shard {
+                ShardText::Original => arguments.text[explain.inner_start as usize..].to_vec(),
+                ShardText::Rewritten(text) => text.fill(arguments).map_err(SqlError::from)?,
+            };
+            Ok(Some((format!("{prefix}{}", String::from_utf8_lossy(&sql)), shards)))
+        }
+        Action::Everywhere => Ok(Some((whole, shards))),
+        Action::Routed { many: Many::Refuse(refusal) } => Err(SqlError::from(refusal.clone()).into()),
+        Action::Refuse(refusal) => Err(SqlError::from(refusal.clone()).into()),
+        Action::Anywhere
+        | Action::Fixed(_)
+        | Action::EachShard
+        | Action::CopyIn(_)
+        | Action::CopyOut { .. }
+        | Action::Pinned(_)
+        | Action::Control => Ok(None),
+    }
+}

@@ -1,0 +1,291 @@
+//! From an accepted socket to a session: negotiation, authentication, the greeting.
+//!
+//! ```text
+//!   negotiate ─▶ cancel request: served, done
+//!            └─▶ known database? ─▶ authenticate ─▶ settings of the start-up packet judged by a server
+//!                                  ─▶ ParameterStatus…, BackendKeyData, ReadyForQuery ─▶ Session::run
+//! ```
+//!
+//! Invariants:
+//! 1. Nothing of a stranger reaches a server before he has shown who he is.
+//! 2. Everything before ReadyForQuery is bounded in bytes and by `authentication_timeout`.
+//! 3. What the client is told of parameters is what the default shard's servers report for its settings.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+
+use super::block::Block;
+use super::cancel::{self, CancelTarget};
+use super::planning::Context;
+use super::shared::{ClientInfo, ClientState, Figures, Worker};
+use super::statements::Statements;
+use super::{Session, extended, greeting, setting};
+use crate::backend::{Account, Settings};
+use crate::config::{AuthMethod, User};
+use crate::execute::{ClientStream, Told};
+use crate::plan::PlanningContext;
+use crate::wire::credential::{Credential, Method};
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::Limits;
+use crate::wire::secret::Secret;
+use crate::wire::startup::{Candidate, ClientHello, Opening, StartupError, authenticate, negotiate};
+use crate::wire::stream::Connection;
+
+/// The database in which the console answers.
+pub const CONSOLE_DATABASE: &str = "meridian";
+
+/// Serves one accepted socket to its end.
+pub async fn serve(worker: Rc<Worker>, socket: TcpStream) {
+    let address = socket.peer_addr().map(|a| a.to_string()).unwrap_or_default();
+    let _ = socket.set_nodelay(true);
+    let mut connection = Connection::new(socket);
+    let shared = Arc::clone(&worker.shared);
+    let deadline = tokio::time::Instant::now() + shared.proxy.authentication_timeout;
+    let limits = client_limits(&worker);
+    let opening = match negotiate(&mut connection, &limits, deadline).await {
+        Ok(opening) => opening,
+        Err(error) => return refuse(connection, &error).await,
+    };
+    let hello = match opening {
+        Opening::Cancel(key) => return cancel::cancel(&shared, &key).await,
+        Opening::Session(hello) => hello,
+    };
+    if shared.figures.clients.fetch_add(1, Ordering::AcqRel) as usize >= shared.proxy.clients_max {
+        shared.figures.clients.fetch_sub(1, Ordering::AcqRel);
+        let error = SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+        return refuse(connection, &StartupError::Refused(error)).await;
+    }
+    let _count = Leaving(&shared.figures.clients);
+    if let Err(error) = welcome(&worker, connection, hello, &limits, deadline, address).await {
+        tracing::debug!(%error, "a client was not let in");
+    }
+}
+
+/// Counts the client out again, whatever happens to it.
+struct Leaving<'a>(&'a AtomicU32);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn client_limits(worker: &Worker) -> Limits {
+    Limits { client_message_bytes: worker.shared.proxy.message_bytes_max, ..Limits::default() }
+}
+
+async fn refuse(connection: Connection, error: &StartupError) {
+    if let Some(error) = error.to_sql() {
+        connection.refuse(&error).await;
+    }
+}
+
+async fn welcome(
+    worker: &Rc<Worker>,
+    mut connection: Connection,
+    hello: ClientHello,
+    limits: &Limits,
+    deadline: tokio::time::Instant,
+    address: String,
+) -> Result<(), StartupError> {
+    let shared = Arc::clone(&worker.shared);
+    let user = shared.users.iter().find(|user| user.name == hello.user).cloned();
+    let mut output = bytes::BytesMut::new();
+    let outcome = admit(worker, &mut connection, &hello, user.as_ref(), limits, deadline, &mut output).await;
+    let user = match (outcome, user) {
+        (Ok(()), Some(user)) => user,
+        (Ok(()), None) => {
+            let error = role_missing(&hello.user);
+            refuse(connection, &StartupError::Refused(error)).await;
+            return Ok(());
+        }
+        (Err(error), _) => {
+            refuse(connection, &error).await;
+            return Err(error);
+        }
+    };
+    if hello.database == CONSOLE_DATABASE {
+        return super::combine::console(worker, connection, &hello, &user, output).await;
+    }
+    let mut session = match open(worker, connection, &hello, &user, address, output) {
+        Ok(session) => session,
+        Err(refused) => {
+            let (connection, error) = *refused;
+            refuse(connection, &StartupError::Refused(error)).await;
+            return Ok(());
+        }
+    };
+    let greeted = session.greet(hello.cancel_secret_bytes()).await;
+    match greeted {
+        Ok(()) => {
+            worker.sessions.set(worker.sessions.get() + 1);
+            Box::pin(session.run()).await;
+            worker.sessions.set(worker.sessions.get() - 1);
+        }
+        Err(error) => {
+            session.tell_fatal(&error).await;
+            session.close().await;
+        }
+    }
+    Ok(())
+}
+
+async fn admit(
+    worker: &Worker,
+    connection: &mut Connection,
+    hello: &ClientHello,
+    user: Option<&User>,
+    limits: &Limits,
+    deadline: tokio::time::Instant,
+    output: &mut bytes::BytesMut,
+) -> Result<(), StartupError> {
+    let shared = &worker.shared;
+    let credential = shared.credentials.get(&hello.user);
+    let method = match shared.proxy.auth {
+        AuthMethod::ScramSha256 => Method::Scram,
+        AuthMethod::Md5 => Method::Md5,
+        AuthMethod::Password => Method::Cleartext,
+        AuthMethod::Trust => Method::Trust,
+    };
+    let candidate = Candidate { method, user: &hello.user, credential, mock: &shared.mock };
+    authenticate(connection, &candidate, limits, deadline, output).await?;
+    let known = hello.database == shared.topology.load().database || hello.database == CONSOLE_DATABASE;
+    if !known {
+        return Err(SqlError::fatal(
+            SqlState::INVALID_CATALOG_NAME,
+            format!("database \"{}\" does not exist", hello.database),
+        )
+        .into());
+    }
+    if hello.database == CONSOLE_DATABASE && !user.is_some_and(|user| user.admin) {
+        return Err(SqlError::fatal(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("user \"{}\" may not use the console", hello.user),
+        )
+        .hint("Set admin = true for this user in the configuration.")
+        .into());
+    }
+    if hello.parameters.iter().any(|(name, value)| name == "replication" && !says_false(value)) {
+        return Err(SqlError::fatal(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "replication connections are not supported",
+        )
+        .hint("Connect to the server itself.")
+        .into());
+    }
+    Ok(())
+}
+
+fn role_missing(user: &str) -> SqlError {
+    SqlError::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, format!("role \"{user}\" does not exist"))
+}
+
+fn says_false(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "no" | "0")
+}
+
+type Refused = (Connection, SqlError);
+
+fn open(
+    worker: &Rc<Worker>,
+    connection: Connection,
+    hello: &ClientHello,
+    user: &User,
+    address: String,
+    output: bytes::BytesMut,
+) -> Result<Session, Box<Refused>> {
+    let settings = match greeting::startup_settings(hello) {
+        Ok(settings) => Rc::new(settings),
+        Err(error) => return Err(Box::new((connection, error))),
+    };
+    let shared = &worker.shared;
+    let topology = shared.topology.load_full();
+    let own = setting::default_own(&shared.session, &topology);
+    let id = next_client_id(shared);
+    let secret: Vec<u8> = (0..hello.cancel_secret_bytes()).map(|_| rand::random()).collect();
+    let cancel = Arc::new(CancelTarget::new(Secret::new(secret)));
+    shared.cancels.insert(id, Arc::clone(&cancel));
+    let application_name =
+        hello.parameters.iter().find(|(name, _)| name == "application_name").map(|(_, v)| v.clone());
+    let info = Arc::new(ClientInfo {
+        id,
+        user: hello.user.clone(),
+        database: hello.database.clone(),
+        address,
+        connected: Instant::now(),
+        state: std::sync::Mutex::new(ClientState {
+            application_name: application_name.unwrap_or_default(),
+            ..ClientState::default()
+        }),
+    });
+    shared.clients.insert(id, Arc::clone(&info));
+    let mut client = ClientStream::new(connection.stream, connection.input);
+    client.outbox = output;
+    let planning = PlanningContext {
+        catalog: shared.catalog.current(),
+        search_path: Arc::from(Vec::new()),
+        topology: Arc::clone(&topology),
+    };
+    let account = Account {
+        user: user.server_user.clone(),
+        password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
+    };
+    let mut session = Session {
+        limits: client_limits(worker),
+        client,
+        told: Told::default(),
+        user: hello.user.as_str().into(),
+        pool_user: account.user.as_str().into(),
+        account: Rc::new(account),
+        initial: Rc::clone(&settings),
+        settings,
+        own,
+        statements: Statements::default(),
+        portals: extended::Portals::default(),
+        block: Block::None,
+        lanes: Vec::new(),
+        pin: None,
+        tokens: vec![None; topology.shards.len()],
+        context: Context { planning, id: 0 },
+        shapes: crate::sql::shape::ShapeBuffers::default(),
+        cancel,
+        info,
+        cursors: std::collections::HashMap::new(),
+        skipping: false,
+        awaiting_sync: false,
+        worker: Rc::clone(worker),
+    };
+    session.follow_search_path();
+    Figures::count(&worker.shared.figures.connections);
+    Ok(session)
+}
+
+/// Ids are unique among the connected clients and never zero.
+fn next_client_id(shared: &super::shared::Shared) -> u32 {
+    loop {
+        let id = rand::random::<u32>() & 0x7fff_ffff;
+        if id != 0 && !shared.cancels.contains_key(&id) {
+            return id;
+        }
+    }
+}
+
+impl Session {
+    /// Tells the client what its servers report, its cancel key, and that it may begin.
+    async fn greet(&mut self, _secret_bytes: usize) -> Result<(), SqlError> {
+        let pairs = self.learn_greeting().await?;
+        self.told = Told::new(pairs.iter().cloned());
+        let out = &mut self.client.outbox;
+        for (name, value) in pairs.iter() {
+            encode::server::parameter_status(out, name.as_bytes(), value.as_bytes());
+        }
+        encode::server::backend_key_data(out, self.info.id, self.cancel.secret.expose());
+        encode::server::ready_for_query(out, self.block.status());
+        self.client.flush().await.map_err(|_| SqlError::fatal(SqlState::CONNECTION_FAILURE, "client is gone"))
+    }
+}

@@ -1,0 +1,194 @@
+//! What a client is told of the servers' parameters, and the settings in its start-up packet.
+//!
+//! The settings are judged by a server of the default shard, once per worker and set of settings: later clients with the
+//! same start-up packet are greeted without a round trip.
+//!
+//! Invariants:
+//! 1. A setting that a server refuses refuses the client, with the server's own error.
+//! 2. The cache is bounded, and is asked with the whole set of settings.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::{Failure, Session};
+use crate::backend::Settings;
+use crate::backend::settings::quote_literal;
+use crate::plan::Access;
+use crate::wire::backend::ParameterStatus;
+use crate::wire::error::{Severity, SqlError, SqlState};
+use crate::wire::frame;
+use crate::wire::startup::ClientHello;
+
+/// Sets of settings whose reports are kept.
+const GREETINGS_MAX: usize = 1024;
+
+/// Reports by the server account and the settings that they are of.
+#[derive(Debug, Default)]
+pub struct Greetings {
+    known: HashMap<(Rc<str>, Vec<(String, String)>), Rc<[(String, String)]>>,
+}
+
+/// The settings of a start-up packet, as SQL text: its parameters, and `-c name=value` in its `options`.
+pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
+    let mut settings = Settings::default();
+    for (name, value) in &hello.parameters {
+        match name.as_str() {
+            "user" | "database" | "replication" => {}
+            "options" => {
+                for (name, value) in parse_options(value)? {
+                    settings.set(&name.to_ascii_lowercase(), quote_literal(&value));
+                }
+            }
+            name if name.starts_with("_pq_.") => {}
+            name => settings.set(&name.to_ascii_lowercase(), setting_value(name, value)),
+        }
+    }
+    Ok(settings)
+}
+
+/// Lists of names are given to SET as they are written; everything else is one string.
+fn setting_value(name: &str, value: &str) -> String {
+    if name.eq_ignore_ascii_case("search_path")
+        && !value.contains(['\'', ';', '\\'])
+        && !value.trim().is_empty()
+    {
+        return value.to_owned();
+    }
+    quote_literal(value)
+}
+
+/// `-c name=value`, `-cname=value` and `--name=value`, with backslashes before blanks, as PostgreSQL splits them.
+fn parse_options(text: &str) -> Result<Vec<(String, String)>, SqlError> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => word.extend(chars.next()),
+            c if c.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            c => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    let mut settings = Vec::new();
+    let mut words = words.into_iter();
+    let bad = |word: &str| {
+        SqlError::fatal(
+            SqlState::SYNTAX_ERROR,
+            format!("invalid command-line argument for server process: {word}"),
+        )
+    };
+    while let Some(word) = words.next() {
+        let pair = if word == "-c" {
+            words.next().ok_or_else(|| bad("-c"))?
+        } else if let Some(rest) = word.strip_prefix("--") {
+            rest.replacen('-', "_", usize::from(!rest.contains('_')) * rest.len())
+        } else if let Some(rest) = word.strip_prefix("-c") {
+            rest.to_owned()
+        } else {
+            return Err(bad(&word));
+        };
+        let (name, value) = pair.split_once('=').ok_or_else(|| bad(&pair))?;
+        settings.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(settings)
+}
+
+impl Session {
+    /// What the default shard reports under this session's settings.
+    pub(super) async fn learn_greeting(&mut self) -> Result<Rc<[(String, String)]>, SqlError> {
+        let pairs: Vec<(String, String)> =
+            self.settings.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        // The name of the application is reported as it was sent: it needs no judge.
+        let application = pairs.iter().position(|(name, _)| name == "application_name");
+        let mut asked = pairs;
+        let application = application.map(|at| asked.remove(at));
+        let key = (Rc::clone(&self.pool_user), asked);
+        let known = self.worker.greetings.borrow().known.get(&key).map(Rc::clone);
+        let reports = match known {
+            Some(reports) => reports,
+            None => {
+                let reports: Rc<[(String, String)]> = self.ask_greeting().await?.into();
+                let mut greetings = self.worker.greetings.borrow_mut();
+                if greetings.known.len() >= GREETINGS_MAX {
+                    greetings.known.clear();
+                }
+                greetings.known.insert(key, Rc::clone(&reports));
+                reports
+            }
+        };
+        let Some((_, raw)) = application else { return Ok(reports) };
+        let name = unquote(&raw);
+        let with_name = reports.iter().map(|(n, v)| {
+            let value = if n == "application_name" { name.clone() } else { v.clone() };
+            (n.clone(), value)
+        });
+        Ok(with_name.collect())
+    }
+
+    async fn ask_greeting(&mut self) -> Result<Vec<(String, String)>, SqlError> {
+        let index = match self.join_default(Access::Read).await {
+            Ok(index) => index,
+            Err(Failure::Sql(error)) => return Err(error.severity(Severity::Fatal)),
+            Err(_) => return Err(Self::internal("no greeting could be had")),
+        };
+        let lane = &mut self.lanes[index];
+        let mut reports: Vec<(String, String)> = lane.connection.greeting.to_vec();
+        if !lane.owed.is_empty() {
+            lane.sync(true);
+            let drained = crate::execute::drain::drain(lane).await.map_err(|e| e.into_sql())?;
+            if let Some(error) = drained.error {
+                return Err(error.severity(Severity::Fatal));
+            }
+            for aside in &drained.asides {
+                if aside.first() != Some(&b'S') {
+                    continue;
+                }
+                if let Ok(status) = ParameterStatus::decode(frame::body(aside)) {
+                    let name = String::from_utf8_lossy(status.name).into_owned();
+                    let value = String::from_utf8_lossy(status.value).into_owned();
+                    match reports.iter_mut().find(|(n, _)| *n == name) {
+                        Some((_, known)) => *known = value,
+                        None => reports.push((name, value)),
+                    }
+                }
+            }
+        }
+        self.settle().await;
+        Ok(reports)
+    }
+}
+
+/// The value of a literal that [`quote_literal`] made.
+fn unquote(literal: &str) -> String {
+    let escaped = literal.starts_with('E');
+    let inner = literal.trim_start_matches('E').trim_matches('\'').replace("''", "'");
+    if escaped { inner.replace("\\\\", "\\") } else { inner }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_split_as_the_server_splits_them() {
+        let options = parse_options("-c geqo=off  -cwork_mem=1MB --search-path=a\\ b").unwrap();
+        let expected =
+            [("geqo", "off"), ("work_mem", "1MB"), ("search_path", "a b")].map(|(a, b)| (a.into(), b.into()));
+        assert_eq!(options, expected);
+        assert!(parse_options("-x").is_err());
+    }
+
+    #[test]
+    fn a_quoted_name_comes_back() {
+        for name in ["psql", "it's", "back\\slash'd"] {
+            assert_eq!(unquote(&quote_literal(name)), name);
+        }
+    }
+}

@@ -1,0 +1,506 @@
+//! Performs one statement whose plan is known, whatever protocol it came by.
+//!
+//! Called by `simple` and `extended`; the one `match` over [`Action`]. Answers go into the client's outbox or through
+//! it; ReadyForQuery is the caller's.
+//!
+//! Invariants:
+//! 1. In a failed block nothing but its end is performed.
+//! 2. A statement that goes everywhere has run on every shard before its answer is sent, and on none if it failed.
+//! 3. A statement that ran leaves its lanes owing nothing.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::block::Origin;
+use super::planning::Planned;
+use super::shared::Figures;
+use super::statements::Prepared;
+use super::{Failure, Outcome, Session};
+use crate::execute::drain::drain;
+use crate::execute::lane::Owed;
+use crate::execute::{Relay, relay};
+use crate::plan::{Access, Action, Many};
+use crate::sql::arguments::{NoParameters, Parameters};
+use crate::sql::facts::{Kind, SessionObject};
+use crate::topology::{NodeId, ShardId, ShardSet};
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frontend::{Bind, Target};
+
+/// A statement as the client sent it.
+#[derive(Clone, Copy)]
+pub(super) enum Work<'a> {
+    /// One statement of a simple query.
+    Simple { text: &'a [u8] },
+    /// A bound portal that is to be executed.
+    Extended { execution: &'a Execution },
+}
+
+/// A bound portal with what Execute said.
+#[derive(Debug, Clone)]
+pub(super) struct Execution {
+    pub prepared: Rc<Prepared>,
+    /// Body of the Bind message, checked.
+    pub bind: Bytes,
+    /// The client wants a RowDescription first.
+    pub describe: bool,
+    pub rows_max: i32,
+}
+
+/// Parameters of a Bind with the types that Parse declared.
+pub(super) struct BoundParameters<'a> {
+    pub bind: Bind<'a>,
+    pub types: &'a [u32],
+}
+
+impl Parameters for BoundParameters<'_> {
+    fn value(&self, index: usize) -> Option<Option<&[u8]>> {
+        self.bind.parameters.get(index)
+    }
+
+    fn is_binary(&self, index: usize) -> bool {
+        self.bind.parameter_formats.of(index) == 1
+    }
+
+    fn declared_type(&self, index: usize) -> u32 {
+        self.types.get(index).copied().unwrap_or(0)
+    }
+}
+
+impl<'a> Work<'a> {
+    pub fn text(&self) -> &'a [u8] {
+        match self {
+            Self::Simple { text } => text,
+            Self::Extended { execution } => execution.prepared.text(),
+        }
+    }
+
+    /// Whether the answer begins with a RowDescription.
+    pub fn describes(&self) -> bool {
+        match self {
+            Self::Simple { .. } => true,
+            Self::Extended { execution } => execution.describe,
+        }
+    }
+}
+
+impl Session {
+    pub(super) async fn perform(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        if self.block.is_failed() && !planned.ends_failed_block() {
+            return Err(Failure::Sql(super::simple::in_failed_block()));
+        }
+        match &planned.plan.action {
+            Action::Refuse(refusal) => {
+                Figures::count(&self.worker.shared.figures.refused);
+                Err(SqlError::from(refusal.clone()).into())
+            }
+            Action::Control => self.control(planned, work).await,
+            Action::Pinned(reason) => self.perform_pinned(planned, work, reason).await,
+            Action::Routed { many } => {
+                let shards = self.bind_work(planned, work)?;
+                match (shards.single(), many) {
+                    (Some(shard), _) => self.perform_on(planned, work, shard).await,
+                    (None, Many::Scatter(scatter)) => {
+                        Figures::count(&self.worker.shared.figures.scattered);
+                        self.scatter(planned, work, scatter, shards).await
+                    }
+                    (None, Many::Refuse(refusal)) => {
+                        Figures::count(&self.worker.shared.figures.refused);
+                        Err(SqlError::from(refusal.clone()).into())
+                    }
+                }
+            }
+            Action::Anywhere | Action::Fixed(_) => {
+                let shards = self.bind_work(planned, work)?;
+                let shard = shards.single().unwrap_or(self.default_shard());
+                self.perform_on(planned, work, shard).await
+            }
+            Action::Everywhere => self.perform_everywhere(planned, work).await,
+            Action::EachShard => self.perform_each(planned, work).await,
+            Action::CopyIn(copy) => self.copy_in(planned, work, copy).await,
+            Action::CopyOut { header } => self.copy_out(work, *header).await,
+        }
+    }
+
+    fn bind_work(&self, planned: &Planned, work: Work<'_>) -> Result<ShardSet, Failure> {
+        match work {
+            Work::Simple { text } => self.bind(planned, text, &planned.literals, &NoParameters),
+            Work::Extended { execution } => {
+                let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
+                let parameters = BoundParameters { bind, types: &execution.prepared.parameter_types };
+                self.bind(planned, execution.prepared.text(), &planned.literals, &parameters)
+            }
+        }
+    }
+
+    /// The shard for what any shard can answer: one that the transaction has already joined, else this region's.
+    pub(super) fn any_shard(&self) -> ShardId {
+        if self.pin.is_some() {
+            return self.default_shard();
+        }
+        if let Some(lane) = self.lanes.iter().find(|lane| lane.in_block || lane.open_pipeline) {
+            return lane.shard;
+        }
+        let topology = &self.context.planning.topology;
+        topology.region(self.own.region).shards.first().copied().unwrap_or(topology.default_shard)
+    }
+
+    /// Joins with what a hint says of the role.
+    pub(super) async fn join_for(
+        &mut self,
+        planned: &Planned,
+        shard: ShardId,
+        avoid: &[NodeId],
+    ) -> Result<usize, Failure> {
+        use crate::sql::hint::HintRole;
+        let access = match Self::hinted_role(planned) {
+            Some(HintRole::Primary) => planned.plan.access.max(Access::ReadPrimary),
+            Some(HintRole::Replica) if planned.plan.access == Access::Read && !self.block.is_open() => {
+                return self.join_replica(shard, avoid).await;
+            }
+            Some(HintRole::Replica) if planned.plan.access != Access::Read => {
+                return Err(super::control::unsupported(
+                    "a routing hint asks for a replica, but the statement needs the primary",
+                    "Leave role=replica out.",
+                ));
+            }
+            Some(HintRole::Replica) | None => planned.plan.access,
+        };
+        let index = self.join(shard, access, avoid).await?;
+        if planned.sets_config
+            && let Some(transaction) = self.block.transaction()
+        {
+            transaction.one_lane = true;
+        }
+        Ok(index)
+    }
+
+    /// One shard, inside a block or where the caller speaks the last word to the client.
+    pub(super) async fn perform_on(&mut self, planned: &Planned, work: Work<'_>, shard: ShardId) -> Outcome {
+        Figures::count(&self.worker.shared.figures.relayed);
+        let access = planned.plan.access;
+        let mut avoid = Vec::new();
+        loop {
+            let index = self.join_for(planned, shard, &avoid).await?;
+            let node = self.lanes[index].connection.node;
+            self.put(index, work)?;
+            let lane = &mut self.lanes[index];
+            lane.wrote |= access == Access::Write;
+            lane.connection.suspect |= planned.suspect;
+            if access == Access::Write && !lane.in_block {
+                self.ask_position(index);
+            }
+            match self.run_lane(index).await {
+                Ok(report) => {
+                    let outcome = self.after_performance(index, &report);
+                    if let (Ok(()), Kind::Session(SessionObject::DeclareCursor { name, .. })) =
+                        (&outcome, &planned.plan.facts.kind)
+                    {
+                        self.cursors.insert(name.clone(), shard);
+                    }
+                    return outcome;
+                }
+                Err(error) => {
+                    let again = self.may_retry(&error, access, avoid.len());
+                    let failure = self.relay_failed(index, error).await;
+                    if !again {
+                        return Err(failure);
+                    }
+                    Figures::count(&self.worker.shared.figures.retries);
+                    avoid.push(node);
+                }
+            }
+        }
+    }
+
+    pub(super) fn after_performance(&mut self, index: usize, report: &crate::execute::Report) -> Outcome {
+        use crate::wire::backend::TransactionStatus;
+        if let Some(error) = &report.hidden_error {
+            // The lane is not where the session believes it to be.
+            self.lanes[index].connection.broken = true;
+            self.block.fail();
+            return Err(Failure::Sql(error.clone()));
+        }
+        if report.error.is_some() {
+            return Err(Failure::Told);
+        }
+        let lane = &self.lanes[index];
+        if !lane.in_block && lane.connection.status == TransactionStatus::InTransaction {
+            self.adopt_block(index);
+        } else if lane.in_block && lane.connection.status == TransactionStatus::Idle {
+            // A procedure or an unseen COMMIT ended the transaction under us.
+            return Err(Failure::Sql(Self::internal("the server ended the transaction by itself")));
+        }
+        Ok(())
+    }
+
+    /// Puts the statement on a lane. In the extended protocol the whole unit, with a Sync of its own.
+    pub(super) fn put(&mut self, index: usize, work: Work<'_>) -> Outcome {
+        let lane = &mut self.lanes[index];
+        match work {
+            Work::Simple { text } => lane.query(text),
+            Work::Extended { execution } => {
+                let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
+                let prepared = &execution.prepared;
+                lane.parse(b"", &prepared.tail, prepared.id, true);
+                let out = &mut lane.connection.outbox;
+                encode::client::bind_with_tail(out, b"", b"", bind.tail);
+                lane.owed.push_back(Owed::Bind { hidden: true });
+                if execution.describe {
+                    encode::client::describe(&mut lane.connection.outbox, Target::Portal, b"");
+                    lane.owed.push_back(Owed::Describe { hidden: false });
+                }
+                encode::client::execute(&mut lane.connection.outbox, b"", execution.rows_max);
+                lane.owed.push_back(Owed::Execute { hidden: false });
+                lane.sync(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Statements that need a server connection for themselves.
+    async fn perform_pinned(&mut self, planned: &Planned, work: Work<'_>, reason: &'static str) -> Outcome {
+        let shard = self.default_shard();
+        let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica);
+        if others {
+            return Err(super::control::unsupported(
+                "this statement needs the primary, but the transaction reads from a replica",
+                "Run it outside of a READ ONLY transaction.",
+            ));
+        }
+        let index = self.join(shard, Access::Write, &[]).await?;
+        self.put(index, work)?;
+        let lane = &mut self.lanes[index];
+        lane.wrote = true;
+        let _ = planned;
+        match self.run_lane(index).await {
+            Ok(report) => {
+                let outcome = self.after_performance(index, &report);
+                if outcome.is_ok() {
+                    self.set_pin(reason);
+                }
+                outcome
+            }
+            Err(error) => Err(self.relay_failed(index, error).await),
+        }
+    }
+
+    /// Every shard or none. The default shard speaks first, so that two sessions take its locks in one order; its
+    /// answer is held back until all others have done the same.
+    async fn perform_everywhere(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        Figures::count(&self.worker.shared.figures.everywhere);
+        let own_block = !self.block.is_open();
+        if own_block {
+            self.begin_implicit();
+        }
+        let schema = planned.changes_schema();
+        if let Some(transaction) = self.block.transaction() {
+            transaction.everywhere = true;
+            transaction.schema_changed |= schema;
+        }
+        let mark = self.client.outbox.len();
+        let outcome = self.run_everywhere(work, planned).await;
+        let outcome = match outcome {
+            Ok(()) if own_block => self.commit_block(false).await,
+            other => other,
+        };
+        if let Err(failure) = outcome {
+            let told = matches!(failure, Failure::Told);
+            if !told {
+                self.client.outbox.truncate(mark);
+            }
+            if own_block && self.block.is_open() {
+                self.roll_back_block().await;
+            }
+            return Err(failure);
+        }
+        Ok(())
+    }
+
+    async fn run_everywhere(&mut self, work: Work<'_>, planned: &Planned) -> Outcome {
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let default = topology.default_shard;
+        let first = self.join(default, Access::Write, &[]).await?;
+        self.put(first, work)?;
+        let lane = &mut self.lanes[first];
+        lane.wrote = true;
+        lane.connection.suspect |= planned.suspect;
+        let report = {
+            let Self { client, lanes, told, limits, .. } = self;
+            relay(Relay { client, lane: &mut lanes[first], told, limits, notify: false, hold: true }).await
+        };
+        match report {
+            Ok(report) => self.after_performance(first, &report)?,
+            Err(error) => return Err(self.relay_failed(first, error).await),
+        }
+        for shard in topology.all_shards().iter().filter(|shard| *shard != default) {
+            let index = self.join(shard, Access::Write, &[]).await?;
+            self.put(index, work)?;
+            let lane = &mut self.lanes[index];
+            lane.wrote = true;
+            for owed in &mut lane.owed {
+                if let Owed::Describe { hidden } | Owed::Execute { hidden } = owed {
+                    *hidden = true;
+                }
+            }
+        }
+        let others = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default);
+        let shards: Vec<ShardId> = others.map(|lane| lane.shard).collect();
+        let work = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default).map(drain);
+        let answers = futures_util::future::join_all(work).await;
+        for (shard, answer) in shards.into_iter().zip(answers) {
+            let name = &topology.shard(shard).name;
+            let drained = answer.map_err(|error| Failure::Sql(on_shard(error.into_sql(), name)))?;
+            if let Some(error) = drained.error {
+                return Err(Failure::Sql(on_shard(error, name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What cannot run in a transaction: on each shard by itself, one after the other, and which failed is said.
+    async fn perform_each(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        if self.block.is_open() {
+            let implicit = self.block.get().is_some_and(|t| t.origin == Origin::Implicit);
+            let message = if implicit {
+                "this command cannot be executed together with others in one message"
+            } else {
+                "this command cannot run inside a transaction block"
+            };
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
+        }
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let default = topology.default_shard;
+        let order = std::iter::once(default)
+            .chain(topology.all_shards().iter().filter(|s| *s != default).collect::<Vec<_>>());
+        let mark = self.client.outbox.len();
+        let mut done: Vec<&str> = Vec::new();
+        for shard in order {
+            let name = topology.shard(shard).name.as_str();
+            let outcome = self.perform_one_of_each(work, shard, shard == default).await;
+            if let Err(failure) = outcome {
+                self.client.outbox.truncate(mark);
+                return Err(match failure {
+                    Failure::Sql(error) => Failure::Sql(each_failed(error, name, &done)),
+                    other => other,
+                });
+            }
+            done.push(name);
+        }
+        if planned.changes_schema() {
+            self.refresh_catalog().await;
+        }
+        Ok(())
+    }
+
+    /// Settings go ahead in a transaction of their own: the statement must be alone in its.
+    async fn perform_one_of_each(&mut self, work: Work<'_>, shard: ShardId, tell: bool) -> Outcome {
+        let index = self.join(shard, Access::Write, &[]).await?;
+        let lane = &mut self.lanes[index];
+        if lane.connection.applying.is_some() {
+            lane.sync(true);
+            if let Err(error) = drain(lane).await {
+                let failure = crate::execute::RelayError::Server { error, forwarded: false };
+                return Err(self.relay_failed(index, failure).await);
+            }
+        }
+        self.put(index, work)?;
+        let report = {
+            let mark = self.client.outbox.len();
+            let Self { client, lanes, told, limits, .. } = self;
+            let report =
+                relay(Relay { client, lane: &mut lanes[index], told, limits, notify: false, hold: true })
+                    .await;
+            if !tell || report.as_ref().is_ok_and(|r| r.error.is_some()) {
+                client.outbox.truncate(mark);
+            }
+            report
+        };
+        match report {
+            Ok(report) => match report.error {
+                Some(error) => Err(Failure::Sql(error)),
+                None => Ok(()),
+            },
+            Err(error) => Err(self.relay_failed(index, error).await),
+        }
+    }
+
+    /// What the session obeys itself.
+    async fn control(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        let text = work.text();
+        let facts = std::sync::Arc::clone(&planned.plan.facts);
+        match &facts.kind {
+            Kind::Empty => {
+                encode::server::empty_query_response(&mut self.client.outbox);
+                Ok(())
+            }
+            Kind::Transaction(command) => self.transaction_command(command, text).await,
+            Kind::Setting(setting) => self.setting(setting, text).await,
+            Kind::Show { name } => match self.show_own(name) {
+                Some(value) => {
+                    let value = value?;
+                    self.answer_text(name, &[value], "SHOW", work.describes());
+                    Ok(())
+                }
+                None => self.perform_on(planned, work, self.any_shard()).await,
+            },
+            Kind::Explain(explain) => self.explain(planned, explain, work).await,
+            Kind::Session(SessionObject::Discard(what)) => self.discard(*what, text).await,
+            Kind::Session(SessionObject::Fetch { name }) => {
+                let shard = self.cursor_shard(name);
+                self.perform_on(planned, work, shard).await
+            }
+            Kind::Session(SessionObject::CloseCursor { name: Some(name) }) => {
+                let shard = self.cursor_shard(name);
+                self.perform_on(planned, work, shard).await
+            }
+            Kind::Session(SessionObject::Deallocate { name }) => {
+                self.deallocate(planned, name.as_deref(), work).await
+            }
+            _ => self.perform_on(planned, work, self.default_shard()).await,
+        }
+    }
+
+    /// Where the transaction's cursor of that name is open; an unknown one is for a server to deny.
+    fn cursor_shard(&self, name: &str) -> ShardId {
+        let joined = self.lanes.iter().find(|lane| lane.in_block).map(|lane| lane.shard);
+        self.cursors.get(name).copied().or(joined).unwrap_or(self.default_shard())
+    }
+
+    /// DEALLOCATE knows the protocol's prepared statements, which are ours, and SQL's, which are a pinned server's.
+    async fn deallocate(&mut self, planned: &Planned, name: Option<&str>, work: Work<'_>) -> Outcome {
+        let ours = name.is_some_and(|name| self.statements.get(name.as_bytes()).is_some());
+        match name {
+            Some(name) if ours => self.statements.remove(name.as_bytes()),
+            None => {
+                self.statements.clear();
+                if self.pin.is_some() {
+                    let index = self.join_pinned().await?;
+                    self.lanes[index].connection.statements.clear();
+                    self.lanes[index].connection.unnamed = None;
+                    return self.perform_on(planned, work, self.default_shard()).await;
+                }
+            }
+            Some(_) => return self.perform_on(planned, work, self.default_shard()).await,
+        }
+        let tag: &[u8] = if name.is_none() { b"DEALLOCATE ALL" } else { b"DEALLOCATE" };
+        encode::server::command_complete(&mut self.client.outbox, tag);
+        Ok(())
+    }
+}
+
+/// A server's error, with the shard that it came from.
+fn on_shard(error: SqlError, shard: &str) -> SqlError {
+    let detail = match &error.detail {
+        Some(detail) => format!("{detail} (On shard \"{shard}\".)"),
+        None => format!("On shard \"{shard}\"."),
+    };
+    error.detail(detail)
+}
+
+fn each_failed(error: SqlError, shard: &str, done: &[&str]) -> SqlError {
+    let already = if done.is_empty() { "no other shard".to_owned() } else { done.join(", ") };
+    let detail = format!("It failed on shard \"{shard}\"; it is done on: {already}.");
+    error.detail(detail).hint("The command is not transactional: mend the cause and run it again.")
+}

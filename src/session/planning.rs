@@ -1,0 +1,402 @@
+//! From text to a plan, once per shape: the worker's plan cache, and the context that plans are valid for.
+//!
+//! ```text
+//!   text ─▶ shape (literals out) ─▶ cache hit: Rc<Plan>             ~0.2 µs
+//!                                └▶ miss: parse, facts, Plan::make   once per shape and context
+//! ```
+//!
+//! Invariants:
+//! 1. A plan is used only in the context it was made in: the same topology, catalog and search_path.
+//! 2. The cache compares whole keys; two shapes never share a plan. It is bounded in bytes.
+//! 3. The cache holds no client's literal.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::statements::Prepared;
+use super::{Failure, Session};
+use crate::plan::scatter::Scatter;
+use crate::plan::{Action, Plan, PlanningContext};
+use crate::sql::arguments::{Arguments, Literal, Parameters};
+use crate::sql::facts::{Kind, TransactionCommand};
+use crate::sql::hint::{Hint, HintRole};
+use crate::sql::lexer::LexOptions;
+use crate::sql::parse::{Parsed, parse};
+use crate::sql::shape::{Size, shape};
+use crate::topology::ShardSet;
+use crate::wire::error::{SqlError, SqlState};
+
+/// Contexts that a worker keeps apart; beyond that the cache starts anew.
+const CONTEXTS_MAX: usize = 256;
+
+/// What a session plans against, with its number in the worker's cache.
+#[derive(Clone)]
+pub struct Context {
+    pub planning: PlanningContext,
+    pub id: u32,
+}
+
+/// A statement's plan with what belongs to this one text.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    pub context: u32,
+    pub plan: Rc<Plan>,
+    pub literals: Rc<[Literal]>,
+    pub hint: Option<Hint>,
+    /// May leave objects or settings behind on the connection that it runs on.
+    pub suspect: bool,
+    /// Calls set_config(): the connection then has settings that others do not.
+    pub sets_config: bool,
+}
+
+impl Planned {
+    /// BEGIN itself opens the block that it stands in.
+    pub fn begins_block(&self) -> bool {
+        matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Begin { .. }))
+    }
+
+    /// PostgreSQL lets it pass in a failed transaction.
+    pub fn ends_failed_block(&self) -> bool {
+        matches!(
+            self.plan.facts.kind,
+            Kind::Transaction(
+                TransactionCommand::Commit { .. }
+                    | TransactionCommand::Rollback { .. }
+                    | TransactionCommand::RollbackTo(_)
+            )
+        )
+    }
+
+    pub fn is_transaction_control(&self) -> bool {
+        matches!(self.plan.facts.kind, Kind::Transaction(_))
+    }
+
+    /// Plans made before it do not hold after it.
+    pub fn changes_schema(&self) -> bool {
+        matches!(self.plan.facts.kind, Kind::Ddl { .. } | Kind::CreateTableAs { .. } | Kind::Unparsed { .. })
+    }
+}
+
+#[derive(Hash, PartialEq, Eq)]
+struct Key {
+    context: u32,
+    shape: Box<[u8]>,
+}
+
+#[derive(Hash)]
+struct KeyRef<'a> {
+    context: u32,
+    shape: &'a [u8],
+}
+
+impl hashbrown::Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.context == key.context && *self.shape == *key.shape
+    }
+}
+
+/// Plans of one worker. Bounded by bytes of keys and an estimate of the plans; when full it starts anew, which costs
+/// one parse per shape in use.
+pub struct PlanCache {
+    plans: hashbrown::HashMap<Key, Rc<Plan>>,
+    contexts: HashMap<(u64, u64, Arc<[String]>), u32>,
+    next_context: u32,
+    bytes: usize,
+    bytes_max: usize,
+    pub hits: u64,
+    pub misses: u64,
+}
+
+/// A plan's own size beside its key's, roughly: facts, names, routes.
+const PLAN_BYTES: usize = 4 * 1024;
+
+impl PlanCache {
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            plans: hashbrown::HashMap::new(),
+            contexts: HashMap::new(),
+            next_context: 0,
+            bytes: 0,
+            bytes_max,
+            hits: 0,
+            misses: 0,
+        }
+    }
+
+    pub fn context(&mut self, planning: &PlanningContext) -> u32 {
+        let key = (planning.topology.version.0, planning.catalog.version, Arc::clone(&planning.search_path));
+        if let Some(id) = self.contexts.get(&key) {
+            return *id;
+        }
+        if self.contexts.len() >= CONTEXTS_MAX {
+            self.contexts.clear();
+            self.plans.clear();
+            self.bytes = 0;
+        }
+        self.next_context += 1;
+        self.contexts.insert(key, self.next_context);
+        self.next_context
+    }
+
+    fn get(&mut self, context: u32, shape: &[u8]) -> Option<Rc<Plan>> {
+        let found = self.plans.get(&KeyRef { context, shape }).map(Rc::clone);
+        match found {
+            Some(_) => self.hits += 1,
+            None => self.misses += 1,
+        }
+        found
+    }
+
+    fn insert(&mut self, context: u32, shape: &[u8], plan: &Rc<Plan>) {
+        let bytes = shape.len() * 3 + PLAN_BYTES;
+        if self.bytes + bytes > self.bytes_max {
+            self.plans.clear();
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        self.plans.insert(Key { context, shape: shape.into() }, Rc::clone(plan));
+    }
+
+    pub fn len(&self) -> usize {
+        self.plans.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.plans.is_empty()
+    }
+}
+
+impl Session {
+    /// Takes the snapshots in force and this session's search_path; cheap when nothing has changed.
+    pub(super) fn refresh_context(&mut self) {
+        let shared = &self.worker.shared;
+        let topology = shared.topology.load();
+        let catalog = shared.catalog.current();
+        let now = &self.context.planning;
+        if Arc::ptr_eq(&topology, &now.topology) && Arc::ptr_eq(&catalog, &now.catalog) {
+            return;
+        }
+        let planning = PlanningContext {
+            topology: Arc::clone(&topology),
+            catalog,
+            search_path: Arc::clone(&now.search_path),
+        };
+        self.set_context(planning);
+        self.follow_search_path();
+    }
+
+    fn set_context(&mut self, planning: PlanningContext) {
+        let id = self.worker.plans.borrow_mut().context(&planning);
+        self.context = Context { planning, id };
+    }
+
+    /// After a change of settings: planning looks names up where the session's search_path says.
+    pub(super) fn follow_search_path(&mut self) {
+        let path = search_path(&self.settings, &self.context.planning, &self.user);
+        if *path != *self.context.planning.search_path {
+            let planning = PlanningContext { search_path: path.into(), ..self.context.planning.clone() };
+            self.set_context(planning);
+        }
+    }
+
+    /// The plan for one statement's text.
+    pub(super) fn plan_text(&mut self, text: &[u8]) -> Result<Planned, Failure> {
+        let options = self.lex_options();
+        let worker = Rc::clone(&self.worker);
+        let shape = shape(text, options, &mut self.shapes);
+        let hint = shape.hint.clone().map_err(|error| {
+            SqlError::new(SqlState::SYNTAX_ERROR, error.to_string())
+                .hint("A hint reads /* meridian: shard=NAME role=primary */ before the statement.")
+        })?;
+        let cached = match shape.size {
+            Size::Parseable => worker.plans.borrow_mut().get(self.context.id, shape.key),
+            Size::TooLarge => None,
+        };
+        let literals = shape.literals.into();
+        let plan = match cached {
+            Some(plan) => plan,
+            None => {
+                super::shared::Figures::count(&worker.shared.figures.plans_made);
+                let parsed = parse(text, options);
+                let cacheable = parsed.cacheable && shape.size == Size::Parseable;
+                let plan = Rc::new(make_plan(parsed, text, options, &self.context.planning));
+                if cacheable {
+                    worker.plans.borrow_mut().insert(self.context.id, shape.key, &plan);
+                }
+                plan
+            }
+        };
+        if let Some(name) = hint.as_ref().and_then(|h| h.shard.as_ref())
+            && self.context.planning.topology.shard_named(name).is_none()
+        {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("routing hint names shard \"{name}\", which does not exist"),
+            )
+            .hint("SHOW SHARDS in the console lists them.")
+            .into());
+        }
+        let suspect = leaves_traces(&plan);
+        let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
+        Ok(Planned { context: self.context.id, plan, literals, hint, suspect, sets_config })
+    }
+
+    /// The plan of a prepared statement, made anew where the context has changed.
+    pub(super) fn plan_prepared(&mut self, prepared: &Rc<Prepared>) -> Result<Rc<Planned>, Failure> {
+        if let Some(planned) = prepared.planned.borrow().as_ref()
+            && planned.context == self.context.id
+        {
+            return Ok(Rc::clone(planned));
+        }
+        let planned = Rc::new(self.plan_text(prepared.text())?);
+        *prepared.planned.borrow_mut() = Some(Rc::clone(&planned));
+        Ok(planned)
+    }
+
+    /// The shards of one execution; for statements that any shard can answer, the best one.
+    pub(super) fn bind(
+        &self,
+        planned: &Planned,
+        text: &[u8],
+        literals: &[Literal],
+        parameters: &dyn Parameters,
+    ) -> Result<ShardSet, Failure> {
+        let arguments = Arguments { text, literals, parameters };
+        let bound = planned
+            .plan
+            .bind(&arguments, planned.hint.as_ref().and_then(|hint| hint.shard.as_deref()))
+            .map_err(SqlError::from)?;
+        if bound.shards.len() > 1 && matches!(planned.plan.action, Action::Anywhere) {
+            return Ok(ShardSet::one(self.any_shard()));
+        }
+        Ok(bound.shards)
+    }
+
+    /// A hint may demand a role.
+    pub(super) fn hinted_role(planned: &Planned) -> Option<HintRole> {
+        planned.hint.as_ref().and_then(|hint| hint.role)
+    }
+}
+
+/// A plan with its way of combining, which is compiled only if the planner asks for it.
+fn make_plan(parsed: Parsed, text: &[u8], options: LexOptions, planning: &PlanningContext) -> Plan {
+    let facts = Arc::new(parsed.facts.clone());
+    // What EXPLAIN explains is combined as if it stood alone; options of EXPLAIN hold no literals.
+    let parsed = match &facts.kind {
+        Kind::Explain(explain) => parse(&text[explain.inner_start as usize..], options),
+        _ => parsed,
+    };
+    let combine = || Scatter::compile(&parsed, planning);
+    Plan::make(facts, planning, &combine)
+}
+
+/// Whether something may stay behind on the server connection: code that is not ours to read, or functions that are
+/// known to leave something.
+fn leaves_traces(plan: &Plan) -> bool {
+    match &plan.facts.kind {
+        Kind::Do | Kind::Call => true,
+        Kind::Select { .. }
+        | Kind::Insert(_)
+        | Kind::Update(_)
+        | Kind::Delete(_)
+        | Kind::Merge { .. }
+        | Kind::ModifyingWith
+        | Kind::Explain(_)
+        | Kind::Unparsed { .. } => {
+            plan.access == crate::plan::Access::Write
+                && plan.facts.functions.iter().any(|f| !HARMLESS_FUNCTIONS.contains(&f.name.name.as_str()))
+        }
+        _ => false,
+    }
+}
+
+/// Functions that are common in writes and leave nothing behind.
+const HARMLESS_FUNCTIONS: [&str; 24] = [
+    "now",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "lower",
+    "upper",
+    "coalesce",
+    "nextval",
+    "currval",
+    "length",
+    "round",
+    "abs",
+    "gen_random_uuid",
+    "random",
+    "clock_timestamp",
+    "statement_timestamp",
+    "nullif",
+    "greatest",
+    "least",
+    "concat",
+    "substring",
+    "to_char",
+];
+
+/// The schemas that unqualified names are looked up in, in order.
+fn search_path(settings: &crate::backend::Settings, planning: &PlanningContext, user: &str) -> Vec<String> {
+    let written = settings.get("search_path").map(split_identifiers);
+    let path = written.unwrap_or_else(|| planning.catalog.default_search_path.clone());
+    let path = if path.is_empty() && settings.get("search_path").is_none() {
+        vec!["$user".to_owned(), "public".to_owned()]
+    } else {
+        path
+    };
+    path.into_iter().map(|schema| if schema == "$user" { user.to_owned() } else { schema }).collect()
+}
+
+/// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers.
+fn split_identifiers(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut chars = text.trim().chars().peekable();
+    while let Some(first) = chars.next() {
+        match first {
+            '"' | '\'' => {
+                let mut name = String::new();
+                while let Some(c) = chars.next() {
+                    if c == first {
+                        if chars.peek() != Some(&first) {
+                            break;
+                        }
+                        chars.next();
+                    }
+                    name.push(c);
+                }
+                // A quoted string may itself be a list: 'a, "B"'.
+                if first == '\'' && name.contains([',', '"']) {
+                    names.extend(split_identifiers(&name));
+                } else if !name.is_empty() {
+                    names.push(name);
+                }
+            }
+            c if c == ',' || c.is_whitespace() => {}
+            c => {
+                let mut name = c.to_ascii_lowercase().to_string();
+                while let Some(c) = chars.next_if(|c| *c != ',' && !c.is_whitespace()) {
+                    name.push(c.to_ascii_lowercase());
+                }
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_paths_are_read_as_postgresql_reads_them() {
+        assert_eq!(split_identifiers("Public, \"My Schema\" ,'other'"), ["public", "My Schema", "other"]);
+        assert_eq!(split_identifiers("'a, \"B\"'"), ["a", "B"]);
+        assert_eq!(split_identifiers("''"), Vec::<String>::new());
+        assert_eq!(split_identifiers("\"$user\", public"), ["$user", "public"]);
+    }
+}

@@ -1,0 +1,365 @@
+//! SET, RESET, SHOW and DISCARD: the session's settings, and Meridian's own ones (`meridian.*`).
+//!
+//! A SET is run on one server, which judges it; accepted, it is the session's, and follows it from server to server in
+//! the flight of the next statement. Inside a block it is run on every lane and replayed on those that join later.
+//!
+//! | setting | values |
+//! | --- | --- |
+//! | `meridian.consistency` | `strong`, `session`, `eventual` |
+//! | `meridian.max_lag` | a time: `500ms`, `10s`; a bare number is milliseconds |
+//! | `meridian.region` | a region's name: where reads are nearest to |
+//!
+//! Invariants:
+//! 1. A setting that no server accepted is never in [`Settings`](crate::backend::Settings).
+//! 2. An unknown `meridian.` name is an error, not a new parameter.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Failure, Outcome, OwnSettings, Session};
+use crate::backend::Settings;
+use crate::plan::Access;
+use crate::sql::facts::{Discard, Setting};
+use crate::topology::{Consistency, Topology};
+use crate::wire::backend::Field;
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+
+const OWN_PREFIX: &str = "meridian.";
+/// OID of `text`.
+const TEXT_OID: u32 = 25;
+
+impl Session {
+    pub(super) async fn setting(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
+        match setting {
+            Setting::Set { name, local, value } if name.starts_with(OWN_PREFIX) => {
+                let value = value.map(|(from, to)| {
+                    String::from_utf8_lossy(&text[from as usize..to as usize]).into_owned()
+                });
+                self.set_own(name, value.as_deref(), *local)?;
+                self.complete_setting("SET");
+                Ok(())
+            }
+            Setting::Reset { name } if name.starts_with(OWN_PREFIX) => {
+                self.set_own(name, None, false)?;
+                self.complete_setting("RESET");
+                Ok(())
+            }
+            Setting::Set { local: true, .. } if !self.block.is_open() => {
+                self.warn(&SqlError::warning(
+                    SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                    "SET LOCAL can only be used in transaction blocks",
+                ));
+                self.complete_setting("SET");
+                Ok(())
+            }
+            _ => self.set_on_servers(setting, text).await,
+        }
+    }
+
+    fn complete_setting(&mut self, tag: &str) {
+        encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
+    }
+
+    /// Lets the servers judge, then remembers.
+    async fn set_on_servers(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
+        if let Setting::Set { name, .. } = setting
+            && name == "client_encoding"
+            && !safe_encoding(text)
+        {
+            return Err(super::control::unsupported(
+                "client encodings in which a quote can be part of a character are not supported",
+                "Use UTF8.",
+            ));
+        }
+        let sql = String::from_utf8_lossy(text).into_owned();
+        let local = matches!(setting, Setting::Set { local: true, .. });
+        let index = if self.block.is_open() && self.lanes.iter().any(|lane| lane.in_block) {
+            None
+        } else {
+            Some(self.join_default(Access::Read).await?)
+        };
+        let others: Vec<usize> = match index {
+            Some(index) => vec![index],
+            None => (0..self.lanes.len()).filter(|i| self.lanes[*i].in_block).collect(),
+        };
+        let mut first = true;
+        for index in others {
+            self.lanes[index].hidden_query(&sql, crate::execute::lane::Hidden::Prologue);
+            let drained = crate::execute::drain::drain(&mut self.lanes[index]).await;
+            let drained = match drained {
+                Ok(drained) => drained,
+                Err(error) => {
+                    let failure = crate::execute::RelayError::Server { error, forwarded: false };
+                    return Err(self.relay_failed(index, failure).await);
+                }
+            };
+            if let Some(error) = drained.error {
+                return Err(Failure::Sql(error));
+            }
+            if first {
+                for aside in &drained.asides {
+                    self.pass_aside(aside);
+                }
+                self.complete_setting(drained.tag.as_deref().unwrap_or("SET"));
+            }
+            first = false;
+        }
+        self.remember(setting, text, local, sql);
+        Ok(())
+    }
+
+    fn remember(&mut self, setting: &Setting, text: &[u8], local: bool, sql: String) {
+        if let Some(transaction) = self.block.transaction() {
+            transaction.prologue.push(sql);
+            if local {
+                return;
+            }
+        }
+        let mut settings = Settings::clone(&self.settings);
+        match setting {
+            Setting::Set { name, value: Some((from, to)), .. } => {
+                settings.set(name, String::from_utf8_lossy(&text[*from as usize..*to as usize]));
+            }
+            Setting::Set { name, value: None, .. } | Setting::Reset { name } => {
+                settings.reset(name);
+                if let Some(value) = self.initial.get(name) {
+                    settings.set(name, value);
+                }
+            }
+            Setting::ResetAll => {
+                settings.reset_all();
+                for (name, value) in self.initial.iter() {
+                    settings.set(name, value);
+                }
+            }
+        }
+        self.settings = Rc::new(settings);
+        if !self.block.is_open() {
+            let settings = Rc::clone(&self.settings);
+            for lane in &mut self.lanes {
+                lane.connection.applied = Rc::clone(&settings);
+            }
+        }
+        self.follow_search_path();
+    }
+
+    fn set_own(&mut self, name: &str, value: Option<&str>, _local: bool) -> Outcome {
+        let defaults = default_own(&self.worker.shared.session, &self.context.planning.topology);
+        let value = value.map(|v| v.trim().trim_matches('\'').trim_matches('"').to_owned());
+        match name {
+            "meridian.consistency" => {
+                self.own.consistency = match value {
+                    None => defaults.consistency,
+                    Some(value) => value
+                        .parse::<Consistency>()
+                        .map_err(|_| invalid(name, &value, "Use strong, session or eventual."))?,
+                };
+            }
+            "meridian.max_lag" => {
+                self.own.max_lag = match value {
+                    None => defaults.max_lag,
+                    Some(value) => parse_time(&value)
+                        .ok_or_else(|| invalid(name, &value, "Use a time such as 500ms or 10s."))?,
+                };
+            }
+            "meridian.region" => {
+                self.own.region = match value {
+                    None => defaults.region,
+                    Some(value) => self
+                        .context
+                        .planning
+                        .topology
+                        .region_named(&value)
+                        .ok_or_else(|| invalid(name, &value, "SHOW REGIONS in the console lists them."))?,
+                };
+            }
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("unrecognized configuration parameter \"{name}\""),
+                )
+                .hint("Meridian has meridian.consistency, meridian.max_lag and meridian.region.")
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// SHOW of a parameter of ours. None: it is a server's.
+    pub(super) fn show_own(&self, name: &str) -> Option<Result<String, SqlError>> {
+        let value = match name.strip_prefix(OWN_PREFIX)? {
+            "consistency" => self.own.consistency.name().to_owned(),
+            "max_lag" => format!("{}ms", self.own.max_lag.as_millis()),
+            "region" => self.context.planning.topology.region(self.own.region).name.clone(),
+            _ => {
+                return Some(Err(SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("unrecognized configuration parameter \"{name}\""),
+                )));
+            }
+        };
+        Some(Ok(value))
+    }
+
+    /// One text column, one row.
+    pub(super) fn answer_text(&mut self, column: &str, rows: &[String], tag: &str, describe: bool) {
+        let out = &mut self.client.outbox;
+        if describe {
+            encode::server::row_description(out, &[text_field(column)]);
+        }
+        for row in rows {
+            encode::server::data_row(out, &[Some(row.as_bytes())]);
+        }
+        encode::server::command_complete(out, tag.as_bytes());
+    }
+
+    /// DISCARD: what is ours is forgotten here; a pinned server is told as well.
+    pub(super) async fn discard(&mut self, what: Discard, text: &[u8]) -> Outcome {
+        if what == Discard::All && self.block.is_open() {
+            return Err(SqlError::new(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                "DISCARD ALL cannot run inside a transaction block",
+            )
+            .into());
+        }
+        if self.pin.is_some() {
+            let index = self.join_pinned().await?;
+            let sql = String::from_utf8_lossy(text).into_owned();
+            let lane = &mut self.lanes[index];
+            lane.hidden_query(&sql, crate::execute::lane::Hidden::Prologue);
+            let drained = match crate::execute::drain::drain(lane).await {
+                Ok(drained) => drained,
+                Err(error) => {
+                    let failure = crate::execute::RelayError::Server { error, forwarded: false };
+                    return Err(self.relay_failed(index, failure).await);
+                }
+            };
+            for aside in &drained.asides {
+                self.pass_aside(aside);
+            }
+            if let Some(error) = drained.error {
+                return Err(Failure::Sql(error));
+            }
+            let lane = &mut self.lanes[index];
+            if what == Discard::All {
+                lane.connection.applied = Rc::default();
+            }
+            if matches!(what, Discard::All | Discard::Plans) {
+                lane.connection.statements.clear();
+                lane.connection.unnamed = None;
+            }
+        }
+        let tag = match what {
+            Discard::All => {
+                self.statements.clear();
+                self.portals.clear();
+                self.settings = Rc::clone(&self.initial);
+                self.own = default_own(&self.worker.shared.session, &self.context.planning.topology);
+                self.unpin();
+                self.follow_search_path();
+                "DISCARD ALL"
+            }
+            Discard::Plans => "DISCARD PLANS",
+            Discard::Sequences => "DISCARD SEQUENCES",
+            Discard::Temp => "DISCARD TEMP",
+        };
+        if what == Discard::All {
+            self.report_initial().await?;
+        }
+        self.complete_setting(tag);
+        Ok(())
+    }
+
+    fn unpin(&mut self) {
+        self.pin = None;
+        if let Ok(mut state) = self.info.state.lock() {
+            state.pinned = None;
+        }
+    }
+
+    /// After DISCARD ALL the client hears the values that its parameters have gone back to.
+    async fn report_initial(&mut self) -> Outcome {
+        let index = self.join_default(Access::Read).await?;
+        let lane = &mut self.lanes[index];
+        lane.apply_settings(&Rc::clone(&self.settings));
+        if lane.owed.is_empty() {
+            return Ok(());
+        }
+        lane.sync(true);
+        match crate::execute::drain::drain(lane).await {
+            Ok(drained) => {
+                for aside in &drained.asides {
+                    self.pass_aside(aside);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let failure = crate::execute::RelayError::Server { error, forwarded: false };
+                Err(self.relay_failed(index, failure).await)
+            }
+        }
+    }
+}
+
+/// What a session starts with.
+pub(super) fn default_own(settings: &crate::config::SessionSettings, topology: &Topology) -> OwnSettings {
+    OwnSettings {
+        consistency: settings.consistency,
+        max_lag: settings.max_lag,
+        region: topology.local_region,
+    }
+}
+
+pub(super) fn text_field(name: &str) -> Field<'_> {
+    Field {
+        name: name.as_bytes(),
+        table_oid: 0,
+        attribute_number: 0,
+        type_oid: TEXT_OID,
+        type_length: -1,
+        type_modifier: -1,
+        format: 0,
+    }
+}
+
+fn invalid(name: &str, value: &str, hint: &str) -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("invalid value for parameter \"{name}\": \"{value}\""),
+    )
+    .hint(hint)
+}
+
+/// `500ms`, `10s`, `2min`, or milliseconds without a unit, as PostgreSQL takes times.
+fn parse_time(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().ok()?;
+    match text[digits..].trim() {
+        "" | "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "min" => number.checked_mul(60).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+/// Encodings whose trailing bytes may look like quotes or backslashes cannot be lexed byte by byte.
+fn safe_encoding(statement: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(statement).to_ascii_uppercase().replace(['-', '_'], "");
+    !["SJIS", "SHIFTJIS", "BIG5", "GBK", "GB18030", "UHC", "JOHAB", "WIN932", "WIN936", "WIN949", "WIN950"]
+        .iter()
+        .any(|name| text.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_time("10 s"), Some(Duration::from_secs(10)));
+        assert_eq!(parse_time("7"), Some(Duration::from_millis(7)));
+        assert_eq!(parse_time("soon"), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! DDL, from its first tokens: whether it may run in a transaction, whether it is temporary, what it creates.
+//!
+//! Called by `commands`. Nothing else of DDL is read: the original bytes go to the servers, and every identifier is in
+//! the facts' words. CREATE TABLE AS is found here and hands back its query.
+//!
+//! Invariants:
+//! 1. Commands that PostgreSQL refuses inside a transaction block are `OutsideTransaction` (PreventInTransactionBlock
+//!    in utility.c and the commands it calls).
+//!
+//! Not here: SELECT INTO (`extract`), which tables exist (catalog).
+
+use super::{Command, Cursor};
+use crate::sql::facts::{DdlScope, Kind};
+
+pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
+    let first = c.t.word(c.at);
+    c.at += 1;
+    if first == "create" {
+        return create(c);
+    }
+    let scope = if outside(&first, &c) { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
+    if first == "security" && !c.is("label") {
+        return None;
+    }
+    Some(Command::with_words(Kind::Ddl { scope, temporary: false, creates: None }))
+}
+
+fn outside(first: &str, c: &Cursor<'_, '_>) -> bool {
+    let concurrently = (c.at..c.end.min(c.at + 8)).any(|at| c.t.is(at, "concurrently"));
+    match first {
+        "drop" => {
+            c.t.is_any(c.at, &["database", "tablespace", "subscription"]) || (c.is("index") && concurrently)
+        }
+        "alter" => c.is("system") || alter_outside(c),
+        "reindex" => concurrently || reindex_outside(c),
+        // REFRESH MATERIALIZED VIEW CONCURRENTLY may run in a transaction.
+        _ => false,
+    }
+}
+
+fn alter_outside(c: &Cursor<'_, '_>) -> bool {
+    let has = |words: &[&str]| (c.at..c.end).any(|at| c.t.are(at, words));
+    match c.t.word(c.at).as_str() {
+        "database" => has(&["set", "tablespace"]),
+        "subscription" => {
+            has(&["refresh", "publication"])
+                || has(&["set", "publication"])
+                || has(&["add", "publication"])
+                || has(&["drop", "publication"])
+        }
+        "table" => has(&["detach", "partition"]) && has(&["concurrently"]),
+        _ => false,
+    }
+}
+
+fn reindex_outside(c: &Cursor<'_, '_>) -> bool {
+    let at = if c.t.punctuation(c.at, b'(') { c.t.closing(c.at) } else { c.at };
+    c.t.is_any(at, &["schema", "database", "system"])
+}
+
+fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
+    c.take_all(&["or", "replace"]);
+    c.take_any(&["global", "local"]);
+    let mut temporary = c.take_any(&["temp", "temporary"]);
+    c.take_any(&[
+        "unlogged",
+        "unique",
+        "recursive",
+        "trusted",
+        "procedural",
+        "foreign",
+        "constraint",
+        "event",
+    ]);
+    c.take("materialized");
+    c.take("recursive");
+    let object = c.t.word(c.at);
+    c.at += 1;
+    let concurrently = c.take("concurrently");
+    c.take_all(&["if", "not", "exists"]);
+    // An index may be left without a name: CREATE INDEX ON t.
+    let creates = if names_itself(&object) && !c.is("on") { c.name() } else { None };
+    temporary |= creates.as_ref().is_some_and(|name| name.schema.as_deref() == Some("pg_temp"));
+    if object == "table"
+        && let Some(name) = creates.clone()
+        && let Some(inner) = query_of_create_table(&c)
+    {
+        let mut command = Command::with_words(Kind::CreateTableAs { name, temporary });
+        command.inner = Some(inner);
+        return Some(command);
+    }
+    let outside = matches!(object.as_str(), "database" | "tablespace" | "subscription")
+        || (object == "index" && concurrently);
+    let scope = if outside { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
+    Some(Command::with_words(Kind::Ddl { scope, temporary, creates }))
+}
+
+/// Objects that live in a schema and are named directly behind their kind.
+fn names_itself(object: &str) -> bool {
+    const OBJECTS: [&str; 12] = [
+        "table",
+        "view",
+        "sequence",
+        "index",
+        "function",
+        "procedure",
+        "aggregate",
+        "type",
+        "domain",
+        "collation",
+        "statistics",
+        "conversion",
+    ];
+    OBJECTS.contains(&object)
+}
+
+/// The query of `CREATE TABLE name … AS query [WITH [NO] DATA]`, for a cursor behind the name.
+fn query_of_create_table(c: &Cursor<'_, '_>) -> Option<std::ops::Range<usize>> {
+    let mut at = c.at;
+    while at < c.end {
+        if c.t.punctuation(at, b'(') {
+            at = c.t.closing(at);
+            continue;
+        }
+        let query = c.t.is_any(at + 1, &["select", "with", "values", "table", "execute"])
+            || c.t.punctuation(at + 1, b'(');
+        if c.t.is(at, "as") && query {
+            return Some(at + 1..query_end(c, at + 1));
+        }
+        at += 1;
+    }
+    None
+}
+
+fn query_end(c: &Cursor<'_, '_>, start: usize) -> usize {
+    for tail in [["with", "no", "data"].as_slice(), ["with", "data"].as_slice()] {
+        if let Some(at) = c.end.checked_sub(tail.len())
+            && at > start
+            && c.t.are(at, tail)
+        {
+            return at;
+        }
+    }
+    c.end
+}

@@ -1,0 +1,107 @@
+//! Session objects, from tokens: LISTEN, SQL-level PREPARE, cursors, LOAD, DISCARD.
+//!
+//! Called by `commands`. These bind a session to one server, or change what a pooled connection must be cleaned of.
+//! PREPARE and DECLARE hand back the statement inside, so that its relations and filters are known.
+//!
+//! Not here: which server (session), protocol-level prepared statements (wire).
+
+use super::{Command, Cursor};
+use crate::sql::facts::{Discard, Kind, SessionObject};
+
+pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
+    let first = c.t.word(c.at);
+    c.at += 1;
+    let object = match first.as_str() {
+        "listen" => {
+            c.identifier()?;
+            SessionObject::Listen
+        }
+        "unlisten" => {
+            if c.at < c.end && c.t.operator(c.at, "*") {
+                c.at += 1;
+            } else {
+                c.identifier()?;
+            }
+            SessionObject::Unlisten
+        }
+        "notify" => {
+            c.identifier()?;
+            c.at = c.end;
+            SessionObject::Notify
+        }
+        "load" => {
+            c.at = c.end;
+            SessionObject::Load
+        }
+        "discard" => SessionObject::Discard(discard(&mut c)?),
+        "prepare" => return prepare(c),
+        "execute" => return execute(c),
+        "deallocate" => {
+            if c.is("prepare") && c.at + 1 < c.end {
+                c.at += 1;
+            }
+            let name = if c.take("all") { None } else { Some(c.identifier()?) };
+            SessionObject::Deallocate { name }
+        }
+        "declare" => return declare(c),
+        "fetch" | "move" => {
+            // The cursor's name is last in every form; directions are keywords and numbers before it.
+            c.at = c.end.checked_sub(1).filter(|last| *last >= c.at)?;
+            SessionObject::Fetch { name: c.identifier()? }
+        }
+        "close" => {
+            let name = if c.take("all") { None } else { Some(c.identifier()?) };
+            SessionObject::CloseCursor { name }
+        }
+        _ => return None,
+    };
+    c.finish(Kind::Session(object))
+}
+
+fn discard(c: &mut Cursor<'_, '_>) -> Option<Discard> {
+    const WHAT: [(&str, Discard); 5] = [
+        ("all", Discard::All),
+        ("plans", Discard::Plans),
+        ("sequences", Discard::Sequences),
+        ("temp", Discard::Temp),
+        ("temporary", Discard::Temp),
+    ];
+    WHAT.iter().find(|(word, _)| c.take(word)).map(|(_, what)| *what)
+}
+
+fn prepare(mut c: Cursor<'_, '_>) -> Option<Command> {
+    let name = c.identifier()?;
+    if c.t.punctuation(c.at, b'(') {
+        c.at = c.t.closing(c.at);
+    }
+    if !c.take("as") || c.done() {
+        return None;
+    }
+    let mut command = Command::new(Kind::Session(SessionObject::Prepare { name }));
+    command.inner = Some(c.at..c.end);
+    Some(command)
+}
+
+fn execute(mut c: Cursor<'_, '_>) -> Option<Command> {
+    let name = c.identifier()?;
+    if !c.done() && !c.t.punctuation(c.at, b'(') {
+        return None;
+    }
+    Some(Command::new(Kind::Session(SessionObject::Execute { name })))
+}
+
+fn declare(mut c: Cursor<'_, '_>) -> Option<Command> {
+    let name = c.identifier()?;
+    while c.take_any(&["binary", "insensitive", "asensitive", "scroll"]) || c.take_all(&["no", "scroll"]) {}
+    if !c.take("cursor") {
+        return None;
+    }
+    let hold = c.take_all(&["with", "hold"]);
+    c.take_all(&["without", "hold"]);
+    if !c.take("for") || c.done() {
+        return None;
+    }
+    let mut command = Command::new(Kind::Session(SessionObject::DeclareCursor { name, hold }));
+    command.inner = Some(c.at..c.end);
+    Some(command)
+}

@@ -1,0 +1,304 @@
+//! Text to facts: recognises commands, parses the rest with sqlparser, once per shape.
+//!
+//! `session` calls [`parse`] when a shape is not in its cache; the scatter compiler calls [`parse_tree`] on
+//! [`Parsed::text`] for a tree of its own to change and print.
+//!
+//! Invariants:
+//! 1. Trees are parsed, read and dropped on a stack whose size follows from the number of tokens, and are never cloned:
+//!    sqlparser's recursion would otherwise overflow the stack and end the process.
+//! 2. Text that is not parsed, or parsed to a tree with a node that is not followed, becomes [`Kind::Unparsed`] with every
+//!    identifier of the text.
+//! 3. The facts of a [`Parsed`] with `cacheable` hold for every text of the same shape.
+//!
+//! Not here: reading a tree (`extract`), printing (`render`).
+
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut, Range};
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::{Parser, ParserOptions};
+
+use super::commands::{self, Command, Recognised};
+use super::extract;
+use super::facts::{Block, Facts, InsertSource, Kind};
+use super::lexer::{LexOptions, Lexer};
+use super::parser_text::{self, Mode, ParserText};
+use super::rows;
+use super::shape::{NESTING_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
+use super::tokens::{Tokens, truncate};
+
+/// sqlparser's own measure of depth: several units per nested parenthesis.
+const RECURSION_MAX: usize = 1_000;
+/// Stack per token of the text, for the deepest tree that the tokens could make.
+const STACK_PER_TOKEN: usize = 8 << 10;
+const STACK_BASE: usize = 1 << 20;
+
+#[derive(Debug)]
+pub struct Parsed {
+    pub facts: Facts,
+    /// The placeholder text that was parsed; None for commands, shadows and INSERTs whose rows were read by the lexer.
+    pub text: Option<String>,
+    /// The facts hold for every text of this shape. False where they hold byte offsets or values of literals.
+    pub cacheable: bool,
+}
+
+/// Parses one statement (see `split`).
+pub fn parse(text: &[u8], options: LexOptions) -> Parsed {
+    let Some(tokens) = Tokens::new(text, options) else {
+        return Parsed { facts: unparsed_scan(text, options), text: None, cacheable: false };
+    };
+    let mut parsed = statement(&tokens, 0..tokens.len(), 0);
+    parsed.facts.param_count = tokens.param_count;
+    parsed
+}
+
+/// EXPLAIN, PREPARE and DECLARE may hold each other only a little.
+const COMMANDS_DEPTH_MAX: u32 = 4;
+
+fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
+    if depth > COMMANDS_DEPTH_MAX {
+        return unparsed(tokens, range);
+    }
+    match commands::recognise(tokens, range.clone()) {
+        Some(Recognised::Command(command)) => complete(tokens, command, depth),
+        Some(Recognised::Explain { explain, inner }) => {
+            let mut inner = statement(tokens, inner, depth + 1).facts;
+            inner.param_count = tokens.param_count;
+            let mut facts = empty_facts(explain.with_inner(inner));
+            facts.param_count = tokens.param_count;
+            Parsed { facts, text: None, cacheable: false }
+        }
+        None => query(tokens, range),
+    }
+}
+
+/// The facts of a command, with those of the statement inside it.
+fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
+    let mut facts = empty_facts(command.kind);
+    facts.block.relations = command.relations;
+    if command.words {
+        facts.words = tokens.words();
+    }
+    if matches!(facts.kind, Kind::Do) {
+        facts.words.extend(words_in_strings(tokens));
+    }
+    if let Some(inner) = command.inner {
+        let inner = statement(tokens, inner, depth + 1).facts;
+        // Not understood inside is not understood outside; writes inside are not followed either.
+        if !matches!(inner.kind, Kind::Select { .. }) {
+            facts.words = tokens.words();
+            facts.block.opaque_sources = true;
+        }
+        if let Kind::Unparsed { .. } = inner.kind {
+            return unparsed(tokens, 0..tokens.len());
+        }
+        for target in targets(&inner.kind) {
+            facts.block.relations.push(target);
+        }
+        facts.block.children.push(inner.block);
+        facts.functions = inner.functions;
+        facts.shadowed = inner.shadowed;
+        if facts.block.relations.is_empty() && facts.block.children.len() == 1 {
+            facts.block = facts.block.children.remove(0);
+        }
+    }
+    Parsed { facts, text: None, cacheable: !command.text_bound }
+}
+
+fn targets(kind: &Kind) -> Vec<super::facts::Relation> {
+    match kind {
+        Kind::Insert(insert) => vec![insert.target.clone()],
+        Kind::Update(update) => vec![update.target.clone()],
+        Kind::Delete(delete) => vec![delete.target.clone()],
+        Kind::Merge { target } => vec![target.clone()],
+        _ => Vec::new(),
+    }
+}
+
+fn query(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {
+    let rows = rows::read(tokens, range.clone());
+    let (mut facts, text) = match &rows {
+        Some(rows) => match tree_facts(tokens, rows.stand_in(tokens)) {
+            Some((facts, _)) => (facts, None),
+            None => return unparsed(tokens, range),
+        },
+        None if fits(tokens, &range) => match parse_range(tokens, range.clone()) {
+            Some((facts, text)) => (facts, text),
+            None => return unparsed(tokens, range),
+        },
+        None => return unparsed(tokens, range),
+    };
+    if let Some(rows) = rows
+        && let Kind::Insert(insert) = &mut facts.kind
+    {
+        insert.source = InsertSource::Rows(rows.cells);
+    }
+    facts.param_count = tokens.param_count;
+    Parsed {
+        facts,
+        text,
+        cacheable: tokens.text.len() <= TEXT_BYTES_MAX && tokens.len() <= TOKENS_MAX as usize,
+    }
+}
+
+fn parse_range(tokens: &Tokens<'_>, range: Range<usize>) -> Option<(Facts, Option<String>)> {
+    let call = tokens.is(range.start, "call");
+    if !call
+        && let Some(plain) = parser_text::write(tokens, range.clone(), Mode::Plain)
+        && let Some((facts, text)) = tree_facts(tokens, Some(plain))
+    {
+        return Some((facts, text));
+    }
+    let mut shadow = parser_text::write(tokens, range, Mode::Shadow)?;
+    if call {
+        shadow.text = shadow.text.replacen("call", "select", 1);
+    }
+    let (mut facts, _) = tree_facts(tokens, Some(shadow))?;
+    if call {
+        facts.kind = Kind::Call;
+    }
+    Some((facts, None))
+}
+
+fn tree_facts(tokens: &Tokens<'_>, text: Option<ParserText>) -> Option<(Facts, Option<String>)> {
+    let text = text?;
+    let need = STACK_BASE + tokens.len().min(TOKENS_MAX as usize) * STACK_PER_TOKEN;
+    let mut facts = with_stack(need, || {
+        let tree = parse_tree(&text.text)?;
+        extract::facts(&tree).ok()
+    })?;
+    facts.shadowed |= text.shadowed;
+    if text.targets_opaque {
+        extract::forget_targets(&mut facts.kind);
+    }
+    let text = (!facts.shadowed).then_some(text.text);
+    Some((facts, text))
+}
+
+fn fits(tokens: &Tokens<'_>, range: &Range<usize>) -> bool {
+    if tokens.text.len() > TEXT_BYTES_MAX || range.len() > TOKENS_MAX as usize {
+        return false;
+    }
+    let mut depth = 0u32;
+    range.clone().all(|at| {
+        match tokens.bytes(at) {
+            b"(" | b"[" => depth += 1,
+            b")" | b"]" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth <= NESTING_MAX
+    })
+}
+
+fn empty_facts(kind: Kind) -> Facts {
+    Facts {
+        kind,
+        block: Block::empty(),
+        words: Vec::new(),
+        functions: Vec::new(),
+        param_count: 0,
+        shadowed: false,
+    }
+}
+
+fn unparsed(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {
+    let mut facts = empty_facts(Kind::Unparsed { first_word: tokens.word(range.start) });
+    facts.words = tokens.words();
+    facts.param_count = tokens.param_count;
+    Parsed { facts, text: None, cacheable: tokens.text.len() <= TEXT_BYTES_MAX }
+}
+
+/// The identifiers of a text that is too long for a list of tokens.
+fn unparsed_scan(text: &[u8], options: LexOptions) -> Facts {
+    let mut seen = std::collections::HashSet::new();
+    let mut first_word = String::new();
+    for token in Lexer::new(text, options) {
+        let bytes = token.bytes(text);
+        let word = match token.kind {
+            super::lexer::TokenKind::Word => String::from_utf8_lossy(bytes).to_ascii_lowercase(),
+            super::lexer::TokenKind::QuotedIdentifier => {
+                String::from_utf8_lossy(&bytes[1..bytes.len() - 1]).replace("\"\"", "\"")
+            }
+            _ => continue,
+        };
+        if first_word.is_empty() {
+            first_word.clone_from(&word);
+        }
+        seen.insert(truncate(word));
+    }
+    let mut facts = empty_facts(Kind::Unparsed { first_word });
+    facts.words = seen.into_iter().collect();
+    facts
+}
+
+/// The identifiers inside string literals: DO's body is SQL.
+fn words_in_strings(tokens: &Tokens<'_>) -> Vec<String> {
+    let mut words = Vec::new();
+    for at in 0..tokens.len() {
+        if tokens.is_string(at) {
+            let bytes = tokens.bytes(at);
+            let delimiter = if bytes.starts_with(b"$") {
+                bytes.iter().skip(1).position(|b| *b == b'$').map_or(0, |tag| tag + 2)
+            } else {
+                bytes.iter().position(|b| *b == b'\'').map_or(0, |quote| quote + 1)
+            };
+            let inner = bytes.get(delimiter..bytes.len().saturating_sub(1)).unwrap_or(&[]);
+            let inner = Tokens::new(inner, LexOptions::default());
+            words.extend(inner.map(|inner| inner.words()).unwrap_or_default());
+        }
+    }
+    words
+}
+
+/// A tree that is dropped on a large stack.
+#[derive(Debug)]
+pub struct Tree {
+    statement: ManuallyDrop<Statement>,
+    stack: usize,
+}
+
+impl Deref for Tree {
+    type Target = Statement;
+
+    fn deref(&self) -> &Statement {
+        &self.statement
+    }
+}
+
+impl DerefMut for Tree {
+    fn deref_mut(&mut self) -> &mut Statement {
+        &mut self.statement
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // SAFETY: the statement is taken once, here, and not touched again.
+        let statement = unsafe { ManuallyDrop::take(&mut self.statement) };
+        with_stack(self.stack, || drop(statement));
+    }
+}
+
+/// The tree of a placeholder text ([`Parsed::text`]); None where it is not exactly one statement.
+pub fn parse_tree(text: &str) -> Option<Tree> {
+    // A token is at least one byte and a blank.
+    let stack = STACK_BASE + (text.len() / 2).min(TOKENS_MAX as usize) * STACK_PER_TOKEN;
+    with_stack(stack, || {
+        let dialect = PostgreSqlDialect {};
+        let options = ParserOptions::new().with_unescape(false);
+        let mut parser = Parser::new(&dialect)
+            .with_recursion_limit(RECURSION_MAX)
+            .with_options(options)
+            .try_with_sql(text)
+            .ok()?;
+        let mut statements = parser.parse_statements().ok()?;
+        let statement = statements.pop().filter(|_| statements.is_empty())?;
+        Some(Tree { statement: ManuallyDrop::new(statement), stack })
+    })
+}
+
+/// Runs `work` where at least `need` bytes of stack are left. For everything that walks a tree.
+pub fn with_stack<R>(need: usize, work: impl FnOnce() -> R) -> R {
+    stacker::maybe_grow(need, need + (64 << 10), work)
+}

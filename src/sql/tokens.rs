@@ -1,0 +1,188 @@
+//! A statement as a list of tokens, with literals numbered: what commands and the parser's text are made from.
+//!
+//! Made once per shape (a miss in the plan cache), so it may allocate. `parse` makes it; `commands`, `rows` and
+//! `parser_text` read it.
+//!
+//! Invariants:
+//! 1. The n-th literal here is the n-th literal of `shape` for the same text: both read `Scan`.
+//! 2. Names are folded, unquoted and cut to 63 bytes as PostgreSQL does.
+//!
+//! Not here: grammar.
+
+use super::lexer::{LexOptions, Token, TokenKind};
+use super::name::ObjectName;
+use super::shape::Scan;
+use super::unescape;
+
+/// PostgreSQL's NAMEDATALEN less one: longer identifiers are cut.
+const IDENTIFIER_BYTES_MAX: usize = 63;
+
+/// Texts of more tokens are not listed: twenty bytes each.
+const LISTED_MAX: usize = 2_000_000;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    pub token: Token,
+    /// The literal's number, where the token is one.
+    pub literal: Option<u32>,
+}
+
+pub(super) struct Tokens<'t> {
+    pub text: &'t [u8],
+    pub items: Vec<Item>,
+    pub param_count: u32,
+}
+
+impl<'t> Tokens<'t> {
+    /// None where the text has too many tokens.
+    pub fn new(text: &'t [u8], options: LexOptions) -> Option<Self> {
+        let mut scan = Scan::new(text, options);
+        let mut items = Vec::new();
+        let mut literals = 0;
+        for scanned in scan.by_ref() {
+            if items.len() == LISTED_MAX {
+                return None;
+            }
+            let literal = scanned.cut.map(|_| literals);
+            literals += u32::from(literal.is_some());
+            items.push(Item { token: scanned.token, literal });
+        }
+        Some(Self { text, items, param_count: scan.param_count })
+    }
+
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn kind(&self, at: usize) -> Option<TokenKind> {
+        self.items.get(at).map(|item| item.token.kind)
+    }
+
+    pub fn bytes(&self, at: usize) -> &'t [u8] {
+        self.items.get(at).map_or(&[], |item| item.token.bytes(self.text))
+    }
+
+    pub fn start(&self, at: usize) -> u32 {
+        self.items.get(at).map_or(self.text.len() as u32, |item| item.token.start)
+    }
+
+    pub fn end(&self, at: usize) -> u32 {
+        self.items.get(at).map_or(self.text.len() as u32, |item| item.token.end)
+    }
+
+    pub fn literal(&self, at: usize) -> Option<u32> {
+        self.items.get(at).and_then(|item| item.literal)
+    }
+
+    /// The keyword `word`, in lower case, stands at `at` unquoted.
+    pub fn is(&self, at: usize, word: &str) -> bool {
+        self.items.get(at).is_some_and(|item| item.token.is_word(self.text, word))
+    }
+
+    pub fn is_any(&self, at: usize, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(at, word))
+    }
+
+    /// The keywords stand one after the other from `at`.
+    pub fn are(&self, at: usize, words: &[&str]) -> bool {
+        words.iter().enumerate().all(|(i, word)| self.is(at + i, word))
+    }
+
+    pub fn punctuation(&self, at: usize, byte: u8) -> bool {
+        self.items.get(at).is_some_and(|item| item.token.is_punctuation(self.text, byte))
+    }
+
+    pub fn operator(&self, at: usize, operator: &str) -> bool {
+        self.kind(at) == Some(TokenKind::Operator) && self.bytes(at) == operator.as_bytes()
+    }
+
+    pub fn is_string(&self, at: usize) -> bool {
+        use TokenKind::{DollarString, EscapeString, NationalString, String, UnicodeString};
+        matches!(self.kind(at), Some(String | EscapeString | DollarString | UnicodeString | NationalString))
+    }
+
+    /// The word at `at` in lower case, or an empty string.
+    pub fn word(&self, at: usize) -> String {
+        match self.kind(at) {
+            Some(TokenKind::Word) => fold(self.bytes(at)).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
+    /// The identifier at `at`, quoted or not. None for anything else, or where it is not UTF-8.
+    pub fn identifier(&self, at: usize) -> Option<String> {
+        match self.kind(at)? {
+            TokenKind::Word => fold(self.bytes(at)),
+            TokenKind::QuotedIdentifier => {
+                let inner = self.bytes(at);
+                let inner = inner.get(1..inner.len() - 1)?;
+                Some(truncate(std::str::from_utf8(inner).ok()?.replace("\"\"", "\"")))
+            }
+            TokenKind::UnicodeIdentifier => {
+                let escape = if self.is(at + 1, "uescape") { *self.bytes(at + 2).get(1)? } else { b'\\' };
+                unescape::unicode_identifier(self.bytes(at), escape).map(truncate)
+            }
+            _ => None,
+        }
+    }
+
+    /// A possibly qualified name at `at`, and the place behind it. A catalog's name in front is dropped.
+    pub fn name(&self, at: usize) -> Option<(ObjectName, usize)> {
+        let mut parts = vec![self.identifier(at)?];
+        let mut next = at + 1;
+        while self.punctuation(next, b'.') {
+            parts.push(self.identifier(next + 1)?);
+            next += 2;
+        }
+        let name = parts.pop()?;
+        Some((ObjectName { schema: parts.pop(), name }, next))
+    }
+
+    /// The place behind the bracket that closes the one at `open`; the end where it is not closed.
+    pub fn closing(&self, open: usize) -> usize {
+        let mut depth = 0usize;
+        for at in open..self.len() {
+            match self.bytes(at) {
+                b"(" | b"[" if self.kind(at) == Some(TokenKind::Punctuation) => depth += 1,
+                b")" | b"]" if self.kind(at) == Some(TokenKind::Punctuation) => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        return at + 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.len()
+    }
+
+    /// Every identifier of the tokens, each once, in order of appearance.
+    pub fn words(&self) -> Vec<String> {
+        let mut seen = std::collections::HashSet::new();
+        let mut words = Vec::new();
+        for at in 0..self.len() {
+            if let Some(word) = self.identifier(at)
+                && seen.insert(word.clone())
+            {
+                words.push(word);
+            }
+        }
+        words
+    }
+}
+
+fn fold(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).ok().map(|word| truncate(word.to_ascii_lowercase()))
+}
+
+/// Cuts an identifier as `truncate_identifier` does, at a character's border.
+pub(super) fn truncate(mut word: String) -> String {
+    if word.len() > IDENTIFIER_BYTES_MAX {
+        let mut end = IDENTIFIER_BYTES_MAX;
+        while !word.is_char_boundary(end) {
+            end -= 1;
+        }
+        word.truncate(end);
+    }
+    word
+}

@@ -1,0 +1,95 @@
+//! The watch over real servers: roles, lag, deaths, promotions by others; and the catalogs.
+
+use std::time::Duration;
+
+use meridian::sql::name::ObjectName;
+use meridian::topology::NodeRole::{Down, Primary, Replica};
+
+use crate::control::Control;
+use crate::harness::{cluster, eventually};
+
+#[tokio::test]
+async fn roles_positions_and_timelines_are_found() {
+    let cluster = cluster().region("us-east").replicas(1).start();
+    let control = Control::start(&cluster).await;
+    assert_eq!(control.roles(), [Primary, Replica]);
+    let client = cluster.direct("us-east").await;
+    client.batch_execute("CREATE TABLE t AS SELECT generate_series(1, 1000)").await.unwrap();
+    eventually("the replica is level with its primary", async || {
+        let (primary, replica) = (control.state(0), control.state(1));
+        let level =
+            primary.position() == replica.position() && replica.lag().is_zero() && replica.lag_bytes() == 0;
+        (level && replica.timeline() == 1 && !primary.round_trip().is_zero()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lag_grows_while_a_replica_does_not_replay() {
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().start();
+    let control = Control::start(&cluster).await;
+    let replica = cluster.shard("us-east").replica(0).unwrap().clone();
+    eventually("level", async || control.state(1).lag().is_zero().then_some(())).await;
+    replica.sql("SELECT pg_wal_replay_pause()").unwrap();
+    let client = cluster.direct("us-east").await;
+    client.batch_execute("CREATE TABLE t AS SELECT generate_series(1, 1000)").await.unwrap();
+    eventually("lag is seen", async || {
+        let state = control.state(1);
+        let lag = state.lag();
+        (lag > Duration::from_secs(1) && lag < Duration::from_secs(60) && state.lag_bytes() > 0).then_some(())
+    })
+    .await;
+    replica.sql("SELECT pg_wal_replay_resume()").unwrap();
+    eventually("level again", async || control.state(1).lag().is_zero().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_dead_replica_is_left_out_and_comes_back() {
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().start();
+    let control = Control::start(&cluster).await;
+    let replica = cluster.shard("us-east").replica(0).unwrap().clone();
+    replica.kill().unwrap();
+    eventually("it is down", async || (control.roles() == [Primary, Down]).then_some(())).await;
+    replica.start().unwrap();
+    eventually("it is back", async || (control.roles() == [Primary, Replica]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_promotion_by_others_is_followed_and_the_old_primary_is_never_taken_back() {
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().start();
+    let control = Control::start(&cluster).await;
+    let shard = cluster.shard("us-east");
+    let (old, heir) = (shard.primary().clone(), shard.replica(0).unwrap().clone());
+    let mut roles = control.signals.watch_roles();
+    roles.mark_unchanged();
+    // Both are up now, and both say that they are the primary.
+    heir.promote().unwrap();
+    eventually("the new one is followed", async || (control.roles() == [Down, Primary]).then_some(())).await;
+    assert!(roles.has_changed().unwrap());
+    assert_eq!(control.state(1).timeline(), 2);
+    heir.kill().unwrap();
+    eventually("both are out", async || (control.roles() == [Down, Down]).then_some(())).await;
+    heir.start().unwrap();
+    shard.assemble().unwrap();
+    eventually("the old one serves as a replica", async || {
+        (control.roles() == [Replica, Primary]).then_some(())
+    })
+    .await;
+    assert!(old.is_running());
+}
+
+#[tokio::test]
+async fn catalogs_are_loaded_again_when_asked_and_when_they_changed() {
+    let cluster = cluster().region("us-east").region("eu-central").start();
+    let control = Control::start(&cluster).await;
+    let table = ObjectName::qualified("public", "t");
+    assert!(control.catalog.current().loaded);
+    assert!(!control.catalog.current().relations.contains_key(&table));
+    cluster.direct("us-east").await.batch_execute("CREATE TABLE t (i int)").await.unwrap();
+    control.catalog.refresh().await.unwrap();
+    let catalog = control.catalog.current();
+    assert!(catalog.relations.contains_key(&table));
+    assert!(catalog.drift.iter().any(|drift| drift.contains("public.t")), "{:?}", catalog.drift);
+    cluster.direct("eu-central").await.batch_execute("CREATE TABLE t (i int)").await.unwrap();
+    eventually("the poll finds it", async || control.catalog.current().drift.is_empty().then_some(())).await;
+}

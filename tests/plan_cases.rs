@@ -1,0 +1,169 @@
+//! The plan cases: `tests/cases/plan/*.txt`, statements against a fixed topology and catalog, and what they come to.
+//!
+//! ```text
+//! # why this case is here
+//! SELECT * FROM rides WHERE region = $1
+//! params: eu-central
+//! ----
+//! way: relay
+//! shards=[eu-central] because region = 'eu-central'
+//! access: read
+//! ```
+//!
+//! Cases stand between blank lines. `UPDATE=1 cargo test --test plan_cases` rewrites what is below the dashes, for
+//! review. Parameters are separated by ` | `: `null`, `text`, or `25:text` with a declared type; `23:\x00000005` is
+//! binary. The same test target holds `docs/limits.md` to the list of refusals.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own cases has failed")]
+
+mod plan_support;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use meridian::plan::Plan;
+use meridian::plan::explain::render_refusal;
+use meridian::plan::refusal::Refusal;
+use meridian::sql::arguments::Arguments;
+use meridian::sql::lexer::LexOptions;
+use meridian::sql::parse::parse;
+use meridian::sql::shape::{ShapeBuffers, shape};
+
+use plan_support::{Sample, TextParameters};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/plan")
+}
+
+struct Case {
+    comment: Vec<String>,
+    statement: String,
+    params: Option<String>,
+    expected: String,
+}
+
+impl Case {
+    fn read(paragraph: &str) -> Self {
+        let mut case =
+            Self { comment: Vec::new(), statement: String::new(), params: None, expected: String::new() };
+        let (head, expected) = paragraph.split_once("\n----").unwrap_or((paragraph, ""));
+        case.expected = expected.trim().to_owned();
+        for line in head.lines() {
+            if let Some(params) = line.strip_prefix("params: ") {
+                case.params = Some(params.to_owned());
+            } else if line.starts_with('#') && case.statement.is_empty() {
+                case.comment.push(line.to_owned());
+            } else {
+                case.statement.push_str(line);
+                case.statement.push('\n');
+            }
+        }
+        case.statement = case.statement.trim().to_owned();
+        case
+    }
+
+    fn write(&self, result: &str) -> String {
+        let mut lines = self.comment.clone();
+        if self.statement.is_empty() {
+            return lines.join("\n");
+        }
+        lines.push(self.statement.clone());
+        lines.extend(self.params.iter().map(|params| format!("params: {params}")));
+        lines.push("----".to_owned());
+        lines.push(result.to_owned());
+        lines.join("\n")
+    }
+
+    fn run(&self, sample: &Sample) -> String {
+        let options = LexOptions::default();
+        let text = self.statement.as_bytes();
+        let mut buffers = ShapeBuffers::default();
+        let shaped = shape(text, options, &mut buffers);
+        let hint = match &shaped.hint {
+            Ok(hint) => hint.as_ref().and_then(|hint| hint.shard.clone()),
+            Err(error) => return format!("hint error: {error}"),
+        };
+        let literals = shaped.literals.to_vec();
+        let parsed = parse(text, options);
+        let plan = Plan::make(Arc::new(parsed.facts), &sample.context, &|| Err(scattering()));
+        let parameters = TextParameters::read(self.params.as_deref().unwrap_or(""));
+        let arguments = Arguments { text, literals: &literals, parameters: &parameters };
+        // Which combine a scatter has is the scatter's own business, and its cases'.
+        let marked = scattering();
+        let lines = match plan.bind(&arguments, hint.as_deref()) {
+            Err(refusal) if refusal.code == marked.code => {
+                let needed = plan.needed(&arguments).map(|shards| plan.shards_and_reason(shards, &arguments));
+                vec![
+                    "way: scatter".to_owned(),
+                    needed.unwrap_or_else(|refusal| render_refusal(&refusal)),
+                    format!("access: {}", plan.access.name()),
+                ]
+            }
+            _ => plan.explain(&arguments, hint.as_deref()),
+        };
+        lines.join("\n")
+    }
+}
+
+/// Stands for a scatter that could be compiled.
+fn scattering() -> Refusal {
+    Refusal { code: "scatter", sqlstate: "", message: String::new(), detail: None, hint: None }
+}
+
+#[test]
+fn statements_are_planned_as_the_cases_say() {
+    let sample = Sample::load(&folder());
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
+        .collect();
+    files.sort();
+    let mut failures = Vec::new();
+    for path in &files {
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut rewritten = Vec::new();
+        for paragraph in text.split("\n\n").map(str::trim).filter(|p| !p.is_empty()) {
+            let case = Case::read(paragraph);
+            if case.statement.is_empty() {
+                rewritten.push(case.write(""));
+                continue;
+            }
+            let result = case.run(&sample);
+            if result != case.expected {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                failures.push(format!(
+                    "{name}: {}\n--- expected\n{}\n--- got\n{result}\n",
+                    case.statement, case.expected
+                ));
+            }
+            rewritten.push(case.write(&result));
+        }
+        if update {
+            std::fs::write(path, rewritten.join("\n\n") + "\n").unwrap();
+        }
+    }
+    assert!(update || failures.is_empty(), "{} cases differ:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn limits_document_is_the_list() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/limits.md");
+    let document = meridian::plan::refusal::document();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &document).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == document, "docs/limits.md is not the list in src/plan/refusal.rs: run with UPDATE=1");
+}
+
+#[test]
+fn satisfying_rows_lie_on_bound_shards() {
+    plan_support::properties::satisfying_rows_lie_on_bound_shards(&folder());
+}
+
+#[test]
+fn joined_rows_lie_on_bound_shards() {
+    plan_support::properties::joined_rows_lie_on_bound_shards(&folder());
+}

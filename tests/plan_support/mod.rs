@@ -1,0 +1,204 @@
+//! The sample topology and catalog of the plan cases, read from text; and parameters written in a case.
+
+pub mod properties;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use meridian::catalog::{
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
+};
+use meridian::config::Config;
+use meridian::plan::PlanningContext;
+use meridian::sql::arguments::Parameters;
+use meridian::sql::name::ObjectName;
+
+pub struct Sample {
+    pub context: PlanningContext,
+}
+
+impl Sample {
+    pub fn load(folder: &Path) -> Self {
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let config = Config::parse(&read("sample.toml"), "sample.toml", folder).unwrap();
+        let context = PlanningContext {
+            topology: Arc::new(config.topology),
+            catalog: Arc::new(catalog(&read("sample.catalog"))),
+            search_path: Arc::from(["public".to_owned()]),
+        };
+        Self { context }
+    }
+}
+
+fn name(text: &str) -> ObjectName {
+    let (schema, name) = text.split_once('.').unwrap();
+    ObjectName::qualified(schema, name)
+}
+
+fn names(text: &str) -> Vec<ObjectName> {
+    text.split(',').map(name).collect()
+}
+
+fn catalog(text: &str) -> Catalog {
+    let mut catalog = Catalog { version: 1, loaded: true, ..Catalog::default() };
+    let mut current: Option<ObjectName> = None;
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+        let mut words = line.split_whitespace();
+        if line.starts_with("  ") {
+            let relation = catalog.relations.get_mut(current.as_ref().unwrap()).unwrap();
+            relation.columns.push(column(&mut words));
+            continue;
+        }
+        let kind = words.next().unwrap();
+        let object = name(words.next().unwrap());
+        if kind == "function" {
+            catalog.functions.insert(object, function(&words.collect::<Vec<_>>()));
+            continue;
+        }
+        let relation = relation(kind, object.clone(), &words.collect::<Vec<_>>());
+        catalog.relations.insert(object.clone(), relation);
+        current = Some(object);
+    }
+    let parents: Vec<(ObjectName, ObjectName)> = catalog
+        .relations
+        .values()
+        .flat_map(|child| child.parents.iter().map(|parent| (parent.clone(), child.name.clone())))
+        .collect();
+    for (parent, child) in parents {
+        catalog.relations.get_mut(&parent).unwrap().children.push(child);
+    }
+    catalog
+}
+
+fn function(words: &[&str]) -> FunctionInfo {
+    FunctionInfo {
+        volatility: match words[0] {
+            "immutable" => Volatility::Immutable,
+            "stable" => Volatility::Stable,
+            _ => Volatility::Volatile,
+        },
+        kind: match words.last() {
+            Some(&"aggregate") => FunctionKind::Aggregate,
+            Some(&"window") => FunctionKind::Window,
+            _ => FunctionKind::Function,
+        },
+        built_in: words.contains(&"builtin"),
+    }
+}
+
+fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
+    let value = |key: &str| words.iter().position(|w| *w == key).map(|i| words[i + 1]);
+    let list = |key: &str| value(key).map(names).unwrap_or_default();
+    RelationInfo {
+        name: object,
+        kind: match kind {
+            "table" => RelationKind::Table,
+            "partitioned" => RelationKind::PartitionedTable,
+            "view" => RelationKind::View,
+            "matview" => RelationKind::MaterializedView,
+            other => panic!("{other}"),
+        },
+        columns: Vec::new(),
+        reads: list("reads"),
+        calls: list("calls"),
+        parents: list("parent"),
+        children: Vec::new(),
+        has_triggers: words.contains(&"triggers"),
+        has_rules: words.contains(&"rules"),
+        row_security: false,
+        unique_sets: value("unique")
+            .map(|set| vec![set.split(',').map(str::to_owned).collect()])
+            .unwrap_or_default(),
+    }
+}
+
+fn column(words: &mut std::str::SplitWhitespace<'_>) -> Column {
+    let name = words.next().unwrap().to_owned();
+    let written = words.next().unwrap();
+    let (type_name, length) = match written.split_once('(') {
+        Some((base, length)) => (base, length.trim_end_matches(')').parse::<i32>().unwrap() + 4),
+        None => (written, -1),
+    };
+    let types: HashMap<&str, u32> = HashMap::from([
+        ("bool", 16),
+        ("int8", 20),
+        ("int2", 21),
+        ("int4", 23),
+        ("text", 25),
+        ("float8", 701),
+        ("char", 1042),
+        ("varchar", 1043),
+        ("date", 1082),
+        ("timestamp", 1114),
+        ("numeric", 1700),
+        ("uuid", 2950),
+    ]);
+    let type_oid = types[type_name];
+    let rest: Vec<&str> = words.collect();
+    let after = |key: &str| rest.iter().position(|w| *w == key).map(|i| rest[i + 1..].join(" "));
+    let textual = matches!(type_oid, 25 | 1042 | 1043);
+    Column {
+        name,
+        type_oid,
+        type_name: written.to_owned(),
+        type_modifier: length,
+        collation: match after("collation").as_deref() {
+            Some("bytes") => Collation::Bytes,
+            Some(_) => Collation::Nondeterministic,
+            None if textual => Collation::Deterministic,
+            None => Collation::None,
+        },
+        not_null: rest.contains(&"notnull"),
+        default: after("default").or(after("volatile")).or(after("stable")),
+        volatile_default: rest.contains(&"volatile") || rest.iter().any(|w| w.starts_with("nextval")),
+        stable_default: rest.contains(&"stable"),
+        generated: rest.contains(&"generated"),
+        identity: rest.contains(&"identity"),
+    }
+}
+
+/// Parameters as a case writes them.
+pub struct TextParameters(Vec<(u32, Option<Vec<u8>>, bool)>);
+
+impl TextParameters {
+    pub fn read(text: &str) -> Self {
+        if text.is_empty() {
+            return Self(Vec::new());
+        }
+        Self(text.split(" | ").map(parameter).collect())
+    }
+}
+
+fn parameter(text: &str) -> (u32, Option<Vec<u8>>, bool) {
+    let (declared, value) = match text.split_once(':') {
+        Some((declared, value)) if declared.bytes().all(|b| b.is_ascii_digit()) && !declared.is_empty() => {
+            (declared.parse().unwrap(), value)
+        }
+        _ => (0, text),
+    };
+    if value == "null" {
+        return (declared, None, false);
+    }
+    match value.strip_prefix("\\x") {
+        Some(hex) => {
+            let byte = |i: usize| u8::from_str_radix(&hex[i..i + 2], 16).unwrap();
+            (declared, Some((0..hex.len()).step_by(2).map(byte).collect()), true)
+        }
+        None => (declared, Some(value.as_bytes().to_vec()), false),
+    }
+}
+
+impl Parameters for TextParameters {
+    fn value(&self, index: usize) -> Option<Option<&[u8]>> {
+        self.0.get(index).map(|(_, value, _)| value.as_deref())
+    }
+
+    fn is_binary(&self, index: usize) -> bool {
+        self.0.get(index).is_some_and(|(_, _, binary)| *binary)
+    }
+
+    fn declared_type(&self, index: usize) -> u32 {
+        self.0.get(index).map_or(0, |(declared, _, _)| *declared)
+    }
+}
