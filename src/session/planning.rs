@@ -203,6 +203,9 @@ impl Session {
     /// The plan for one statement's text.
     pub(super) fn plan_text(&mut self, text: &[u8]) -> Result<Planned, Failure> {
         let options = self.lex_options();
+        // One statement: its final semicolon means nothing.
+        let text = text.trim_ascii_end();
+        let text = text.strip_suffix(b";").unwrap_or(text);
         let worker = Rc::clone(&self.worker);
         let shape = shape(text, options, &mut self.shapes);
         let hint = shape.hint.clone().map_err(|error| {
