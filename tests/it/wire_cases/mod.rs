@@ -96,13 +96,14 @@ fn run(lines: &[Line], target: &Target) -> Transcript {
             Line::Send { session, text, more } => {
                 sends.push(text.clone());
                 let next = lines.get(index + 1);
-                if *more {
+                let ends = matches!(next, Some(Line::Until { session: next, .. }) if next == session);
+                if *more && !ends {
                     continue;
                 }
                 let client = sessions.entry(session.clone()).or_insert_with(|| target.raw());
                 let bytes: Vec<u8> = sends.iter().flat_map(|send| script::bytes(send)).collect();
                 client.send(&bytes);
-                if !matches!(next, Some(Line::Until { session: next, .. }) if next == session) {
+                if !ends {
                     transcript.push((index, read(client, session, &Until::usual(&sends), &sends)));
                 }
                 sends.clear();

@@ -5,7 +5,7 @@
 //! malformed                             Meridian may end the connection (08P01) where PostgreSQL goes on
 //! == a name                             a case: new connections
 //! may be refused                        Meridian may answer 0A000 in this case, and is not held to what follows in it
-//! > Q SELECT 1                          sent; a write ends at Q, S, H, c, f, X and raw
+//! > Q SELECT 1                          sent; a write ends at Q, S, H, c, f, X and raw, and before `~`
 //! >+ Q SELECT 1                         sent, and the write does not end here
 //! < T ?column?: int4                    the answer, one line a message
 //! < D 1
