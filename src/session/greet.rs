@@ -24,11 +24,11 @@ use super::planning::Context;
 use super::shared::{ClientInfo, ClientState, Figures, Worker};
 use super::statements::Statements;
 use super::{Session, extended, greeting, setting};
-use crate::backend::{Account, Settings};
+use crate::backend::Account;
 use crate::config::{AuthMethod, User};
 use crate::execute::{ClientStream, Told};
 use crate::plan::PlanningContext;
-use crate::wire::credential::{Credential, Method};
+use crate::wire::credential::Method;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::Limits;
@@ -256,6 +256,7 @@ fn open(
         cancel,
         info,
         cursors: std::collections::HashMap::new(),
+        temporary: std::collections::HashSet::new(),
         skipping: false,
         awaiting_sync: false,
         worker: Rc::clone(worker),

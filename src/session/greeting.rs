@@ -34,6 +34,9 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
     for (name, value) in &hello.parameters {
         match name.as_str() {
             "user" | "database" | "replication" => {}
+            "client_encoding" if !super::setting::is_utf8(value) => {
+                return Err(super::setting::encoding_refused());
+            }
             "options" => {
                 for (name, value) in parse_options(value)? {
                     settings.set(&name.to_ascii_lowercase(), quote_literal(&value));

@@ -23,6 +23,7 @@ mod block;
 pub mod cancel;
 mod combine;
 mod control;
+mod copy;
 mod explain;
 mod extended;
 mod greet;
@@ -32,6 +33,7 @@ mod perform;
 pub mod planning;
 mod report;
 mod setting;
+mod shadows;
 pub mod shared;
 mod simple;
 pub mod statements;
@@ -80,6 +82,8 @@ pub struct Session {
     info: Arc<ClientInfo>,
     /// Shards on which cursors of the transaction are open, by name.
     cursors: std::collections::HashMap<String, ShardId>,
+    /// Temporary relations on the pinned server.
+    temporary: std::collections::HashSet<String>,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.

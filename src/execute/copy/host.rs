@@ -13,7 +13,7 @@ use crate::execute::client::ClientStream;
 use crate::execute::lane::Lane;
 use crate::execute::told::Told;
 use crate::topology::ShardId;
-use crate::wire::error::SqlError;
+use crate::wire::error::{SqlError, SqlState};
 
 /// The session, as COPY sees it.
 pub trait CopyHost {
@@ -25,6 +25,9 @@ pub trait CopyHost {
     fn join(&mut self, shard: ShardId) -> impl Future<Output = Result<usize, Self::Failure>>;
 
     fn parts(&mut self) -> HostParts<'_>;
+
+    /// The client is about to be asked for its data: from here on a Sync before CopyDone is used up by the COPY.
+    fn began(&mut self) {}
 }
 
 /// What moves bytes. Borrowed together, for a poll that looks at all of it.
@@ -55,4 +58,9 @@ impl<F> From<SqlError> for CopyError<F> {
     fn from(error: SqlError) -> Self {
         Self::Sql(error)
     }
+}
+
+/// The host broke the promise of [`CopyHost::join`].
+pub(super) fn no_lane() -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, "a shard of COPY has no lane")
 }
