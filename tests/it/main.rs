@@ -3,6 +3,12 @@
 mod cluster;
 mod control;
 mod demo;
+mod drivers;
+mod equality;
+mod faults;
 mod harness;
 mod health;
+mod stand;
+mod tools;
 mod two_phase;
+mod wire_cases;
