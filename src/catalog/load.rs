@@ -50,7 +50,7 @@ const CALL_DEPTH_MAX: usize = 8;
 
 /// Identifiers in a function's definition, folded; also those inside its strings, which may be SQL.
 fn split_words(text: &str) -> HashSet<String> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect()
