@@ -92,8 +92,9 @@ async fn all_shards_commit_and_the_decision_is_recorded_once() {
     assert_eq!((holders(&cluster, 1).await, prepared(&cluster).await), (2, 0));
     for (region, rows) in [("us-east", 1), ("eu-central", 0)] {
         let client = cluster.direct(region).await;
-        let row =
-            client.query_one("SELECT count(*) FROM meridian_internal.decisions WHERE outcome = 'commit'", &[]).await;
+        let row = client
+            .query_one("SELECT count(*) FROM meridian_internal.decisions WHERE outcome = 'commit'", &[])
+            .await;
         assert_eq!(row.unwrap().get::<_, i64>(0), rows, "{region}");
     }
     assert!(connections.iter().all(Connection::is_clean));
