@@ -50,8 +50,10 @@ impl ControlError {
         let words = error.to_string();
         let cause = error.source().map(ToString::to_string);
         let reason = cause.map_or_else(|| words.clone(), |cause| format!("{words}: {cause}"));
-        // The kinds of tokio-postgres' errors are private; these two are what a stranger's bytes become.
-        if words.starts_with("unexpected message") || words.starts_with("error parsing response") {
+        // The kinds of tokio-postgres' errors are private; these are what a stranger's bytes become: of a type that there
+        // is not, malformed, or so long by their count that the stranger hangs up before.
+        let strange = ["unexpected message", "error parsing response", "bytes remaining on stream"];
+        if strange.iter().any(|words| reason.contains(words)) {
             return Self::NotPostgres { address, reason };
         }
         if reason.contains("password missing") {
@@ -98,9 +100,12 @@ impl Drop for ControlConnection {
 }
 
 impl ControlConnection {
-    /// An error of this connection, in words.
+    /// An error of this connection, in words. It has logged in: it is PostgreSQL, also when it dies within a message.
     pub fn error(&self, error: &tokio_postgres::Error) -> ControlError {
-        ControlError::new(&self.address, error)
+        match ControlError::new(&self.address, error) {
+            ControlError::NotPostgres { address, reason } => ControlError::Unreachable { address, reason },
+            other => other,
+        }
     }
 
     /// The rows that `sql` gives, as text, within `bound`. Cancel safe: no; the server goes on, so drop the connection.

@@ -112,8 +112,9 @@ fn by_rule<'a>(rule: &'a TableRule, info: Option<&'a RelationInfo>) -> Home<'a> 
     }
 }
 
-/// A view is like what it reads. A materialized view has rows of its own: those of the default shard, unless sharded
-/// rows went into it (each shard then holds another part).
+/// A view is like what it reads. A materialized view has rows of its own, made where the tables that it reads have
+/// theirs; of reference tables, each shard may have refreshed it at another time, so that the default shard's counts.
+/// Where sharded rows went into it, each shard holds another part.
 fn of_view<'a>(
     topology: &'a Topology,
     catalog: &'a Catalog,
@@ -148,10 +149,7 @@ fn of_view<'a>(
     if is_system(&info.name) {
         return Home::Elsewhere(topology.default_shard);
     }
-    match info.kind {
-        RelationKind::View => Home::Single(single.unwrap_or(topology.default_shard)),
-        _ => Home::Single(topology.default_shard),
-    }
+    Home::Single(single.unwrap_or(topology.default_shard))
 }
 
 /// A parent that is not sharded itself, with a child that is.

@@ -21,6 +21,7 @@ use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
 use crate::sql::facts::{Kind, TransactionCommand};
 use crate::sql::hint::{Hint, HintRole};
+use crate::sql::lexer::LexOptions;
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::shape::{Size, shape};
 use crate::topology::ShardSet;
@@ -202,6 +203,9 @@ impl Session {
     /// The plan for one statement's text.
     pub(super) fn plan_text(&mut self, text: &[u8]) -> Result<Planned, Failure> {
         let options = self.lex_options();
+        // One statement: its final semicolon means nothing.
+        let text = text.trim_ascii_end();
+        let text = text.strip_suffix(b";").unwrap_or(text);
         let worker = Rc::clone(&self.worker);
         let shape = shape(text, options, &mut self.shapes);
         let hint = shape.hint.clone().map_err(|error| {
@@ -219,7 +223,7 @@ impl Session {
                 super::shared::Figures::count(&worker.shared.figures.plans_made);
                 let parsed = parse(text, options);
                 let cacheable = parsed.cacheable && shape.size == Size::Parseable;
-                let plan = Rc::new(make_plan(parsed, &self.context.planning));
+                let plan = Rc::new(make_plan(parsed, text, options, &self.context.planning));
                 if cacheable {
                     worker.plans.borrow_mut().insert(self.context.id, shape.key, &plan);
                 }
@@ -279,8 +283,13 @@ impl Session {
 }
 
 /// A plan with its way of combining, which is compiled only if the planner asks for it.
-fn make_plan(parsed: Parsed, planning: &PlanningContext) -> Plan {
+fn make_plan(parsed: Parsed, text: &[u8], options: LexOptions, planning: &PlanningContext) -> Plan {
     let facts = Arc::new(parsed.facts.clone());
+    // What EXPLAIN explains is combined as if it stood alone; options of EXPLAIN hold no literals.
+    let parsed = match &facts.kind {
+        Kind::Explain(explain) => parse(&text[explain.inner_start as usize..], options),
+        _ => parsed,
+    };
     let combine = || Scatter::compile(&parsed, planning);
     Plan::make(facts, planning, &combine)
 }

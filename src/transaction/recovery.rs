@@ -115,10 +115,13 @@ impl Recovery {
     /// Works until it is dropped. Cancel safe: yes, every step stands by itself.
     pub async fn run(mut self) {
         let mut roles = self.signals.watch_roles();
+        let begun = Instant::now();
         loop {
             roles.mark_unchanged();
-            self.round().await;
-            self.looked.send_replace(true);
+            // Primaries may not be known yet; a shard that has none is not waited for longer than this.
+            if self.round().await || begun.elapsed() >= INTERVAL {
+                self.looked.send_replace(true);
+            }
             let changed = tokio::time::timeout(INTERVAL, roles.changed()).await;
             if let Ok(Err(_)) = changed {
                 // Nobody tells of changes any more; the interval remains.
@@ -127,7 +130,8 @@ impl Recovery {
         }
     }
 
-    async fn round(&mut self) {
+    /// One look at everything; the answer is whether every shard could be asked.
+    async fn round(&mut self) -> bool {
         let surveys = self.primaries.iter_mut().enumerate().map(|(index, primary)| {
             let shard = ShardId(index as u16);
             survey(&self.topology, &self.server, &self.registry, shard, primary)
@@ -147,6 +151,7 @@ impl Recovery {
             self.clean(&prepared).await;
             self.cleaned = Some(Instant::now());
         }
+        complete
     }
 
     fn is_abandoned(&self, part: &Prepared) -> bool {
@@ -223,7 +228,7 @@ impl Recovery {
     }
 }
 
-/// Resolves once every shard was looked at for the first time.
+/// Resolves once every shard was looked at, or those that have a primary a few seconds after the start.
 #[derive(Debug, Clone)]
 pub struct Looked(watch::Receiver<bool>);
 

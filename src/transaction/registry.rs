@@ -115,7 +115,7 @@ impl Registry {
                 }
                 Fitness::NoDecisions(why) => {
                     let reason = format!("Decisions cannot be recorded on shard \"{name}\": {why}.");
-                    let hint = "Let Meridian's account create the schema \"meridian\" there (GRANT CREATE ON DATABASE).";
+                    let hint = "Let Meridian's account create the schema \"meridian_internal\" there (GRANT CREATE ON DATABASE).";
                     return Err(refuse(reason).hint(hint));
                 }
             }

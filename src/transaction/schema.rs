@@ -8,6 +8,9 @@
 //! owner (SECURITY DEFINER, with a search path that holds nothing of others), writes nothing but 'commit', and asks for
 //! the proof whose digest is in the gid: who has read a gid in `pg_prepared_xacts` cannot decide it.
 //!
+//! It is not called `meridian`: the default search_path begins with "$user", so a schema of a role's name takes that role's
+//! new tables, and `meridian` is a likely name for a role.
+//!
 //! Invariants:
 //! 1. Clients' roles never run a function of that name that belongs to anyone but this account or a superuser: a shard
 //!    where it does is unfit.

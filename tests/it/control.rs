@@ -50,8 +50,13 @@ pub struct Control {
 impl Control {
     /// Starts it, and waits until every node was asked, every shard was prepared and the catalogs are there.
     pub async fn start(cluster: &TestCluster) -> Self {
-        let mut config = parse(&configuration(cluster));
-        let empty = parse(&configuration(cluster)).topology;
+        Self::start_with(&configuration(cluster)).await
+    }
+
+    /// As `start`, with a configuration of one's own.
+    pub async fn start_with(text: &str) -> Self {
+        let mut config = parse(text);
+        let empty = parse(text).topology;
         let topology = Arc::new(std::mem::replace(&mut config.topology, empty));
         let signals = Arc::new(Signals::default());
         let registry = Arc::new(Registry::default());

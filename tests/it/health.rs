@@ -1,11 +1,15 @@
 //! The watch over real servers: roles, lag, deaths, promotions by others; and the catalogs.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
+use meridian::config::{Secret, ServerSettings};
+use meridian::health::{ControlError, connect};
 use meridian::sql::name::ObjectName;
+use meridian::topology::NodeId;
 use meridian::topology::NodeRole::{Down, Primary, Replica};
 
-use crate::control::Control;
+use crate::control::{self, Control};
 use crate::harness::{cluster, eventually};
 
 #[tokio::test]
@@ -92,4 +96,49 @@ async fn catalogs_are_loaded_again_when_asked_and_when_they_changed() {
     assert!(catalog.drift.iter().any(|drift| drift.contains("public.t")), "{:?}", catalog.drift);
     cluster.direct("eu-central").await.batch_execute("CREATE TABLE t (i int)").await.unwrap();
     eventually("the poll finds it", async || control.catalog.current().drift.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_account_without_rights_sees_roles_and_timelines() {
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().start();
+    let shard = cluster.shard("us-east");
+    shard.primary().sql("CREATE ROLE plain LOGIN PASSWORD 'plain'").unwrap();
+    let text = control::configuration(&cluster).replace("\"meridian\"", "\"plain\"");
+    let control = Control::start_with(&text).await;
+    eventually("roles", async || (control.roles() == [Primary, Replica]).then_some(())).await;
+    assert_eq!((control.state(0).timeline(), control.state(1).timeline()), (1, 1));
+    // Less than that: the watch goes on without what it may not see.
+    let revoke = "REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_walfile_name(pg_lsn) FROM PUBLIC";
+    let superuser = crate::harness::connect(&shard.primary().superuser("demo")).await;
+    superuser.batch_execute(revoke).await.unwrap();
+    eventually("a hidden timeline", async || (control.state(0).timeline() == 0).then_some(())).await;
+    assert_eq!(control.roles(), [Primary, Replica]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_server_is_said_in_words() {
+    let cluster = cluster().region("us-east").start();
+    let config = control::parse(&control::configuration(&cluster));
+    let wrong = ServerSettings { password: Some(Secret::new("wrong")), ..config.server.clone() };
+    let error = connect(&config.topology, NodeId(0), &wrong).await.unwrap_err();
+    assert_eq!(error.sqlstate(), Some("28P01"), "{error}");
+    let none = ServerSettings { password: None, ..config.server.clone() };
+    let error = connect(&config.topology, NodeId(0), &none).await.unwrap_err();
+    assert!(error.to_string().contains("asks for a password and none is configured"), "{error}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().take(2) {
+            use std::io::{Read, Write};
+            let mut socket = socket.unwrap();
+            let _ = socket.read(&mut [0; 1024]);
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let real = cluster.shard("us-east").primary().address().port().to_string();
+    let elsewhere = control::configuration(&cluster).replace(&real, &port.to_string());
+    let config = control::parse(&elsewhere);
+    let error = connect(&config.topology, NodeId(0), &config.server).await.unwrap_err();
+    assert!(matches!(error, ControlError::NotPostgres { .. }), "{error}");
 }

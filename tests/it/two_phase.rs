@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use meridian::backend::pool::Account;
 use meridian::backend::{Connection, Pools};
-use meridian::config::{Config, Secret};
+use meridian::config::Config;
 use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER};
 use meridian::topology::{NodeId, ShardId, Topology};
 use meridian::transaction::registry::Fitness;
 use meridian::transaction::{CommitError, Participant, Registry, commit};
-use meridian::wire::SqlState;
+use meridian::wire::{Secret, SqlState};
 
 use crate::control::{self, Control};
 use crate::harness::{TestCluster, cluster, connect, eventually};
@@ -180,18 +180,14 @@ const POINTS: [(&str, usize); 5] = [
 #[tokio::test]
 async fn what_a_killed_coordinator_has_left_is_finished_the_same_on_all_shards() {
     let (cluster, _control) = two_shards().await;
-    let text = control::configuration(&cluster);
+    // One whose client had another role, of which Meridian's account is a member.
+    let superuser = connect(&cluster.shard("eu-central").primary().superuser(APP_DATABASE)).await;
+    let gid = format!("meridian:us-east:{}:{}", "0".repeat(16), "0".repeat(64));
+    superuser.batch_execute(&format!("CREATE ROLE app; GRANT app TO {APP_USER}")).await.unwrap();
+    let other = format!("SET ROLE app; BEGIN; INSERT INTO t VALUES (99); PREPARE TRANSACTION '{gid}'");
+    superuser.batch_execute(&other).await.unwrap();
     for (value, (point, _)) in POINTS.iter().enumerate() {
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "two_phase::coordinator_that_is_killed", "--ignored", "--quiet"])
-            .env("MERIDIAN_TEST_CONFIG", &text)
-            .env("MERIDIAN_TEST_VALUE", value.to_string())
-            .env("MERIDIAN_FAULT", format!("{point}:abort"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
+        let status = coordinator(&cluster, value, &format!("{point}:abort")).status().unwrap();
         assert!(!status.success(), "{point} was not reached");
     }
     eventually("nothing is left", async || (prepared(&cluster).await == 0).then_some(())).await;
@@ -200,10 +196,36 @@ async fn what_a_killed_coordinator_has_left_is_finished_the_same_on_all_shards()
     }
 }
 
-/// The process that is killed; it runs only as a child of the test above.
 #[tokio::test]
-#[ignore = "is started by another test"]
-async fn coordinator_that_is_killed() {
+async fn a_coordinator_that_is_slower_than_recovery_rolls_back() {
+    let (cluster, _control) = two_shards().await;
+    let mut slow = coordinator(&cluster, 0, "after_prepare_before_decision:stall").spawn().unwrap();
+    eventually("it has prepared", async || (prepared(&cluster).await == 1).then_some(())).await;
+    eventually("recovery has decided", async || (prepared(&cluster).await == 0).then_some(())).await;
+    assert!(slow.try_wait().unwrap().is_none(), "it is still about to decide");
+    let status = tokio::task::spawn_blocking(move || slow.wait()).await.unwrap().unwrap();
+    assert!(status.success());
+    assert_eq!(holders(&cluster, 0).await, 0);
+}
+
+/// This binary again, as a coordinator that meets a fault.
+fn coordinator(cluster: &TestCluster, value: usize, fault: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "two_phase::coordinator_that_meets_a_fault", "--ignored", "--quiet"])
+        .env("MERIDIAN_TEST_CONFIG", control::configuration(cluster))
+        .env("MERIDIAN_TEST_VALUE", value.to_string())
+        .env("MERIDIAN_FAULT", fault)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// The process that is killed or held up; it runs only as a child of the tests above.
+#[tokio::test]
+#[ignore = "is started by other tests"]
+async fn coordinator_that_meets_a_fault() {
     let Ok(text) = std::env::var("MERIDIAN_TEST_CONFIG") else { return };
     let value = std::env::var("MERIDIAN_TEST_VALUE").unwrap();
     let config = control::parse(&text);
@@ -216,5 +238,8 @@ async fn coordinator_that_is_killed() {
     for connection in &mut connections {
         run(connection, &format!("INSERT INTO t VALUES ({value})")).await;
     }
-    let _ = commit_all(&mut connections, &config.topology, &registry).await;
+    // Only the one that was held up comes to this.
+    let error = commit_all(&mut connections, &config.topology, &registry).await.unwrap_err();
+    assert!(matches!(error, CommitError::RolledBack { .. }), "{error}");
+    assert_eq!(error.into_sql().sqlstate, SqlState::UNIQUE_VIOLATION);
 }
