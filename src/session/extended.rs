@@ -23,6 +23,7 @@ use bytes::Bytes;
 
 use super::perform::{BoundParameters, Execution, Work};
 use super::planning::Planned;
+use super::shared::Figures;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::backend::Connection;
@@ -137,6 +138,10 @@ impl Session {
         }
         self.refresh_context();
         let batch = self.sort_out(&bytes, end);
+        let executions = batch.executions;
+        if executions > 0 {
+            Figures::add(&self.worker.shared.figures.statements, executions);
+        }
         let outcome = self.run_batch(batch).await;
         let failed = outcome.is_err();
         match end {
@@ -150,6 +155,9 @@ impl Session {
                 }
                 if !self.block.is_open() {
                     self.portals.clear();
+                    if executions > 0 {
+                        Figures::count(&self.worker.shared.figures.transactions);
+                    }
                 }
             }
             BatchEnd::Flush | BatchEnd::Full => {
@@ -556,6 +564,9 @@ impl Session {
         }
         self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
         let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
+        if messages.iter().any(|m| matches!(m, Message::Forward { owed: Owed::Execute { .. }, .. })) {
+            Figures::count(&self.worker.shared.figures.relayed);
+        }
         let mut avoid = Vec::new();
         loop {
             let joined = match &planned {
@@ -599,6 +610,7 @@ impl Session {
                         Ok(()) => Ok((ready, parses)),
                         // The server has answered the Sync as well: the error is told, and so is ready.
                         Err(Failure::Told) if ready => {
+                            Figures::count(&self.worker.shared.figures.errors);
                             self.block.fail();
                             self.forget_unparsed(messages, parses);
                             Ok((true, parses))
@@ -612,6 +624,7 @@ impl Session {
                     if !again {
                         return Err((failure, 0));
                     }
+                    Figures::count(&self.worker.shared.figures.retries);
                     avoid.push(node);
                 }
             }
