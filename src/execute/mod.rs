@@ -8,6 +8,7 @@
 //! 2. A lane that returns from here without an error owes nothing.
 
 pub mod client;
+pub mod copy;
 pub mod drain;
 pub mod lane;
 pub mod relay;
