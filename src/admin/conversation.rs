@@ -198,6 +198,7 @@ impl Conversation {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(SqlError::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message));
         }
+        self.statements.remove(parse.name);
         bounded(self.statements.len(), "prepared statements")?;
         self.statements.insert(parse.name.into(), command);
         say::parse_complete(out);
@@ -232,6 +233,7 @@ impl Conversation {
             let message = format!("portal \"{}\" already exists", String::from_utf8_lossy(bind.portal));
             return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, message));
         }
+        self.portals.remove(bind.portal);
         bounded(self.portals.len(), "portals")?;
         let portal =
             Portal { command: command.clone(), formats: Formats(formats), progress: Progress::Bound };
@@ -366,7 +368,7 @@ mod tests {
     use super::*;
     use crate::admin::table::Cell;
     use crate::wire::encode::client as ask;
-    use crate::wire::frame::{Limits, next_backend};
+    use crate::wire::frame::{Limits, Phase, next_backend, next_frontend};
 
     /// Three rows, whatever is asked for.
     fn show(topic: Topic) -> Table {
@@ -377,7 +379,7 @@ mod tests {
     fn send(conversation: &mut Conversation, messages: impl FnOnce(&mut BytesMut)) -> String {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
         messages(&mut input);
-        while let Ok(Some(frame)) = next_backend(&mut input, &Limits::default()) {
+        while let Ok(Some(frame)) = next_frontend(&mut input, Phase::Query, &Limits::default()) {
             assert_eq!(conversation.on_message(frame.tag, frame.body(), &show, &mut out), Next::Stay);
         }
         letters(out)
