@@ -4,7 +4,6 @@
 use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
-use crate::plan::copy::CopyIn;
 use crate::plan::scatter::Scatter;
 use crate::topology::ShardSet;
 
@@ -17,11 +16,5 @@ impl Session {
         _shards: ShardSet,
     ) -> Outcome {
         Err(Failure::Sql(Self::internal("scatter is not wired")))
-    }
-    pub(super) async fn copy_in(&mut self, _planned: &Planned, _work: Work<'_>, _copy: &CopyIn) -> Outcome {
-        Err(Failure::Sql(Self::internal("copy is not wired")))
-    }
-    pub(super) async fn copy_out(&mut self, _work: Work<'_>, _header: bool) -> Outcome {
-        Err(Failure::Sql(Self::internal("copy is not wired")))
     }
 }

@@ -147,6 +147,9 @@ impl Session {
         match end {
             BatchEnd::Sync => {
                 let sent = self.conclude(outcome).await?;
+                if std::mem::take(&mut self.awaiting_sync) {
+                    return Ok(());
+                }
                 if failed {
                     self.close_open_pipelines().await;
                 }
@@ -598,15 +601,12 @@ impl Session {
                     let lane = &mut self.lanes[index];
                     if report.awaits_sync {
                         lane.open_pipeline = true;
+                        self.awaiting_sync = end == Some(BatchEnd::Sync);
                     }
+                    let lane = &self.lanes[index];
                     let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
                     let parses = report.parses;
                     return match self.after_performance(index, &report) {
-                        Ok(()) if client_sync && !ready => {
-                            // COPY ate the Sync: the client sends another one.
-                            self.awaiting_sync = true;
-                            Ok((true, parses))
-                        }
                         Ok(()) => Ok((ready, parses)),
                         // The server has answered the Sync as well: the error is told, and so is ready.
                         Err(Failure::Told) if ready => {

@@ -25,6 +25,7 @@ pub mod cancel;
 mod combine;
 mod console;
 mod control;
+mod copy;
 mod explain;
 mod extended;
 mod greet;

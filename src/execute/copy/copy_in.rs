@@ -260,6 +260,7 @@ impl<'a, H: CopyHost> Run<'a, H> {
                 self.parts[index].stage = Stage::Copying;
                 if !self.asked {
                     self.asked = true;
+                    self.host.began();
                     self.host.parts().client.outbox.extend_from_slice(&frame);
                 }
                 Ok(())

@@ -25,6 +25,9 @@ pub trait CopyHost {
     fn join(&mut self, shard: ShardId) -> impl Future<Output = Result<usize, Self::Failure>>;
 
     fn parts(&mut self) -> HostParts<'_>;
+
+    /// The client is about to be asked for its data: from here on a Sync before CopyDone is used up by the COPY.
+    fn began(&mut self) {}
 }
 
 /// What moves bytes. Borrowed together, for a poll that looks at all of it.

@@ -1,0 +1,140 @@
+//! COPY of sharded and reference tables: the session's side of [`crate::execute::copy`].
+//!
+//! The rows of a COPY FROM STDIN may reach several shards: all of it is one transaction, committed by two phases where
+//! more than one shard has got rows.
+//!
+//! Invariants:
+//! 1. Either every row is committed or none.
+//! 2. In the extended protocol the Sync that came before the data is used up by the copy, as PostgreSQL does.
+
+use super::perform::Work;
+use super::planning::Planned;
+use super::{End, Failure, Outcome, Session};
+use crate::execute::RelayError;
+use crate::execute::copy::{self, CopyError, CopyHost, HostParts};
+use crate::plan::Access;
+use crate::plan::copy::CopyIn;
+use crate::topology::ShardId;
+use crate::wire::encode;
+
+/// The session while it copies.
+struct Host<'a> {
+    session: &'a mut Session,
+    access: Access,
+    /// The client has been asked for its data.
+    began: bool,
+}
+
+impl CopyHost for Host<'_> {
+    type Failure = Failure;
+
+    async fn join(&mut self, shard: ShardId) -> Result<usize, Failure> {
+        self.session.join(shard, self.access, &[]).await
+    }
+
+    fn parts(&mut self) -> HostParts<'_> {
+        let Session { client, lanes, told, .. } = &mut *self.session;
+        HostParts { client, lanes, told }
+    }
+
+    fn began(&mut self) {
+        self.began = true;
+    }
+}
+
+impl Session {
+    pub(super) async fn copy_in(&mut self, _planned: &Planned, work: Work<'_>, plan: &CopyIn) -> Outcome {
+        let own_block = !self.block.is_open();
+        if own_block {
+            self.begin_implicit();
+        }
+        if let Some(transaction) = self.block.transaction() {
+            transaction.everywhere = true;
+        }
+        let outcome = self.run_copy_in(work, plan).await;
+        let outcome = match outcome {
+            Ok(rows) if own_block => self.commit_block(true).await.map(|()| rows),
+            other => other,
+        };
+        match outcome {
+            Ok(rows) => {
+                encode::server::command_complete(&mut self.client.outbox, format!("COPY {rows}").as_bytes());
+                Ok(())
+            }
+            Err(failure) => {
+                if own_block && self.block.is_open() {
+                    self.roll_back_block().await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn run_copy_in(&mut self, work: Work<'_>, plan: &CopyIn) -> Result<u64, Failure> {
+        let planning = self.context.planning.clone();
+        let relation = planning.catalog.relations.get(&plan.rule.name);
+        let key_type = plan
+            .rule
+            .key()
+            .zip(relation)
+            .and_then(|(key, relation)| planning.catalog.key_type(relation, key));
+        let limits = self.limits;
+        let job = copy::CopyIn {
+            plan,
+            key_type,
+            topology: &planning.topology,
+            sql: work.text(),
+            first: planning.topology.default_shard,
+            limits: &limits,
+        };
+        let mut host = Host { session: self, access: Access::Write, began: false };
+        let result = copy::copy_in(&mut host, job).await;
+        let began = host.began;
+        self.awaiting_sync = began && matches!(work, Work::Extended { .. });
+        match result {
+            Ok(copied) => {
+                for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
+                    lane.wrote |= copied.wrote.contains(lane.shard);
+                }
+                Ok(copied.rows)
+            }
+            Err(error) => Err(self.copy_failed(error).await),
+        }
+    }
+
+    pub(super) async fn copy_out(&mut self, work: Work<'_>, header: bool) -> Outcome {
+        let planning = self.context.planning.clone();
+        let limits = self.limits;
+        let job = copy::CopyOut {
+            topology: &planning.topology,
+            sql: work.text(),
+            shards: planning.topology.all_shards(),
+            header,
+            limits: &limits,
+        };
+        let mut host = Host { session: self, access: Access::Read, began: false };
+        match copy::copy_out(&mut host, job).await {
+            Ok(copied) => {
+                let tag = format!("COPY {}", copied.rows);
+                encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
+                Ok(())
+            }
+            Err(error) => Err(self.copy_failed(error).await),
+        }
+    }
+
+    async fn copy_failed(&mut self, error: CopyError<Failure>) -> Failure {
+        match error {
+            CopyError::Host(failure) => failure,
+            CopyError::Sql(error) => Failure::Sql(error),
+            CopyError::Server { shard, error } => {
+                match self.lanes.iter().position(|lane| lane.shard == shard) {
+                    Some(index) => self.relay_failed(index, RelayError::Server { error, forwarded: false }).await,
+                    None => Failure::Sql(error.into_sql()),
+                }
+            }
+            CopyError::ClientProtocol(error) => Failure::End(End::Fatal(error)),
+            CopyError::ClientGone => Failure::End(End::Client),
+        }
+    }
+}
