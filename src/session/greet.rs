@@ -70,7 +70,7 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
         return None;
     };
     let newcomer = Newcomer { connection, hello, address, counted };
-    match welcome(&worker, newcomer, &limits, deadline).await {
+    match welcome(&worker, newcomer, deadline).await {
         Ok(console) => console,
         Err(error) => {
             tracing::debug!(%error, "a client was not let in");
@@ -122,14 +122,13 @@ async fn refuse(connection: Connection, error: &StartupError) {
 async fn welcome(
     worker: &Rc<Worker>,
     newcomer: Newcomer,
-    limits: &Limits,
     deadline: tokio::time::Instant,
 ) -> Result<Option<ConsoleClient>, StartupError> {
     let Newcomer { mut connection, hello, address, counted } = newcomer;
     let shared = Arc::clone(&worker.shared);
     let user = shared.users.iter().find(|user| user.name == hello.user).cloned();
     let mut output = bytes::BytesMut::new();
-    let outcome = admit(worker, &mut connection, &hello, user.as_ref(), limits, deadline, &mut output).await;
+    let outcome = admit(worker, &mut connection, &hello, user.as_ref(), deadline, &mut output).await;
     let user = match (outcome, user) {
         (Ok(()), Some(user)) => user,
         (Ok(()), None) => {
@@ -186,7 +185,6 @@ async fn admit(
     connection: &mut Connection,
     hello: &ClientHello,
     user: Option<&User>,
-    limits: &Limits,
     deadline: tokio::time::Instant,
     output: &mut bytes::BytesMut,
 ) -> Result<(), StartupError> {
@@ -199,7 +197,7 @@ async fn admit(
         AuthMethod::Trust => Method::Trust,
     };
     let candidate = Candidate { method, user: &hello.user, credential, mock: &shared.mock };
-    authenticate(connection, &candidate, limits, deadline, output).await?;
+    authenticate(connection, &candidate, &client_limits(worker), deadline, output).await?;
     let known = hello.database == shared.topology.load().database || hello.database == CONSOLE_DATABASE;
     if !known {
         return Err(SqlError::fatal(

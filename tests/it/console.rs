@@ -1,4 +1,9 @@
 //! The console database over a running Meridian: what administrators see, through both protocols.
+//!
+//! `simple_query` is psql's way, `query` that of drivers, which prepare and want binary values. Figures of pools are
+//! published once a second, so they are waited for.
+//!
+//! Not here: each column's rules, which are cases beside the tables (`admin::show`).
 
 use std::collections::HashMap;
 
@@ -155,12 +160,12 @@ async fn only_administrators_reach_the_console() {
     let meridian = meridian(&database.cluster).database(&database.name).tables(GUEST).start();
     let mut guest = console(&meridian);
     guest.user("guest").password("guest");
-    let error = try_connect(&guest).await.err().expect("the guest is refused");
+    let error = try_connect(&guest).await.expect_err("the guest is refused");
     assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
 
     let mut stranger = console(&meridian);
     stranger.user(APP_USER).password(format!("not {APP_PASSWORD}"));
-    let error = try_connect(&stranger).await.err().expect("a wrong password is refused");
+    let error = try_connect(&stranger).await.expect_err("a wrong password is refused");
     assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD));
     assert_ne!(CONSOLE, APP_DATABASE);
 }

@@ -1,4 +1,9 @@
-//! `SHOW VERSION` and `SHOW HELP`. Pure.
+//! `SHOW VERSION` and `SHOW HELP`: what the console says of itself. Pure.
+//!
+//! Called by `show`; [`PRODUCT`] also stands in the `server_version` that drivers are told.
+//!
+//! Invariants:
+//! 1. Every topic has its line: the match over them has no other arm.
 
 use super::Topic;
 use crate::admin::table::{Cell, Column, text};

@@ -1,4 +1,9 @@
 //! The tables over a made-up topology: what the console's users rely on.
+//!
+//! One configuration, checked by `config` as any other: two regions with areas and shards, one without either. Rows are
+//! compared as psql would print them, without its padding, so that a case reads as what an operator sees.
+//!
+//! Not here: how values stand on the wire (`admin::table`), and what a running Meridian shows (`tests/it/console.rs`).
 
 use std::path::Path;
 use std::sync::atomic::Ordering;

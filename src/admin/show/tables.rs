@@ -21,7 +21,7 @@ const RANGES_TOLD_MAX: usize = 8;
 pub fn tables(topology: &Topology, catalog: &Catalog) -> Vec<Vec<Cell>> {
     let configured = topology.tables.iter().map(|rule| configured(topology, catalog, rule));
     let mut others: Vec<_> = catalog.relations.values().filter(|info| is_single(topology, info)).collect();
-    others.sort_by(|a, b| full_name(&a.name).cmp(&full_name(&b.name)));
+    others.sort_by_cached_key(|info| full_name(&info.name));
     configured.chain(others.into_iter().map(|info| single(topology, info))).collect()
 }
 
