@@ -148,6 +148,17 @@ impl Connection {
         }
     }
 
+    /// ReadyForQuery: settings that were on their way hold from now on, unless what they came with has failed and
+    /// was rolled back with them.
+    pub fn ready(&mut self, status: TransactionStatus, clean: bool) {
+        self.status = status;
+        if let Some(settings) = self.applying.take()
+            && clean
+        {
+            self.applied = settings;
+        }
+    }
+
     /// Whether another session may have it.
     pub fn is_clean(&self) -> bool {
         !self.broken

@@ -38,7 +38,7 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
         match frame[0] {
             b'Z' => {
                 let ready = ReadyForQuery::decode(body).map_err(|e| broken(e.to_string()))?;
-                lane.connection.status = ready.status;
+                lane.connection.ready(ready.status, drained.error.is_none());
                 while let Some(owed) = lane.owed.pop_front() {
                     if matches!(owed, Owed::Query { .. } | Owed::Hidden(_) | Owed::Sync { .. }) {
                         break;
@@ -79,10 +79,5 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
         }
     }
     lane.connection.broken = false;
-    if let Some(settings) = lane.connection.applying.take()
-        && drained.error.is_none()
-    {
-        lane.connection.applied = settings;
-    }
     Ok(drained)
 }

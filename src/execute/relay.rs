@@ -99,12 +99,6 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
     }
     relay.lane.connection.broken = false;
     report.awaits_sync |= state.copy_extended;
-    if let Some(settings) = relay.lane.connection.applying.take()
-        && report.error.is_none()
-        && report.hidden_error.is_none()
-    {
-        relay.lane.connection.applied = settings;
-    }
     Ok(report)
 }
 
@@ -362,7 +356,7 @@ impl Relay<'_> {
             Some(Owed::Sync { .. } | Owed::Hidden(_)) => self.pop(),
             _ => return Err(self.broken("ReadyForQuery was not expected", report)),
         }
-        self.lane.connection.status = ready.status;
+        self.lane.connection.ready(ready.status, report.error.is_none() && report.hidden_error.is_none());
         report.status = Some(ready.status);
         Ok(keep)
     }

@@ -56,6 +56,10 @@ pub struct Transaction {
     pub lanes_lost: bool,
     /// A function may have changed settings on its lane alone: no other lane may join.
     pub one_lane: bool,
+    /// Names in the DDL of this transaction.
+    pub changed: std::collections::HashSet<String>,
+    /// That DDL may have changed what names mean: views, functions, renamed things.
+    pub changed_views: bool,
 }
 
 #[derive(Debug)]
@@ -128,6 +132,8 @@ impl Transaction {
             own_before: own.clone(),
             lanes_lost: false,
             one_lane: false,
+            changed: std::collections::HashSet::new(),
+            changed_views: false,
         }
     }
 

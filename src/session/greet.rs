@@ -283,6 +283,7 @@ fn open(
         cancel,
         info,
         cursors: std::collections::HashMap::new(),
+        temporary: std::collections::HashSet::new(),
         skipping: false,
         awaiting_sync: false,
         worker: Rc::clone(worker),

@@ -32,9 +32,11 @@ mod greet;
 pub mod greeting;
 mod lanes;
 mod perform;
+mod pipeline;
 pub mod planning;
 mod report;
 mod setting;
+mod shadows;
 pub mod shared;
 mod simple;
 pub mod statements;
@@ -53,7 +55,6 @@ pub use greet::{CONSOLE_DATABASE, serve};
 
 use crate::backend::{Account, Settings, WriteToken};
 use crate::execute::{ClientStream, Lane, Told};
-use crate::plan::PlanningContext;
 use crate::topology::{Consistency, RegionId, ShardId};
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, Limits, Phase};
@@ -84,6 +85,8 @@ pub struct Session {
     info: Arc<ClientInfo>,
     /// Shards on which cursors of the transaction are open, by name.
     cursors: std::collections::HashMap<String, ShardId>,
+    /// Temporary relations on the pinned server.
+    temporary: std::collections::HashSet<String>,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
@@ -243,10 +246,6 @@ impl Session {
                 client.flush().await.map_err(|_| End::Client)
             }
         }
-    }
-
-    fn planning_context(&self) -> PlanningContext {
-        self.context.planning.clone()
     }
 
     fn default_shard(&self) -> ShardId {

@@ -90,6 +90,12 @@ impl Session {
         if self.block.is_failed() && !planned.ends_failed_block() {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
+        if self.names_temporary(planned) {
+            self.check_temporary(planned)?;
+            self.perform_on(planned, work, self.default_shard()).await?;
+            return if planned.changes_schema() { self.learn_temporary().await } else { Ok(()) };
+        }
+        self.check_uncommitted(planned)?;
         match &planned.plan.action {
             Action::Refuse(refusal) => {
                 Figures::count(&self.worker.shared.figures.refused);
@@ -279,6 +285,7 @@ impl Session {
                 let outcome = self.after_performance(index, &report);
                 if outcome.is_ok() {
                     self.set_pin(reason);
+                    self.learn_temporary().await?;
                 }
                 outcome
             }
@@ -299,6 +306,7 @@ impl Session {
             transaction.everywhere = true;
             transaction.schema_changed |= schema;
         }
+        self.note_ddl(planned);
         let mark = self.client.outbox.len();
         let outcome = self.run_everywhere(work, planned).await;
         let outcome = match outcome {

@@ -65,12 +65,9 @@ impl Session {
     async fn set_on_servers(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
         if let Setting::Set { name, .. } = setting
             && name == "client_encoding"
-            && !safe_encoding(text)
+            && !is_utf8(&String::from_utf8_lossy(text))
         {
-            return Err(super::control::unsupported(
-                "client encodings in which a quote can be part of a character are not supported",
-                "Use UTF8.",
-            ));
+            return Err(Failure::Sql(encoding_refused()));
         }
         let sql = String::from_utf8_lossy(text).into_owned();
         let local = matches!(setting, Setting::Set { local: true, .. });
@@ -343,12 +340,15 @@ fn parse_time(text: &str) -> Option<Duration> {
     }
 }
 
-/// Encodings whose trailing bytes may look like quotes or backslashes cannot be lexed byte by byte.
-fn safe_encoding(statement: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(statement).to_ascii_uppercase().replace(['-', '_'], "");
-    !["SJIS", "SHIFTJIS", "BIG5", "GBK", "GB18030", "UHC", "JOHAB", "WIN932", "WIN936", "WIN949", "WIN950"]
-        .iter()
-        .any(|name| text.contains(name))
+/// Keys are compared as UTF-8: text in another encoding would be placed by other bytes than the server stores.
+pub(super) fn is_utf8(text: &str) -> bool {
+    let text = text.to_ascii_uppercase().replace(['-', '_'], "");
+    ["UTF8", "UNICODE", "SQLASCII", "DEFAULT"].iter().any(|name| text.contains(name))
+}
+
+pub(super) fn encoding_refused() -> SqlError {
+    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "client encodings other than UTF8 are not supported")
+        .hint("Set client_encoding to UTF8.")
 }
 
 #[cfg(test)]

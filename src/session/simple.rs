@@ -212,6 +212,7 @@ impl Session {
     /// Whether the statement goes to one server as it is, if it needs only one.
     fn is_relay(&self, planned: &Planned) -> bool {
         matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
+            && !self.names_temporary(planned)
     }
 
     /// The one shard that the statement needs; None if it needs more.

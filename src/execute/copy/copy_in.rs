@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::batches::{Batch, Batches};
 use super::exchange::{BACKLOG_BYTES, Event, Listen, Part, READ_BYTES, Stage, poll_exchange};
 use super::hearing::{self, Said};
-use super::host::{CopyError, CopyHost};
+use super::host::{CopyError, CopyHost, no_lane};
 use super::input::{Input, InputReader};
 use super::place::Placer;
 use super::rows::{Encoding, Marker, RowFormat};
@@ -78,6 +78,7 @@ pub async fn copy_in<H: CopyHost>(host: &mut H, job: CopyIn<'_>) -> Result<Copie
 
 /// How long the other shards may take to give up a failed COPY before their connections are given up.
 const ABORT_WAIT: Duration = Duration::from_secs(10);
+
 struct Run<'a, H> {
     host: &'a mut H,
     job: CopyIn<'a>,
@@ -86,6 +87,7 @@ struct Run<'a, H> {
     input: InputReader,
     /// The client has sent CopyDone.
     done: bool,
+    /// The client has been sent CopyInResponse.
     asked: bool,
 }
 
@@ -184,7 +186,7 @@ impl<'a, H: CopyHost> Run<'a, H> {
             }
             let shard = self.batches.all()[index].shard;
             let lane = self.host.join(shard).await.map_err(CopyError::Host)?;
-            let Some(joined) = self.host.parts().lanes.get_mut(lane) else { continue };
+            let Some(joined) = self.host.parts().lanes.get_mut(lane) else { return Err(no_lane().into()) };
             hearing::begin(joined, self.job.sql);
             self.parts[index] = Part { stage: Stage::Opening, lane, rows: 0 };
         }
@@ -323,8 +325,15 @@ impl<'a, H: CopyHost> Run<'a, H> {
 
     /// A client that goes once all is sent leaves the servers working: they are not waited for, but cancelled.
     fn give_up_if_done(&mut self) {
-        if self.done {
-            self.parts.iter_mut().for_each(|part| part.stage = Stage::Ended);
+        if !self.done {
+            return;
+        }
+        let lanes = self.host.parts().lanes;
+        for part in &mut self.parts {
+            part.stage = Stage::Ended;
+            if let Some(lane) = lanes.get_mut(part.lane) {
+                lane.connection.outbox.clear();
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use std::task::Poll;
 use bytes::{Buf, BytesMut};
 
 use super::hearing::{self, Said};
-use super::host::{CopyError, CopyHost, HostParts};
+use super::host::{CopyError, CopyHost, HostParts, no_lane};
 use crate::execute::client::ClientStream;
 use crate::topology::{ShardId, ShardSet, Topology};
 use crate::wire::encode;
@@ -109,10 +109,8 @@ impl Part<'_> {
         host: &mut H,
         heading: &mut Heading,
     ) -> Result<(), CopyError<H::Failure>> {
-        match host.parts().lanes.get_mut(self.lane) {
-            Some(lane) => hearing::begin(lane, self.job.sql),
-            None => return Ok(()),
-        }
+        let Some(lane) = host.parts().lanes.get_mut(self.lane) else { return Err(no_lane().into()) };
+        hearing::begin(lane, self.job.sql);
         loop {
             if self.take(host.parts(), heading)? {
                 return match self.ends.take() {
@@ -124,7 +122,9 @@ impl Part<'_> {
                 Event::Progress => {}
                 Event::ClientGone => return Err(CopyError::ClientGone),
                 Event::ServerGone => {
-                    let Some(lane) = host.parts().lanes.get_mut(self.lane) else { return Ok(()) };
+                    let Some(lane) = host.parts().lanes.get_mut(self.lane) else {
+                        return Err(no_lane().into());
+                    };
                     return Err(CopyError::Server { shard: self.shard, error: hearing::lost(lane) });
                 }
             }
@@ -134,7 +134,7 @@ impl Part<'_> {
     /// Moves what has arrived. True: the server's answer is complete.
     fn take<F>(&mut self, parts: HostParts<'_>, heading: &mut Heading) -> Result<bool, CopyError<F>> {
         let HostParts { client, lanes, told } = parts;
-        let Some(lane) = lanes.get_mut(self.lane) else { return Ok(true) };
+        let Some(lane) = lanes.get_mut(self.lane) else { return Err(no_lane().into()) };
         let shard = self.shard;
         loop {
             if self.pass(&mut lane.connection.inbox, &mut client.outbox) > 0 {

@@ -13,7 +13,7 @@ use crate::execute::client::ClientStream;
 use crate::execute::lane::Lane;
 use crate::execute::told::Told;
 use crate::topology::ShardId;
-use crate::wire::error::SqlError;
+use crate::wire::error::{SqlError, SqlState};
 
 /// The session, as COPY sees it.
 pub trait CopyHost {
@@ -58,4 +58,9 @@ impl<F> From<SqlError> for CopyError<F> {
     fn from(error: SqlError) -> Self {
         Self::Sql(error)
     }
+}
+
+/// The host broke the promise of [`CopyHost::join`].
+pub(super) fn no_lane() -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, "a shard of COPY has no lane")
 }

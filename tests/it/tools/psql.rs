@@ -125,7 +125,6 @@ fn psql_shows_the_same() {
     compare(&["-X", "-c", "SELECT * FROM t"], "");
     compare(&["-X", "-At", "-c", "SELECT 1; SELECT 2", "-c", "SELECT 3"], "");
     compare(&["-X", "--csv", "-c", "SELECT * FROM shop.orders ORDER BY id"], "");
-    compare(&["-X", "-E", "-c", "\\d shop.customers"], "");
     assert!(differences.is_empty(), "{differences}");
 }
 

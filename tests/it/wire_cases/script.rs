@@ -4,7 +4,8 @@
 //! setup CREATE TABLE t (i int)          before the first case, and teardown after the last, on each target
 //! malformed                             Meridian may end the connection (08P01) where PostgreSQL goes on
 //! == a name                             a case: new connections
-//! > Q SELECT 1                          sent; a write ends at Q, S, H, c, f, X and raw
+//! may be refused                        Meridian may answer 0A000 in this case, and is not held to what follows in it
+//! > Q SELECT 1                          sent; a write ends at Q, S, H, c, f, X and raw, and before `~`
 //! >+ Q SELECT 1                         sent, and the write does not end here
 //! < T ?column?: int4                    the answer, one line a message
 //! < D 1
@@ -45,6 +46,7 @@ pub enum Line {
     Setup(String),
     Teardown(String),
     Malformed,
+    MayBeRefused,
     Case(String),
     Send {
         session: String,
@@ -111,6 +113,7 @@ impl Line {
             Self::Setup(statement) => format!("setup {statement}"),
             Self::Teardown(statement) => format!("teardown {statement}"),
             Self::Malformed => "malformed".to_owned(),
+            Self::MayBeRefused => "may be refused".to_owned(),
             Self::Case(name) => format!("== {name}"),
             Self::Send { session, text, more } if *more && ends_write(text) => format!("{session}>+ {text}"),
             Self::Send { session, text, .. } => format!("{session}> {text}"),

@@ -1,0 +1,154 @@
+//! Names that mean something else in this session than in the catalog: its own temporary tables, and what its
+//! transaction has changed but not yet committed.
+//!
+//! The catalog's snapshot knows neither. A statement that names a temporary table goes to the server that the session is
+//! pinned to; one that names what uncommitted DDL has touched is refused where the plan could be wrong.
+//!
+//! Invariants:
+//! 1. A temporary table is never planned as the permanent one of its name.
+//! 2. After DDL inside a transaction nothing is routed by what the catalog said before it.
+
+use std::collections::HashSet;
+
+use super::planning::Planned;
+use super::{Outcome, Session};
+use crate::execute::RelayError;
+use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
+use crate::sql::name::ObjectName;
+use crate::wire::error::{SqlError, SqlState};
+
+const TEMPORARY_QUERY: &str =
+    "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()";
+
+impl Session {
+    /// Asks the pinned server which temporary relations the session has now.
+    pub(super) async fn learn_temporary(&mut self) -> Outcome {
+        let index = self.join_pinned().await?;
+        if self.block.is_failed() || !self.lanes[index].owed.is_empty() {
+            return Ok(());
+        }
+        match self.lanes[index].connection.capture(TEMPORARY_QUERY).await {
+            Ok(captured) => {
+                let names = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+                self.temporary = names.collect();
+                Ok(())
+            }
+            Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: true }).await),
+        }
+    }
+
+    /// Whether the statement names a temporary table of this session.
+    pub(super) fn names_temporary(&self, planned: &Planned) -> bool {
+        if self.temporary.is_empty() {
+            return false;
+        }
+        let own = |name: &ObjectName| {
+            matches!(name.schema.as_deref(), None | Some("pg_temp")) && self.temporary.contains(&name.name)
+        };
+        let facts = &planned.plan.facts;
+        relations(facts).iter().any(|name| own(name))
+            || names_by_words(facts) && facts.words.iter().any(|word| self.temporary.contains(word))
+    }
+
+    /// A temporary table's statement runs where the table is; it must not need rows of other shards as well.
+    pub(super) fn check_temporary(&self, planned: &Planned) -> Outcome {
+        let planning = &self.context.planning;
+        let spread = relations(&planned.plan.facts).into_iter().find(|name| {
+            let shadowed = name.schema.is_none() && self.temporary.contains(&name.name);
+            let resolved = planning.catalog.resolve(name, &planning.search_path);
+            !shadowed
+                && resolved
+                    .is_some_and(|info| planning.topology.rule(&info.name).is_some_and(|r| r.is_sharded()))
+        });
+        match spread {
+            None => Ok(()),
+            Some(name) => Err(super::control::unsupported(
+                &format!(
+                    "a statement that joins a temporary table with sharded table \"{name}\" is not supported"
+                ),
+                "Read the sharded table first, or put its rows into a temporary table.",
+            )),
+        }
+    }
+
+    /// After DDL in this transaction: refuses what would be planned by a catalog that no longer holds.
+    pub(super) fn check_uncommitted(&self, planned: &Planned) -> Result<(), SqlError> {
+        let Some(transaction) = self.block.get().filter(|t| t.schema_changed) else { return Ok(()) };
+        let facts = &planned.plan.facts;
+        if planned.changes_schema() || planned.is_transaction_control() {
+            return Ok(());
+        }
+        let planning = &self.context.planning;
+        let configured =
+            |name: &ObjectName| planning.topology.tables.iter().any(|rule| rule.name.name == name.name);
+        let unsure = relations(facts).into_iter().find(|name| {
+            transaction.changed.contains(&name.name) && (configured(name) || transaction.changed_views)
+        });
+        match unsure {
+            None => Ok(()),
+            Some(name) => Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("\"{name}\" was changed by DDL of this transaction"),
+            )
+            .hint("Commit the DDL first.")),
+        }
+    }
+
+    /// Notes what DDL in a transaction may have changed.
+    pub(super) fn note_ddl(&mut self, planned: &Planned) {
+        if !planned.changes_schema() {
+            return;
+        }
+        if let Some(transaction) = self.block.transaction() {
+            let words = &planned.plan.facts.words;
+            transaction.changed.extend(words.iter().cloned());
+            let opaque =
+                ["view", "function", "procedure", "rename", "schema", "rule", "inherit", "partition"];
+            transaction.changed_views |= words.iter().any(|word| opaque.contains(&word.as_str()));
+        }
+    }
+}
+
+fn names_by_words(facts: &Facts) -> bool {
+    matches!(
+        facts.kind,
+        Kind::Ddl { .. }
+            | Kind::Unparsed { .. }
+            | Kind::Maintenance { .. }
+            | Kind::LockTable
+            | Kind::Do
+            | Kind::Call
+    )
+}
+
+/// Every relation that the statement names, at any depth.
+fn relations(facts: &Facts) -> HashSet<&ObjectName> {
+    let mut names = HashSet::new();
+    collect(&facts.block, &mut names);
+    match &facts.kind {
+        Kind::Insert(insert) => {
+            names.insert(&insert.target.name);
+        }
+        Kind::Update(update) => {
+            names.insert(&update.target.name);
+        }
+        Kind::Delete(delete) => {
+            names.insert(&delete.target.name);
+        }
+        Kind::Merge { target } => {
+            names.insert(&target.name);
+        }
+        Kind::Truncate { targets, .. } => names.extend(targets.iter().map(|target| &target.name)),
+        Kind::Copy(copy) => names.extend(copy.table.iter().map(|table| &table.name)),
+        Kind::Explain(explain) => names.extend(relations(&explain.inner)),
+        _ => {}
+    }
+    names
+}
+
+fn collect<'a>(block: &'a QueryBlock, names: &mut HashSet<&'a ObjectName>) {
+    names.extend(block.relations.iter().map(|relation| &relation.name));
+    for child in &block.children {
+        collect(child, names);
+    }
+}
