@@ -86,7 +86,12 @@ async fn clients_pools_and_counters_follow_what_an_application_does() {
     let prepared = application.query_one("SELECT $1::int4 + 1", &[&1i32]).await.expect("one row");
     assert_eq!(prepared.get::<_, i32>(0), 2);
 
-    let clients = rows(&client, "SHOW CLIENTS").await;
+    // The answer reaches the application a moment before its session has noted that it waits.
+    let clients = eventually("the application's session waits", async || {
+        let clients = rows(&client, "SHOW CLIENTS").await;
+        clients.iter().any(|row| row.get("state") == Some("idle in transaction")).then_some(clients)
+    })
+    .await;
     let of = |name: &str| clients.iter().find(|row| row.get("application_name") == Some(name));
     let rides = of("rides").expect("the application is connected");
     assert_eq!(rides.get("user"), Some(APP_USER));
