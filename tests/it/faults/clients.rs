@@ -71,7 +71,7 @@ fn odd_moments() -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test]
 async fn vanished_clients_leave_no_server_busy() {
-    let pair = Pair::with("odd", PLACES, &[("proxy", "consistency = \"strong\"")]);
+    let pair = Pair::new("odd", PLACES);
     let Some(target) = &pair.meridian else { return };
     target.run(&[
         "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
@@ -126,8 +126,7 @@ async fn slow_reader_is_waited_for_and_holds_nobody_else() {
 
 #[tokio::test]
 async fn exhausted_pool_is_an_error_after_its_wait() {
-    let sections =
-        [("pool", "size = 2\nwait_timeout = \"300ms\""), ("proxy", "workers = 1\nconsistency = \"strong\"")];
+    let sections = [("pool", "size = 2\nwait_timeout = \"300ms\""), ("proxy", "workers = 1")];
     let pair = Pair::with("exhausted", PLACES, &sections);
     let Some(target) = &pair.meridian else { return };
     let mut holders: Vec<RawClient> = (0..2).map(|_| target.raw()).collect();
