@@ -129,7 +129,9 @@ impl Session {
             CopyError::Sql(error) => Failure::Sql(error),
             CopyError::Server { shard, error } => {
                 match self.lanes.iter().position(|lane| lane.shard == shard) {
-                    Some(index) => self.relay_failed(index, RelayError::Server { error, forwarded: false }).await,
+                    Some(index) => {
+                        self.relay_failed(index, RelayError::Server { error, forwarded: false }).await
+                    }
                     None => Failure::Sql(error.into_sql()),
                 }
             }

@@ -61,7 +61,7 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) {
         return refuse(connection, &StartupError::Refused(error)).await;
     }
     let _count = Leaving(&shared.figures.clients);
-    if let Err(error) = welcome(&worker, connection, hello, &limits, deadline, address).await {
+    if let Err(error) = welcome(&worker, connection, hello, deadline, address).await {
         tracing::debug!(%error, "a client was not let in");
     }
 }
@@ -89,14 +89,13 @@ async fn welcome(
     worker: &Rc<Worker>,
     mut connection: Connection,
     hello: ClientHello,
-    limits: &Limits,
     deadline: tokio::time::Instant,
     address: String,
 ) -> Result<(), StartupError> {
     let shared = Arc::clone(&worker.shared);
     let user = shared.users.iter().find(|user| user.name == hello.user).cloned();
     let mut output = bytes::BytesMut::new();
-    let outcome = admit(worker, &mut connection, &hello, user.as_ref(), limits, deadline, &mut output).await;
+    let outcome = admit(worker, &mut connection, &hello, user.as_ref(), deadline, &mut output).await;
     let user = match (outcome, user) {
         (Ok(()), Some(user)) => user,
         (Ok(()), None) => {
@@ -140,7 +139,6 @@ async fn admit(
     connection: &mut Connection,
     hello: &ClientHello,
     user: Option<&User>,
-    limits: &Limits,
     deadline: tokio::time::Instant,
     output: &mut bytes::BytesMut,
 ) -> Result<(), StartupError> {
@@ -153,7 +151,7 @@ async fn admit(
         AuthMethod::Trust => Method::Trust,
     };
     let candidate = Candidate { method, user: &hello.user, credential, mock: &shared.mock };
-    authenticate(connection, &candidate, limits, deadline, output).await?;
+    authenticate(connection, &candidate, &client_limits(worker), deadline, output).await?;
     let known = hello.database == shared.topology.load().database || hello.database == CONSOLE_DATABASE;
     if !known {
         return Err(SqlError::fatal(

@@ -30,6 +30,7 @@ mod greet;
 pub mod greeting;
 mod lanes;
 mod perform;
+mod pipeline;
 pub mod planning;
 mod report;
 mod setting;
@@ -51,7 +52,6 @@ pub use greet::serve;
 
 use crate::backend::{Account, Settings, WriteToken};
 use crate::execute::{ClientStream, Lane, Told};
-use crate::plan::PlanningContext;
 use crate::topology::{Consistency, RegionId, ShardId};
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, Limits, Phase};
@@ -243,10 +243,6 @@ impl Session {
                 client.flush().await.map_err(|_| End::Client)
             }
         }
-    }
-
-    fn planning_context(&self) -> PlanningContext {
-        self.context.planning.clone()
     }
 
     fn default_shard(&self) -> ShardId {

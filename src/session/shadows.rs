@@ -33,9 +33,7 @@ impl Session {
                 self.temporary = names.collect();
                 Ok(())
             }
-            Err(error) => {
-                Err(self.relay_failed(index, RelayError::Server { error, forwarded: true }).await)
-            }
+            Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: true }).await),
         }
     }
 
@@ -58,12 +56,16 @@ impl Session {
         let spread = relations(&planned.plan.facts).into_iter().find(|name| {
             let shadowed = name.schema.is_none() && self.temporary.contains(&name.name);
             let resolved = planning.catalog.resolve(name, &planning.search_path);
-            !shadowed && resolved.is_some_and(|info| planning.topology.rule(&info.name).is_some_and(|r| r.is_sharded()))
+            !shadowed
+                && resolved
+                    .is_some_and(|info| planning.topology.rule(&info.name).is_some_and(|r| r.is_sharded()))
         });
         match spread {
             None => Ok(()),
             Some(name) => Err(super::control::unsupported(
-                &format!("a statement that joins a temporary table with sharded table \"{name}\" is not supported"),
+                &format!(
+                    "a statement that joins a temporary table with sharded table \"{name}\" is not supported"
+                ),
                 "Read the sharded table first, or put its rows into a temporary table.",
             )),
         }
@@ -77,7 +79,8 @@ impl Session {
             return Ok(());
         }
         let planning = &self.context.planning;
-        let configured = |name: &ObjectName| planning.topology.tables.iter().any(|rule| rule.name.name == name.name);
+        let configured =
+            |name: &ObjectName| planning.topology.tables.iter().any(|rule| rule.name.name == name.name);
         let unsure = relations(facts).into_iter().find(|name| {
             transaction.changed.contains(&name.name) && (configured(name) || transaction.changed_views)
         });
@@ -99,7 +102,8 @@ impl Session {
         if let Some(transaction) = self.block.transaction() {
             let words = &planned.plan.facts.words;
             transaction.changed.extend(words.iter().cloned());
-            let opaque = ["view", "function", "procedure", "rename", "schema", "rule", "inherit", "partition"];
+            let opaque =
+                ["view", "function", "procedure", "rename", "schema", "rule", "inherit", "partition"];
             transaction.changed_views |= words.iter().any(|word| opaque.contains(&word.as_str()));
         }
     }
@@ -108,7 +112,12 @@ impl Session {
 fn names_by_words(facts: &Facts) -> bool {
     matches!(
         facts.kind,
-        Kind::Ddl { .. } | Kind::Unparsed { .. } | Kind::Maintenance { .. } | Kind::LockTable | Kind::Do | Kind::Call
+        Kind::Ddl { .. }
+            | Kind::Unparsed { .. }
+            | Kind::Maintenance { .. }
+            | Kind::LockTable
+            | Kind::Do
+            | Kind::Call
     )
 }
 
