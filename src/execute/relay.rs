@@ -266,8 +266,14 @@ impl Relay<'_> {
             b'A' => return Ok(self.notify),
             b'S' => {
                 let status = ParameterStatus::decode(body);
+                // Before a ReadyForQuery that the client gets it may pass as it is.
+                let now = matches!(owed, Some(Owed::Query { ready: true } | Owed::Sync { hidden: false }));
                 return match status {
-                    Ok(status) => Ok(self.told.learn(status.name, status.value)),
+                    Ok(status) if now => Ok(self.told.learn(status.name, status.value)),
+                    Ok(status) => {
+                        self.told.learn_for_later(status.name, status.value);
+                        Ok(false)
+                    }
                     Err(error) => Err(self.broken(error.to_string(), report)),
                 };
             }

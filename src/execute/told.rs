@@ -5,12 +5,18 @@
 
 use std::collections::HashMap;
 
+use bytes::BytesMut;
+
+use crate::wire::encode;
+
 /// Reported parameters that belong to one server rather than to the session: the client keeps the first it heard.
 const OF_THE_SERVER: [&[u8]; 2] = [b"in_hot_standby", b"server_version"];
 
 #[derive(Debug, Default, Clone)]
 pub struct Told {
     values: HashMap<Box<[u8]>, Box<[u8]>>,
+    /// Names whose new values the client has still to hear, just before it is told that the session is ready.
+    news: Vec<Box<[u8]>>,
 }
 
 impl Told {
@@ -21,7 +27,7 @@ impl Told {
                 (name.into_bytes().into_boxed_slice(), value.into_bytes().into_boxed_slice())
             })
             .collect();
-        Self { values }
+        Self { values, news: Vec::new() }
     }
 
     /// Notes a report; the answer is whether it is news.
@@ -35,6 +41,22 @@ impl Told {
         }
         self.values.insert(name.into(), value.into());
         true
+    }
+
+    /// Notes a report that is to be told later, as PostgreSQL does: once for each parameter, just before ReadyForQuery.
+    pub fn learn_for_later(&mut self, name: &[u8], value: &[u8]) {
+        if self.learn(name, value) && !self.news.iter().any(|known| **known == *name) {
+            self.news.push(name.into());
+        }
+    }
+
+    /// Appends what is to be told now.
+    pub fn tell_news(&mut self, out: &mut BytesMut) {
+        for name in std::mem::take(&mut self.news) {
+            if let Some(value) = self.values.get(&name) {
+                encode::server::parameter_status(out, &name, value);
+            }
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&[u8]> {

@@ -406,8 +406,12 @@ impl Session {
     pub(super) fn pass_aside(&mut self, frame: &[u8]) {
         let body = crate::wire::frame::body(frame);
         let news = match frame.first() {
-            Some(b'S') => crate::wire::backend::ParameterStatus::decode(body)
-                .is_ok_and(|status| self.told.learn(status.name, status.value)),
+            Some(b'S') => {
+                if let Ok(status) = crate::wire::backend::ParameterStatus::decode(body) {
+                    self.told.learn_for_later(status.name, status.value);
+                }
+                false
+            }
             Some(b'A') => self.pin.is_some(),
             Some(b'N') => true,
             _ => false,

@@ -29,7 +29,6 @@ use crate::execute::lane::Owed;
 use crate::plan::{Access, Action};
 use crate::sql::facts::Kind;
 use crate::topology::ShardId;
-use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
@@ -157,7 +156,7 @@ impl Session {
                     self.close_open_pipelines().await;
                 }
                 if !sent {
-                    encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+                    self.ready();
                 }
                 if !self.block.is_open() {
                     self.portals.clear();
@@ -185,7 +184,7 @@ impl Session {
         self.skipping = false;
         let _ = self.conclude(Err(Failure::Told)).await?;
         self.close_open_pipelines().await;
-        encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+        self.ready();
         Ok(())
     }
 
@@ -374,7 +373,7 @@ impl Session {
             }
             Target::Portal => {
                 let Some(portal) = self.portals.known.get_mut(describe.name) else {
-                    return Err(unknown_portal(describe.name));
+                    return self.sort_cursor(batch, frame, describe.name, Owed::Describe { hidden: false });
                 };
                 match portal.home {
                     Home::Shard(shard) => {
@@ -393,7 +392,8 @@ impl Session {
     fn sort_execute(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let execute = Execute::decode(&frame[HEADER_BYTES..])?;
         let Some(portal) = self.portals.known.get_mut(execute.portal) else {
-            return Err(unknown_portal(execute.portal));
+            batch.executions += 1;
+            return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
         batch.executions += 1;
         batch.writes |= portal.planned.plan.access == Access::Write;
@@ -429,6 +429,21 @@ impl Session {
                 batch.for_session(Message::Execute(Box::new((planned, execution))));
             }
         }
+        Ok(())
+    }
+
+    /// A message for a portal that DECLARE has made: its server knows it.
+    fn sort_cursor(
+        &mut self,
+        batch: &mut Batch,
+        frame: &Bytes,
+        name: &[u8],
+        owed: Owed,
+    ) -> Result<(), SqlError> {
+        let shard = std::str::from_utf8(name).ok().and_then(|name| self.cursors.get(name)).copied();
+        let shard = shard.ok_or_else(|| unknown_portal(name))?;
+        let message = Message::Forward { frame: frame.clone(), owed };
+        batch.for_shard(shard, Access::Read, None, Some(message));
         Ok(())
     }
 

@@ -53,7 +53,18 @@ impl Session {
             let lane = &self.lanes[index];
             let usable = self.block.is_open() || self.pin.is_some() || need == Need::Reader || !lane.replica;
             if usable {
-                return self.check_second_shard(shard, access).map(|()| index).map_err(Failure::Sql);
+                self.check_second_shard(shard, access)?;
+                if self.block.is_open() && !self.lanes[index].in_block {
+                    // A pinned server enters the transaction with the first statement that needs it.
+                    let mut lane = self.lanes.swap_remove(index);
+                    self.prepare_lane(&mut lane);
+                    self.lanes.push(lane);
+                    return Ok(self.lanes.len() - 1);
+                }
+                if !self.block.is_open() {
+                    self.lanes[index].apply_settings(&self.settings);
+                }
+                return Ok(index);
             }
             let lane = self.lanes.swap_remove(index);
             self.give(lane);
@@ -239,6 +250,22 @@ impl Session {
         let has_replicas = self.context.planning.topology.shard(lane.shard).nodes.len() > 1;
         if has_replicas && !lane.replica && self.own.consistency == Consistency::Session {
             lane.hidden_query(POSITION_QUERY, Hidden::Position);
+        }
+    }
+
+    /// The position behind a COPY FROM, which could not be asked for with it.
+    pub(super) async fn ask_position_now(&mut self, index: usize) {
+        self.ask_position(index);
+        let lane = &mut self.lanes[index];
+        if lane.owed.is_empty() {
+            return;
+        }
+        let (shard, node) = (lane.shard, lane.connection.node);
+        if let Ok(drained) = crate::execute::drain::drain(lane).await
+            && let Some(position) = drained.position
+        {
+            let timeline = self.context.planning.topology.node(node).state.timeline();
+            self.learn_position(shard, WriteToken { timeline, position });
         }
     }
 

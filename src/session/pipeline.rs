@@ -160,7 +160,9 @@ impl Session {
                     lane.sync(!client_sync);
                     if lane.wrote && !lane.in_block {
                         lane.wrote = false;
-                        self.ask_position(index);
+                        if !planned.as_ref().is_some_and(|planned| planned.copies_in()) {
+                            self.ask_position(index);
+                        }
                     }
                 }
             }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::{Failure, Outcome, OwnSettings, Session};
 use crate::backend::Settings;
+use crate::backend::settings::set_statement;
 use crate::plan::Access;
 use crate::sql::facts::{Discard, Setting};
 use crate::topology::{Consistency, Topology};
@@ -69,7 +70,7 @@ impl Session {
         {
             return Err(Failure::Sql(encoding_refused()));
         }
-        let sql = String::from_utf8_lossy(text).into_owned();
+        let sql = self.spelled(setting, text);
         let local = matches!(setting, Setting::Set { local: true, .. });
         let index = if self.block.is_open() && self.lanes.iter().any(|lane| lane.in_block) {
             None
@@ -98,12 +99,29 @@ impl Session {
                 for aside in &drained.asides {
                     self.pass_aside(aside);
                 }
-                self.complete_setting(drained.tag.as_deref().unwrap_or("SET"));
+                let tag = if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" };
+                self.complete_setting(tag);
             }
             first = false;
         }
         self.remember(setting, text, local, sql);
         Ok(())
+    }
+
+    /// What the servers are sent: RESET goes back to what the start-up packet set, which no server knows of.
+    fn spelled(&self, setting: &Setting, text: &[u8]) -> String {
+        let own = String::from_utf8_lossy(text).into_owned();
+        match setting {
+            Setting::Reset { name } | Setting::Set { name, value: None, .. } => {
+                let local = matches!(setting, Setting::Set { local: true, .. });
+                self.initial.get(name).map_or(own, |value| set_statement(name, value, local))
+            }
+            Setting::ResetAll => {
+                let again = self.initial.iter().map(|(name, value)| set_statement(name, value, false));
+                std::iter::once("RESET ALL".to_owned()).chain(again).collect::<Vec<_>>().join(";")
+            }
+            Setting::Set { .. } => own,
+        }
     }
 
     fn remember(&mut self, setting: &Setting, text: &[u8], local: bool, sql: String) {

@@ -47,7 +47,7 @@ impl Session {
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
                 if !ready_sent {
-                    encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+                    self.ready();
                 }
                 Ok(())
             }
@@ -106,11 +106,14 @@ impl Session {
             let node = lane.connection.node;
             lane.query_frame(frame);
             lane.connection.suspect |= planned.suspect;
-            if access == Access::Write {
+            if access == Access::Write && !planned.copies_in() {
                 self.ask_position(index);
             }
             match self.run_lane(index).await {
                 Ok(report) => {
+                    if planned.copies_in() && report.error.is_none() {
+                        self.ask_position_now(index).await;
+                    }
                     if report.error.is_some() {
                         Figures::count(&self.worker.shared.figures.errors);
                     }
@@ -180,7 +183,7 @@ impl Session {
         for piece in pieces {
             let statement = &text[piece.start as usize..piece.end as usize];
             let planned = self.plan_text(statement).ok()?;
-            if !self.is_relay(&planned) {
+            if !self.is_relay(&planned) || planned.copies_in() {
                 return None;
             }
             let shard = self.single_shard(&planned, statement).ok()??;
@@ -247,7 +250,7 @@ impl Session {
         self.refresh_context();
         let outcome = self.call_function(&frame).await;
         if !self.conclude(outcome).await? {
-            encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+            self.ready();
         }
         Ok(())
     }
