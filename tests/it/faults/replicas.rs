@@ -26,7 +26,7 @@ async fn fill(client: &Client) {
         "INSERT INTO places VALUES (1, 'us-east')",
         "INSERT INTO places VALUES (2, 'eu-central')",
     ] {
-        client.batch_execute(statement).await.unwrap();
+        client.batch_execute(statement).await.expect("the server answers");
     }
 }
 
@@ -41,12 +41,16 @@ async fn answers(client: &Client, nodes: &[Arc<Node>]) -> Option<()> {
 
 /// Reads until told to stop, in both protocols, of one region and of all; panics at the first error.
 async fn read(client: Client, stop: Arc<AtomicBool>, answers: Arc<AtomicUsize>) {
-    let one = client.prepare("SELECT count(*) FROM places WHERE region = $1").await.unwrap();
+    let one =
+        client.prepare("SELECT count(*) FROM places WHERE region = $1").await.expect("the server answers");
     while !stop.load(Ordering::Relaxed) {
-        let row = client.query_one(&one, &[&"us-east"]).await.unwrap();
+        let row = client.query_one(&one, &[&"us-east"]).await.expect("the server answers");
         assert_eq!(row.get::<_, i64>(0), 1);
-        client.simple_query("SELECT id FROM places WHERE region = 'us-east'").await.unwrap();
-        let row = client.query_one("SELECT count(*) FROM places", &[]).await.unwrap();
+        client
+            .simple_query("SELECT id FROM places WHERE region = 'us-east'")
+            .await
+            .expect("the server answers");
+        let row = client.query_one("SELECT count(*) FROM places", &[]).await.expect("the server answers");
         assert_eq!(row.get::<_, i64>(0), 2);
         answers.fetch_add(1, Ordering::Relaxed);
     }

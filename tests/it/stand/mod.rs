@@ -125,8 +125,8 @@ fn create(database: &str, then: &str) {
 pub struct Pair {
     pub plain: Target,
     pub meridian: Option<Target>,
-    /// The process behind `meridian`.
-    pub process: Option<Meridian>,
+    /// Behind `meridian`; it ends with the pair.
+    _process: Option<Meridian>,
 }
 
 /// A table by region, for suites that need nothing in particular.
@@ -186,7 +186,7 @@ impl Pair {
             port: process.address().port(),
             database: database.to_owned(),
         });
-        Self { plain, meridian, process }
+        Self { plain, meridian, _process: process }
     }
 
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
