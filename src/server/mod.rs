@@ -42,6 +42,8 @@ const BACKLOG: i32 = 1024;
 const HAND_OFF_MAX: usize = 1024;
 /// How long the start waits for nodes and catalogs before it goes on without them.
 const READY_WAIT: Duration = Duration::from_secs(15);
+/// How long clients may take to hear that the proxy ends.
+const FAREWELL_WAIT: Duration = Duration::from_millis(500);
 /// How long running transactions may take at an orderly end.
 const DRAIN_WAIT: Duration = Duration::from_secs(10);
 
@@ -146,7 +148,13 @@ impl Running {
         self.halt();
     }
 
+    /// Stops all threads; clients that are idle hear of it first.
     fn halt(&mut self) {
+        self.shared.stopping.send_replace(true);
+        let deadline = Instant::now() + FAREWELL_WAIT;
+        while self.shared.figures.clients.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.stop.send_replace(true);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
