@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::config::Config;
+use crate::session::board::PoolBoard;
 use crate::session::shared::{Figures, Shared};
 use crate::topology::{Signals, Topology};
 use crate::transaction::Registry;
@@ -85,6 +86,7 @@ impl Server {
             cancels: DashMap::new(),
             clients: DashMap::new(),
             figures: Figures::default(),
+            pools: PoolBoard::new(workers, pool.size),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),
             stopping,
@@ -108,6 +110,7 @@ impl Server {
             let (hand, sockets) = mpsc::channel(HAND_OFF_MAX);
             hands.push(hand);
             let start = worker::Start {
+                index,
                 shared: Arc::clone(&shared),
                 pool: pool.clone(),
                 connect_timeout: server.connect_timeout,
