@@ -12,12 +12,15 @@ use crate::wire::encode;
 /// Reported parameters that belong to one server rather than to the session: the client keeps the first it heard.
 const OF_THE_SERVER: [&[u8]; 2] = [b"in_hot_standby", b"server_version"];
 
+/// The value that the client has; None: it has none.
+type Known = Option<Box<[u8]>>;
+
 #[derive(Debug, Default, Clone)]
 pub struct Told {
     values: HashMap<Box<[u8]>, Box<[u8]>>,
     /// Names whose new values the client has still to hear, just before it is told that the session is ready.
     /// With each the value that it knows.
-    news: Vec<(Box<[u8]>, Option<Box<[u8]>>)>,
+    news: Vec<(Box<[u8]>, Known)>,
 }
 
 impl Told {
