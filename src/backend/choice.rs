@@ -46,7 +46,7 @@ pub fn reader(
     if policy.consistency == Consistency::Strong {
         return primary(topology, shard).filter(|n| !avoid.contains(n));
     }
-    let mut best: Option<(usize, u32, NodeId)> = None;
+    let mut best: Option<(usize, bool, u32, NodeId)> = None;
     let mut rank = 0;
     let mut last_region = None;
     for id in nearest_first {
@@ -58,12 +58,14 @@ pub fn reader(
         if avoid.contains(id) || !may_read(topology, *id, policy) {
             continue;
         }
-        let candidate = (rank, node.state.in_use(), *id);
-        if best.is_none_or(|(r, load, _)| (candidate.0, candidate.1) < (r, load)) {
-            best = Some(candidate);
+        // Of servers equally near a replica is taken: the primary has the writes to do.
+        let primary = node.state.role() == NodeRole::Primary;
+        let load = node.state.in_use();
+        if best.is_none_or(|(r, p, l, _)| (rank, primary, load) < (r, p, l)) {
+            best = Some((rank, primary, load, *id));
         }
     }
-    best.map(|(_, _, id)| id)
+    best.map(|(_, _, _, id)| id)
 }
 
 fn may_read(topology: &Topology, id: NodeId, policy: &ReadPolicy) -> bool {

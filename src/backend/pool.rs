@@ -50,12 +50,15 @@ pub struct PoolFigures {
 /// All pools of one worker.
 #[derive(Debug)]
 pub struct Pools {
-    pools: RefCell<HashMap<(NodeId, Rc<str>), Rc<NodePool>>>,
+    pools: RefCell<PoolMap>,
     settings: PoolSettings,
     connect_timeout: Duration,
     /// This worker's share of `pool.size`.
     share: usize,
 }
+
+/// By node and account name.
+type PoolMap = HashMap<(NodeId, Rc<str>), Rc<NodePool>>;
 
 #[derive(Debug, Default)]
 struct NodePool {
@@ -275,7 +278,7 @@ impl Pools {
                 node: *node,
                 idle: pool.idle.borrow().len(),
                 total: pool.total.get(),
-                waiting: pool.waiters.borrow().len(),
+                waiting: pool.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
             };
             (Rc::clone(user), figures)
         };

@@ -97,6 +97,11 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
         }
         relay.exchange(&mut state, &mut report).await?;
     }
+    if !relay.lane.connection.outbox.is_empty() {
+        // A Flush with nothing behind it that is answered.
+        let flushed = poll_fn(|cx| relay.lane.connection.poll_flush(cx)).await;
+        flushed.map_err(|_| relay.lost(&report))?;
+    }
     relay.lane.connection.broken = false;
     report.awaits_sync |= state.copy_extended;
     Ok(report)
@@ -266,8 +271,14 @@ impl Relay<'_> {
             b'A' => return Ok(self.notify),
             b'S' => {
                 let status = ParameterStatus::decode(body);
+                // Before a ReadyForQuery that the client gets it may pass as it is.
+                let now = matches!(owed, Some(Owed::Query { ready: true } | Owed::Sync { hidden: false }));
                 return match status {
-                    Ok(status) => Ok(self.told.learn(status.name, status.value)),
+                    Ok(status) if now => Ok(self.told.learn(status.name, status.value)),
+                    Ok(status) => {
+                        self.told.learn_for_later(status.name, status.value);
+                        Ok(false)
+                    }
                     Err(error) => Err(self.broken(error.to_string(), report)),
                 };
             }

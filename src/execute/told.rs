@@ -5,12 +5,22 @@
 
 use std::collections::HashMap;
 
+use bytes::BytesMut;
+
+use crate::wire::encode;
+
 /// Reported parameters that belong to one server rather than to the session: the client keeps the first it heard.
 const OF_THE_SERVER: [&[u8]; 2] = [b"in_hot_standby", b"server_version"];
+
+/// The value that the client has; None: it has none.
+type Known = Option<Box<[u8]>>;
 
 #[derive(Debug, Default, Clone)]
 pub struct Told {
     values: HashMap<Box<[u8]>, Box<[u8]>>,
+    /// Names whose new values the client has still to hear, just before it is told that the session is ready.
+    /// With each the value that it knows.
+    news: Vec<(Box<[u8]>, Known)>,
 }
 
 impl Told {
@@ -21,7 +31,7 @@ impl Told {
                 (name.into_bytes().into_boxed_slice(), value.into_bytes().into_boxed_slice())
             })
             .collect();
-        Self { values }
+        Self { values, news: Vec::new() }
     }
 
     /// Notes a report; the answer is whether it is news.
@@ -35,6 +45,24 @@ impl Told {
         }
         self.values.insert(name.into(), value.into());
         true
+    }
+
+    /// Notes a report that is to be told later, as PostgreSQL does: once for each parameter, just before ReadyForQuery.
+    pub fn learn_for_later(&mut self, name: &[u8], value: &[u8]) {
+        let known = self.values.get(name).cloned();
+        if self.learn(name, value) && !self.news.iter().any(|(listed, _)| **listed == *name) {
+            self.news.push((name.into(), known));
+        }
+    }
+
+    /// Appends what is to be told now.
+    pub fn tell_news(&mut self, out: &mut BytesMut) {
+        for (name, known) in std::mem::take(&mut self.news) {
+            // What went back to what it was is no news.
+            if let Some(value) = self.values.get(&name).filter(|value| Some(*value) != known.as_ref()) {
+                encode::server::parameter_status(out, &name, value);
+            }
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<&[u8]> {

@@ -21,16 +21,15 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::perform::{BoundParameters, Execution, Work};
+use super::perform::{BoundParameters, Execution};
 use super::planning::Planned;
+use super::shared::Figures;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
-use crate::backend::Connection;
-use crate::execute::lane::{LocalReply, Owed};
+use crate::execute::lane::Owed;
 use crate::plan::{Access, Action};
 use crate::sql::facts::Kind;
 use crate::topology::ShardId;
-use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
@@ -71,13 +70,23 @@ impl Portals {
 }
 
 /// Messages of a batch that go to one place together.
-enum Segment {
-    Shard { shard: ShardId, access: Access, role: Option<Rc<Planned>>, messages: Vec<Message> },
+pub(super) enum Segment {
+    Shard(ShardSegment),
     Session(Vec<Message>),
 }
 
+/// Messages that are relayed to one shard.
+pub(super) struct ShardSegment {
+    pub shard: ShardId,
+    /// The strongest of its statements.
+    pub access: Access,
+    /// The plan that has it; None where a server only judges or describes.
+    pub planned: Option<Rc<Planned>>,
+    pub messages: Vec<Message>,
+}
+
 /// A message, decoded as far as the session needs it.
-enum Message {
+pub(super) enum Message {
     Parse {
         prepared: Rc<Prepared>,
         name: Box<[u8]>,
@@ -91,7 +100,6 @@ enum Message {
     DescribeStatement {
         prepared: Rc<Prepared>,
         named: bool,
-        local: bool,
     },
     /// Describe or Close of a portal, Execute: as they are.
     Forward {
@@ -107,22 +115,22 @@ enum Message {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum BatchEnd {
+pub(super) enum BatchEnd {
     Sync,
     Flush,
     /// The batch has grown to its bound: what is here is done, the rest follows.
     Full,
 }
 
-struct Batch {
-    segments: Vec<Segment>,
+pub(super) struct Batch {
+    pub segments: Vec<Segment>,
     /// Parses that have no place yet: they go with what uses them.
     loose: Vec<Message>,
-    end: BatchEnd,
-    executions: usize,
-    writes: bool,
-    controls: bool,
-    suspect: bool,
+    pub end: BatchEnd,
+    pub executions: usize,
+    pub writes: bool,
+    pub controls: bool,
+    pub suspect: bool,
 }
 
 impl Session {
@@ -137,6 +145,10 @@ impl Session {
         }
         self.refresh_context();
         let batch = self.sort_out(&bytes, end);
+        let executions = batch.executions;
+        if executions > 0 {
+            Figures::add(&self.worker.shared.figures.statements, executions);
+        }
         let outcome = self.run_batch(batch).await;
         let failed = outcome.is_err();
         match end {
@@ -149,10 +161,13 @@ impl Session {
                     self.close_open_pipelines().await;
                 }
                 if !sent {
-                    encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+                    self.ready();
                 }
                 if !self.block.is_open() {
                     self.portals.clear();
+                    if executions > 0 {
+                        Figures::count(&self.worker.shared.figures.transactions);
+                    }
                 }
             }
             BatchEnd::Flush | BatchEnd::Full => {
@@ -177,12 +192,12 @@ impl Session {
         self.skipping = false;
         let _ = self.conclude(Err(Failure::Told)).await?;
         self.close_open_pipelines().await;
-        encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+        self.ready();
         Ok(())
     }
 
     /// Ends pipelines that the client's Sync should have ended; a lane that does not answer is closed.
-    async fn close_open_pipelines(&mut self) {
+    pub(super) async fn close_open_pipelines(&mut self) {
         for lane in self.lanes.iter_mut().filter(|lane| lane.open_pipeline) {
             lane.sync(true);
             lane.open_pipeline = false;
@@ -258,7 +273,7 @@ impl Session {
                 _ => Ok(()),
             };
             if let Err(error) = sorted {
-                batch.to_session(Message::Fail(error));
+                batch.for_session(Message::Fail(error));
                 break;
             }
             if at >= bytes.len() {
@@ -268,7 +283,7 @@ impl Session {
         // Parses that nothing uses: some server must judge them.
         if batch.loose.iter().any(|message| message.needs_server(self)) {
             let shard = self.any_shard();
-            batch.to_shard(shard, Access::Read, None, None);
+            batch.for_shard(shard, Access::Read, None, None);
         } else if !batch.loose.is_empty() {
             batch.flush_loose_to_session();
         }
@@ -294,6 +309,9 @@ impl Session {
             }
         }
         let prepared = self.worker.interner.borrow_mut().intern(&parse);
+        if self.block.is_failed() && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
+            return Err(super::simple::in_failed_block());
+        }
         self.statements.insert(parse.name, Rc::clone(&prepared));
         batch.loose.push(Message::Parse { prepared, name: parse.name.into() });
         Ok(())
@@ -321,10 +339,10 @@ impl Session {
         match home {
             Home::Shard(shard) => {
                 let message = Message::Bind { prepared, portal: portal_name, body, named };
-                batch.to_shard(shard, planned.plan.access, Some(&planned), Some(message));
+                batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 batch.suspect |= planned.suspect;
             }
-            Home::Session => batch.to_session(Message::BindHere),
+            Home::Session => batch.for_session(Message::BindHere),
         }
         Ok(())
     }
@@ -356,24 +374,24 @@ impl Session {
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
                 let local = answers_itself(&planned);
                 let named = !describe.name.is_empty();
-                let message = Message::DescribeStatement { prepared, named, local };
+                let message = Message::DescribeStatement { prepared, named };
                 if local || self.block.is_failed() {
-                    batch.to_session(message);
+                    batch.for_session(message);
                 } else {
                     let shard = batch.shard_at_hand().unwrap_or_else(|| self.any_shard());
-                    batch.to_shard(shard, Access::Read, None, Some(message));
+                    batch.for_shard(shard, Access::Read, None, Some(message));
                 }
             }
             Target::Portal => {
                 let Some(portal) = self.portals.known.get_mut(describe.name) else {
-                    return Err(unknown_portal(describe.name));
+                    return self.sort_cursor(batch, frame, describe.name, Owed::Describe { hidden: false });
                 };
                 match portal.home {
                     Home::Shard(shard) => {
                         let owed = Owed::Describe { hidden: false };
                         let (access, planned) = (portal.planned.plan.access, Rc::clone(&portal.planned));
                         let message = Message::Forward { frame: frame.clone(), owed };
-                        batch.to_shard(shard, access, Some(&planned), Some(message));
+                        batch.for_shard(shard, access, Some(&planned), Some(message));
                     }
                     Home::Session => portal.describe = true,
                 }
@@ -385,7 +403,8 @@ impl Session {
     fn sort_execute(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let execute = Execute::decode(&frame[HEADER_BYTES..])?;
         let Some(portal) = self.portals.known.get_mut(execute.portal) else {
-            return Err(unknown_portal(execute.portal));
+            batch.executions += 1;
+            return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
         batch.executions += 1;
         batch.writes |= portal.planned.plan.access == Access::Write;
@@ -395,7 +414,7 @@ impl Session {
             Home::Shard(shard) => {
                 let owed = Owed::Execute { hidden: false };
                 let message = Message::Forward { frame: frame.clone(), owed };
-                batch.to_shard(shard, planned.plan.access, Some(&planned), Some(message));
+                batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
             }
             Home::Session => {
                 if execute.max_rows > 0 && matches!(planned.plan.action, Action::Routed { .. }) {
@@ -418,9 +437,24 @@ impl Session {
                     describe: portal.describe,
                     rows_max: execute.max_rows,
                 };
-                batch.to_session(Message::Execute(Box::new((planned, execution))));
+                batch.for_session(Message::Execute(Box::new((planned, execution))));
             }
         }
+        Ok(())
+    }
+
+    /// A message for a portal that DECLARE has made: its server knows it.
+    fn sort_cursor(
+        &mut self,
+        batch: &mut Batch,
+        frame: &Bytes,
+        name: &[u8],
+        owed: Owed,
+    ) -> Result<(), SqlError> {
+        let shard = std::str::from_utf8(name).ok().and_then(|name| self.cursors.get(name)).copied();
+        let shard = shard.ok_or_else(|| unknown_portal(name))?;
+        let message = Message::Forward { frame: frame.clone(), owed };
+        batch.for_shard(shard, Access::Read, None, Some(message));
         Ok(())
     }
 
@@ -430,310 +464,53 @@ impl Session {
             Target::Statement => {
                 self.statements.remove(close.name);
                 match batch.shard_at_hand() {
-                    Some(shard) => batch.to_shard(shard, Access::Read, None, Some(Message::CloseStatement)),
-                    None => batch.to_session(Message::CloseStatement),
+                    Some(shard) => batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement)),
+                    None => batch.for_session(Message::CloseStatement),
                 }
             }
             Target::Portal => match self.portals.known.remove(close.name) {
                 Some(Portal { home: Home::Shard(shard), planned, .. }) => {
                     let message =
                         Message::Forward { frame: frame.clone(), owed: Owed::Close { hidden: false } };
-                    batch.to_shard(shard, Access::Read, Some(&planned), Some(message));
+                    batch.for_shard(shard, Access::Read, Some(&planned), Some(message));
                 }
-                Some(_) | None => batch.to_session(Message::ClosePortal),
+                Some(_) | None => batch.for_session(Message::ClosePortal),
             },
         }
         Ok(())
-    }
-
-    /// Runs the segments in order. Ok(true): the server's ReadyForQuery has answered the client's Sync.
-    async fn run_batch(&mut self, batch: Batch) -> Result<bool, Failure> {
-        let Batch { segments, end, executions, writes, controls, suspect, .. } = batch;
-        if segments.is_empty() {
-            return self.sync_open_pipeline(end).await;
-        }
-        if segments.len() > 1 && executions > 1 && writes && !controls && !self.block.is_open() {
-            self.begin_implicit();
-        }
-        let last = segments.len() - 1;
-        let mut names: Vec<Vec<Box<[u8]>>> = segments.iter().map(Segment::parsed_names).collect();
-        let mut sent = false;
-        for (at, segment) in segments.into_iter().enumerate() {
-            let end = if at == last { Some(end) } else { None };
-            let result = match segment {
-                Segment::Shard { shard, access, role, messages } => {
-                    self.run_shard_segment(shard, access, role, &messages, end, suspect).await
-                }
-                Segment::Session(messages) => self.run_session_segment(messages).await.map(|()| (false, 0)),
-            };
-            match result {
-                Ok((ready, _)) => sent = ready,
-                Err((failure, parses)) => {
-                    let confirmed = parses.min(names[at].len());
-                    names[at].drain(..confirmed);
-                    for name in names[at..].iter().flatten() {
-                        self.statements.remove(name);
-                    }
-                    return Err(failure);
-                }
-            }
-        }
-        if end == BatchEnd::Sync && !sent && self.lanes.iter().any(|lane| lane.open_pipeline) {
-            self.close_open_pipelines().await;
-        }
-        Ok(sent)
-    }
-
-    /// A batch of nothing but Sync: it is for the pipeline that a Flush left open.
-    async fn sync_open_pipeline(&mut self, end: BatchEnd) -> Result<bool, Failure> {
-        if end != BatchEnd::Sync {
-            return Ok(false);
-        }
-        let Some(index) = self.lanes.iter().position(|lane| lane.open_pipeline) else { return Ok(false) };
-        self.lanes[index].open_pipeline = false;
-        self.lanes[index].sync(false);
-        let wrote = self.lanes[index].wrote && !self.lanes[index].in_block;
-        if wrote {
-            self.lanes[index].wrote = false;
-            self.ask_position(index);
-        }
-        match self.run_lane(index).await {
-            Ok(report) => {
-                if report.error.is_some() {
-                    self.block.fail();
-                }
-                Ok(true)
-            }
-            Err(error) => Err(self.relay_failed(index, error).await),
-        }
-    }
-
-    async fn run_session_segment(&mut self, messages: Vec<Message>) -> Result<(), (Failure, usize)> {
-        let mut parses = 0;
-        for message in messages {
-            let outcome = match message {
-                Message::Parse { .. } => {
-                    parses += 1;
-                    encode::server::parse_complete(&mut self.client.outbox);
-                    Ok(())
-                }
-                Message::BindHere => {
-                    encode::server::bind_complete(&mut self.client.outbox);
-                    Ok(())
-                }
-                Message::DescribeStatement { .. } => {
-                    encode::server::parameter_description(&mut self.client.outbox, &[]);
-                    encode::server::no_data(&mut self.client.outbox);
-                    Ok(())
-                }
-                Message::CloseStatement | Message::ClosePortal => {
-                    encode::server::close_complete(&mut self.client.outbox);
-                    Ok(())
-                }
-                Message::Execute(portal) => {
-                    let (planned, execution) = *portal;
-                    if execution.describe && answers_itself(&planned) {
-                        encode::server::no_data(&mut self.client.outbox);
-                    }
-                    self.perform(&planned, Work::Extended { execution: &execution }).await
-                }
-                Message::Fail(error) => Err(Failure::Sql(error)),
-                Message::Bind { .. } | Message::Forward { .. } => {
-                    Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
-                }
-            };
-            outcome.map_err(|failure| (failure, parses))?;
-        }
-        Ok(())
-    }
-
-    /// One segment on one lane. Returns whether the client's Sync was answered by the server.
-    async fn run_shard_segment(
-        &mut self,
-        shard: ShardId,
-        access: Access,
-        planned: Option<Rc<Planned>>,
-        messages: &[Message],
-        end: Option<BatchEnd>,
-        suspect: bool,
-    ) -> Result<(bool, usize), (Failure, usize)> {
-        if self.block.is_failed() {
-            return Err((Failure::Sql(super::simple::in_failed_block()), 0));
-        }
-        self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
-        let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
-        let mut avoid = Vec::new();
-        loop {
-            let joined = match &planned {
-                Some(planned) => self.join_for(planned, shard, &avoid).await,
-                None => self.join(shard, access, &avoid).await,
-            };
-            let index = joined.map_err(|f| (f, 0))?;
-            let node = self.lanes[index].connection.node;
-            self.put_messages(index, messages);
-            let lane = &mut self.lanes[index];
-            lane.wrote |= access == Access::Write;
-            lane.connection.suspect |= suspect;
-            match end {
-                Some(BatchEnd::Flush | BatchEnd::Full) => {
-                    lane.flush_message();
-                    lane.open_pipeline = true;
-                }
-                Some(BatchEnd::Sync) | None => {
-                    lane.open_pipeline = false;
-                    lane.sync(!client_sync);
-                    if lane.wrote && !lane.in_block {
-                        lane.wrote = false;
-                        self.ask_position(index);
-                    }
-                }
-            }
-            match self.run_lane(index).await {
-                Ok(report) => {
-                    let lane = &mut self.lanes[index];
-                    if report.awaits_sync {
-                        lane.open_pipeline = true;
-                        self.awaiting_sync = end == Some(BatchEnd::Sync);
-                    }
-                    let lane = &self.lanes[index];
-                    let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
-                    let parses = report.parses;
-                    return match self.after_performance(index, &report) {
-                        Ok(()) => Ok((ready, parses)),
-                        // The server has answered the Sync as well: the error is told, and so is ready.
-                        Err(Failure::Told) if ready => {
-                            self.block.fail();
-                            self.forget_unparsed(messages, parses);
-                            Ok((true, parses))
-                        }
-                        Err(failure) => Err((failure, parses)),
-                    };
-                }
-                Err(error) => {
-                    let again = self.may_retry(&error, access, avoid.len()) && end == Some(BatchEnd::Sync);
-                    let failure = self.relay_failed(index, error).await;
-                    if !again {
-                        return Err((failure, 0));
-                    }
-                    avoid.push(node);
-                }
-            }
-        }
-    }
-
-    /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
-    fn block_is_ours(&self) -> bool {
-        !self.block.is_open() || self.block.is_explicit()
-    }
-
-    fn forget_unparsed(&mut self, messages: &[Message], confirmed: usize) {
-        let parsed = messages.iter().filter_map(|message| match message {
-            Message::Parse { name, .. } => Some(name.clone()),
-            _ => None,
-        });
-        for name in parsed.skip(confirmed).collect::<Vec<_>>() {
-            self.statements.remove(&name);
-        }
-    }
-
-    /// A Flush left a pipeline open on another shard: it ends here, unless it has written something.
-    async fn leave_other_pipelines(&mut self, shard: ShardId) -> Result<(), Failure> {
-        for index in 0..self.lanes.len() {
-            let lane = &mut self.lanes[index];
-            if !lane.open_pipeline || lane.shard == shard {
-                continue;
-            }
-            if lane.wrote && !lane.in_block {
-                return Err(super::control::unsupported(
-                    "a pipeline that writes to one shard and goes on to another before Sync is not supported",
-                    "Send Sync between them, or use a transaction.",
-                ));
-            }
-            lane.open_pipeline = false;
-            lane.sync(true);
-            if let Err(error) = crate::execute::drain::drain(lane).await {
-                let failure = crate::execute::RelayError::Server { error, forwarded: true };
-                return Err(self.relay_failed(index, failure).await);
-            }
-        }
-        Ok(())
-    }
-
-    fn put_messages(&mut self, index: usize, messages: &[Message]) {
-        let lane = &mut self.lanes[index];
-        for message in messages {
-            match message {
-                Message::Parse { prepared, name } => {
-                    if name.is_empty() {
-                        lane.parse(b"", &prepared.tail, prepared.id, false);
-                    } else if lane.connection.statements.touch(prepared.id) {
-                        lane.owed.push_back(Owed::Local(LocalReply::ParseComplete));
-                    } else {
-                        let server_name = Connection::statement_name(prepared.id);
-                        lane.parse(&server_name, &prepared.tail, prepared.id, false);
-                    }
-                }
-                Message::Bind { prepared, portal, body, named } => {
-                    ensure_prepared(lane, prepared, *named);
-                    let server_name = Connection::statement_name(prepared.id);
-                    let statement: &[u8] = if *named { &server_name } else { b"" };
-                    let tail = Bind::decode(body).map_or(&[][..], |bind| bind.tail);
-                    encode::client::bind_with_tail(&mut lane.connection.outbox, portal, statement, tail);
-                    lane.owed.push_back(Owed::Bind { hidden: false });
-                }
-                Message::DescribeStatement { prepared, named, .. } => {
-                    ensure_prepared(lane, prepared, *named);
-                    let server_name = Connection::statement_name(prepared.id);
-                    let statement: &[u8] = if *named { &server_name } else { b"" };
-                    encode::client::describe(&mut lane.connection.outbox, Target::Statement, statement);
-                    lane.owed.push_back(Owed::Describe { hidden: false });
-                }
-                Message::Forward { frame, owed } => lane.forward(frame, *owed),
-                Message::CloseStatement => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
-                Message::BindHere | Message::Execute(_) | Message::ClosePortal | Message::Fail(_) => {}
-            }
-        }
-    }
-}
-
-fn ensure_prepared(lane: &mut crate::execute::Lane, prepared: &Prepared, named: bool) {
-    if named {
-        if !lane.connection.statements.touch(prepared.id) {
-            let server_name = Connection::statement_name(prepared.id);
-            lane.parse(&server_name, &prepared.tail, prepared.id, true);
-        }
-    } else if lane.connection.unnamed != Some(prepared.id) {
-        lane.parse(b"", &prepared.tail, prepared.id, true);
     }
 }
 
 impl Batch {
     /// Appends to the segment of `shard`, or begins one; loose Parses come along.
-    fn to_shard(
+    fn for_shard(
         &mut self,
         shard: ShardId,
         access: Access,
         planned: Option<&Rc<Planned>>,
         message: Option<Message>,
     ) {
-        let fits = matches!(self.segments.last(), Some(Segment::Shard { shard: s, .. }) if *s == shard);
+        let fits = matches!(self.segments.last(), Some(Segment::Shard(segment)) if segment.shard == shard);
         if !fits {
-            self.segments.push(Segment::Shard { shard, access, role: None, messages: Vec::new() });
+            self.segments.push(Segment::Shard(ShardSegment {
+                shard,
+                access,
+                planned: None,
+                messages: Vec::new(),
+            }));
         }
-        let Some(Segment::Shard { access: strongest, role, messages, .. }) = self.segments.last_mut() else {
-            return;
-        };
+        let Some(Segment::Shard(segment)) = self.segments.last_mut() else { return };
         if let Some(planned) = planned
-            && role.as_ref().is_none_or(|r| r.plan.access <= planned.plan.access)
+            && segment.planned.as_ref().is_none_or(|r| r.plan.access <= planned.plan.access)
         {
-            *role = Some(Rc::clone(planned));
+            segment.planned = Some(Rc::clone(planned));
         }
-        *strongest = (*strongest).max(access);
-        messages.append(&mut self.loose);
-        messages.extend(message);
+        segment.access = segment.access.max(access);
+        segment.messages.append(&mut self.loose);
+        segment.messages.extend(message);
     }
 
-    fn to_session(&mut self, message: Message) {
+    fn for_session(&mut self, message: Message) {
         self.flush_loose_to_session();
         if let Some(Segment::Session(messages)) = self.segments.last_mut() {
             messages.push(message);
@@ -755,16 +532,16 @@ impl Batch {
 
     fn shard_at_hand(&self) -> Option<ShardId> {
         match self.segments.last() {
-            Some(Segment::Shard { shard, .. }) => Some(*shard),
+            Some(Segment::Shard(segment)) => Some(segment.shard),
             _ => None,
         }
     }
 }
 
 impl Segment {
-    fn parsed_names(&self) -> Vec<Box<[u8]>> {
+    pub fn parsed_names(&self) -> Vec<Box<[u8]>> {
         let messages = match self {
-            Self::Shard { messages, .. } | Self::Session(messages) => messages,
+            Self::Shard(ShardSegment { messages, .. }) | Self::Session(messages) => messages,
         };
         let name = |message: &Message| match message {
             Message::Parse { name, .. } => Some(name.clone()),
@@ -775,6 +552,11 @@ impl Segment {
 }
 
 impl Message {
+    /// Whether a server runs something for it.
+    pub(super) fn is_execution(&self) -> bool {
+        matches!(self, Self::Forward { owed: Owed::Execute { .. }, .. })
+    }
+
     /// Whether a server must see it: a Parse of something that the session does not obey itself.
     fn needs_server(&self, session: &mut Session) -> bool {
         match self {
@@ -788,7 +570,7 @@ impl Message {
 }
 
 /// Transaction control and settings: no parameters, no rows, no server needed to describe them.
-fn answers_itself(planned: &Planned) -> bool {
+pub(super) fn answers_itself(planned: &Planned) -> bool {
     matches!(planned.plan.action, Action::Control)
         && matches!(planned.plan.facts.kind, Kind::Transaction(_) | Kind::Setting(_) | Kind::Empty)
 }

@@ -25,8 +25,12 @@ const GREETINGS_MAX: usize = 1024;
 /// Reports by the server account and the settings that they are of.
 #[derive(Debug, Default)]
 pub struct Greetings {
-    known: HashMap<(Rc<str>, Vec<(String, String)>), Rc<[(String, String)]>>,
+    known: HashMap<(Rc<str>, Pairs), Reports>,
 }
+
+/// Names and values.
+type Pairs = Vec<(String, String)>;
+type Reports = Rc<[(String, String)]>;
 
 /// The settings of a start-up packet, as SQL text: its parameters, and `-c name=value` in its `options`.
 pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
@@ -105,7 +109,7 @@ fn parse_options(text: &str) -> Result<Vec<(String, String)>, SqlError> {
 
 impl Session {
     /// What the default shard reports under this session's settings.
-    pub(super) async fn learn_greeting(&mut self) -> Result<Rc<[(String, String)]>, SqlError> {
+    pub(super) async fn learn_greeting(&mut self) -> Result<Reports, SqlError> {
         let pairs: Vec<(String, String)> =
             self.settings.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         // The name of the application is reported as it was sent: it needs no judge.
@@ -117,7 +121,7 @@ impl Session {
         let reports = match known {
             Some(reports) => reports,
             None => {
-                let reports: Rc<[(String, String)]> = self.ask_greeting().await?.into();
+                let reports: Reports = self.ask_greeting().await?.into();
                 let mut greetings = self.worker.greetings.borrow_mut();
                 if greetings.known.len() >= GREETINGS_MAX {
                     greetings.known.clear();
@@ -143,6 +147,12 @@ impl Session {
         };
         let lane = &mut self.lanes[index];
         let mut reports: Vec<(String, String)> = lane.connection.greeting.to_vec();
+        for (name, value) in &mut reports {
+            if name == "in_hot_standby" {
+                // The session writes, whichever server was asked.
+                *value = "off".to_owned();
+            }
+        }
         if !lane.owed.is_empty() {
             lane.sync(true);
             let drained = crate::execute::drain::drain(lane).await.map_err(|e| e.into_sql())?;

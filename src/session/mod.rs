@@ -20,8 +20,10 @@
 //! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
 
 mod block;
+pub mod board;
 pub mod cancel;
 mod combine;
+mod console;
 mod control;
 mod copy;
 mod explain;
@@ -30,6 +32,7 @@ mod greet;
 pub mod greeting;
 mod lanes;
 mod perform;
+mod pipeline;
 pub mod planning;
 mod report;
 mod setting;
@@ -47,11 +50,11 @@ use cancel::CancelTarget;
 use shared::{ClientInfo, Doing, Worker};
 use statements::Statements;
 
-pub use greet::serve;
+pub use console::ConsoleClient;
+pub use greet::{CONSOLE_DATABASE, serve};
 
 use crate::backend::{Account, Settings, WriteToken};
 use crate::execute::{ClientStream, Lane, Told};
-use crate::plan::PlanningContext;
 use crate::topology::{Consistency, RegionId, ShardId};
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, Limits, Phase};
@@ -82,6 +85,8 @@ pub struct Session {
     info: Arc<ClientInfo>,
     /// Shards on which cursors of the transaction are open, by name.
     cursors: std::collections::HashMap<String, ShardId>,
+    /// Notifications that came while something of ours ran: told just before ReadyForQuery.
+    late: bytes::BytesMut,
     /// Temporary relations on the pinned server.
     temporary: std::collections::HashSet<String>,
     /// Messages are thrown away up to Sync, because one before them failed.
@@ -243,10 +248,6 @@ impl Session {
                 client.flush().await.map_err(|_| End::Client)
             }
         }
-    }
-
-    fn planning_context(&self) -> PlanningContext {
-        self.context.planning.clone()
     }
 
     fn default_shard(&self) -> ShardId {

@@ -194,7 +194,7 @@ impl Session {
             let lane = &mut self.lanes[index];
             lane.wrote |= access == Access::Write;
             lane.connection.suspect |= planned.suspect;
-            if access == Access::Write && !lane.in_block {
+            if access == Access::Write && !lane.in_block && !planned.copies_in() {
                 self.ask_position(index);
             }
             match self.run_lane(index).await {

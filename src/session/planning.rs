@@ -19,7 +19,7 @@ use super::{Failure, Session};
 use crate::plan::scatter::Scatter;
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
-use crate::sql::facts::{Kind, TransactionCommand};
+use crate::sql::facts::{CopyDirection, Kind, TransactionCommand};
 use crate::sql::hint::{Hint, HintRole};
 use crate::sql::lexer::LexOptions;
 use crate::sql::parse::{Parsed, parse};
@@ -70,6 +70,11 @@ impl Planned {
 
     pub fn is_transaction_control(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Transaction(_))
+    }
+
+    /// COPY FROM STDIN: nothing may be sent behind it before its data.
+    pub fn copies_in(&self) -> bool {
+        matches!(&self.plan.facts.kind, Kind::Copy(copy) if copy.direction == CopyDirection::FromStdin)
     }
 
     /// Plans made before it do not hold after it.
@@ -209,7 +214,7 @@ impl Session {
         let worker = Rc::clone(&self.worker);
         let shape = shape(text, options, &mut self.shapes);
         let hint = shape.hint.clone().map_err(|error| {
-            SqlError::new(SqlState::SYNTAX_ERROR, error.to_string())
+            SqlError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
                 .hint("A hint reads /* meridian: shard=NAME role=primary */ before the statement.")
         })?;
         let cached = match shape.size {
@@ -234,7 +239,7 @@ impl Session {
             && self.context.planning.topology.shard_named(name).is_none()
         {
             return Err(SqlError::new(
-                SqlState::UNDEFINED_OBJECT,
+                SqlState::INVALID_PARAMETER_VALUE,
                 format!("routing hint names shard \"{name}\", which does not exist"),
             )
             .hint("SHOW SHARDS in the console lists them.")

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::{Failure, Outcome, OwnSettings, Session};
 use crate::backend::Settings;
+use crate::backend::settings::set_statement;
 use crate::plan::Access;
 use crate::sql::facts::{Discard, Setting};
 use crate::topology::{Consistency, Topology};
@@ -69,7 +70,7 @@ impl Session {
         {
             return Err(Failure::Sql(encoding_refused()));
         }
-        let sql = String::from_utf8_lossy(text).into_owned();
+        let sql = self.spelled(setting, text);
         let local = matches!(setting, Setting::Set { local: true, .. });
         let index = if self.block.is_open() && self.lanes.iter().any(|lane| lane.in_block) {
             None
@@ -98,12 +99,29 @@ impl Session {
                 for aside in &drained.asides {
                     self.pass_aside(aside);
                 }
-                self.complete_setting(drained.tag.as_deref().unwrap_or("SET"));
+                let tag = if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" };
+                self.complete_setting(tag);
             }
             first = false;
         }
         self.remember(setting, text, local, sql);
         Ok(())
+    }
+
+    /// What the servers are sent: RESET goes back to what the start-up packet set, which no server knows of.
+    fn spelled(&self, setting: &Setting, text: &[u8]) -> String {
+        let own = String::from_utf8_lossy(text).into_owned();
+        match setting {
+            Setting::Reset { name } | Setting::Set { name, value: None, .. } => {
+                let local = matches!(setting, Setting::Set { local: true, .. });
+                self.initial.get(name).map_or(own, |value| set_statement(name, value, local))
+            }
+            Setting::ResetAll => {
+                let again = self.initial.iter().map(|(name, value)| set_statement(name, value, false));
+                std::iter::once("RESET ALL".to_owned()).chain(again).collect::<Vec<_>>().join(";")
+            }
+            Setting::Set { .. } => own,
+        }
     }
 
     fn remember(&mut self, setting: &Setting, text: &[u8], local: bool, sql: String) {
@@ -116,7 +134,13 @@ impl Session {
         let mut settings = Settings::clone(&self.settings);
         match setting {
             Setting::Set { name, value: Some((from, to)), .. } => {
-                settings.set(name, String::from_utf8_lossy(&text[*from as usize..*to as usize]));
+                let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
+                if name == "application_name"
+                    && let Ok(mut state) = self.info.state.lock()
+                {
+                    state.application_name = value.trim_matches('\'').to_owned();
+                }
+                settings.set(name, value);
             }
             Setting::Set { name, value: None, .. } | Setting::Reset { name } => {
                 settings.reset(name);
@@ -279,7 +303,7 @@ impl Session {
     async fn report_initial(&mut self) -> Outcome {
         let index = self.join_default(Access::Read).await?;
         let lane = &mut self.lanes[index];
-        lane.apply_settings(&Rc::clone(&self.settings));
+        let _ = lane.apply_settings(&Rc::clone(&self.settings));
         if lane.owed.is_empty() {
             return Ok(());
         }

@@ -40,14 +40,18 @@ impl Session {
             Ok(query) => query.sql,
             Err(error) => return Err(End::Fatal(error.into())),
         };
+        self.close_open_pipelines().await;
         self.portals.forget_unnamed();
         self.statements.remove(b"");
         self.refresh_context();
         let outcome = self.simple_statements(&frame, text).await;
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
+                if !self.block.is_open() {
+                    Figures::count(&self.worker.shared.figures.transactions);
+                }
                 if !ready_sent {
-                    encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+                    self.ready();
                 }
                 Ok(())
             }
@@ -59,6 +63,7 @@ impl Session {
     async fn simple_statements(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
         let mut pieces = Vec::new();
         split(text, self.lex_options(), &mut pieces);
+        Figures::add(&self.worker.shared.figures.statements, pieces.len());
         match pieces.as_slice() {
             [] => {
                 encode::server::empty_query_response(&mut self.client.outbox);
@@ -106,11 +111,14 @@ impl Session {
             let node = lane.connection.node;
             lane.query_frame(frame);
             lane.connection.suspect |= planned.suspect;
-            if access == Access::Write {
+            if access == Access::Write && !planned.copies_in() {
                 self.ask_position(index);
             }
             match self.run_lane(index).await {
                 Ok(report) => {
+                    if planned.copies_in() && report.error.is_none() {
+                        self.ask_position_now(index).await;
+                    }
                     if report.error.is_some() {
                         Figures::count(&self.worker.shared.figures.errors);
                     }
@@ -180,7 +188,7 @@ impl Session {
         for piece in pieces {
             let statement = &text[piece.start as usize..piece.end as usize];
             let planned = self.plan_text(statement).ok()?;
-            if !self.is_relay(&planned) {
+            if !self.is_relay(&planned) || planned.copies_in() {
                 return None;
             }
             let shard = self.single_shard(&planned, statement).ok()??;
@@ -247,7 +255,7 @@ impl Session {
         self.refresh_context();
         let outcome = self.call_function(&frame).await;
         if !self.conclude(outcome).await? {
-            encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+            self.ready();
         }
         Ok(())
     }

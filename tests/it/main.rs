@@ -5,4 +5,7 @@ mod control;
 mod demo;
 mod harness;
 mod health;
+mod stand;
+mod tools;
 mod two_phase;
+mod wire_cases;

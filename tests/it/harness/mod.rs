@@ -20,6 +20,7 @@
 #![allow(dead_code, reason = "a harness offers more than the tests of one day use")]
 
 mod directory;
+mod proxy;
 
 use std::net::TcpListener;
 use std::ops::Deref;
@@ -35,6 +36,7 @@ use meridian::demo::data::AREAS;
 use tokio_postgres::{Client, Config, NoTls};
 
 pub use directory::TemporaryDirectory;
+pub use proxy::{Meridian, RIDE_TABLES, meridian};
 
 /// The regions of the standing example.
 pub const REGIONS: [&str; 4] = ["us-east", "us-west", "eu-central", "ap-south"];

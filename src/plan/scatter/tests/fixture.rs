@@ -72,6 +72,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         kind: RelationKind::Table,
         columns: columns.iter().map(column).collect(),
         reads: Vec::new(),
+        calls: Vec::new(),
         parents: Vec::new(),
         children: Vec::new(),
         has_triggers: false,
@@ -150,7 +151,7 @@ pub(crate) fn context() -> PlanningContext {
         nodes: Vec::new(),
         local_region: RegionId(0),
         default_shard: ShardId(0),
-        world: Default::default(),
+        world: crate::geo::World::new(Vec::new(), None).unwrap(),
         tables: vec![rule("rides", region()), rule("stops", region()), rule("riders", Placement::Reference)],
         distances: None,
     };

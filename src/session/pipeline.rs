@@ -1,0 +1,295 @@
+//! Running the segments of an extended batch: on lanes, or by the session itself.
+//!
+//! Called by `extended`, which has sorted the messages. A segment for a shard goes out in one write; when it is the last
+//! and no block of ours is to be committed, the client's Sync goes with it and the server's ReadyForQuery answers it.
+//!
+//! Invariants:
+//! 1. A message is put on a lane once; a segment that is tried again (a read whose server died) is put on a fresh lane.
+//! 2. A named statement is prepared on a connection at most once, in the flight that needs it first.
+//! 3. A pipeline that a Flush left open is ended by the client's Sync, or before another shard is used.
+
+use super::extended::{Batch, BatchEnd, Message, Segment, ShardSegment, answers_itself};
+use super::perform::Work;
+use super::shared::Figures;
+use super::statements::Prepared;
+use super::{Failure, Session};
+use crate::backend::Connection;
+use crate::execute::Lane;
+use crate::execute::drain::drain;
+use crate::execute::lane::{LocalReply, Owed};
+use crate::plan::Access;
+use crate::topology::ShardId;
+use crate::wire::encode;
+use crate::wire::frontend::{Bind, Target};
+
+/// Whether the client's Sync was answered by the server, and how many of its Parses were confirmed.
+type Ran = Result<(bool, usize), (Failure, usize)>;
+
+impl Session {
+    /// Runs the segments in order. Ok(true): the server's ReadyForQuery has answered the client's Sync.
+    pub(super) async fn run_batch(&mut self, batch: Batch) -> Result<bool, Failure> {
+        let Batch { segments, end, executions, writes, controls, suspect, .. } = batch;
+        if segments.is_empty() {
+            return self.sync_open_pipeline(end).await;
+        }
+        if segments.len() > 1 && executions > 1 && writes && !controls && !self.block.is_open() {
+            self.begin_implicit();
+        }
+        let last = segments.len() - 1;
+        let mut names: Vec<Vec<Box<[u8]>>> = segments.iter().map(Segment::parsed_names).collect();
+        let mut sent = false;
+        for (at, segment) in segments.into_iter().enumerate() {
+            let end = if at == last { Some(end) } else { None };
+            let result = match segment {
+                Segment::Shard(segment) => {
+                    if segment.messages.iter().any(Message::is_execution) {
+                        Figures::count(&self.worker.shared.figures.relayed);
+                    }
+                    self.run_shard_segment(&segment, end, suspect).await
+                }
+                Segment::Session(messages) => self.run_session_segment(messages).await.map(|()| (false, 0)),
+            };
+            match result {
+                Ok((ready, _)) => sent = ready,
+                Err((failure, parses)) => {
+                    let confirmed = parses.min(names[at].len());
+                    names[at].drain(..confirmed);
+                    for name in names[at..].iter().flatten() {
+                        self.statements.remove(name);
+                    }
+                    return Err(failure);
+                }
+            }
+        }
+        if end == BatchEnd::Sync && !sent && self.lanes.iter().any(|lane| lane.open_pipeline) {
+            self.close_open_pipelines().await;
+        }
+        Ok(sent)
+    }
+
+    /// A batch of nothing but Sync: it is for the pipeline that a Flush left open.
+    async fn sync_open_pipeline(&mut self, end: BatchEnd) -> Result<bool, Failure> {
+        if end != BatchEnd::Sync {
+            return Ok(false);
+        }
+        let Some(index) = self.lanes.iter().position(|lane| lane.open_pipeline) else { return Ok(false) };
+        self.lanes[index].open_pipeline = false;
+        self.lanes[index].sync(false);
+        let wrote = self.lanes[index].wrote && !self.lanes[index].in_block;
+        if wrote {
+            self.lanes[index].wrote = false;
+            self.ask_position(index);
+        }
+        match self.run_lane(index).await {
+            Ok(report) => {
+                if report.error.is_some() {
+                    self.block.fail();
+                }
+                Ok(true)
+            }
+            Err(error) => Err(self.relay_failed(index, error).await),
+        }
+    }
+
+    async fn run_session_segment(&mut self, messages: Vec<Message>) -> Result<(), (Failure, usize)> {
+        let mut parses = 0;
+        for message in messages {
+            let outcome = match message {
+                Message::Parse { .. } => {
+                    parses += 1;
+                    encode::server::parse_complete(&mut self.client.outbox);
+                    Ok(())
+                }
+                Message::BindHere => {
+                    encode::server::bind_complete(&mut self.client.outbox);
+                    Ok(())
+                }
+                Message::DescribeStatement { .. } => {
+                    encode::server::parameter_description(&mut self.client.outbox, &[]);
+                    encode::server::no_data(&mut self.client.outbox);
+                    Ok(())
+                }
+                Message::CloseStatement | Message::ClosePortal => {
+                    encode::server::close_complete(&mut self.client.outbox);
+                    Ok(())
+                }
+                Message::Execute(portal) => {
+                    let (planned, execution) = *portal;
+                    if execution.describe && answers_itself(&planned) {
+                        encode::server::no_data(&mut self.client.outbox);
+                    }
+                    self.perform(&planned, Work::Extended { execution: &execution }).await
+                }
+                Message::Fail(error) => Err(Failure::Sql(error)),
+                Message::Bind { .. } | Message::Forward { .. } => {
+                    Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
+                }
+            };
+            outcome.map_err(|failure| (failure, parses))?;
+        }
+        Ok(())
+    }
+
+    /// One segment on one lane. Returns whether the client's Sync was answered by the server.
+    async fn run_shard_segment(
+        &mut self,
+        segment: &ShardSegment,
+        end: Option<BatchEnd>,
+        suspect: bool,
+    ) -> Ran {
+        let ShardSegment { shard, access, planned, messages } = segment;
+        let (shard, access) = (*shard, *access);
+        if self.block.is_failed() {
+            return Err((Failure::Sql(super::simple::in_failed_block()), 0));
+        }
+        self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
+        let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
+        let mut avoid = Vec::new();
+        loop {
+            let joined = match planned {
+                Some(planned) => self.join_for(planned, shard, &avoid).await,
+                None => self.join(shard, access, &avoid).await,
+            };
+            let index = joined.map_err(|f| (f, 0))?;
+            let node = self.lanes[index].connection.node;
+            self.put_messages(index, messages);
+            let lane = &mut self.lanes[index];
+            lane.wrote |= access == Access::Write;
+            lane.connection.suspect |= suspect;
+            match end {
+                Some(BatchEnd::Flush | BatchEnd::Full) => {
+                    lane.flush_message();
+                    lane.open_pipeline = true;
+                }
+                Some(BatchEnd::Sync) | None => {
+                    lane.open_pipeline = false;
+                    lane.sync(!client_sync);
+                    if lane.wrote && !lane.in_block {
+                        lane.wrote = false;
+                        if !planned.as_ref().is_some_and(|planned| planned.copies_in()) {
+                            self.ask_position(index);
+                        }
+                    }
+                }
+            }
+            match self.run_lane(index).await {
+                Ok(report) => {
+                    let lane = &mut self.lanes[index];
+                    if report.awaits_sync {
+                        lane.open_pipeline = true;
+                        self.awaiting_sync = end == Some(BatchEnd::Sync);
+                    }
+                    let lane = &self.lanes[index];
+                    let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
+                    let parses = report.parses;
+                    return match self.after_performance(index, &report) {
+                        Ok(()) => Ok((ready, parses)),
+                        // The server has answered the Sync as well: the error is told, and so is ready.
+                        Err(Failure::Told) if ready => {
+                            self.fail_batch(messages, parses);
+                            Ok((true, parses))
+                        }
+                        Err(failure) => Err((failure, parses)),
+                    };
+                }
+                Err(error) => {
+                    let again = self.may_retry(&error, access, avoid.len()) && end == Some(BatchEnd::Sync);
+                    let failure = self.relay_failed(index, error).await;
+                    if !again {
+                        return Err((failure, 0));
+                    }
+                    Figures::count(&self.worker.shared.figures.retries);
+                    avoid.push(node);
+                }
+            }
+        }
+    }
+
+    /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
+    fn block_is_ours(&self) -> bool {
+        !self.block.is_open() || self.block.is_explicit()
+    }
+
+    /// A server has told the error itself: the block fails, and statements whose Parse was not confirmed do not exist.
+    fn fail_batch(&mut self, messages: &[Message], confirmed: usize) {
+        Figures::count(&self.worker.shared.figures.errors);
+        self.block.fail();
+        let parsed = messages.iter().filter_map(|message| match message {
+            Message::Parse { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        for name in parsed.skip(confirmed).collect::<Vec<_>>() {
+            self.statements.remove(&name);
+        }
+    }
+
+    /// A Flush left a pipeline open on another shard: it ends here, unless it has written something.
+    async fn leave_other_pipelines(&mut self, shard: ShardId) -> Result<(), Failure> {
+        for index in 0..self.lanes.len() {
+            let lane = &mut self.lanes[index];
+            if !lane.open_pipeline || lane.shard == shard {
+                continue;
+            }
+            if lane.wrote && !lane.in_block {
+                return Err(super::control::unsupported(
+                    "a pipeline that writes to one shard and goes on to another before Sync is not supported",
+                    "Send Sync between them, or use a transaction.",
+                ));
+            }
+            lane.open_pipeline = false;
+            lane.sync(true);
+            if let Err(error) = drain(lane).await {
+                let failure = crate::execute::RelayError::Server { error, forwarded: true };
+                return Err(self.relay_failed(index, failure).await);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_messages(&mut self, index: usize, messages: &[Message]) {
+        let lane = &mut self.lanes[index];
+        for message in messages {
+            match message {
+                Message::Parse { prepared, name } => {
+                    if name.is_empty() {
+                        lane.parse(b"", &prepared.tail, prepared.id, false);
+                    } else if lane.connection.statements.touch(prepared.id) {
+                        lane.owed.push_back(Owed::Local(LocalReply::ParseComplete));
+                    } else {
+                        let server_name = Connection::statement_name(prepared.id);
+                        lane.parse(&server_name, &prepared.tail, prepared.id, false);
+                    }
+                }
+                Message::Bind { prepared, portal, body, named } => {
+                    ensure_prepared(lane, prepared, *named);
+                    let server_name = Connection::statement_name(prepared.id);
+                    let statement: &[u8] = if *named { &server_name } else { b"" };
+                    let tail = Bind::decode(body).map_or(&[][..], |bind| bind.tail);
+                    encode::client::bind_with_tail(&mut lane.connection.outbox, portal, statement, tail);
+                    lane.owed.push_back(Owed::Bind { hidden: false });
+                }
+                Message::DescribeStatement { prepared, named } => {
+                    ensure_prepared(lane, prepared, *named);
+                    let server_name = Connection::statement_name(prepared.id);
+                    let statement: &[u8] = if *named { &server_name } else { b"" };
+                    encode::client::describe(&mut lane.connection.outbox, Target::Statement, statement);
+                    lane.owed.push_back(Owed::Describe { hidden: false });
+                }
+                Message::Forward { frame, owed } => lane.forward(frame, *owed),
+                Message::CloseStatement => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
+                Message::BindHere | Message::Execute(_) | Message::ClosePortal | Message::Fail(_) => {}
+            }
+        }
+    }
+}
+
+fn ensure_prepared(lane: &mut Lane, prepared: &Prepared, named: bool) {
+    if named {
+        if !lane.connection.statements.touch(prepared.id) {
+            let server_name = Connection::statement_name(prepared.id);
+            lane.parse(&server_name, &prepared.tail, prepared.id, true);
+        }
+    } else if lane.connection.unnamed != Some(prepared.id) {
+        lane.parse(b"", &prepared.tail, prepared.id, true);
+    }
+}

@@ -1,0 +1,198 @@
+//! The equality suite: the same rows in one plain PostgreSQL and behind Meridian over four regions; equal answers.
+//!
+//! The standing example's tables are created and loaded through Meridian (COPY), and the same bytes go to the plain
+//! server. Then every statement of `tests/cases/equality/*.sql` runs on both, in the simple protocol, in the extended
+//! one with text, and with binary (`script` tells the form of the files). Columns, types, rows, tags and the
+//! transaction's status must be equal. An answer with 0A000 is a refusal: it must have been announced in the file, and
+//! is counted. Meridian is asked first, so that what it refuses is not done on the plain server either.
+
+mod answer;
+mod script;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use meridian::demo::data::{Dataset, Table, schema};
+
+use crate::harness::RIDE_TABLES;
+use crate::stand::{self, Pair, RawClient, Target};
+use answer::{Answer, ask};
+use script::{Mode, Statement};
+
+/// Users, drivers and rides together.
+const ROWS: u64 = 3400;
+const SEED: u64 = 42;
+
+/// Tables of the files, beside those of the standing example.
+const MORE_TABLES: &str = r#"
+[[tables]]
+name = "kinds"
+placement = "region"
+key = "region"
+
+[[tables]]
+name = "maybe"
+placement = "region"
+key = "region"
+null_key = "eu-central"
+
+[[tables]]
+name = "accounts"
+placement = "hash"
+key = "id"
+
+[[tables]]
+name = "codes"
+placement = "hash"
+key = "code"
+
+[[tables]]
+name = "tenants"
+placement = "list"
+key = "tenant"
+otherwise = "us-west"
+
+[tables.values]
+us-east = ["acme", "007"]
+eu-central = ["Straße", ""]
+
+[[tables]]
+name = "measures"
+placement = "range"
+key = "n"
+ranges = [
+  { to = 0, shard = "us-east" },
+  { from = 0, to = 100, shard = "us-west" },
+  { from = 100, shard = "ap-south" },
+]
+
+[[tables]]
+name = '"Mixed"'
+placement = "region"
+key = '"Region"'
+
+[[tables]]
+name = "fares"
+placement = "reference"
+"#;
+
+/// What became of the statements.
+#[derive(Debug, Default)]
+struct Tally {
+    equal: usize,
+    refused: BTreeMap<String, usize>,
+    differences: String,
+    /// Announced refusals that did not come.
+    answered: Vec<String>,
+}
+
+#[test]
+fn answers_equal_those_of_one_postgres() {
+    let pair = Pair::lagging("equality", &format!("{RIDE_TABLES}{MORE_TABLES}"));
+    let only = std::env::var("CASE").unwrap_or_default();
+    let mut tally = Tally::default();
+    pair.targets().for_each(load);
+    for path in files() {
+        let text = fs::read_to_string(&path).expect("a case can be read");
+        // The first file makes what the others need.
+        if path.to_string_lossy().contains("/00") || path.to_string_lossy().contains(&only) {
+            pair.settle();
+            run(&pair, &script::statements(&path, &text), &mut tally);
+        }
+    }
+    println!("{} answers equal; refused: {:?}", tally.equal, tally.refused);
+    if !tally.answered.is_empty() {
+        println!("announced as refused, but answered: {}", tally.answered.join(", "));
+    }
+    assert!(tally.differences.is_empty(), "\n{}", tally.differences);
+}
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/equality");
+    let entries = fs::read_dir(folder).expect("the folder of equality cases").flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+/// The standing example, created by DDL and loaded by COPY.
+fn load(target: &Target) {
+    target.run(&schema::TABLES);
+    let mut client = target.raw();
+    let dataset = Dataset::new(SEED, ROWS);
+    for table in Table::ALL {
+        for batch in dataset.batches(table, 500) {
+            client.send(&stand::query(&table.copy_statement()));
+            client.send(&[stand::frame(b'd', batch.text.as_bytes()), stand::frame(b'c', b"")].concat());
+            let answer = client.until_ready();
+            let done = answer.iter().find(|message| message.tag == b'C').map(stand::Message::command_tag);
+            let said: Vec<_> = answer.iter().map(stand::Message::line).collect();
+            assert_eq!(done, Some(format!("COPY {}", batch.rows)), "{:?}: {said:?}", target.kind);
+        }
+    }
+    target.run(&schema::INDEXES);
+}
+
+fn run(pair: &Pair, statements: &[Statement], tally: &mut Tally) {
+    let mut plain = pair.plain.raw();
+    let mut meridian = pair.meridian.as_ref().map(Target::raw);
+    for statement in statements {
+        let Statement { place, text, .. } = statement;
+        // What is wrong in every way of asking is told once.
+        let mut told = Vec::new();
+        for mode in &statement.modes {
+            let found = match &mut meridian {
+                Some(meridian) => compare(&mut plain, meridian, statement, *mode, tally),
+                None => alone(&mut plain, statement, *mode),
+            };
+            if let Some(what) = found.filter(|what| !told.contains(what)) {
+                let _ = writeln!(tally.differences, "{place} {mode:?}: {text}\n    {what}");
+                told.push(what);
+            }
+        }
+    }
+}
+
+/// Without Meridian: the file says truly what the plain server answers.
+fn alone(plain: &mut RawClient, statement: &Statement, mode: Mode) -> Option<String> {
+    if statement.refused_with.is_some() {
+        return None;
+    }
+    unexpected(&ask(plain, statement, mode), statement)
+}
+
+fn unexpected(plain: &Answer, statement: &Statement) -> Option<String> {
+    let as_said = plain.sqlstate() == statement.error.as_deref();
+    (!as_said).then(|| format!("plain answers {:?}, the file says {:?}", plain.error, statement.error))
+}
+
+fn compare(
+    plain: &mut RawClient,
+    meridian: &mut RawClient,
+    statement: &Statement,
+    mode: Mode,
+    tally: &mut Tally,
+) -> Option<String> {
+    let answer = ask(meridian, statement, mode);
+    let refused = answer.sqlstate() == Some("0A000") && statement.may_be_refused;
+    if refused || statement.refused_with.is_some() {
+        *tally.refused.entry(answer.sqlstate().unwrap_or("answered").to_owned()).or_default() += 1;
+        if answer.status == 'E' {
+            // The same fate for the plain server's transaction.
+            plain.simple("SELECT 1/0");
+        }
+        let wanted = statement.refused_with.as_deref().unwrap_or("0A000");
+        return (answer.sqlstate() != Some(wanted))
+            .then(|| format!("{:?}, but refused with {wanted} is due", answer.error));
+    }
+    let expected = ask(plain, statement, mode);
+    if statement.may_be_refused {
+        tally.answered.push(statement.place.clone());
+        tally.answered.dedup();
+    }
+    let found = unexpected(&expected, statement).or_else(|| answer.difference(&expected, statement));
+    tally.equal += usize::from(found.is_none());
+    found
+}

@@ -1,0 +1,142 @@
+//! Clients that vanish at odd moments, and more clients than servers: nothing stays busy, nobody waits for ever.
+
+use std::time::Duration;
+
+use crate::harness::eventually;
+use crate::stand::{self, Message, PLACES, Pair, RawClient, Received, Target};
+
+/// Sessions of this database that do anything, or hold a transaction; not ours, which asks.
+fn busy(pair: &Pair, target: &Target) -> Vec<String> {
+    let question = format!(
+        "SELECT state, query FROM pg_stat_activity WHERE datname = '{}' AND state <> 'idle' AND pid <> pg_backend_pid()",
+        target.database
+    );
+    pair.ask_servers(target, &question)
+}
+
+async fn falls_quiet(what: &str, pair: &Pair, target: &Target) {
+    let mut last = Vec::new();
+    for _ in 0..1000 {
+        last = busy(pair, target);
+        if last.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}: servers stay busy: {last:?}");
+}
+
+/// Things after which a client is gone without a word.
+fn odd_moments() -> Vec<(&'static str, Vec<u8>)> {
+    let batch = |text: &str| {
+        [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0)].concat()
+    };
+    vec![
+        ("at once", vec![]),
+        ("in a query", stand::query("SELECT pg_sleep(120)")),
+        (
+            "in a query of a region",
+            stand::query("SELECT pg_sleep(120) FROM places WHERE region = 'ap-south'"),
+        ),
+        ("in a query of all regions", stand::query("SELECT count(pg_sleep(30)) FROM places")),
+        ("in a write", stand::query("INSERT INTO places SELECT 99, 'us-west', pg_sleep(120)::text")),
+        ("in a transaction", stand::query("BEGIN; UPDATE places SET name = 'x' WHERE region = 'us-west'")),
+        (
+            "in a failed transaction",
+            stand::query("BEGIN; SELECT 1 FROM places WHERE region = 'us-west'; SELECT 1/0"),
+        ),
+        ("after Parse", stand::parse("s", "SELECT 1", &[])),
+        ("without Sync", batch("SELECT pg_sleep(120)")),
+        ("after Flush", [batch("SELECT 1"), stand::flush()].concat()),
+        ("in COPY in", stand::query("COPY places FROM STDIN")),
+        (
+            "in COPY in, with data",
+            [stand::query("COPY places FROM STDIN"), stand::frame(b'd', b"77\tus-west\tx\n78\tap-s")]
+                .concat(),
+        ),
+        (
+            "in COPY out",
+            stand::query("COPY (SELECT repeat('x', 1000) FROM generate_series(1, 100000)) TO STDOUT"),
+        ),
+        ("in a large result", stand::query("SELECT repeat('x', 1000) FROM generate_series(1, 100000)")),
+        ("in half a message", stand::query("SELECT 1")[..7].to_vec()),
+        (
+            "with a cursor",
+            stand::query("BEGIN; DECLARE c CURSOR FOR SELECT * FROM places WHERE region = 'us-east'"),
+        ),
+        ("pinned", stand::query("LISTEN odd; SELECT pg_advisory_lock(9)")),
+        ("waiting for a lock", stand::query("SELECT pg_advisory_lock(9)")),
+    ]
+}
+
+#[tokio::test]
+async fn vanished_clients_leave_no_server_busy() {
+    let pair = Pair::new("odd", PLACES);
+    let Some(target) = &pair.meridian else { return };
+    target.run(&[
+        "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
+        "INSERT INTO places VALUES (1, 'us-east', 'New York')",
+        "INSERT INTO places VALUES (2, 'us-west', 'Los Angeles')",
+        "INSERT INTO places VALUES (4, 'ap-south', 'Mumbai')",
+    ]);
+    for (what, bytes) in odd_moments() {
+        let mut client = target.raw();
+        client.send(&bytes);
+        // What comes first has come: the statement runs, if it is one that takes long.
+        client.set_patience(Duration::from_millis(30));
+        let _ = client.receive();
+        drop(client);
+        falls_quiet(what, &pair, target).await;
+        let mut next = target.raw();
+        let untouched = "SELECT count(*) FROM places WHERE region = 'us-west' AND name <> 'x'";
+        assert_eq!(next.value(untouched).as_deref(), Some("1"), "{what}");
+        assert_eq!(next.value("SHOW transaction_isolation").as_deref(), Some("read committed"), "{what}");
+    }
+    // The lock of the one that was pinned is free again.
+    assert_eq!(target.raw().value("SELECT pg_try_advisory_lock(9)").as_deref(), Some("t"));
+}
+
+#[tokio::test]
+async fn half_closed_client_is_answered_or_dismissed() {
+    for target in stand::common().targets() {
+        let mut client = target.raw();
+        client.send(&stand::query("SELECT 'heard'"));
+        client.half_close();
+        let mut last = client.receive();
+        while let Received::Message(_) = last {
+            last = client.receive();
+        }
+        assert_eq!(last, Received::Closed, "{:?}", target.kind);
+    }
+}
+
+#[tokio::test]
+async fn slow_reader_is_waited_for_and_holds_nobody_else() {
+    for target in stand::common().targets() {
+        let mut slow = target.raw();
+        slow.send(&stand::query("SELECT repeat('x', 1000) FROM generate_series(1, 30000)"));
+        target.run(&["SELECT 1", "SELECT count(*) FROM places"]);
+        let rows = slow.until_ready().iter().filter(|message| message.tag == b'D').count();
+        assert_eq!(rows, 30_000, "{:?}", target.kind);
+    }
+}
+
+#[tokio::test]
+async fn exhausted_pool_is_an_error_after_its_wait() {
+    let sections = [("pool", "size = 2\nwait_timeout = \"300ms\""), ("proxy", "workers = 1")];
+    let pair = Pair::with("exhausted", PLACES, &sections);
+    let Some(target) = &pair.meridian else { return };
+    let mut holders: Vec<RawClient> = (0..2).map(|_| target.raw()).collect();
+    for holder in &mut holders {
+        holder.simple("BEGIN");
+        assert_eq!(holder.value("SELECT 1").as_deref(), Some("1"));
+        // What writes is what needs the primary.
+        holder.simple("CREATE TEMP TABLE IF NOT EXISTS held (i int) ON COMMIT DROP");
+    }
+    let mut third = target.raw();
+    let answer = third.simple("SELECT txid_current()");
+    let error = answer.iter().find(|message| message.tag == b'E').map(Message::line).unwrap_or_default();
+    assert!(error.contains("53300"), "{error}");
+    drop(holders);
+    eventually("a server is free again", async || third.value("SELECT txid_current() > 0")).await;
+}

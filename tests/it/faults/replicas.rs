@@ -1,0 +1,102 @@
+//! Replicas that are killed while they answer: no client sees an error, and a replica that comes back is used again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use meridian::demo::cluster::Node;
+use tokio_postgres::Client;
+
+use crate::harness::{Meridian, TestCluster, cluster, connect, eventually, meridian};
+
+const READERS: usize = 6;
+const TABLES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
+/// What is asked to see who answers.
+const PROBE: &str = "SELECT id FROM places WHERE region = 'us-east' AND id = 1";
+
+fn start() -> (TestCluster, Meridian) {
+    let cluster = cluster().region("us-east").region("eu-central").replicas(2).start();
+    let meridian = meridian(&cluster).tables(TABLES).section("proxy", "consistency = \"eventual\"").start();
+    (cluster, meridian)
+}
+
+async fn fill(client: &Client) {
+    for statement in [
+        "CREATE TABLE places (id int PRIMARY KEY, region varchar(50) NOT NULL)",
+        "INSERT INTO places VALUES (1, 'us-east')",
+        "INSERT INTO places VALUES (2, 'eu-central')",
+    ] {
+        client.batch_execute(statement).await.expect("the server answers");
+    }
+}
+
+/// Whether one of these nodes has answered the probe; the probe is asked again.
+async fn answers(client: &Client, nodes: &[Arc<Node>]) -> Option<()> {
+    client.simple_query(PROBE).await.ok()?;
+    let asked =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE query = '{}'", PROBE.replace('\'', "''"));
+    let has = |node: &Arc<Node>| node.sql(&asked).is_ok_and(|rows| rows[0][0].as_deref() != Some("0"));
+    nodes.iter().any(has).then_some(())
+}
+
+/// Reads until told to stop, in both protocols, of one region and of all; panics at the first error.
+async fn read(client: Client, stop: Arc<AtomicBool>, answers: Arc<AtomicUsize>) {
+    let one =
+        client.prepare("SELECT count(*) FROM places WHERE region = $1").await.expect("the server answers");
+    while !stop.load(Ordering::Relaxed) {
+        let row = client.query_one(&one, &[&"us-east"]).await.expect("the server answers");
+        assert_eq!(row.get::<_, i64>(0), 1);
+        client
+            .simple_query("SELECT id FROM places WHERE region = 'us-east'")
+            .await
+            .expect("the server answers");
+        let row = client.query_one("SELECT count(*) FROM places", &[]).await.expect("the server answers");
+        assert_eq!(row.get::<_, i64>(0), 2);
+        answers.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn reads_outlive_their_replicas() {
+    if std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres") {
+        return;
+    }
+    let (cluster, meridian) = start();
+    let client = connect(&meridian.app()).await;
+    fill(&client).await;
+    let shard = cluster.shard("us-east");
+    let replicas: Vec<_> = shard.replicas().cloned().collect();
+    eventually("a replica answers", async || answers(&client, &replicas).await).await;
+
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let client = connect(&meridian.app()).await;
+        readers.push(tokio::spawn(read(client, Arc::clone(&stop), Arc::clone(&answered))));
+    }
+    let progress = async |more: usize| {
+        let goal = answered.load(Ordering::Relaxed) + more;
+        let reached = async || (answered.load(Ordering::Relaxed) >= goal).then_some(());
+        eventually("reads go on", reached).await;
+    };
+    progress(200).await;
+    for victim in &replicas {
+        victim.kill().unwrap();
+        progress(300).await;
+    }
+    let returned = &replicas[0];
+    returned.start().unwrap();
+    let alone = std::slice::from_ref(returned);
+    eventually("the replica is used again", async || answers(&client, alone).await).await;
+    // A node that hangs is slower to notice than one that is dead; reads wait no longer than a probe takes.
+    returned.pause().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), progress(200))
+        .await
+        .expect("reads go on without the hung replica");
+    returned.resume().unwrap();
+    progress(100).await;
+    stop.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.expect("no reader saw an error");
+    }
+}

@@ -1,0 +1,222 @@
+//! Where the suites run: the same database in one plain PostgreSQL and behind a Meridian over four regions.
+//!
+//! ```text
+//! let pair = Pair::new("equality", RIDE_TABLES);
+//! for target in pair.targets() { target.raw(); target.config(); … }
+//! ```
+//!
+//! The servers are shared by all suites; each has a database of its own on all of them, and a Meridian of its own.
+//! The plain PostgreSQL is a server apart, so that roles and statistics are not shared with a shard.
+//!
+//! Invariants:
+//! 1. Whatever a suite does on one target it can do on the other: same version, settings, role and privileges.
+//! 2. `MERIDIAN_TARGET=postgres` leaves Meridian out; nothing else does.
+
+mod client;
+mod frames;
+mod message;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use meridian::demo::cluster::{APP_PASSWORD, APP_USER, Shard};
+
+use crate::harness::{Meridian, TestCluster, cluster, meridian};
+
+pub use client::{RawClient, Received};
+pub use frames::*;
+pub use message::{Column, Message, escaped, type_name, unescaped};
+
+const SETTLING: Duration = Duration::from_secs(20);
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Postgres,
+    Meridian,
+}
+
+/// Something that speaks PostgreSQL's protocol and holds the suite's database.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub kind: Kind,
+    pub port: u16,
+    pub database: String,
+}
+
+impl Target {
+    pub fn config(&self) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(self.port).user(APP_USER).password(APP_PASSWORD);
+        config.dbname(&self.database).connect_timeout(Duration::from_secs(5));
+        config
+    }
+
+    pub fn url(&self) -> String {
+        let Self { port, database, .. } = self;
+        format!("postgres://{APP_USER}:{APP_PASSWORD}@127.0.0.1:{port}/{database}?sslmode=disable")
+    }
+
+    /// A client that sees every message as it is.
+    pub fn raw(&self) -> RawClient {
+        match RawClient::connect(self, &[]) {
+            Ok(client) => client,
+            Err(error) => panic!("no connection to {:?}: {error:?}", self.kind),
+        }
+    }
+
+    /// Runs statements one after the other; all must succeed.
+    pub fn run(&self, statements: &[&str]) {
+        let mut client = self.raw();
+        for statement in statements {
+            let answer = client.simple(statement);
+            if let Some(error) = answer.iter().find(|message| message.tag == b'E') {
+                panic!("{:?}: {statement}: {}", self.kind, error.line());
+            }
+        }
+    }
+}
+
+/// The servers that all suites share.
+struct Servers {
+    plain: TestCluster,
+    regions: TestCluster,
+}
+
+fn servers() -> Arc<Servers> {
+    static SERVERS: Mutex<Option<Arc<Servers>>> = Mutex::new(None);
+
+    extern "C" fn stop() {
+        let servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic must not cross into the C library; and there is nobody left to tell.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(servers)));
+    }
+
+    let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let started = servers.get_or_insert_with(|| {
+        // SAFETY: the function takes nothing and does not unwind.
+        unsafe { libc::atexit(stop) };
+        let plain = cluster().region("plain").start();
+        let regions = cluster().regions().replicas(1).start();
+        Arc::new(Servers { plain, regions })
+    });
+    Arc::clone(started)
+}
+
+/// Creates an empty database on the plain server and on every shard; `then` is run on the shards alone.
+fn create(database: &str, then: &str) {
+    let servers = servers();
+    let run = |shard: &Shard, statement: &str| {
+        if let Err(error) = shard.primary().sql(statement) {
+            panic!("{statement}: {error}");
+        }
+    };
+    let create = format!("CREATE DATABASE {database} OWNER {APP_USER}");
+    run(&servers.plain.shards()[0], &create);
+    for shard in servers.regions.shards() {
+        run(shard, &create);
+        if !then.is_empty() {
+            run(shard, &then.replace("{}", database));
+        }
+    }
+}
+
+/// One database, twice.
+pub struct Pair {
+    pub plain: Target,
+    pub meridian: Option<Target>,
+    /// Behind `meridian`; it ends with the pair.
+    _process: Option<Meridian>,
+}
+
+/// A table by region, for suites that need nothing in particular.
+pub const PLACES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
+
+/// One that the smaller suites share: each has tables of its own in it.
+pub fn common() -> &'static Pair {
+    static COMMON: OnceLock<Pair> = OnceLock::new();
+    COMMON.get_or_init(|| {
+        let pair = Pair::new("common", PLACES);
+        for target in pair.targets() {
+            target.run(&[
+                "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
+                "INSERT INTO places VALUES (1, 'us-east', 'New York')",
+                "INSERT INTO places VALUES (2, 'us-west', 'Los Angeles')",
+                "INSERT INTO places VALUES (3, 'eu-central', 'Berlin')",
+                "INSERT INTO places VALUES (4, 'ap-south', 'Mumbai')",
+            ]);
+        }
+        pair
+    })
+}
+
+impl Pair {
+    /// Creates an empty database on the plain server and on every shard, and starts a Meridian.
+    pub fn new(database: &str, tables: &str) -> Self {
+        Self::with(database, tables, &[])
+    }
+
+    /// As `new`, with replicas that may lag: a session reads its own writes, and sees those of others when they are there.
+    pub fn lagging(database: &str, tables: &str) -> Self {
+        create(database, "");
+        Self::start(database, tables, &[])
+    }
+
+    /// As `new`, with keys for sections of the configuration.
+    pub fn with(database: &str, tables: &str, sections: &[(&str, &str)]) -> Self {
+        // One session reads what another has written a moment ago, as on one server.
+        create(database, "ALTER DATABASE {} SET synchronous_commit = remote_apply");
+        Self::start(database, tables, sections)
+    }
+
+    fn start(database: &str, tables: &str, sections: &[(&str, &str)]) -> Self {
+        let servers = servers();
+        let port = servers.plain.shards()[0].primary().direct_address().port();
+        let plain = Target { kind: Kind::Postgres, port, database: database.to_owned() };
+        let wanted = std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres");
+        let process = (!wanted).then(|| {
+            let mut description = meridian(&servers.regions).database(database).tables(tables);
+            for (section, keys) in sections {
+                description = description.section(section, keys);
+            }
+            description.start()
+        });
+        let meridian = process.as_ref().map(|process| Target {
+            kind: Kind::Meridian,
+            port: process.address().port(),
+            database: database.to_owned(),
+        });
+        Self { plain, meridian, _process: process }
+    }
+
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        std::iter::once(&self.plain).chain(&self.meridian)
+    }
+
+    /// Waits until every replica has replayed what its primary has written: a new session may read it anywhere.
+    pub fn settle(&self) {
+        let behind = "SELECT count(*) FROM pg_stat_replication \
+                      WHERE replay_lsn IS NULL OR replay_lsn < pg_current_wal_lsn()";
+        for shard in servers().regions.shards() {
+            let begun = Instant::now();
+            while shard.primary().sql(behind).is_ok_and(|rows| rows[0][0].as_deref() != Some("0")) {
+                assert!(begun.elapsed() < SETTLING, "the replicas of {} stay behind", shard.name());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
+    /// What the servers of a target's shards say to one question, as the superuser; every row of each.
+    pub fn ask_servers(&self, target: &Target, question: &str) -> Vec<String> {
+        let servers = servers();
+        let shards = match target.kind {
+            Kind::Postgres => servers.plain.shards(),
+            Kind::Meridian => servers.regions.shards(),
+        };
+        let rows = shards.iter().flat_map(|shard| shard.nodes()).flat_map(|node| match node.sql(question) {
+            Ok(rows) => rows,
+            Err(error) => panic!("{question}: {error}"),
+        });
+        rows.map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" ")).collect()
+    }
+}

@@ -1,0 +1,232 @@
+//! The text form of wire cases: what is sent, and what must come back.
+//!
+//! ```text
+//! setup CREATE TABLE t (i int)          before the first case, and teardown after the last, on each target
+//! malformed                             Meridian may end the connection (08P01) where PostgreSQL goes on
+//! == a name                             a case: new connections
+//! may be refused                        Meridian may answer 0A000 in this case, and is not held to what follows in it
+//! > Q SELECT 1                          sent; a write ends at Q, S, H, c, f, X and raw, and before `~`
+//! >+ Q SELECT 1                         sent, and the write does not end here
+//! < T ?column?: int4                    the answer, one line a message
+//! < D 1
+//! < C SELECT 1
+//! < Z I
+//! b> S                                  another connection of the same case
+//! b~ A                                  read until this: tags in order, a count of messages, `closed` or `none`
+//! ```
+//!
+//! Messages are written with the protocol's own letters. `-` is the unnamed statement or portal.
+//!
+//! ```text
+//! Q text            P name (int4, text) text        B portal statement [5, null, \x00000005] -> binary text
+//! D S|P name        E portal rows                   C S|P name
+//! S  H  c  X        d data                          f reason           raw hex bytes
+//! ```
+//!
+//! `{x*5000000}` in a text stands for that many x; `\n`, `\t`, `\0`, `\\` are escapes; a parameter `\x…` is sent in
+//! binary. Without a `~` line, reading ends after as many ReadyForQuery as there are Q and S, or at CopyInResponse when
+//! no data were sent with it; after X and raw bytes, when the connection is closed.
+
+use crate::stand::{self, Parameter, unescaped};
+
+/// Where a run of messages ends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Until {
+    /// These tags, in this order, others between them.
+    Tags(Vec<u8>),
+    Count(usize),
+    Closed,
+    Nothing,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line {
+    /// Comments and blank lines.
+    Other(String),
+    Setup(String),
+    Teardown(String),
+    Malformed,
+    MayBeRefused,
+    Case(String),
+    Send {
+        session: String,
+        text: String,
+        more: bool,
+    },
+    Until {
+        session: String,
+        text: String,
+    },
+    Expect {
+        session: String,
+        text: String,
+    },
+}
+
+pub fn lines(text: &str) -> Vec<Line> {
+    text.lines().map(line).collect()
+}
+
+fn line(text: &str) -> Line {
+    let after = |prefix: &str| text.strip_prefix(prefix).map(|rest| rest.trim().to_owned());
+    if let Some(statement) = after("setup ") {
+        return Line::Setup(statement);
+    }
+    if let Some(statement) = after("teardown ") {
+        return Line::Teardown(statement);
+    }
+    if let Some(name) = after("== ") {
+        return Line::Case(name);
+    }
+    if text == "may be refused" {
+        return Line::MayBeRefused;
+    }
+    if text == "malformed" {
+        return Line::Malformed;
+    }
+    let mark =
+        text.find(['>', '<', '~']).filter(|mark| text[..*mark].chars().all(|c| c.is_ascii_lowercase()));
+    let Some(mark) = mark.filter(|_| !text.starts_with('#')) else {
+        return Line::Other(text.to_owned());
+    };
+    let more = text[mark..].starts_with(">+");
+    let mark = if more { mark + 1 } else { mark };
+    let (session, rest) = (
+        text[..mark - usize::from(more)].to_owned(),
+        text[mark + 1..].strip_prefix(' ').unwrap_or(&text[mark + 1..]),
+    );
+    let rest = rest.to_owned();
+    match text.as_bytes()[mark] {
+        b'>' | b'+' => Line::Send { more: more || !ends_write(&rest), session, text: rest },
+        b'<' => Line::Expect { session, text: rest },
+        _ => Line::Until { session, text: rest },
+    }
+}
+
+fn ends_write(message: &str) -> bool {
+    let tag = message.split(' ').next().unwrap_or_default();
+    ["Q", "S", "H", "c", "f", "X", "raw"].contains(&tag)
+}
+
+impl Line {
+    /// As it stands in a file.
+    pub fn printed(&self) -> String {
+        match self {
+            Self::Other(line) => line.clone(),
+            Self::Setup(statement) => format!("setup {statement}"),
+            Self::Teardown(statement) => format!("teardown {statement}"),
+            Self::Malformed => "malformed".to_owned(),
+            Self::MayBeRefused => "may be refused".to_owned(),
+            Self::Case(name) => format!("== {name}"),
+            Self::Send { session, text, more } if *more && ends_write(text) => format!("{session}>+ {text}"),
+            Self::Send { session, text, .. } => format!("{session}> {text}"),
+            Self::Until { session, text } => format!("{session}~ {text}"),
+            Self::Expect { session, text } => format!("{session}< {text}"),
+        }
+    }
+}
+
+impl Until {
+    pub fn read(text: &str) -> Self {
+        match text.trim() {
+            "closed" => Self::Closed,
+            "none" => Self::Nothing,
+            count if count.parse::<usize>().is_ok() => Self::Count(count.parse().unwrap_or_default()),
+            tags => Self::Tags(tags.split_whitespace().map(|tag| tag.as_bytes()[0]).collect()),
+        }
+    }
+
+    /// Where the answer to these messages ends, if nothing else is said.
+    pub fn usual(sends: &[String]) -> Self {
+        let tags = || sends.iter().map(|send| send.split_whitespace().next().unwrap_or_default());
+        if tags().any(|tag| tag == "X" || tag == "raw") {
+            return Self::Closed;
+        }
+        let ready = tags().filter(|tag| ["Q", "S"].contains(tag)).count();
+        // The end of a COPY of the simple protocol.
+        let ready = if ready == 0 && tags().any(|tag| tag == "c" || tag == "f") { 1 } else { ready };
+        if ready == 0 { Self::Nothing } else { Self::Tags(vec![b'Z'; ready]) }
+    }
+}
+
+/// The bytes of one message; panics on a line that cannot be read, with the line.
+pub fn bytes(text: &str) -> Vec<u8> {
+    read(text).unwrap_or_else(|| panic!("this line of a wire case cannot be read: {text}"))
+}
+
+fn read(line: &str) -> Option<Vec<u8>> {
+    let (tag, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let text = || String::from_utf8(unescaped(&repeated(rest))).ok();
+    let target = || -> Option<(u8, &str)> {
+        let (kind, name) = rest.split_once(' ')?;
+        Some((*kind.as_bytes().first()?, named(name)))
+    };
+    Some(match tag {
+        "Q" => stand::query(&text()?),
+        "P" => {
+            let (name, rest) = rest.split_once(' ')?;
+            let (types, sql) = match rest.strip_prefix('(') {
+                Some(rest) => rest.split_once(") ")?,
+                None => ("", rest),
+            };
+            let types: Option<Vec<u32>> =
+                types.split(", ").filter(|name| !name.is_empty()).map(oid).collect();
+            stand::parse(named(name), &String::from_utf8(unescaped(&repeated(sql))).ok()?, &types?)
+        }
+        "B" => {
+            let (portal, rest) = rest.split_once(' ')?;
+            let (statement, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (values, formats) = rest.split_once("->").unwrap_or((rest, ""));
+            let values = values.trim().trim_start_matches('[').trim_end_matches(']');
+            let values: Vec<_> = values
+                .split(", ")
+                .filter(|value| !values.is_empty() || !value.is_empty())
+                .map(parameter)
+                .collect();
+            let formats: Vec<_> =
+                formats.split_whitespace().map(|format| i16::from(format == "binary")).collect();
+            stand::bind(named(portal), named(statement), &values, &formats)
+        }
+        "D" => target().map(|(kind, name)| stand::describe(kind, name))?,
+        "C" => target().map(|(kind, name)| stand::close(kind, name))?,
+        "E" => {
+            let (portal, rows) = rest.split_once(' ').unwrap_or((rest, "0"));
+            stand::execute(named(portal), rows.parse().ok()?)
+        }
+        "S" => stand::sync(),
+        "H" => stand::flush(),
+        "X" => stand::terminate(),
+        "c" => stand::frame(b'c', b""),
+        "d" => stand::frame(b'd', &unescaped(&repeated(rest))),
+        "f" => stand::frame(b'f', &[text()?.as_bytes(), b"\0"].concat()),
+        "raw" => unescaped(&format!("\\x{rest}")),
+        _ => return None,
+    })
+}
+
+fn named(name: &str) -> &str {
+    if name == "-" { "" } else { name }
+}
+
+fn parameter(value: &str) -> Parameter {
+    match value {
+        "null" => Parameter::Null,
+        binary if binary.starts_with("\\x") => Parameter::Binary(unescaped(binary)),
+        text => Parameter::Text(unescaped(&repeated(text))),
+    }
+}
+
+/// Replaces `{x*3}` by `xxx`.
+fn repeated(text: &str) -> String {
+    let expand = || {
+        let (before, rest) = text.split_once('{')?;
+        let (inside, after) = rest.split_once('}')?;
+        let (unit, count) = inside.split_once('*')?;
+        Some([before, &unit.repeat(count.parse().ok()?), &repeated(after)].concat())
+    };
+    expand().unwrap_or_else(|| text.to_owned())
+}
+
+fn oid(name: &str) -> Option<u32> {
+    (0..4000).find(|oid| stand::type_name(*oid) == name).or_else(|| (name == "unspecified").then_some(0))
+}
