@@ -1,1 +1,26 @@
-//! (header to be written with the room)
+//! The console: what operators ask of a running Meridian, in SQL's own protocol.
+//!
+//! A client with `admin = true` that connects to the database `meridian` reaches [`serve`]; `server` calls it with
+//! what `session` made of the socket. Nothing below this room knows of it.
+//!
+//! ```text
+//!   console ── frames ─▶ conversation ── text ─▶ command ── Topic ─▶ show ── snapshots ─▶ Table
+//!    (I/O)                  (pure)                (pure)             (pure)
+//! ```
+//!
+//! Invariants:
+//! 1. The console reads snapshots and counters; it never waits for a server, and takes no lock that a statement's path
+//!    holds for longer than a field's copy.
+//! 2. Each request has exactly the answers that PostgreSQL's protocol gives it, in both protocols.
+//! 3. What one request makes the console hold is bounded: statements in a message, names, one table.
+//!
+//! Not here: who may come in (`session::greet`), the figures themselves (`session::shared`, `topology::node`,
+//! `backend::pool`). The console changes nothing: there is no command that does.
+
+pub mod command;
+mod console;
+mod conversation;
+pub mod show;
+pub mod table;
+
+pub use console::serve;

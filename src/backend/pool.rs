@@ -278,7 +278,7 @@ impl Pools {
                 node: *node,
                 idle: pool.idle.borrow().len(),
                 total: pool.total.get(),
-                waiting: pool.waiters.borrow().len(),
+                waiting: pool.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
             };
             (Rc::clone(user), figures)
         };

@@ -29,6 +29,8 @@ pub struct CatalogParts {
     pub fingerprint: u64,
     pub relations: HashMap<ObjectName, RelationInfo>,
     pub functions: HashMap<ObjectName, FunctionInfo>,
+    /// Words in the definitions of functions that are not PostgreSQL's own.
+    pub function_words: HashMap<ObjectName, HashSet<String>>,
     pub user_types: HashMap<u32, ObjectName>,
     /// Labels of enums, in their order.
     pub enums: BTreeMap<ObjectName, Vec<String>>,
@@ -41,6 +43,17 @@ pub struct CatalogParts {
     pub database_locale: String,
     pub server_encoding: String,
     pub server_version: u32,
+}
+
+/// How deep calls between functions are followed.
+const CALL_DEPTH_MAX: usize = 8;
+
+/// Identifiers in a function's definition, folded; also those inside its strings, which may be SQL.
+fn split_words(text: &str) -> HashSet<String> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +74,7 @@ impl CatalogParts {
             loaded: true,
             relations: self.relations,
             functions: self.functions,
+            function_words: self.function_words,
             user_types: self.user_types,
             default_search_path: self.default_search_path,
             role_search_paths: self.role_search_paths,
@@ -106,6 +120,7 @@ impl Loader<'_> {
         self.inheritance().await?;
         self.unique_sets().await?;
         self.functions().await?;
+        self.definitions().await?;
         self.types().await?;
         Ok(self.parts)
     }
@@ -286,6 +301,34 @@ impl Loader<'_> {
             }
             last = index;
         }
+        Ok(())
+    }
+
+    /// The words of every function of the user's, and of the functions that it names.
+    async fn definitions(&mut self) -> Result<(), LoadError> {
+        let mut words: HashMap<ObjectName, HashSet<String>> = HashMap::new();
+        for row in self.query(queries::DEFINITIONS, "functions").await? {
+            let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
+            let text: String = row.try_get(2)?;
+            words.insert(name, split_words(&text));
+        }
+        // What a called function mentions is mentioned by its caller; as many rounds as calls are deep.
+        for _ in 0..CALL_DEPTH_MAX {
+            let by_name: HashMap<String, HashSet<String>> =
+                words.iter().map(|(name, own)| (name.name.clone(), own.clone())).collect();
+            let mut grown = false;
+            for own in words.values_mut() {
+                let before = own.len();
+                let called: Vec<&HashSet<String>> = own.iter().filter_map(|word| by_name.get(word)).collect();
+                let more: Vec<String> = called.into_iter().flatten().cloned().collect();
+                own.extend(more);
+                grown |= own.len() > before;
+            }
+            if !grown {
+                break;
+            }
+        }
+        self.parts.function_words = words;
         Ok(())
     }
 

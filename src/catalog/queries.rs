@@ -115,6 +115,13 @@ SELECT n.nspname::text, p.proname::text,
  WHERE n.nspname !~ '^pg_(toast|temp_)'
  GROUP BY 1, 2";
 
+/// Definitions of the functions that are not PostgreSQL's own, overloads together.
+pub(super) const DEFINITIONS: &str = "
+SELECT n.nspname::text, p.proname::text, string_agg(pg_get_functiondef(p.oid), ' ')
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+ WHERE n.nspname !~ '^pg_(toast|temp_)' AND p.oid >= 16384 AND p.prokind <> 'a' AND l.lanname NOT IN ('c', 'internal')
+ GROUP BY 1, 2";
+
 /// User-defined types; labels of enums in their order.
 pub(super) const TYPES: &str = "
 SELECT t.oid, n.nspname::text, t.typname::text,

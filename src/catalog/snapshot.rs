@@ -1,6 +1,6 @@
 //! The catalog snapshot's types and look-ups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::sql::name::ObjectName;
 
@@ -101,6 +101,8 @@ pub struct Catalog {
     pub relations: HashMap<ObjectName, RelationInfo>,
     /// By schema-qualified name.
     pub functions: HashMap<ObjectName, FunctionInfo>,
+    /// Words in the definitions of functions that are not PostgreSQL's own, those that they call included.
+    pub function_words: HashMap<ObjectName, HashSet<String>>,
     /// Names of user-defined types and domains, by OID on the default shard.
     pub user_types: HashMap<u32, ObjectName>,
     /// Default search_path of the database, for roles without one of their own; "$user" is kept as written.
@@ -131,6 +133,23 @@ impl Catalog {
     /// The search_path that a new session of this role on the servers has; "$user" is kept as written.
     pub fn search_path_of(&self, role: &str) -> &[String] {
         self.role_search_paths.get(role).unwrap_or(&self.default_search_path)
+    }
+
+    /// Whether the definition of a function that the name may mean holds one of the words.
+    pub fn function_mentions(
+        &self,
+        name: &ObjectName,
+        search_path: &[String],
+        is_word: impl Fn(&str) -> bool,
+    ) -> bool {
+        let schemas = match &name.schema {
+            Some(schema) => std::slice::from_ref(schema),
+            None => search_path,
+        };
+        schemas.iter().any(|schema| {
+            let words = self.function_words.get(&ObjectName::qualified(schema.as_str(), name.name.as_str()));
+            words.is_some_and(|words| words.iter().any(|word| is_word(word)))
+        })
     }
 
     /// The most volatile function that the name may mean; None where no such function is known.

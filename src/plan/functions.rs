@@ -70,6 +70,7 @@ impl Demands {
         };
         for function in &facts.functions {
             demands.add(function, classify(context, function));
+            demands.look_inside(context, function);
         }
         demands.add_views(context, &facts.block);
         demands
@@ -83,6 +84,7 @@ impl Demands {
             for name in calls.into_iter().flatten() {
                 let function = FunctionUse { name: name.clone(), argument_count: 0 };
                 self.add(&function, classify(context, &function));
+                self.look_inside(context, &function);
             }
         }
         for child in &block.children {
@@ -116,6 +118,25 @@ impl Demands {
             }
         }
         self.unstable.get_or_insert_with(|| name.to_owned());
+    }
+
+    /// A function whose definition names a sharded table would see one shard's rows as if they were all.
+    fn look_inside(&mut self, context: &PlanningContext, function: &FunctionUse) {
+        if context.topology.shards.len() < 2 {
+            return;
+        }
+        let spread = |word: &str| {
+            let named = |name: &ObjectName| name.name.eq_ignore_ascii_case(word);
+            context.topology.tables.iter().any(|rule| rule.is_sharded() && named(&rule.name))
+                || context.catalog.relations.iter().any(|(name, info)| {
+                    !info.reads.is_empty()
+                        && named(name)
+                        && info.reads.iter().any(|read| context.topology.rule(read).is_some_and(|r| r.is_sharded()))
+                })
+        };
+        if context.catalog.function_mentions(&function.name, &context.search_path, spread) {
+            self.refuse(refusal::FUNCTION_READS_SHARDED.naming(&[&function.name.name]));
+        }
     }
 
     fn raise(&mut self, access: Access) {

@@ -306,6 +306,10 @@ limits! {
         "a hint for one shard does not go with a statement that belongs to every shard",
         "Leave out the hint.",
         "The shards' schemas and reference tables must stay the same.";
+    FUNCTION_READS_SHARDED = "M050" "0A000",
+        "function {}() names a sharded table and cannot be run",
+        "Send its statements themselves.",
+        "It would see the rows of one shard as if they were all.";
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::config::Config;
+use crate::session::board::PoolBoard;
 use crate::session::shared::{Figures, Shared};
 use crate::topology::{Signals, Topology};
 use crate::transaction::Registry;
@@ -41,6 +42,8 @@ const BACKLOG: i32 = 1024;
 const HAND_OFF_MAX: usize = 1024;
 /// How long the start waits for nodes and catalogs before it goes on without them.
 const READY_WAIT: Duration = Duration::from_secs(15);
+/// How long clients may take to hear that the proxy ends.
+const FAREWELL_WAIT: Duration = Duration::from_millis(500);
 /// How long running transactions may take at an orderly end.
 const DRAIN_WAIT: Duration = Duration::from_secs(10);
 
@@ -85,6 +88,7 @@ impl Server {
             cancels: DashMap::new(),
             clients: DashMap::new(),
             figures: Figures::default(),
+            pools: PoolBoard::new(workers, pool.size),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),
             stopping,
@@ -108,6 +112,7 @@ impl Server {
             let (hand, sockets) = mpsc::channel(HAND_OFF_MAX);
             hands.push(hand);
             let start = worker::Start {
+                index,
                 shared: Arc::clone(&shared),
                 pool: pool.clone(),
                 connect_timeout: server.connect_timeout,
@@ -143,7 +148,13 @@ impl Running {
         self.halt();
     }
 
+    /// Stops all threads; clients that are idle hear of it first.
     fn halt(&mut self) {
+        self.shared.stopping.send_replace(true);
+        let deadline = Instant::now() + FAREWELL_WAIT;
+        while self.shared.figures.clients.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.stop.send_replace(true);
         for thread in self.threads.drain(..) {
             let _ = thread.join();

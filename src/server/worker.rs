@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
+use crate::admin;
 use crate::backend::Pools;
 use crate::catalog::{CatalogHandle, RefreshRequest};
 use crate::config::{HealthSettings, PoolSettings, ServerSettings};
@@ -81,6 +82,8 @@ async fn accept(listener: std::net::TcpListener, hands: Vec<mpsc::Sender<std::ne
 
 /// Runs sessions.
 pub(super) struct Start {
+    /// Its place among the workers.
+    pub index: usize,
     pub shared: Arc<Shared>,
     pub pool: PoolSettings,
     pub connect_timeout: Duration,
@@ -92,14 +95,14 @@ pub(super) struct Start {
 impl Start {
     pub fn run(self) {
         let Some(runtime) = runtime() else { return };
-        let Self { shared, pool, connect_timeout, workers, mut sockets, mut stopped } = self;
+        let Self { index, shared, pool, connect_timeout, workers, mut sockets, mut stopped } = self;
         let local = LocalSet::new();
         let worker = Worker::new(shared, Pools::new(pool, connect_timeout, workers));
         let serve = async {
             while let Some(socket) = sockets.recv().await {
                 match TcpStream::from_std(socket) {
                     Ok(socket) => {
-                        tokio::task::spawn_local(Box::pin(session::serve(Rc::clone(&worker), socket)));
+                        tokio::task::spawn_local(Box::pin(attend(Rc::clone(&worker), socket)));
                     }
                     Err(error) => tracing::warn!(%error, "an accepted socket could not be used"),
                 }
@@ -110,6 +113,7 @@ impl Start {
             loop {
                 tokio::time::sleep(REAP_EVERY).await;
                 worker.pools.reap();
+                worker.shared.pools.publish(index, worker.pools.figures());
             }
         };
         local.block_on(&runtime, async {
@@ -119,6 +123,13 @@ impl Start {
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
+    }
+}
+
+/// Serves one client to its end: a session, or the console on the floor above.
+async fn attend(worker: Rc<Worker>, socket: TcpStream) {
+    if let Some(client) = session::serve(worker, socket).await {
+        admin::serve(client).await;
     }
 }
 

@@ -18,13 +18,3 @@ impl Session {
         Err(Failure::Sql(Self::internal("scatter is not wired")))
     }
 }
-
-pub(super) async fn console(
-    _worker: &std::rc::Rc<super::shared::Worker>,
-    _connection: crate::wire::stream::Connection,
-    _hello: &crate::wire::startup::ClientHello,
-    _user: &crate::config::User,
-    _output: bytes::BytesMut,
-) -> Result<(), crate::wire::startup::StartupError> {
-    Ok(())
-}

@@ -23,6 +23,7 @@ use bytes::Bytes;
 
 use super::perform::{BoundParameters, Execution};
 use super::planning::Planned;
+use super::shared::Figures;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -144,6 +145,10 @@ impl Session {
         }
         self.refresh_context();
         let batch = self.sort_out(&bytes, end);
+        let executions = batch.executions;
+        if executions > 0 {
+            Figures::add(&self.worker.shared.figures.statements, executions);
+        }
         let outcome = self.run_batch(batch).await;
         let failed = outcome.is_err();
         match end {
@@ -160,6 +165,9 @@ impl Session {
                 }
                 if !self.block.is_open() {
                     self.portals.clear();
+                    if executions > 0 {
+                        Figures::count(&self.worker.shared.figures.transactions);
+                    }
                 }
             }
             BatchEnd::Flush | BatchEnd::Full => {
@@ -541,6 +549,11 @@ impl Segment {
 }
 
 impl Message {
+    /// Whether a server runs something for it.
+    pub(super) fn is_execution(&self) -> bool {
+        matches!(self, Self::Forward { owed: Owed::Execute { .. }, .. })
+    }
+
     /// Whether a server must see it: a Parse of something that the session does not obey itself.
     fn needs_server(&self, session: &mut Session) -> bool {
         match self {

@@ -4,6 +4,7 @@
 //!   negotiate ─▶ cancel request: served, done
 //!            └─▶ known database? ─▶ authenticate ─▶ settings of the start-up packet judged by a server
 //!                                  ─▶ ParameterStatus…, BackendKeyData, ReadyForQuery ─▶ Session::run
+//!                                  (the console's database: a ConsoleClient, for the floor above)
 //! ```
 //!
 //! Invariants:
@@ -13,15 +14,16 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
 
 use super::block::Block;
 use super::cancel::{self, CancelTarget};
+use super::console::ConsoleClient;
 use super::planning::Context;
-use super::shared::{ClientInfo, ClientState, Figures, Worker};
+use super::shared::{ClientInfo, ClientState, Figures, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, extended, greeting, setting};
 use crate::backend::Account;
@@ -39,8 +41,9 @@ use crate::wire::stream::Connection;
 /// The database in which the console answers.
 pub const CONSOLE_DATABASE: &str = "meridian";
 
-/// Serves one accepted socket to its end.
-pub async fn serve(worker: Rc<Worker>, socket: TcpStream) {
+/// Serves one accepted socket to its end. Whoever may use the console and asked for it is returned instead: what happens
+/// there is not a session's matter.
+pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClient> {
     let address = socket.peer_addr().map(|a| a.to_string()).unwrap_or_default();
     let _ = socket.set_nodelay(true);
     let mut connection = Connection::new(socket);
@@ -49,30 +52,61 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) {
     let limits = client_limits(&worker);
     let opening = match negotiate(&mut connection, &limits, deadline).await {
         Ok(opening) => opening,
-        Err(error) => return refuse(connection, &error).await,
+        Err(error) => {
+            refuse(connection, &error).await;
+            return None;
+        }
     };
     let hello = match opening {
-        Opening::Cancel(key) => return cancel::cancel(&shared, &key).await,
+        Opening::Cancel(key) => {
+            cancel::cancel(&shared, &key).await;
+            return None;
+        }
         Opening::Session(hello) => hello,
     };
-    if shared.figures.clients.fetch_add(1, Ordering::AcqRel) as usize >= shared.proxy.clients_max {
-        shared.figures.clients.fetch_sub(1, Ordering::AcqRel);
+    let Some(counted) = Counted::new(&shared) else {
         let error = SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
-        return refuse(connection, &StartupError::Refused(error)).await;
-    }
-    let _count = Leaving(&shared.figures.clients);
-    if let Err(error) = welcome(&worker, connection, hello, deadline, address).await {
-        tracing::debug!(%error, "a client was not let in");
+        refuse(connection, &StartupError::Refused(error)).await;
+        return None;
+    };
+    let newcomer = Newcomer { connection, hello, address, counted };
+    match welcome(&worker, newcomer, deadline).await {
+        Ok(console) => console,
+        Err(error) => {
+            tracing::debug!(%error, "a client was not let in");
+            None
+        }
     }
 }
 
-/// Counts the client out again, whatever happens to it.
-struct Leaving<'a>(&'a AtomicU32);
+/// A client among the counted ones; it is counted out again, whatever happens to it.
+pub(super) struct Counted(Arc<Shared>);
 
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+impl Counted {
+    /// None: there are as many as there may be.
+    fn new(shared: &Arc<Shared>) -> Option<Self> {
+        let before = shared.figures.clients.fetch_add(1, Ordering::AcqRel);
+        let counted = Self(Arc::clone(shared));
+        ((before as usize) < shared.proxy.clients_max).then_some(counted)
     }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.figures.clients.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A client that has said who it is and what it wants.
+struct Newcomer {
+    connection: Connection,
+    hello: ClientHello,
+    address: String,
+    counted: Counted,
 }
 
 fn client_limits(worker: &Worker) -> Limits {
@@ -87,11 +121,10 @@ async fn refuse(connection: Connection, error: &StartupError) {
 
 async fn welcome(
     worker: &Rc<Worker>,
-    mut connection: Connection,
-    hello: ClientHello,
+    newcomer: Newcomer,
     deadline: tokio::time::Instant,
-    address: String,
-) -> Result<(), StartupError> {
+) -> Result<Option<ConsoleClient>, StartupError> {
+    let Newcomer { mut connection, hello, address, counted } = newcomer;
     let shared = Arc::clone(&worker.shared);
     let user = shared.users.iter().find(|user| user.name == hello.user).cloned();
     let mut output = bytes::BytesMut::new();
@@ -101,7 +134,7 @@ async fn welcome(
         (Ok(()), None) => {
             let error = role_missing(&hello.user);
             refuse(connection, &StartupError::Refused(error)).await;
-            return Ok(());
+            return Ok(None);
         }
         (Err(error), _) => {
             refuse(connection, &error).await;
@@ -109,14 +142,14 @@ async fn welcome(
         }
     };
     if hello.database == CONSOLE_DATABASE {
-        return super::combine::console(worker, connection, &hello, &user, output).await;
+        return Ok(Some(at_the_console(connection, &hello, address, output, counted)));
     }
     let mut session = match open(worker, connection, &hello, &user, address, output) {
         Ok(session) => session,
         Err(refused) => {
             let (connection, error) = *refused;
             refuse(connection, &StartupError::Refused(error)).await;
-            return Ok(());
+            return Ok(None);
         }
     };
     let greeted = session.greet(hello.cancel_secret_bytes()).await;
@@ -131,7 +164,20 @@ async fn welcome(
             session.close().await;
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+fn at_the_console(
+    connection: Connection,
+    hello: &ClientHello,
+    address: String,
+    output: bytes::BytesMut,
+    counted: Counted,
+) -> ConsoleClient {
+    let (info, cancel) = register(counted.shared(), hello, address);
+    let mut stream = ClientStream::new(connection.stream, connection.input);
+    stream.outbox = output;
+    ConsoleClient::new(stream, info, cancel, counted)
 }
 
 async fn admit(
@@ -204,24 +250,7 @@ fn open(
     let shared = &worker.shared;
     let topology = shared.topology.load_full();
     let own = setting::default_own(&shared.session, &topology);
-    let id = next_client_id(shared);
-    let secret: Vec<u8> = (0..hello.cancel_secret_bytes()).map(|_| rand::random()).collect();
-    let cancel = Arc::new(CancelTarget::new(Secret::new(secret)));
-    shared.cancels.insert(id, Arc::clone(&cancel));
-    let application_name =
-        hello.parameters.iter().find(|(name, _)| name == "application_name").map(|(_, v)| v.clone());
-    let info = Arc::new(ClientInfo {
-        id,
-        user: hello.user.clone(),
-        database: hello.database.clone(),
-        address,
-        connected: Instant::now(),
-        state: std::sync::Mutex::new(ClientState {
-            application_name: application_name.unwrap_or_default(),
-            ..ClientState::default()
-        }),
-    });
-    shared.clients.insert(id, Arc::clone(&info));
+    let (info, cancel) = register(shared, hello, address);
     let mut client = ClientStream::new(connection.stream, connection.input);
     client.outbox = output;
     let planning = PlanningContext {
@@ -260,12 +289,35 @@ fn open(
         worker: Rc::clone(worker),
     };
     session.follow_search_path();
-    Figures::count(&worker.shared.figures.connections);
     Ok(session)
 }
 
+/// Puts the client among the connected ones, with a cancel key of its own.
+fn register(shared: &Shared, hello: &ClientHello, address: String) -> (Arc<ClientInfo>, Arc<CancelTarget>) {
+    let id = next_client_id(shared);
+    let secret: Vec<u8> = (0..hello.cancel_secret_bytes()).map(|_| rand::random()).collect();
+    let cancel = Arc::new(CancelTarget::new(Secret::new(secret)));
+    shared.cancels.insert(id, Arc::clone(&cancel));
+    let application_name =
+        hello.parameters.iter().find(|(name, _)| name == "application_name").map(|(_, v)| v.clone());
+    let info = Arc::new(ClientInfo {
+        id,
+        user: hello.user.clone(),
+        database: hello.database.clone(),
+        address,
+        connected: Instant::now(),
+        state: std::sync::Mutex::new(ClientState {
+            application_name: application_name.unwrap_or_default(),
+            ..ClientState::default()
+        }),
+    });
+    shared.clients.insert(id, Arc::clone(&info));
+    Figures::count(&shared.figures.connections);
+    (info, cancel)
+}
+
 /// Ids are unique among the connected clients and never zero.
-fn next_client_id(shared: &super::shared::Shared) -> u32 {
+fn next_client_id(shared: &Shared) -> u32 {
     loop {
         let id = rand::random::<u32>() & 0x7fff_ffff;
         if id != 0 && !shared.cancels.contains_key(&id) {

@@ -20,8 +20,10 @@
 //! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
 
 mod block;
+pub mod board;
 pub mod cancel;
 mod combine;
+mod console;
 mod control;
 mod copy;
 mod explain;
@@ -48,7 +50,8 @@ use cancel::CancelTarget;
 use shared::{ClientInfo, Doing, Worker};
 use statements::Statements;
 
-pub use greet::serve;
+pub use console::ConsoleClient;
+pub use greet::{CONSOLE_DATABASE, serve};
 
 use crate::backend::{Account, Settings, WriteToken};
 use crate::execute::{ClientStream, Lane, Told};

@@ -10,6 +10,7 @@
 
 use super::extended::{Batch, BatchEnd, Message, Segment, ShardSegment, answers_itself};
 use super::perform::Work;
+use super::shared::Figures;
 use super::statements::Prepared;
 use super::{Failure, Session};
 use crate::backend::Connection;
@@ -40,7 +41,12 @@ impl Session {
         for (at, segment) in segments.into_iter().enumerate() {
             let end = if at == last { Some(end) } else { None };
             let result = match segment {
-                Segment::Shard(segment) => self.run_shard_segment(&segment, end, suspect).await,
+                Segment::Shard(segment) => {
+                    if segment.messages.iter().any(Message::is_execution) {
+                        Figures::count(&self.worker.shared.figures.relayed);
+                    }
+                    self.run_shard_segment(&segment, end, suspect).await
+                }
                 Segment::Session(messages) => self.run_session_segment(messages).await.map(|()| (false, 0)),
             };
             match result {
@@ -180,8 +186,7 @@ impl Session {
                         Ok(()) => Ok((ready, parses)),
                         // The server has answered the Sync as well: the error is told, and so is ready.
                         Err(Failure::Told) if ready => {
-                            self.block.fail();
-                            self.forget_unparsed(messages, parses);
+                            self.fail_batch(messages, parses);
                             Ok((true, parses))
                         }
                         Err(failure) => Err((failure, parses)),
@@ -193,6 +198,7 @@ impl Session {
                     if !again {
                         return Err((failure, 0));
                     }
+                    Figures::count(&self.worker.shared.figures.retries);
                     avoid.push(node);
                 }
             }
@@ -204,7 +210,10 @@ impl Session {
         !self.block.is_open() || self.block.is_explicit()
     }
 
-    fn forget_unparsed(&mut self, messages: &[Message], confirmed: usize) {
+    /// A server has told the error itself: the block fails, and statements whose Parse was not confirmed do not exist.
+    fn fail_batch(&mut self, messages: &[Message], confirmed: usize) {
+        Figures::count(&self.worker.shared.figures.errors);
+        self.block.fail();
         let parsed = messages.iter().filter_map(|message| match message {
             Message::Parse { name, .. } => Some(name.clone()),
             _ => None,

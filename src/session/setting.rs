@@ -134,7 +134,13 @@ impl Session {
         let mut settings = Settings::clone(&self.settings);
         match setting {
             Setting::Set { name, value: Some((from, to)), .. } => {
-                settings.set(name, String::from_utf8_lossy(&text[*from as usize..*to as usize]));
+                let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
+                if name == "application_name"
+                    && let Ok(mut state) = self.info.state.lock()
+                {
+                    state.application_name = value.trim_matches('\'').to_owned();
+                }
+                settings.set(name, value);
             }
             Setting::Set { name, value: None, .. } | Setting::Reset { name } => {
                 settings.reset(name);

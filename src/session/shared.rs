@@ -16,6 +16,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 
+use super::board::PoolBoard;
 use super::cancel::CancelTarget;
 use super::planning::PlanCache;
 use super::statements::Interner;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub cancels: DashMap<u32, Arc<CancelTarget>>,
     pub clients: DashMap<u32, Arc<ClientInfo>>,
     pub figures: Figures,
+    /// How the workers' pools stand, a second ago at most.
+    pub pools: PoolBoard,
     /// Challenges for users that do not exist.
     pub mock: MockKey,
     pub started: Instant,
@@ -72,6 +75,10 @@ pub struct Figures {
 impl Figures {
     pub fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn add(counter: &AtomicU64, count: usize) {
+        counter.fetch_add(count as u64, Ordering::Relaxed);
     }
 }
 

@@ -46,6 +46,9 @@ impl Session {
         let outcome = self.simple_statements(&frame, text).await;
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
+                if !self.block.is_open() {
+                    Figures::count(&self.worker.shared.figures.transactions);
+                }
                 if !ready_sent {
                     self.ready();
                 }
@@ -59,6 +62,7 @@ impl Session {
     async fn simple_statements(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
         let mut pieces = Vec::new();
         split(text, self.lex_options(), &mut pieces);
+        Figures::add(&self.worker.shared.figures.statements, pieces.len());
         match pieces.as_slice() {
             [] => {
                 encode::server::empty_query_response(&mut self.client.outbox);

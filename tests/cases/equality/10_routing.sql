@@ -19,6 +19,7 @@ SELECT ride_id FROM rides WHERE region = varchar 'us-west' AND price > 10;
 SELECT ride_id FROM rides WHERE region = E'us-\x77est' AND price > 10;
 SELECT ride_id FROM rides WHERE price > 10 AND region = 'us-'
   'west';
+-- may be refused
 -- error 42601
 SELECT ride_id FROM rides WHERE region = 'us-' 'west' 'x' y z;
 SELECT ride_id FROM rides WHERE region = $$us-west$$ AND price > 10;
@@ -96,6 +97,7 @@ SELECT count(*), count(f.base) FROM rides r LEFT JOIN fares f ON f.region = 'us-
 SELECT f.region, count(r.ride_id) FROM fares f LEFT JOIN rides r ON r.region = f.region GROUP BY f.region;
 -- may be refused
 SELECT f.region, count(r.ride_id) FROM fares f LEFT JOIN rides r ON r.region = f.region AND r.region = 'us-west' GROUP BY f.region;
+-- may be refused
 SELECT u.region, count(r.ride_id) FROM users u LEFT JOIN rides r ON r.user_id = u.user_id AND r.region = u.region WHERE u.region = 'us-west' GROUP BY u.region;
 -- R5: the key inside a subquery only
 -- may be refused
@@ -181,6 +183,7 @@ SELECT * FROM measures WHERE n = '0';
 SELECT * FROM measures WHERE n = $1;
 -- params: 0 | 100
 SELECT * FROM measures WHERE n >= $1 AND n < $2;
+-- may be refused
 -- params: 0 | 100
 SELECT * FROM measures WHERE n BETWEEN SYMMETRIC $2 AND $1;
 -- R11: spellings of a key

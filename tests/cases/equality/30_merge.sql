@@ -10,6 +10,7 @@ SELECT ride_id FROM rides OFFSET 1990;
 -- rows only
 SELECT ride_id FROM rides LIMIT 0;
 SELECT ride_id FROM rides LIMIT NULL;
+-- may be refused
 SELECT ride_id FROM rides LIMIT ALL OFFSET 0;
 SELECT ride_id FROM rides ORDER BY ride_id LIMIT 7;
 SELECT ride_id FROM rides ORDER BY ride_id LIMIT 7 OFFSET 13;
@@ -18,6 +19,7 @@ SELECT ride_id FROM rides ORDER BY ride_id LIMIT 5 OFFSET 5000;
 SELECT ride_id FROM rides ORDER BY ride_id LIMIT 9999999999;
 SELECT ride_id FROM rides ORDER BY ride_id OFFSET 9999999999;
 SELECT ride_id FROM rides ORDER BY ride_id FETCH FIRST 4 ROWS ONLY;
+-- may be refused
 SELECT ride_id FROM rides ORDER BY ride_id OFFSET 2 ROWS FETCH NEXT ROW ONLY;
 -- may be refused
 SELECT ride_id FROM rides ORDER BY ride_id LIMIT 2 + 3;
@@ -123,6 +125,7 @@ SELECT status FROM rides GROUP BY status HAVING min(price) < 100 AND status <> '
 -- M9: the largest groups
 SELECT user_id, count(*) FROM rides GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT 5;
 SELECT duration_minutes, count(*) AS n FROM rides GROUP BY duration_minutes ORDER BY n DESC, duration_minutes LIMIT 5;
+-- may be refused
 SELECT total_rides, count(*) FROM users GROUP BY total_rides ORDER BY count(*) DESC, total_rides OFFSET 2 LIMIT 3;
 -- M10, M11: order
 SELECT ride_id, price FROM rides ORDER BY price DESC NULLS LAST, ride_id LIMIT 20;
@@ -137,8 +140,10 @@ SELECT ride_id FROM rides ORDER BY length(status) DESC, ride_id LIMIT 20;
 SELECT ride_id, status AS region FROM rides ORDER BY region, ride_id LIMIT 20;
 SELECT ride_id, -price AS price FROM rides ORDER BY price, ride_id LIMIT 20;
 SELECT ride_id AS a, user_id AS a FROM rides ORDER BY ride_id LIMIT 20;
+-- may be refused
 -- error 42702
 SELECT ride_id AS a, user_id AS a FROM rides ORDER BY a LIMIT 20;
+-- may be refused
 SELECT ride_id FROM rides ORDER BY ride_id USING > LIMIT 5;
 SELECT * FROM rides ORDER BY timestamp, ride_id LIMIT 5;
 SELECT r.* FROM rides r ORDER BY r.region DESC, r.ride_id LIMIT 5;
@@ -163,6 +168,7 @@ SELECT DISTINCT ON (region) region, ride_id FROM rides ORDER BY region, ride_id;
 SELECT DISTINCT ON (r.status) r.status, price FROM rides r ORDER BY r.status, price DESC NULLS LAST, ride_id;
 -- may be refused
 SELECT DISTINCT count(*) FROM rides GROUP BY region, status;
+-- may be refused
 -- error 42P10
 SELECT DISTINCT region FROM rides ORDER BY price;
 -- M13: window functions
@@ -216,11 +222,6 @@ SELECT * FROM drivers WHERE rating < 2.5;
 SELECT * FROM kinds;
 SELECT region, 1 AS i, 'x' AS t, NULL AS n, now() IS NOT NULL AS b FROM rides WHERE price > 30;
 SELECT r.region, u.name FROM rides r JOIN users u ON u.user_id = r.user_id AND u.region = r.region WHERE r.price > 30;
--- M20: EXPLAIN of what it is
--- simple
--- rows only
--- may be refused
-EXPLAIN (COSTS off) SELECT 1;
 -- T: types and their order
 SELECT id, d FROM kinds ORDER BY d, id;
 SELECT id, ts FROM kinds ORDER BY ts DESC, id;

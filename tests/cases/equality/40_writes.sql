@@ -30,10 +30,15 @@ INSERT INTO users (user_id, email, latitude, longitude, region) VALUES ('0000000
 INSERT INTO users (user_id, name, email, latitude, longitude, region) VALUES ('no uuid', 'x', 'new@x', 40, -74, 'us-east');
 -- error 42703
 INSERT INTO users (nosuch, region) VALUES (1, 'us-east');
+-- may be refused
 INSERT INTO users (user_id, name, email, latitude, longitude, region) VALUES ('00000000-0000-4000-8000-0000000000aa', 'Again', 'new@x', 40, -74, 'us-east') ON CONFLICT (user_id) DO NOTHING;
+-- may be refused
 INSERT INTO users (user_id, name, email, latitude, longitude, region) VALUES ('00000000-0000-4000-8000-0000000000aa', 'Again', 'new@x', 40, -74, 'us-east') ON CONFLICT (user_id) DO UPDATE SET name = excluded.name || '!', total_rides = users.total_rides + 1 RETURNING name, total_rides;
 -- may be refused
 INSERT INTO users (user_id, name, email, latitude, longitude, region) VALUES ('00000000-0000-4000-8000-0000000000aa', 'Again', 'new@x', 40, -74, 'us-east') ON CONFLICT (user_id) DO UPDATE SET region = 'us-west';
+INSERT INTO tenants VALUES ('acme', 1, 11) ON CONFLICT (tenant, id) DO NOTHING;
+INSERT INTO tenants VALUES ('acme', 1, 11) ON CONFLICT (tenant, id) DO UPDATE SET v = excluded.v + tenants.v RETURNING *;
+UPDATE tenants SET v = 10 WHERE tenant = 'acme' AND id = 1;
 UPDATE users SET rating = 4.5 WHERE region = 'us-east' AND email = 'new@x' RETURNING name, rating;
 UPDATE users SET name = 'Nobody' WHERE region = 'us-east' AND email = 'not there';
 UPDATE users SET name = 'Nobody' WHERE region = 'atlantis';
@@ -111,7 +116,11 @@ DROP TABLE IF EXISTS copied;
 -- may be refused
 SELECT * INTO copied FROM rides WHERE price > 1000;
 DROP TABLE IF EXISTS copied;
+-- may be refused
 CREATE TABLE copied AS SELECT * FROM notes WHERE id < 5;
+DROP TABLE IF EXISTS copied;
+CREATE TABLE copied (id int PRIMARY KEY, region varchar(50), body text);
+INSERT INTO copied SELECT * FROM notes WHERE id < 5;
 SELECT count(*) FROM copied;
 DROP TABLE copied;
 -- single and reference tables

@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor, Row};
 use crate::stand::{Target, common};
 
 async fn pool(target: &Target) -> PgPool {
-    PgPoolOptions::new().max_connections(3).connect(&target.url()).await.unwrap()
+    PgPoolOptions::new().max_connections(3).connect(&target.url()).await.expect("the server answers")
 }
 
 #[tokio::test]

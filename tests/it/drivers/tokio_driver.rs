@@ -13,7 +13,10 @@ use crate::stand::{Target, common};
 /// A connection to each target, with a table of the test's own.
 async fn with_table(target: &Target, table: &str) -> Client {
     let client = connect(&target.config()).await;
-    client.batch_execute(&format!("CREATE TABLE {table} (id int PRIMARY KEY, v text)")).await.unwrap();
+    client
+        .batch_execute(&format!("CREATE TABLE {table} (id int PRIMARY KEY, v text)"))
+        .await
+        .expect("the server answers");
     client
 }
 

@@ -60,7 +60,7 @@ impl Load {
 /// Does something to a node while the load goes on.
 async fn blocking(node: &Arc<Node>, act: fn(&Node) -> Result<(), ClusterError>) {
     let node = Arc::clone(node);
-    tokio::task::spawn_blocking(move || act(&node)).await.expect("no panic").unwrap();
+    tokio::task::spawn_blocking(move || act(&node)).await.expect("no panic").expect("the server answers");
 }
 
 #[tokio::test]

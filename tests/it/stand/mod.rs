@@ -19,7 +19,7 @@ mod message;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
+use meridian::demo::cluster::{APP_PASSWORD, APP_USER, Shard};
 
 use crate::harness::{Meridian, TestCluster, cluster, meridian};
 
@@ -103,12 +103,30 @@ fn servers() -> Arc<Servers> {
     Arc::clone(started)
 }
 
+/// Creates an empty database on the plain server and on every shard; `then` is run on the shards alone.
+fn create(database: &str, then: &str) {
+    let servers = servers();
+    let run = |shard: &Shard, statement: &str| {
+        if let Err(error) = shard.primary().sql(statement) {
+            panic!("{statement}: {error}");
+        }
+    };
+    let create = format!("CREATE DATABASE {database} OWNER {APP_USER}");
+    run(&servers.plain.shards()[0], &create);
+    for shard in servers.regions.shards() {
+        run(shard, &create);
+        if !then.is_empty() {
+            run(shard, &then.replace("{}", database));
+        }
+    }
+}
+
 /// One database, twice.
 pub struct Pair {
     pub plain: Target,
     pub meridian: Option<Target>,
-    /// The process behind `meridian`.
-    pub process: Option<Meridian>,
+    /// Behind `meridian`; it ends with the pair.
+    _process: Option<Meridian>,
 }
 
 /// A table by region, for suites that need nothing in particular.
@@ -118,7 +136,7 @@ pub const PLACES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\
 pub fn common() -> &'static Pair {
     static COMMON: OnceLock<Pair> = OnceLock::new();
     COMMON.get_or_init(|| {
-        let pair = Pair::with("common", PLACES, &[("proxy", "consistency = \"strong\"")]);
+        let pair = Pair::new("common", PLACES);
         for target in pair.targets() {
             target.run(&[
                 "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
@@ -138,16 +156,21 @@ impl Pair {
         Self::with(database, tables, &[])
     }
 
+    /// As `new`, with replicas that may lag: a session reads its own writes, and sees those of others when they are there.
+    pub fn lagging(database: &str, tables: &str) -> Self {
+        create(database, "");
+        Self::start(database, tables, &[])
+    }
+
     /// As `new`, with keys for sections of the configuration.
     pub fn with(database: &str, tables: &str, sections: &[(&str, &str)]) -> Self {
+        // One session reads what another has written a moment ago, as on one server.
+        create(database, "ALTER DATABASE {} SET synchronous_commit = remote_apply");
+        Self::start(database, tables, sections)
+    }
+
+    fn start(database: &str, tables: &str, sections: &[(&str, &str)]) -> Self {
         let servers = servers();
-        let create = format!("CREATE DATABASE {database} OWNER {APP_USER}");
-        let shards = servers.regions.shards().iter().chain(servers.plain.shards());
-        for shard in shards {
-            if let Err(error) = shard.primary().sql(&create) {
-                panic!("{create}: {error}");
-            }
-        }
         let port = servers.plain.shards()[0].primary().direct_address().port();
         let plain = Target { kind: Kind::Postgres, port, database: database.to_owned() };
         let wanted = std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres");
@@ -163,7 +186,7 @@ impl Pair {
             port: process.address().port(),
             database: database.to_owned(),
         });
-        Self { plain, meridian, process }
+        Self { plain, meridian, _process: process }
     }
 
     pub fn targets(&self) -> impl Iterator<Item = &Target> {

@@ -42,8 +42,7 @@ type Transcript = Vec<(usize, Vec<Said>)>;
 
 #[test]
 fn wire_cases_match_on_postgres_and_meridian() {
-    let pair = Pair::with("wire", TABLES, &[("proxy", "consistency = \"strong\"")]);
-    // One session reads what another has written a moment ago: from primaries only.
+    let pair = Pair::new("wire", TABLES);
     let only = std::env::var("CASE").unwrap_or_default();
     let mut differences = String::new();
     let mut count = 0;

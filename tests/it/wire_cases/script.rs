@@ -78,6 +78,9 @@ fn line(text: &str) -> Line {
     if let Some(name) = after("== ") {
         return Line::Case(name);
     }
+    if text == "may be refused" {
+        return Line::MayBeRefused;
+    }
     if text == "malformed" {
         return Line::Malformed;
     }

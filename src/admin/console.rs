@@ -1,0 +1,158 @@
+//! The driver of the console: greets, reads messages, sends answers, takes the snapshots that are shown.
+//!
+//! Called by `server` with an administrator whom `session` let in; runs on a worker's thread, as a session does.
+//!
+//! Invariants:
+//! 1. Answers are sent before the next message is read, so one message's answers are all that is held.
+//! 2. When Meridian stops, a client that waits is told and dismissed.
+
+use std::time::Duration;
+
+use super::conversation::{Conversation, Next};
+use super::show::{ClientView, PRODUCT, Topic, View};
+use super::table::Table;
+use crate::session::ConsoleClient;
+use crate::session::shared::{ClientInfo, Doing, Shared};
+use crate::wire::backend::TransactionStatus;
+use crate::wire::encode::server as say;
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::{FrameHeader, HEADER_BYTES, Limits, Phase, peek_frontend};
+
+/// Commands are short: a longer message is a mistake.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// How long the last message to a client may take.
+const FAREWELL_WAIT: Duration = Duration::from_secs(1);
+
+/// Why a client is gone.
+enum End {
+    Left,
+    Dismissed(SqlError),
+}
+
+/// Talks with one client until it leaves or must leave.
+pub async fn serve(mut client: ConsoleClient) {
+    greet(&mut client);
+    if let End::Dismissed(error) = talk(&mut client).await {
+        say::error_response(&mut client.stream.outbox, &error);
+        let _ = tokio::time::timeout(FAREWELL_WAIT, client.stream.flush()).await;
+    }
+}
+
+/// What PostgreSQL says between authentication and the first ReadyForQuery.
+fn greet(client: &mut ConsoleClient) {
+    let out = &mut client.stream.outbox;
+    let version = format!("{} ({})", server_version(&client.shared), PRODUCT);
+    for (name, value) in [
+        ("server_version", version.as_str()),
+        ("server_encoding", "UTF8"),
+        ("client_encoding", "UTF8"),
+        ("DateStyle", "ISO, MDY"),
+        ("IntervalStyle", "postgres"),
+        ("TimeZone", "UTC"),
+        ("integer_datetimes", "on"),
+        ("standard_conforming_strings", "on"),
+        ("is_superuser", "off"),
+        ("session_authorization", &client.info.user),
+    ] {
+        say::parameter_status(out, name.as_bytes(), value.as_bytes());
+    }
+    let secret = client.cancel_secret().expose().to_vec();
+    let out = &mut client.stream.outbox;
+    say::backend_key_data(out, client.info.id, &secret);
+    say::ready_for_query(out, TransactionStatus::Idle);
+}
+
+/// Drivers read features from it: that of the servers, as far as it is known.
+fn server_version(shared: &Shared) -> String {
+    let number = shared.catalog.current().server_version;
+    if number == 0 { "13.0".to_owned() } else { format!("{}.{}", number / 10_000, number % 10_000) }
+}
+
+async fn talk(client: &mut ConsoleClient) -> End {
+    let limits = Limits { client_message_bytes: MESSAGE_BYTES_MAX, ..Limits::default() };
+    let mut conversation = Conversation::new();
+    loop {
+        if client.stream.flush().await.is_err() {
+            return End::Left;
+        }
+        set_doing(&client.info, waiting(conversation.status()));
+        let header = match next_message(client, &limits).await {
+            Ok(header) => header,
+            Err(end) => return end,
+        };
+        set_doing(&client.info, Doing::Active);
+        let frame = client.stream.inbox.split_to(header.len);
+        let shared = &client.shared;
+        let body = frame.get(HEADER_BYTES..).unwrap_or_default();
+        let show = |topic| show(shared, topic);
+        if conversation.on_message(header.tag, body, &show, &mut client.stream.outbox) == Next::Leave {
+            return End::Left;
+        }
+        client.stream.shrink();
+    }
+}
+
+/// Waits until a whole message is at the front of the inbox.
+async fn next_message(client: &mut ConsoleClient, limits: &Limits) -> Result<FrameHeader, End> {
+    let mut stopping = client.shared.stopping.subscribe();
+    loop {
+        match peek_frontend(&client.stream.inbox, Phase::Query, limits) {
+            Ok(Some(header)) if client.stream.inbox.len() >= header.len => return Ok(header),
+            Ok(_) => {}
+            Err(error) => {
+                let fatal = SqlError::from(error).severity(crate::wire::error::Severity::Fatal);
+                return Err(End::Dismissed(fatal));
+            }
+        }
+        tokio::select! {
+            read = client.stream.fill() => match read {
+                Ok(0) | Err(_) => return Err(End::Left),
+                Ok(_) => {}
+            },
+            _ = stopping.wait_for(|stop| *stop) => return Err(End::Dismissed(SqlError::fatal(
+                SqlState::ADMIN_SHUTDOWN,
+                "terminating connection due to administrator command",
+            ))),
+        }
+    }
+}
+
+const fn waiting(status: TransactionStatus) -> Doing {
+    match status {
+        TransactionStatus::Idle => Doing::Idle,
+        TransactionStatus::InTransaction | TransactionStatus::Failed => Doing::IdleInTransaction,
+    }
+}
+
+fn set_doing(info: &ClientInfo, doing: Doing) {
+    if let Ok(mut state) = info.state.lock() {
+        state.doing = doing;
+    }
+}
+
+/// Takes the snapshots that the topic may need, and makes its table.
+fn show(shared: &Shared, topic: Topic) -> Table {
+    let clients = if topic == Topic::Clients { clients(shared) } else { Vec::new() };
+    let pools = if topic == Topic::Pools { shared.pools.reports() } else { Vec::new() };
+    topic.table(&View {
+        topology: &shared.topology.load(),
+        catalog: &shared.catalog.current(),
+        pools: &pools,
+        pool_size: shared.pools.size,
+        clients: &clients,
+        figures: &shared.figures,
+        uptime: shared.started.elapsed(),
+    })
+}
+
+fn clients(shared: &Shared) -> Vec<ClientView> {
+    let view = |info: &ClientInfo| ClientView {
+        id: info.id,
+        user: info.user.clone(),
+        database: info.database.clone(),
+        address: info.address.clone(),
+        connected: info.connected.elapsed(),
+        state: info.state.lock().map(|state| state.clone()).unwrap_or_default(),
+    };
+    shared.clients.iter().map(|entry| view(entry.value())).collect()
+}

@@ -1,0 +1,131 @@
+//! `SHOW POOLS`, `SHOW CLIENTS` and `SHOW STATS`: what the process is doing. Pure.
+//!
+//! Pools are kept by each worker for itself; here they are summed by node and user. The columns are named as PgBouncer
+//! names them: `cl_` counts clients, `sv_` connections to servers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::places::{address, role_name};
+use super::{ClientView, View};
+use crate::admin::table::{Cell, Column, float8, int4, int8, text};
+use crate::session::shared::Doing;
+use crate::topology::NodeId;
+
+pub const POOL_COLUMNS: &[Column] = &[
+    text("database"),
+    text("user"),
+    text("node"),
+    text("role"),
+    int4("cl_waiting"),
+    int4("sv_active"),
+    int4("sv_idle"),
+    int4("size"),
+];
+
+pub const CLIENT_COLUMNS: &[Column] = &[
+    int4("id"),
+    text("user"),
+    text("database"),
+    text("address"),
+    text("application_name"),
+    text("state"),
+    text("pinned"),
+    float8("connected_seconds"),
+];
+
+pub const STATS_COLUMNS: &[Column] = &[text("name"), int8("value"), text("meaning")];
+
+#[derive(Default)]
+struct Sum {
+    idle: usize,
+    total: usize,
+    waiting: usize,
+}
+
+pub fn pools(view: &View<'_>) -> Vec<Vec<Cell>> {
+    let mut sums: BTreeMap<(NodeId, &str), Sum> = BTreeMap::new();
+    for report in view.pools {
+        let sum = sums.entry((report.figures.node, &report.user)).or_default();
+        sum.idle += report.figures.idle;
+        sum.total += report.figures.total;
+        sum.waiting += report.figures.waiting;
+    }
+    let row = |((node, user), sum): ((NodeId, &str), Sum)| {
+        // A report may be older than a change of the topology.
+        let node = view.topology.nodes.get(usize::from(node.0))?;
+        Some(vec![
+            view.topology.shard(node.shard).database.as_str().into(),
+            user.into(),
+            address(node).into(),
+            role_name(node.state.role()).into(),
+            Cell::count(sum.waiting),
+            Cell::count(sum.total.saturating_sub(sum.idle)),
+            Cell::count(sum.idle),
+            Cell::count(view.pool_size),
+        ])
+    };
+    sums.into_iter().filter_map(row).collect()
+}
+
+/// Longest connected first.
+pub fn clients(clients: &[ClientView]) -> Vec<Vec<Cell>> {
+    let mut clients: Vec<_> = clients.iter().collect();
+    clients.sort_by(|a, b| b.connected.cmp(&a.connected).then(a.id.cmp(&b.id)));
+    let row = |client: &ClientView| {
+        vec![
+            Cell::Integer(i64::from(client.id)),
+            client.user.as_str().into(),
+            client.database.as_str().into(),
+            client.address.as_str().into(),
+            client.state.application_name.as_str().into(),
+            doing(client.state.doing).into(),
+            client.state.pinned.into(),
+            Cell::seconds(client.connected),
+        ]
+    };
+    clients.into_iter().map(row).collect()
+}
+
+/// In the words of `pg_stat_activity.state`.
+const fn doing(doing: Doing) -> &'static str {
+    match doing {
+        Doing::Idle => "idle",
+        Doing::Active => "active",
+        Doing::IdleInTransaction => "idle in transaction",
+    }
+}
+
+pub fn stats(view: &View<'_>) -> Vec<Vec<Cell>> {
+    let figures = view.figures;
+    let counters: [(&str, &AtomicU64, &str); 12] = [
+        ("connections", &figures.connections, "clients that were let in"),
+        ("statements", &figures.statements, "statements that clients asked for"),
+        ("transactions", &figures.transactions, "requests that ended outside a transaction block"),
+        ("relayed", &figures.relayed, "statements and batches that one shard answered"),
+        ("scattered", &figures.scattered, "statements that were sent to several shards and combined"),
+        ("everywhere", &figures.everywhere, "statements that were run on every shard, such as DDL"),
+        ("refused", &figures.refused, "statements that could not be answered rightly"),
+        ("errors", &figures.errors, "requests that ended in an error"),
+        ("retries", &figures.retries, "reads that were tried again on another server"),
+        ("replica_reads", &figures.replica_reads, "reads that a replica answered"),
+        ("pins", &figures.pins, "sessions that had to keep a server connection"),
+        ("plans_made", &figures.plans_made, "plans that were not in a cache"),
+    ];
+    let row = |name: &str, value: Cell, meaning: &str| vec![name.into(), value, meaning.into()];
+    let mut rows = vec![
+        row("uptime_seconds", Cell::unsigned(view.uptime.as_secs()), "time since the start"),
+        row(
+            "clients",
+            Cell::Integer(i64::from(figures.clients.load(Ordering::Relaxed))),
+            "clients that are connected now",
+        ),
+    ];
+    let counted = counters.into_iter();
+    rows.extend(
+        counted.map(|(name, counter, meaning)| {
+            row(name, Cell::unsigned(counter.load(Ordering::Relaxed)), meaning)
+        }),
+    );
+    rows
+}

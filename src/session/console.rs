@@ -1,0 +1,50 @@
+//! A client who asked for the console: let in, not yet greeted, and handed up to the floor above.
+//!
+//! `greet` makes it when the database is the console's and the user is an administrator; `server` passes it on to
+//! `admin`, which does the talking. Here is only what it has in common with a session: it is counted, it is among the
+//! clients, and it has a cancel key.
+//!
+//! Invariants:
+//! 1. It is in [`Shared::clients`] and [`Shared::cancels`], and counted, exactly until it is dropped.
+
+use std::sync::Arc;
+
+use super::cancel::CancelTarget;
+use super::greet::Counted;
+use super::shared::{ClientInfo, Shared};
+use crate::execute::ClientStream;
+use crate::wire::secret::Secret;
+
+/// An administrator at the console's door.
+pub struct ConsoleClient {
+    /// Its outbox holds the end of the authentication.
+    pub stream: ClientStream,
+    pub info: Arc<ClientInfo>,
+    pub shared: Arc<Shared>,
+    cancel: Arc<CancelTarget>,
+    _counted: Counted,
+}
+
+impl ConsoleClient {
+    pub(super) fn new(
+        stream: ClientStream,
+        info: Arc<ClientInfo>,
+        cancel: Arc<CancelTarget>,
+        counted: Counted,
+    ) -> Self {
+        let shared = Arc::clone(counted.shared());
+        Self { stream, info, shared, cancel, _counted: counted }
+    }
+
+    /// What the client needs besides its id to have a request cancelled; the console has none that could be.
+    pub fn cancel_secret(&self) -> &Secret {
+        &self.cancel.secret
+    }
+}
+
+impl Drop for ConsoleClient {
+    fn drop(&mut self) {
+        self.shared.cancels.remove(&self.info.id);
+        self.shared.clients.remove(&self.info.id);
+    }
+}
