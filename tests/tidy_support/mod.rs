@@ -86,9 +86,8 @@ impl Source {
     /// The lines before the tests at its end.
     pub fn product(&self) -> impl Iterator<Item = &str> {
         let lines: Vec<&str> = self.text.lines().collect();
-        let is_module = |pair: &[&str]| {
-            pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{')
-        };
+        let is_module =
+            |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].contains("mod ") && pair[1].ends_with('{');
         let end = lines.windows(2).rposition(is_module).unwrap_or(lines.len());
         lines.into_iter().take(end)
     }
