@@ -12,6 +12,7 @@ pub mod copy;
 pub mod drain;
 pub mod lane;
 pub mod relay;
+pub mod scatter;
 pub mod told;
 
 pub use client::ClientStream;

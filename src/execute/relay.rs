@@ -97,6 +97,11 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
         }
         relay.exchange(&mut state, &mut report).await?;
     }
+    if !relay.lane.connection.outbox.is_empty() {
+        // A Flush with nothing behind it that is answered.
+        let flushed = poll_fn(|cx| relay.lane.connection.poll_flush(cx)).await;
+        flushed.map_err(|_| relay.lost(&report))?;
+    }
     relay.lane.connection.broken = false;
     report.awaits_sync |= state.copy_extended;
     Ok(report)

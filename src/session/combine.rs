@@ -1,20 +1,168 @@
-//! Statements that need several shards at once: scatter, COPY, EXPLAIN, and the commit of all.
+//! The session's side of a SELECT over several shards: its lanes are joined here, and its failures understood.
 //!
-//! The session's side of `execute`: lanes are joined here, the executors move the bytes.
-use super::perform::Work;
+//! Called by `perform`; `execute::scatter` moves the bytes.
+//!
+//! Invariants:
+//! 1. Lanes are joined in one order, the default shard first: two sessions that wait for connections of the same pools
+//!    never wait for each other.
+//! 2. A read that failed before anything was sent to the client, outside of a block, is tried on other servers.
+//! 3. What was not sent to a server is not left queued: afterwards every lane owes nothing or is gone.
+
+use std::time::Duration;
+
+use super::perform::{BoundParameters, Work};
 use super::planning::Planned;
+use super::shared::Figures;
 use super::{Failure, Outcome, Session};
-use crate::plan::scatter::Scatter;
-use crate::topology::ShardSet;
+use crate::execute::drain::drain;
+use crate::execute::lane::Owed;
+use crate::execute::scatter::{Question, ScatterError, Wire, answer};
+use crate::execute::{Lane, RelayError};
+use crate::merge::PartialLimits;
+use crate::plan::scatter::{BoundLimits, Scatter};
+use crate::plan::Access;
+use crate::sql::arguments::{Arguments, NoParameters};
+use crate::topology::{NodeId, ShardId, ShardSet};
+use crate::wire::error::SqlError;
+use crate::wire::frontend::Bind;
+
+/// How long a server may take over the settings that were queued for it when the statement failed elsewhere.
+const TIDY_TIME: Duration = Duration::from_secs(5);
 
 impl Session {
     pub(super) async fn scatter(
         &mut self,
-        _planned: &Planned,
-        _work: Work<'_>,
-        _scatter: &Scatter,
-        _shards: ShardSet,
+        planned: &Planned,
+        work: Work<'_>,
+        scatter: &Scatter,
+        shards: ShardSet,
     ) -> Outcome {
-        Err(Failure::Sql(Self::internal("scatter is not wired")))
+        match work {
+            Work::Simple { text } => {
+                let arguments = Arguments { text, literals: &planned.literals, parameters: &NoParameters };
+                let question = Question { arguments, bind: None, declared: &[], describe: true };
+                self.ask_shards(planned, &question, scatter, shards).await
+            }
+            Work::Extended { execution } => {
+                let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
+                let prepared = &execution.prepared;
+                let parameters = BoundParameters { bind, types: &prepared.parameter_types };
+                let text = prepared.text();
+                let arguments = Arguments { text, literals: &planned.literals, parameters: &parameters };
+                let describe = execution.describe;
+                let declared = &prepared.parameter_types;
+                let question = Question { arguments, bind: Some(bind), declared, describe };
+                self.ask_shards(planned, &question, scatter, shards).await
+            }
+        }
+    }
+
+    async fn ask_shards(
+        &mut self,
+        planned: &Planned,
+        question: &Question<'_>,
+        scatter: &Scatter,
+        shards: ShardSet,
+    ) -> Outcome {
+        let bound = question.check(scatter)?;
+        let mark = self.client.outbox.len();
+        let mut avoid: Vec<NodeId> = Vec::new();
+        loop {
+            if let Err(failure) = self.join_shards(planned, shards, &avoid).await {
+                self.tidy(shards).await;
+                return Err(failure);
+            }
+            let (sent, result) = self.answer_from(question, scatter, bound, shards).await;
+            let Err(error) = result else { return Ok(()) };
+            if !sent {
+                self.client.outbox.truncate(mark);
+            }
+            match error {
+                ScatterError::ClientGone => {
+                    let index = self.lane_of(shards.iter().next().unwrap_or(self.default_shard()))?;
+                    return Err(self.relay_failed(index, RelayError::ClientGone).await);
+                }
+                ScatterError::Sql(error) => {
+                    self.tidy(shards).await;
+                    return Err(Failure::Sql(error));
+                }
+                ScatterError::Server { shard, error } => {
+                    let index = self.lane_of(shard)?;
+                    let node = self.lanes[index].connection.node;
+                    let error = RelayError::Server { error, forwarded: sent };
+                    let again = self.may_retry(&error, planned.plan.access, avoid.len());
+                    let failure = self.relay_failed(index, error).await;
+                    self.tidy(shards).await;
+                    if !again {
+                        return Err(failure);
+                    }
+                    Figures::count(&self.worker.shared.figures.retries);
+                    avoid.push(node);
+                }
+            }
+        }
+    }
+
+    async fn join_shards(&mut self, planned: &Planned, shards: ShardSet, avoid: &[NodeId]) -> Outcome {
+        let default = self.default_shard();
+        let first = shards.iter().filter(|shard| *shard == default);
+        let order: Vec<ShardId> = first.chain(shards.iter().filter(|shard| *shard != default)).collect();
+        for shard in order {
+            let index = self.join_for(planned, shard, avoid).await?;
+            let lane = &mut self.lanes[index];
+            lane.wrote |= planned.plan.access == Access::Write;
+            lane.connection.suspect |= planned.suspect;
+        }
+        Ok(())
+    }
+
+    /// Runs it on the lanes of these shards. Also says whether the client may have been sent something.
+    async fn answer_from(
+        &mut self,
+        question: &Question<'_>,
+        scatter: &Scatter,
+        bound: BoundLimits,
+        shards: ShardSet,
+    ) -> (bool, Result<(), ScatterError>) {
+        let default = self.default_shard();
+        let near = self.context.planning.topology.region(self.own.region).shards.first().copied();
+        let bounds = &self.worker.shared.limits;
+        let gather = PartialLimits { rows_max: bounds.merge_rows_max, bytes_max: bounds.merge_bytes_max };
+        let Self { client, lanes, told, limits, pin, .. } = self;
+        let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
+        lanes.sort_by_key(|lane| (lane.shard != default, lane.shard));
+        let nearest = lanes.iter().position(|lane| Some(lane.shard) == near).unwrap_or(0);
+        let mut wire = Wire { client, told, limits, notify: pin.is_some(), gather, sent: false };
+        let result = answer(&mut wire, &mut lanes, nearest, question, scatter, bound).await;
+        (wire.sent, result)
+    }
+
+    fn lane_of(&self, shard: ShardId) -> Result<usize, Failure> {
+        let lane = self.lanes.iter().position(|lane| lane.shard == shard);
+        lane.ok_or_else(|| Failure::Sql(Self::internal("a lane of this statement is gone")))
+    }
+
+    /// After a failure: lanes that were joined but not asked take their settings; those that did not come to rest go.
+    async fn tidy(&mut self, shards: ShardSet) {
+        let queued = self.lanes.iter_mut().filter(|lane| {
+            shards.contains(lane.shard) && !lane.connection.broken && !lane.owed.is_empty()
+        });
+        let drains = queued.map(|lane| {
+            if !matches!(lane.owed.back(), Some(Owed::Sync { .. } | Owed::Query { .. } | Owed::Hidden(_))) {
+                lane.sync(true);
+            }
+            tokio::time::timeout(TIDY_TIME, drain(lane))
+        });
+        futures_util::future::join_all(drains).await;
+        while let Some(index) =
+            self.lanes.iter().position(|lane| shards.contains(lane.shard) && lane.connection.broken)
+        {
+            let lane = self.lanes.swap_remove(index);
+            if let Some(transaction) = self.block.transaction().filter(|_| lane.in_block) {
+                transaction.failed = true;
+                transaction.lanes_lost = true;
+            }
+            self.give(lane);
+        }
     }
 }

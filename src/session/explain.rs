@@ -51,6 +51,9 @@ impl Session {
             ));
         }
         let mut lines: Vec<String> = inner.explain(&arguments, hint);
+        if let (Action::Routed { many: Many::Scatter(scatter) }, None) = (&inner.action, bound.shards.single()) {
+            lines.extend(scatter.describe(&arguments));
+        }
         for line in &mut lines {
             line.insert_str(0, "Meridian: ");
         }

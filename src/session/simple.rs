@@ -40,6 +40,7 @@ impl Session {
             Ok(query) => query.sql,
             Err(error) => return Err(End::Fatal(error.into())),
         };
+        self.close_open_pipelines().await;
         self.portals.forget_unnamed();
         self.statements.remove(b"");
         self.refresh_context();

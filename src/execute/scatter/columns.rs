@@ -1,0 +1,63 @@
+//! RowDescriptions of a scatter: what the shards say of their rows, compared, and what the client is told of them.
+//!
+//! Pure. Used by the combiner, which may only begin once all shards have described the same columns.
+//!
+//! Invariants:
+//! 1. Two descriptions agree only if they have the same number of columns, with equal names and type OIDs in order.
+//! 2. What the client gets is one server's description, cut to the visible columns, with the client's formats.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::wire::DecodeError;
+use crate::wire::backend::{Field, RowDescription};
+use crate::wire::encode;
+use crate::wire::frontend::Formats;
+
+/// A RowDescription, kept.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    body: Bytes,
+    types: Vec<u32>,
+}
+
+impl Columns {
+    /// From the body of a `T`.
+    pub fn read(body: Bytes) -> Result<Self, DecodeError> {
+        let types = RowDescription::decode(&body)?.iter().map(|field| field.type_oid).collect();
+        Ok(Self { body, types })
+    }
+
+    /// Type OIDs in order.
+    pub fn types(&self) -> &[u32] {
+        &self.types
+    }
+
+    pub fn len(&self) -> usize {
+        self.types.len()
+    }
+
+    /// Whether rows of both are rows of one table.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.types == other.types && self.fields().map(|f| f.name).eq(other.fields().map(|f| f.name))
+    }
+
+    /// Appends a RowDescription of the first `visible` columns. `formats`: the client's, where the server was asked
+    /// for none (Describe of a statement).
+    pub fn put(&self, out: &mut BytesMut, visible: usize, formats: Option<Formats<'_>>) {
+        let fields: Vec<Field<'_>> = self
+            .fields()
+            .take(visible)
+            .enumerate()
+            .map(|(index, field)| match formats {
+                Some(formats) => Field { format: formats.of(index), ..field },
+                None => field,
+            })
+            .collect();
+        encode::server::row_description(out, &fields);
+    }
+
+    fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        // The body was decoded before.
+        RowDescription::decode(&self.body).ok().into_iter().flat_map(|description| description.iter())
+    }
+}

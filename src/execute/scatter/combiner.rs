@@ -1,0 +1,200 @@
+//! The combine under way: takes rows out of the servers' buffers and puts rows into the client's.
+//!
+//! Pure but for the buffers. The driver ([`super::run`]) calls [`Combiner::begin`] once all shards have described their
+//! rows, [`Combiner::take_rows`] whenever a shard's rows have arrived, [`Combiner::finish`] at its end and
+//! [`Combiner::emit`] whenever something may have become due.
+//!
+//! Invariants:
+//! 1. No row is taken before every shard has described the same columns.
+//! 2. Nothing is allocated per row. What is kept is bounded: a source whose rows are not due is left unread, partial
+//!    rows have the configured limits, and nothing is taken while the client's buffer is full.
+//! 3. After LIMIT rows everything else is dropped unseen.
+
+use bytes::{Buf, BytesMut};
+
+use super::columns::Columns;
+use super::question::Question;
+use crate::merge::{Admit, Limiter, MergeError, Next, PartialLimits, PartialRows, RowMerge, SortKey};
+use crate::plan::scatter::{Finish, Scatter};
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::{self, Limits};
+
+/// The client's buffer is written out when it holds this much, and no row is taken before that.
+pub(super) const OUT_BYTES: usize = 64 * 1024;
+
+/// What becomes of the shards' rows.
+pub(super) enum Combiner<'a> {
+    /// No rows are expected.
+    Nothing,
+    /// To the client as they come.
+    Concat {
+        question: &'a Question<'a>,
+        limiter: Limiter,
+        /// What the client is to be told of the columns, where it is not the servers' own description.
+        told: Option<&'a Columns>,
+        rows: u64,
+    },
+    /// To the client in order.
+    Ordered { question: &'a Question<'a>, scatter: &'a Scatter, limiter: Limiter, merging: Option<Merging> },
+    /// Kept, for the final text.
+    Gather { finish: &'a Finish, limits: PartialLimits, gathered: Option<Gathered> },
+}
+
+pub(super) struct Merging {
+    merge: RowMerge,
+    rows: u64,
+    /// LIMIT is reached: what still comes is dropped.
+    satisfied: bool,
+}
+
+/// Partial rows and the text that finishes them, without the client's literals.
+pub(super) struct Gathered {
+    pub rows: PartialRows,
+    pub text: crate::plan::scatter::Text,
+}
+
+impl Combiner<'_> {
+    /// All `sources` have described the same columns.
+    pub fn begin(&mut self, columns: &Columns, sources: usize, out: &mut BytesMut) -> Result<(), SqlError> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Concat { question, told, .. } => {
+                if let Some(told) = told
+                    && told.types() != columns.types()
+                {
+                    return Err(SqlError::new(
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "the combined answer of several shards would have other types than the statement",
+                    )
+                    .hint("Cast the columns of the select list to their types."));
+                }
+                if question.describe {
+                    match told {
+                        Some(told) => told.put(out, told.len(), question.result_formats()),
+                        None => columns.put(out, columns.len(), None),
+                    }
+                }
+                Ok(())
+            }
+            Self::Ordered { question, scatter, limiter, merging } => {
+                let visible = columns.len().saturating_sub(scatter.hidden_columns());
+                let keys: Vec<SortKey> =
+                    scatter.sort_keys(&columns.types()[visible..]).map_err(SqlError::from)?;
+                let merge = RowMerge::new(keys, sources, *limiter);
+                *merging = Some(Merging { merge, rows: 0, satisfied: limiter.is_exhausted() });
+                if question.describe {
+                    columns.put(out, visible, None);
+                }
+                Ok(())
+            }
+            Self::Gather { finish, limits, gathered } => {
+                let text = finish.final_text(columns.types()).map_err(SqlError::from)?;
+                *gathered = Some(Gathered { rows: PartialRows::new(columns.types(), *limits), text });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the whole DataRows at the front of a source's buffer, as many as may be taken now.
+    pub fn take_rows(
+        &mut self,
+        source: usize,
+        inbox: &mut BytesMut,
+        limits: &Limits,
+        out: &mut BytesMut,
+    ) -> Result<(), MergeError> {
+        match self {
+            Self::Nothing => drop_rows(inbox, limits),
+            Self::Concat { limiter, rows, .. } => pass_rows(inbox, limits, limiter, rows, out),
+            Self::Ordered { merging, .. } => match merging {
+                Some(merging) if !merging.satisfied => {
+                    while merging.merge.wants(source)
+                        && let Some(length) = whole_row(inbox, limits)
+                    {
+                        merging.merge.push(source, inbox.split_to(length).freeze());
+                    }
+                }
+                _ => drop_rows(inbox, limits),
+            },
+            Self::Gather { gathered, .. } => match gathered {
+                Some(gathered) => {
+                    while let Some(length) = whole_row(inbox, limits) {
+                        gathered.rows.push(&inbox[..length])?;
+                        inbox.advance(length);
+                    }
+                }
+                None => drop_rows(inbox, limits),
+            },
+        }
+        Ok(())
+    }
+
+    /// A source has no further row.
+    pub fn finish(&mut self, source: usize) {
+        if let Self::Ordered { merging: Some(merging), .. } = self {
+            merging.merge.finish(source);
+        }
+    }
+
+    /// Puts what is due into `out`, until it is full or more rows are needed first.
+    pub fn emit(&mut self, out: &mut BytesMut) -> Result<(), MergeError> {
+        let Self::Ordered { merging: Some(merging), .. } = self else { return Ok(()) };
+        while !merging.satisfied && out.len() < OUT_BYTES {
+            match merging.merge.poll_next(out)? {
+                Next::Row => merging.rows += 1,
+                Next::Wait(_) => return Ok(()),
+                Next::Done => merging.satisfied = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows that the client has been given.
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::Concat { rows, .. } => *rows,
+            Self::Ordered { merging, .. } => merging.as_ref().map_or(0, |merging| merging.rows),
+            Self::Nothing | Self::Gather { .. } => 0,
+        }
+    }
+}
+
+/// The length of the DataRow at the front, if all of it is there.
+pub(super) fn whole_row(inbox: &[u8], limits: &Limits) -> Option<usize> {
+    match frame::peek_backend(inbox, limits) {
+        Ok(Some(header)) if header.tag == b'D' && inbox.len() >= header.len => Some(header.len),
+        _ => None,
+    }
+}
+
+fn drop_rows(inbox: &mut BytesMut, limits: &Limits) {
+    while let Some(length) = whole_row(inbox, limits) {
+        inbox.advance(length);
+    }
+}
+
+/// Copies rows that stand together in one piece.
+fn pass_rows(inbox: &mut BytesMut, limits: &Limits, limiter: &mut Limiter, rows: &mut u64, out: &mut BytesMut) {
+    loop {
+        let (mut at, mut skipped) = (0, 0);
+        while out.len() + at < OUT_BYTES
+            && let Some(length) = whole_row(&inbox[at..], limits)
+        {
+            match limiter.admit() {
+                Admit::Pass => {
+                    at += length;
+                    *rows += 1;
+                }
+                Admit::Skip | Admit::Stop => {
+                    skipped = length;
+                    break;
+                }
+            }
+        }
+        out.extend_from_slice(&inbox[..at]);
+        inbox.advance(at + skipped);
+        if skipped == 0 {
+            return;
+        }
+    }
+}

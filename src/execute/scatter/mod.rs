@@ -1,0 +1,242 @@
+//! A SELECT over several shards: asked on all of them at once, answered to the client as one.
+//!
+//! Called by `session` with lanes joined and settings queued; drives a [`Scatter`] of `plan` with the operators of
+//! `merge`. The first lane is the default shard's where it takes part: its description of the columns is the client's.
+//!
+//! ```text
+//!  probe    first lane     Parse, Describe            only where types or columns must be known beforehand
+//!  shards   all lanes      Parse Bind Describe Execute Sync, one flight     (run ─▶ combiner)
+//!  final    nearest lane   the text that finishes gathered rows             (Finish only)
+//! ```
+//!
+//! Invariants:
+//! 1. The client gets a RowDescription (if it wants one), rows and the tag; or exactly one error, which the caller tells.
+//! 2. A short answer is never taken for a complete one: the tag is written after every shard has said that it is done.
+//! 3. After Ok every lane owes nothing. After an error each lane owes nothing, has not been written to, or is broken.
+//! 4. Memory is bounded whatever the answer's size, except what the configured limits allow a Finish to gather.
+//!
+//! Not here: which lanes (session), which texts (plan::scatter), ReadyForQuery (session).
+
+mod columns;
+mod combiner;
+mod question;
+mod run;
+mod stop;
+
+pub use question::Question;
+
+use bytes::BytesMut;
+
+use super::{ClientStream, Lane, Told};
+use crate::backend::BackendError;
+use crate::merge::{Limiter, PartialLimits};
+use crate::plan::scatter::{BoundLimits, Combine, Finish, Scatter, ShardText};
+use crate::topology::ShardId;
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::Limits;
+use columns::Columns;
+use combiner::{Combiner, Gathered};
+use question::Answer;
+use run::{Flight, run};
+
+/// The session's side of the conversation.
+pub struct Wire<'a> {
+    pub client: &'a mut ClientStream,
+    pub told: &'a mut Told,
+    pub limits: &'a Limits,
+    /// Notifications may pass: the session listens on one of the connections.
+    pub notify: bool,
+    /// Bounds of what a Finish gathers.
+    pub gather: PartialLimits,
+    /// Something may have been written to the client's socket: the statement must not be tried again.
+    pub sent: bool,
+}
+
+/// Why there is no complete answer.
+#[derive(Debug)]
+pub enum ScatterError {
+    ClientGone,
+    /// To be told.
+    Sql(SqlError),
+    /// A server is lost to this session. The other lanes are at rest.
+    Server {
+        shard: ShardId,
+        error: BackendError,
+    },
+}
+
+impl From<SqlError> for ScatterError {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// What is known of the client's own text.
+#[derive(Default)]
+struct Original {
+    columns: Option<Columns>,
+    /// Types of its parameters, once learned.
+    types: Option<Vec<u32>>,
+}
+
+/// Answers the question over all `lanes`; `nearest` is the one that finishes. `bound` is what [`Question::check`] gave.
+///
+/// Cancel safe: no; the lanes are then broken.
+pub async fn answer(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    nearest: usize,
+    question: &Question<'_>,
+    scatter: &Scatter,
+    bound: BoundLimits,
+) -> Result<(), ScatterError> {
+    let mut original = Original::default();
+    let (mut scatter, mut bound) = (scatter, bound);
+    loop {
+        let mut types = question.declared_types(scatter);
+        let learn = scatter.learn_parameters && types.contains(&0);
+        let hides = scatter.hidden_columns() > 0;
+        if learn && original.types.is_none()
+            || hides && scatter.visible_columns.is_none() && original.columns.is_none()
+        {
+            original = describe_original(wire, lanes, question).await?;
+        }
+        if let Some(learned) = original.types.as_ref().filter(|_| learn) {
+            types.iter_mut().zip(learned).for_each(|(declared, learned)| *declared = *learned);
+        }
+        for (index, type_oid) in &scatter.undeclared {
+            if let Some(declared) = types.get_mut(*index as usize).filter(|declared| **declared == 0) {
+                *declared = *type_oid;
+            }
+        }
+        if let Combine::Ordered { otherwise: Some(otherwise), .. } = &scatter.combine
+            && !sorts_here(wire, lanes, question, scatter, &types).await?
+        {
+            scatter = otherwise;
+            bound = question.check(scatter)?;
+            continue;
+        }
+        let rows = match &scatter.combine {
+            Combine::Finish(finish) => {
+                let asked = Asked { question, scatter, types: &types, bound: &bound };
+                finished(wire, lanes, nearest, &asked, finish, original.columns).await?
+            }
+            Combine::Concat | Combine::Ordered { .. } => {
+                let visible = scatter.visible_columns.or(original.columns.as_ref().map(Columns::len));
+                let asked = Asked { question, scatter, types: &types, bound: &bound };
+                streamed(wire, lanes, &asked, visible).await?
+            }
+        };
+        let tag = format!("SELECT {rows}");
+        encode::server::command_complete(&mut wire.client.outbox, tag.as_bytes());
+        return Ok(());
+    }
+}
+
+/// One execution, ready to be sent.
+struct Asked<'a> {
+    question: &'a Question<'a>,
+    scatter: &'a Scatter,
+    types: &'a [u32],
+    bound: &'a BoundLimits,
+}
+
+impl Asked<'_> {
+    fn rewritten(&self) -> bool {
+        matches!(self.scatter.shard, ShardText::Rewritten(_))
+    }
+}
+
+/// Asks the first lane what the client's own text gives and takes.
+async fn describe_original(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    question: &Question<'_>,
+) -> Result<Original, ScatterError> {
+    let first = &mut lanes[..1];
+    Question::statement(question.arguments.text, question.declared).put(first[0]);
+    let flight = Flight { beforehand: 1, rewritten: false };
+    let described = run(wire, first, flight, &mut Combiner::Nothing).await?;
+    Ok(Original { columns: described.columns, types: Some(described.parameters) })
+}
+
+/// Whether the merge has comparators for the keys' types, which only a server knows.
+async fn sorts_here(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    question: &Question<'_>,
+    scatter: &Scatter,
+    types: &[u32],
+) -> Result<bool, ScatterError> {
+    let first = &mut lanes[..1];
+    Question::statement(&question.shard_text(scatter)?, types).put(first[0]);
+    let flight = Flight { beforehand: 1, rewritten: true };
+    let described = run(wire, first, flight, &mut Combiner::Nothing).await?;
+    let columns = described.columns.ok_or_else(|| internal("a server described no columns"))?;
+    let hidden = columns.len().saturating_sub(scatter.hidden_columns());
+    Ok(scatter.sort_keys(&columns.types()[hidden..]).is_ok())
+}
+
+/// Concat and Ordered: rows pass while they arrive.
+async fn streamed(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    asked: &Asked<'_>,
+    visible: Option<usize>,
+) -> Result<u64, ScatterError> {
+    let Asked { question, scatter, types, bound } = asked;
+    let request = question.for_shards(scatter, types, bound, visible)?;
+    for lane in lanes.iter_mut() {
+        request.put(lane);
+    }
+    let limiter = Limiter::new(bound.offset, bound.limit);
+    let mut combiner = match &scatter.combine {
+        Combine::Ordered { .. } => Combiner::Ordered { question, scatter, limiter, merging: None },
+        Combine::Concat | Combine::Finish(_) => Combiner::Concat { question, limiter, told: None, rows: 0 },
+    };
+    let flight = Flight { beforehand: 0, rewritten: asked.rewritten() };
+    run(wire, lanes, flight, &mut combiner).await?;
+    Ok(combiner.rows())
+}
+
+/// Finish: partial rows are gathered, and one server makes the answer of them.
+async fn finished(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    nearest: usize,
+    asked: &Asked<'_>,
+    finish: &Finish,
+    original: Option<Columns>,
+) -> Result<u64, ScatterError> {
+    let Asked { question, scatter, types, bound } = asked;
+    let request = question.for_shards(scatter, types, bound, None)?;
+    let beforehand = usize::from(original.is_none());
+    if original.is_none() {
+        Question::statement(question.arguments.text, question.declared).put(lanes[0]);
+    }
+    for lane in lanes.iter_mut() {
+        request.put(lane);
+    }
+    let mut combiner = Combiner::Gather { finish, limits: wire.gather, gathered: None };
+    let described = run(wire, lanes, Flight { beforehand, rewritten: true }, &mut combiner).await?;
+    let columns = original.or(described.columns).ok_or_else(|| internal("a server described no columns"))?;
+    let Combiner::Gather { gathered: Some(Gathered { rows, text }), .. } = combiner else {
+        return Err(internal("nothing was gathered").into());
+    };
+    question.check_formats(columns.len())?;
+    let text = text.fill(&question.arguments).map_err(SqlError::from)?;
+    let arrays: Vec<BytesMut> = rows.into_arrays();
+    let ours: Vec<Option<&[u8]>> = arrays.iter().map(|array| Some(&array[..])).collect();
+    let last = &mut lanes[nearest..=nearest];
+    question.portal(&text, types, &ours, Answer::Client).put(last[0]);
+    drop(arrays);
+    let limiter = Limiter::unlimited();
+    let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
+    run(wire, last, Flight { beforehand: 0, rewritten: true }, &mut combiner).await?;
+    Ok(combiner.rows())
+}
+
+fn internal(message: &str) -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, message)
+}

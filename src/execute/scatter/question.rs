@@ -1,0 +1,197 @@
+//! What the client asked, and the messages with which it is put to servers.
+//!
+//! Shards are asked by the extended protocol whatever the client speaks: Parse (unnamed), Bind, Describe, Execute, in
+//! one flight, the same bytes for every shard.
+//!
+//! ```text
+//! parameters:  the client's, as they came │ ours, in binary      (pushed limit, arrays of partial rows)
+//! formats:     the client's, as they came │ binary               (hidden columns; a Finish's partial rows)
+//! ```
+//!
+//! Invariants:
+//! 1. The client's values are passed on in the format in which they came, and never looked into.
+//! 2. The numbers of parameters and formats are checked here as a server would, because ours stand behind them.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::execute::Lane;
+use crate::execute::lane::Owed;
+use crate::plan::scatter::{BoundLimits, Combine, Scatter, ShardText};
+use crate::sql::arguments::Arguments;
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frontend::{Bind, Formats, Target};
+
+/// A client's SELECT with the values of one execution.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub arguments: Arguments<'a>,
+    /// None: the simple protocol.
+    pub bind: Option<Bind<'a>>,
+    /// Parameter types as Parse declared them.
+    pub declared: &'a [u32],
+    /// The client wants a RowDescription before the rows.
+    pub describe: bool,
+}
+
+/// Formats in which the shards answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    /// The client's formats, as they came.
+    Client,
+    /// The client's for so many columns, then binary for the hidden ones.
+    Hidden { visible: usize, hidden: usize },
+    /// Binary.
+    Partial,
+}
+
+impl<'a> Question<'a> {
+    /// What can be told before any server is asked: refusals, and errors that PostgreSQL would make of the values.
+    pub fn check(&self, scatter: &Scatter) -> Result<BoundLimits, SqlError> {
+        scatter.check(&self.arguments).map_err(SqlError::from)?;
+        if let Some(bind) = &self.bind {
+            let wanted = self.parameters(scatter);
+            if bind.parameters.len() != wanted {
+                let message = format!(
+                    "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
+                    bind.parameters.len(),
+                    String::from_utf8_lossy(bind.statement)
+                );
+                return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message));
+            }
+        }
+        scatter.limits.bind(&self.arguments).map_err(SqlError::from)
+    }
+
+    /// Parameters of the client's statement: those in its text, and those that it declared without using them.
+    fn parameters(&self, scatter: &Scatter) -> usize {
+        self.declared.len().max(scatter.param_count as usize)
+    }
+
+    pub(super) fn result_formats(&self) -> Option<Formats<'a>> {
+        self.bind.map(|bind| bind.result_formats)
+    }
+
+    /// Formats must be none, one, or one for each column.
+    pub(super) fn check_formats(&self, columns: usize) -> Result<(), SqlError> {
+        let formats = self.result_formats().map_or(0, |formats| formats.len());
+        if formats <= 1 || formats == columns {
+            return Ok(());
+        }
+        let message = format!("bind message has {formats} result formats but query has {columns} columns");
+        Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message))
+    }
+
+    /// Declared parameter types as far as the rewritten texts may use them; 0 where the server is to infer.
+    pub(super) fn declared_types(&self, scatter: &Scatter) -> Vec<u32> {
+        let count = scatter.param_count as usize;
+        (0..count).map(|index| self.declared.get(index).copied().unwrap_or(0)).collect()
+    }
+
+    /// The text for each shard.
+    pub(super) fn shard_text(&self, scatter: &Scatter) -> Result<Vec<u8>, SqlError> {
+        match &scatter.shard {
+            ShardText::Original => Ok(self.arguments.text.to_vec()),
+            ShardText::Rewritten(text) => text.fill(&self.arguments).map_err(SqlError::from),
+        }
+    }
+
+    /// Parse … Execute of the shards' text.
+    pub(super) fn for_shards(
+        &self,
+        scatter: &Scatter,
+        types: &[u32],
+        bound: &BoundLimits,
+        visible: Option<usize>,
+    ) -> Result<Request, SqlError> {
+        let text = self.shard_text(scatter)?;
+        let limit = bound.pushed.map(i64::to_be_bytes);
+        let ours: &[Option<&[u8]>] = match scatter.pushed_limit {
+            Some(_) => &[limit.as_ref().map(|bytes| &bytes[..])],
+            None => &[],
+        };
+        let answer = match (&scatter.combine, visible) {
+            (Combine::Concat, _) => Answer::Client,
+            (Combine::Ordered { .. }, Some(visible)) => {
+                self.check_formats(visible)?;
+                Answer::Hidden { visible, hidden: scatter.hidden_columns() }
+            }
+            (Combine::Ordered { .. }, None) => {
+                return Err(SqlError::new(SqlState::INTERNAL_ERROR, "the columns of the answer are not known"));
+            }
+            (Combine::Finish(_), _) => Answer::Partial,
+        };
+        Ok(self.portal(&text, types, ours, answer))
+    }
+
+    /// Parse, Bind, Describe and Execute of `text`. `types` has one entry for each of the client's parameters that
+    /// the text knows; `ours` come behind them, in binary.
+    pub(super) fn portal(
+        &self,
+        text: &[u8],
+        types: &[u32],
+        ours: &[Option<&[u8]>],
+        answer: Answer,
+    ) -> Request {
+        let mut parameters: Vec<Option<&[u8]>> = Vec::with_capacity(types.len() + ours.len());
+        let mut parameter_formats: Vec<i16> = Vec::with_capacity(types.len() + ours.len());
+        if let Some(bind) = &self.bind {
+            parameters.extend(bind.parameters.iter().take(types.len()));
+            parameter_formats.extend((0..parameters.len()).map(|index| bind.parameter_formats.of(index)));
+        }
+        parameters.extend_from_slice(ours);
+        parameter_formats.resize(parameters.len(), 1);
+        let client = self.result_formats();
+        let result_formats: Vec<i16> = match answer {
+            Answer::Client => client.map_or_else(Vec::new, |formats| formats.iter().collect()),
+            Answer::Hidden { visible, hidden } => (0..visible)
+                .map(|index| client.map_or(0, |formats| formats.of(index)))
+                .chain(std::iter::repeat_n(1, hidden))
+                .collect(),
+            Answer::Partial => vec![1],
+        };
+        let mut frames = BytesMut::with_capacity(text.len() + 256);
+        encode::client::parse(&mut frames, b"", text, types);
+        let bind = encode::client::Bind {
+            parameter_formats: &parameter_formats,
+            parameters: &parameters,
+            result_formats: &result_formats,
+            ..encode::client::Bind::default()
+        };
+        encode::client::bind(&mut frames, &bind);
+        encode::client::describe(&mut frames, Target::Portal, b"");
+        encode::client::execute(&mut frames, b"", 0);
+        Request { frames, executes: true }
+    }
+
+    /// Parse and Describe of a statement: its columns and the types of its parameters.
+    pub(super) fn statement(text: &[u8], types: &[u32]) -> Request {
+        let mut frames = BytesMut::with_capacity(text.len() + 64);
+        encode::client::parse(&mut frames, b"", text, types);
+        encode::client::describe(&mut frames, Target::Statement, b"");
+        Request { frames, executes: false }
+    }
+}
+
+/// Messages for one server, without the Sync.
+#[derive(Debug)]
+pub(super) struct Request {
+    frames: BytesMut,
+    executes: bool,
+}
+
+impl Request {
+    /// Puts the messages on a lane, behind what it already owes.
+    pub fn put(&self, lane: &mut Lane) {
+        lane.connection.outbox.put_slice(&self.frames);
+        lane.connection.unnamed = None;
+        lane.owed.push_back(Owed::Parse { id: None, hidden: true });
+        if self.executes {
+            lane.owed.push_back(Owed::Bind { hidden: true });
+        }
+        lane.owed.push_back(Owed::Describe { hidden: true });
+        if self.executes {
+            lane.owed.push_back(Owed::Execute { hidden: false });
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! One flight to several servers: everything sent at once, the answers read as they arrive.
+//!
+//! ```text
+//!  lane 0  1 2 T D D D C Z ┐
+//!  lane 1  1 2 T D D C Z   ├─▶ Combiner ─▶ client's outbox ─▶ client
+//!  lane 2  1 2 T D …       ┘      rows wait in their socket until all have said T
+//! ```
+//!
+//! The driver polls all lanes and the client in one place. It reads a lane only while nothing whole stands unread in
+//! its buffer, so whatever the combiner does not take is left to TCP; a client that does not read stops all of it.
+//!
+//! Invariants:
+//! 1. A run that returns Ok has read everything that its lanes owed.
+//! 2. The first failure ends the combining: no row is written after it, and the caller tells exactly one error.
+//! 3. A failed run leaves each lane either owing nothing, or broken.
+//!
+//! Not here: what is asked (question), what becomes of rows (combiner), stopping the others (stop).
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use bytes::Bytes;
+
+use super::columns::Columns;
+use super::combiner::{Combiner, OUT_BYTES, whole_row};
+use super::{ScatterError, Wire};
+use crate::backend::BackendError;
+use crate::execute::Lane;
+use crate::execute::lane::Owed;
+use crate::merge::MergeError;
+use crate::wire::backend::{ParameterDescription, ParameterStatus, ReadyForQuery};
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::{self, HEADER_BYTES};
+
+/// How much of the client's next messages is read ahead: enough to see that it is still there.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// What one lane has said so far.
+#[derive(Debug, Default)]
+struct Source {
+    /// From Describe, in the order of the requests.
+    columns: Vec<Columns>,
+    /// Parameter types of the first statement described.
+    parameters: Option<Vec<u32>>,
+}
+
+/// A run's outcome besides its rows.
+#[derive(Debug, Default)]
+pub(super) struct Described {
+    /// Of the statement that the first lane was asked to describe beforehand.
+    pub columns: Option<Columns>,
+    pub parameters: Vec<u32>,
+}
+
+/// Why a run stopped.
+pub(super) enum Stop {
+    ClientGone,
+    /// An error for the client, of a server or of ours.
+    Sql(SqlError),
+    /// A lane could not be brought into the transaction; the client is told why.
+    Prologue {
+        lane: usize,
+        error: SqlError,
+    },
+    Lost {
+        lane: usize,
+        error: BackendError,
+    },
+}
+
+impl From<MergeError> for Stop {
+    fn from(error: MergeError) -> Self {
+        let state = SqlState::parse(error.sqlstate().as_bytes()).unwrap_or(SqlState::INTERNAL_ERROR);
+        let mut sql = SqlError::new(state, error.to_string());
+        sql.hint = error.hint().map(str::to_owned);
+        Self::Sql(sql)
+    }
+}
+
+struct Run<'r, 'w, 'l, 'c> {
+    wire: &'r mut Wire<'w>,
+    lanes: &'r mut [&'l mut Lane],
+    combiner: &'r mut Combiner<'c>,
+    sources: Vec<Source>,
+    flight: Flight,
+    begun: bool,
+}
+
+/// What is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flight {
+    /// Statements that the first lane was asked to describe before the one that gives rows.
+    pub beforehand: usize,
+    /// The text is not the client's: a position in it means nothing to the client.
+    pub rewritten: bool,
+}
+
+/// Sends what was put on the lanes, with a Sync on each, and combines the answers.
+///
+/// Cancel safe: no; the lanes are then broken.
+pub(super) async fn run(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    flight: Flight,
+    combiner: &mut Combiner<'_>,
+) -> Result<Described, ScatterError> {
+    for lane in lanes.iter_mut() {
+        lane.sync(true);
+        lane.open_pipeline = false;
+        lane.connection.broken = true;
+    }
+    let sources = lanes.iter().map(|_| Source::default()).collect();
+    let mut run = Run { wire, lanes, combiner, sources, flight, begun: false };
+    match run.drive().await {
+        Ok(()) => {
+            let first = run.sources.into_iter().next().unwrap_or_default();
+            let columns = first.columns.into_iter().next().filter(|_| flight.beforehand > 0);
+            Ok(Described { columns, parameters: first.parameters.unwrap_or_default() })
+        }
+        Err(stop) => {
+            let described = run.sources.first().is_none_or(|first| first.columns.len() >= flight.beforehand);
+            let Run { wire, lanes, .. } = run;
+            Err(super::stop::stop(wire, lanes, stop, described).await)
+        }
+    }
+}
+
+impl Run<'_, '_, '_, '_> {
+    async fn drive(&mut self) -> Result<(), Stop> {
+        loop {
+            for index in 0..self.lanes.len() {
+                self.take(index)?;
+            }
+            self.combiner.emit(&mut self.wire.client.outbox)?;
+            if self.wire.client.outbox.len() >= OUT_BYTES {
+                self.wire.sent = true;
+                self.wire.client.flush().await.map_err(|_| Stop::ClientGone)?;
+                continue;
+            }
+            if self.lanes.iter().all(|lane| lane.owed.is_empty()) {
+                return Ok(());
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// Takes what stands whole at the front of a lane's buffer, as far as it may be taken now.
+    fn take(&mut self, index: usize) -> Result<(), Stop> {
+        loop {
+            if self.lanes[index].owed.is_empty() {
+                return Ok(());
+            }
+            let connection = &mut self.lanes[index].connection;
+            let header = match frame::peek_backend(&connection.inbox, self.wire.limits) {
+                Ok(Some(header)) => header,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(self.broken(index, error.to_string())),
+            };
+            if connection.inbox.len() < header.len {
+                let missing = header.len - connection.inbox.len();
+                if missing > 16 * 1024 {
+                    connection.inbox.reserve(missing.min(1 << 20));
+                }
+                return Ok(());
+            }
+            let front = self.lanes[index].owed.front();
+            if header.tag == b'D' && matches!(front, Some(Owed::Execute { hidden: false })) {
+                if !self.begun {
+                    return Ok(());
+                }
+                let inbox = &mut self.lanes[index].connection.inbox;
+                let before = inbox.len();
+                self.combiner.take_rows(index, inbox, self.wire.limits, &mut self.wire.client.outbox)?;
+                if inbox.len() == before {
+                    return Ok(());
+                }
+                continue;
+            }
+            let frame = self.lanes[index].connection.inbox.split_to(header.len).freeze();
+            self.on_frame(index, header.tag, &frame)?;
+        }
+    }
+
+    /// Any frame but a row.
+    fn on_frame(&mut self, index: usize, tag: u8, frame: &Bytes) -> Result<(), Stop> {
+        let body = frame.slice(HEADER_BYTES..);
+        let front = self.lanes[index].owed.front().copied();
+        match (tag, front) {
+            (b'1', Some(Owed::Parse { .. }))
+            | (b'2', Some(Owed::Bind { .. }))
+            | (b'3', Some(Owed::Close { .. }))
+            | (b'C' | b'I', Some(Owed::Execute { hidden: true })) => self.pop(index),
+            (b'C' | b'I', Some(Owed::Execute { hidden: false })) => {
+                self.pop(index);
+                self.combiner.finish(index);
+            }
+            (b'T' | b'D' | b'C' | b'I', Some(Owed::Hidden(_))) => {}
+            (b't', Some(Owed::Describe { .. })) => {
+                let described = ParameterDescription::decode(&body);
+                let described = described.map_err(|error| self.broken(index, error.to_string()))?;
+                self.sources[index].parameters.get_or_insert_with(|| described.oids.iter().collect());
+            }
+            (b'T', Some(Owed::Describe { .. })) => {
+                self.pop(index);
+                let columns = Columns::read(body).map_err(|error| self.broken(index, error.to_string()))?;
+                self.sources[index].columns.push(columns);
+                self.try_begin()?;
+            }
+            (b'n', Some(Owed::Describe { .. })) => {
+                return Err(Stop::Sql(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "a statement without rows cannot be combined over several shards",
+                )));
+            }
+            (b'E', _) => return Err(self.on_error(index, &body)),
+            (b'Z', _) => self.on_ready(index, &body)?,
+            (b'N', _) => self.wire.client.outbox.extend_from_slice(frame),
+            (b'A', _) if self.wire.notify => self.wire.client.outbox.extend_from_slice(frame),
+            (b'A', _) => {}
+            (b'S', _) => {
+                let status = ParameterStatus::decode(&body);
+                let status = status.map_err(|error| self.broken(index, error.to_string()))?;
+                if self.wire.told.learn(status.name, status.value) {
+                    self.wire.client.outbox.extend_from_slice(frame);
+                }
+            }
+            _ => return Err(self.broken(index, format!("message {:?} was not expected", tag as char))),
+        }
+        Ok(())
+    }
+
+    /// Begins to combine once every lane has described its rows.
+    fn try_begin(&mut self) -> Result<(), Stop> {
+        let beforehand = self.flight.beforehand;
+        let place = |index: usize| if index == 0 { beforehand } else { 0 };
+        let ready = |(index, source): (usize, &Source)| source.columns.len() > place(index);
+        if self.begun || !self.sources.iter().enumerate().all(ready) {
+            return Ok(());
+        }
+        let columns = &self.sources[0].columns[place(0)];
+        if self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns)) {
+            return Err(Stop::Sql(
+                SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "the shards disagree about the columns of this statement",
+                )
+                .detail("Names or types of the columns differ between the shards' tables.")
+                .hint("Bring the tables to the same definition on every shard."),
+            ));
+        }
+        self.begun = true;
+        let sources = self.sources.len();
+        self.combiner.begin(columns, sources, &mut self.wire.client.outbox).map_err(Stop::Sql)
+    }
+
+    fn on_error(&mut self, index: usize, body: &[u8]) -> Stop {
+        let error = match SqlError::parse(body) {
+            Ok(error) => error,
+            Err(error) => return self.broken(index, error.to_string()),
+        };
+        if error.ends_session() {
+            let node = self.lanes[index].connection.address.to_string();
+            let error = if error.sqlstate.class() == "57" {
+                BackendError::Lost { node }
+            } else {
+                BackendError::Server(Box::new(error))
+            };
+            return Stop::Lost { lane: index, error };
+        }
+        let lane = &mut self.lanes[index];
+        if matches!(lane.owed.front(), Some(Owed::Hidden(_))) {
+            return Stop::Prologue { lane: index, error };
+        }
+        lane.skip_to_sync();
+        let original = index == 0 && self.sources[index].columns.len() < self.flight.beforehand;
+        match self.flight.rewritten && !original {
+            true => Stop::Sql(SqlError { position: None, ..error }),
+            false => Stop::Sql(error),
+        }
+    }
+
+    fn on_ready(&mut self, index: usize, body: &[u8]) -> Result<(), Stop> {
+        let ready = ReadyForQuery::decode(body).map_err(|error| self.broken(index, error.to_string()))?;
+        let lane = &mut self.lanes[index];
+        lane.connection.status = ready.status;
+        match lane.owed.front() {
+            Some(Owed::Sync { .. } | Owed::Hidden(_) | Owed::Query { .. }) => {
+                lane.owed.pop_front();
+            }
+            _ => return Err(self.broken(index, "ReadyForQuery was not expected".to_owned())),
+        }
+        if lane.owed.is_empty() {
+            lane.connection.broken = false;
+            if let Some(settings) = lane.connection.applying.take() {
+                lane.connection.applied = settings;
+            }
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self, index: usize) {
+        self.lanes[index].owed.pop_front();
+    }
+
+    fn broken(&self, index: usize, reason: String) -> Stop {
+        let node = self.lanes[index].connection.address.to_string();
+        Stop::Lost { lane: index, error: BackendError::Protocol { node, reason } }
+    }
+
+    /// Waits until a lane whose rows are wanted has said something. Writes what there is to be written, and watches
+    /// the client.
+    async fn wait(&mut self) -> Result<(), Stop> {
+        let limits = self.wire.limits;
+        let client = &mut *self.wire.client;
+        let sent = &mut self.wire.sent;
+        let lanes = &mut *self.lanes;
+        // Nothing but a row is worth a write of its own: until then another server may be asked.
+        let rows = self.combiner.rows() > 0;
+        let event = poll_fn(|cx| {
+            if rows && !client.outbox.is_empty() {
+                *sent = true;
+                if let Poll::Ready(Err(_)) = client.poll_flush(cx) {
+                    return Poll::Ready(Event::ClientGone);
+                }
+            }
+            if client.inbox.len() < READ_AHEAD_BYTES {
+                match client.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
+                    // Poll again, so that the waker is registered.
+                    Poll::Ready(Ok(_)) => cx.waker().wake_by_ref(),
+                    Poll::Pending => {}
+                }
+            }
+            let mut progress = false;
+            for (index, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.owed.is_empty()) {
+                let connection = &mut lane.connection;
+                if !connection.outbox.is_empty()
+                    && let Poll::Ready(Err(_)) = connection.poll_flush(cx)
+                {
+                    return Poll::Ready(Event::Lost(index));
+                }
+                if whole_row(&connection.inbox, limits).is_some() {
+                    continue;
+                }
+                match connection.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Lost(index)),
+                    Poll::Ready(Ok(_)) => progress = true,
+                    Poll::Pending => {}
+                }
+            }
+            if progress { Poll::Ready(Event::Said) } else { Poll::Pending }
+        })
+        .await;
+        match event {
+            Event::Said => Ok(()),
+            Event::ClientGone => Err(Stop::ClientGone),
+            Event::Lost(lane) => {
+                let node = self.lanes[lane].connection.address.to_string();
+                Err(Stop::Lost { lane, error: BackendError::Lost { node } })
+            }
+        }
+    }
+}
+
+enum Event {
+    Said,
+    ClientGone,
+    Lost(usize),
+}

@@ -1,0 +1,102 @@
+//! The end of a failed run: the other servers are told to stop, and what they still say is thrown away.
+//!
+//! A long query on another shard is not waited for: it is cancelled by the server's own means, and its answer drained
+//! within a bound. A connection that does not come to rest stays broken, and is closed by whoever holds it.
+//!
+//! Invariants:
+//! 1. A connection is marked while a cancel for it is on its way, and is not reused before the mark is gone.
+//! 2. Of several errors the client gets the first; its own text's before one of a rewritten text.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use tokio::time::timeout;
+
+use super::run::Stop;
+use super::{ScatterError, Wire};
+use crate::execute::Lane;
+use crate::execute::drain::{Drained, drain};
+use crate::wire::backend::ParameterStatus;
+use crate::wire::error::SqlError;
+use crate::wire::frame::HEADER_BYTES;
+use crate::wire::login;
+
+/// How long the client's own text may take to show that it is at fault itself.
+const DESCRIBE_TIME: Duration = Duration::from_secs(1);
+/// How long a cancelled server has to come to rest; then it is cancelled once more, in case the first cancel was
+/// there before the query.
+const REST_TIME: Duration = Duration::from_secs(2);
+const ROUNDS: usize = 2;
+
+/// Brings the lanes to rest after a failure. `described`: the first lane has described the client's own text, or was
+/// not asked to.
+pub(super) async fn stop(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    stop: Stop,
+    described: bool,
+) -> ScatterError {
+    let (mut sql, lost, doubtful) = match stop {
+        Stop::ClientGone => return ScatterError::ClientGone,
+        Stop::Sql(error) => (Some(error), None, None),
+        Stop::Prologue { lane, error } => (Some(error), None, Some(lane)),
+        Stop::Lost { lane, error } => (None, Some((lane, error)), None),
+    };
+    let lost_lane = lost.as_ref().map(|(lane, _)| *lane);
+    if !described
+        && lost_lane != Some(0)
+        && let Some(error) = own_error(wire, lanes).await
+    {
+        sql = Some(error);
+    }
+    for _ in 0..ROUNDS {
+        let rest = lanes.iter_mut().enumerate().filter(|(index, _)| Some(*index) != lost_lane);
+        rest_of(wire, rest.map(|(_, lane)| &mut **lane).filter(|lane| !lane.owed.is_empty()).collect()).await;
+    }
+    if let Some(lane) = doubtful {
+        lanes[lane].connection.broken = true;
+    }
+    match (sql, lost) {
+        (_, Some((lane, error))) => ScatterError::Server { shard: lanes[lane].shard, error },
+        (Some(error), None) => ScatterError::Sql(error),
+        (None, None) => ScatterError::ClientGone,
+    }
+}
+
+/// The error of the client's own text, which the first lane was asked to describe.
+async fn own_error(wire: &mut Wire<'_>, lanes: &mut [&mut Lane]) -> Option<SqlError> {
+    let first = lanes.first_mut()?;
+    let drained = timeout(DESCRIBE_TIME, drain(first)).await.ok()?.ok()?;
+    learn(wire, &drained);
+    drained.error
+}
+
+/// Cancels what runs on these lanes and reads their answers, for a while.
+async fn rest_of(wire: &mut Wire<'_>, lanes: Vec<&mut Lane>) {
+    let keys: Vec<_> = lanes.iter().map(|lane| std::sync::Arc::clone(&lane.connection.key)).collect();
+    let cancels = keys.into_iter().map(|key| async move {
+        key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
+        let address = key.address.to_string();
+        if let Err(error) = login::cancel(&address, key.pid, &key.secret, REST_TIME).await {
+            tracing::warn!(%address, %error, "a cancel request did not reach its server");
+        }
+        key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
+    });
+    let drains = lanes.into_iter().map(|lane| timeout(REST_TIME, drain(lane)));
+    let (_, drained) = join(join_all(cancels), join_all(drains)).await;
+    for drained in drained.into_iter().flatten().flatten() {
+        learn(wire, &drained);
+    }
+}
+
+/// Reports of parameters count, whatever became of the statement.
+fn learn(wire: &mut Wire<'_>, drained: &Drained) {
+    for frame in drained.asides.iter().filter(|frame| frame.first() == Some(&b'S')) {
+        if let Ok(status) = ParameterStatus::decode(&frame[HEADER_BYTES..])
+            && wire.told.learn(status.name, status.value)
+        {
+            wire.client.outbox.extend_from_slice(frame);
+        }
+    }
+}
