@@ -19,8 +19,8 @@ use crate::execute::lane::Owed;
 use crate::execute::scatter::{Question, ScatterError, Wire, answer};
 use crate::execute::{Lane, RelayError};
 use crate::merge::PartialLimits;
-use crate::plan::scatter::{BoundLimits, Scatter};
 use crate::plan::Access;
+use crate::plan::scatter::{BoundLimits, Scatter};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::error::SqlError;
@@ -144,9 +144,10 @@ impl Session {
 
     /// After a failure: lanes that were joined but not asked take their settings; those that did not come to rest go.
     async fn tidy(&mut self, shards: ShardSet) {
-        let queued = self.lanes.iter_mut().filter(|lane| {
-            shards.contains(lane.shard) && !lane.connection.broken && !lane.owed.is_empty()
-        });
+        let queued = self
+            .lanes
+            .iter_mut()
+            .filter(|lane| shards.contains(lane.shard) && !lane.connection.broken && !lane.owed.is_empty());
         let drains = queued.map(|lane| {
             if !matches!(lane.owed.back(), Some(Owed::Sync { .. } | Owed::Query { .. } | Owed::Hidden(_))) {
                 lane.sync(true);

@@ -51,7 +51,9 @@ impl Session {
             ));
         }
         let mut lines: Vec<String> = inner.explain(&arguments, hint);
-        if let (Action::Routed { many: Many::Scatter(scatter) }, None) = (&inner.action, bound.shards.single()) {
+        if let (Action::Routed { many: Many::Scatter(scatter) }, None) =
+            (&inner.action, bound.shards.single())
+        {
             lines.extend(scatter.describe(&arguments));
         }
         for line in &mut lines {
@@ -140,7 +142,14 @@ fn shard_statement(
                 ShardText::Original => arguments.text[explain.inner_start as usize..].to_vec(),
                 ShardText::Rewritten(text) => text.fill(arguments).map_err(SqlError::from)?,
             };
-            Ok(Some((format!("{prefix}{}", String::from_utf8_lossy(&sql)), shards)))
+            let mut sql = String::from_utf8_lossy(&sql).into_owned();
+            if let Some(parameter) = scatter.pushed_limit {
+                // EXPLAIN takes no parameters: the bound is written out.
+                let pushed = scatter.limits.bind(arguments).map_err(SqlError::from)?.pushed;
+                let written = pushed.map_or("NULL".to_owned(), |rows| rows.to_string());
+                sql = sql.replace(&format!("LIMIT ${}::bigint", parameter + 1), &format!("LIMIT {written}"));
+            }
+            Ok(Some((format!("{prefix}{sql}"), shards)))
         }
         Action::Everywhere => Ok(Some((whole, shards))),
         Action::Routed { many: Many::Refuse(refusal) } => Err(SqlError::from(refusal.clone()).into()),

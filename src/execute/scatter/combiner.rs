@@ -129,6 +129,17 @@ impl Combiner<'_> {
         Ok(())
     }
 
+    /// Whether rows of this source may be taken now, if the client's buffer is not full.
+    pub fn accepts(&self, source: usize) -> bool {
+        match self {
+            Self::Ordered { merging: Some(merging), .. } => merging.satisfied || merging.merge.wants(source),
+            Self::Nothing
+            | Self::Concat { .. }
+            | Self::Ordered { merging: None, .. }
+            | Self::Gather { .. } => true,
+        }
+    }
+
     /// A source has no further row.
     pub fn finish(&mut self, source: usize) {
         if let Self::Ordered { merging: Some(merging), .. } = self {
@@ -174,7 +185,13 @@ fn drop_rows(inbox: &mut BytesMut, limits: &Limits) {
 }
 
 /// Copies rows that stand together in one piece.
-fn pass_rows(inbox: &mut BytesMut, limits: &Limits, limiter: &mut Limiter, rows: &mut u64, out: &mut BytesMut) {
+fn pass_rows(
+    inbox: &mut BytesMut,
+    limits: &Limits,
+    limiter: &mut Limiter,
+    rows: &mut u64,
+    out: &mut BytesMut,
+) {
     loop {
         let (mut at, mut skipped) = (0, 0);
         while out.len() + at < OUT_BYTES

@@ -117,7 +117,10 @@ impl<'a> Question<'a> {
                 Answer::Hidden { visible, hidden: scatter.hidden_columns() }
             }
             (Combine::Ordered { .. }, None) => {
-                return Err(SqlError::new(SqlState::INTERNAL_ERROR, "the columns of the answer are not known"));
+                return Err(SqlError::new(
+                    SqlState::INTERNAL_ERROR,
+                    "the columns of the answer are not known",
+                ));
             }
             (Combine::Finish(_), _) => Answer::Partial,
         };

@@ -140,6 +140,9 @@ impl Run<'_, '_, '_, '_> {
             if self.lanes.iter().all(|lane| lane.owed.is_empty()) {
                 return Ok(());
             }
+            if self.has_due_rows() {
+                continue;
+            }
             self.wait().await?;
         }
     }
@@ -179,6 +182,14 @@ impl Run<'_, '_, '_, '_> {
             let frame = self.lanes[index].connection.inbox.split_to(header.len).freeze();
             self.on_frame(index, header.tag, &frame)?;
         }
+    }
+
+    /// Rows that were held back and may be taken by now: the last description has come, or others have passed.
+    fn has_due_rows(&self) -> bool {
+        let due = |(index, lane): (usize, &&mut Lane)| {
+            whole_row(&lane.connection.inbox, self.wire.limits).is_some() && self.combiner.accepts(index)
+        };
+        self.begun && self.lanes.iter().enumerate().any(due)
     }
 
     /// Any frame but a row.

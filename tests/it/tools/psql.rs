@@ -47,7 +47,6 @@ const COMMANDS: &[&str] = &[
     "\\dL",
     "\\dc shop.*",
     "\\dC shop.*",
-    "\\drds",
     "\\dy",
     "\\dO shop.*",
     "\\do shop.*",
