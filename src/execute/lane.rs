@@ -1,6 +1,6 @@
 //! A lane: a server connection lent to a session, and the queue of what it owes.
 //!
-//! `session` writes messages through a lane, [`super::relay`] reads the answers against the queue. The queue is what
+//! `session` writes messages through a lane, `relay` reads the answers against the queue. The queue is what
 //! makes pipelining, injected messages and errors in the middle exact: for every message sent there is one entry,
 //! and an error takes away the entries that the server will skip.
 //!

@@ -10,7 +10,7 @@
 //! | `meridian.region` | a region's name: where reads are nearest to |
 //!
 //! Invariants:
-//! 1. A setting that no server accepted is never in [`Settings`](crate::backend::Settings).
+//! 1. A setting that no server accepted is never in [`Settings`].
 //! 2. An unknown `meridian.` name is an error, not a new parameter.
 
 use std::rc::Rc;
