@@ -53,7 +53,6 @@ enum Class {
     SessionState(&'static str),
     RunsSql,
     SequenceState,
-    SetConfig,
     /// Of the user's own, or not known.
     User(Volatility),
 }
@@ -109,7 +108,6 @@ impl Demands {
             }
             Class::RunsSql => self.refuse(refusal::FUNCTION_RUNS_SQL.naming(&[name])),
             Class::SequenceState => self.refuse(refusal::SEQUENCE_STATE.naming(&[name])),
-            Class::SetConfig => self.refuse(refusal::SET_CONFIG.refuse()),
             Class::User(volatility) => {
                 if volatility == Volatility::Volatile {
                     self.raise(Access::Write);
@@ -189,7 +187,8 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         | "timeofday" | "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => Class::Computes,
         "nextval" | "setval" | "pg_notify" => Class::ServerEffect,
         "currval" | "lastval" => Class::SequenceState,
-        "set_config" => Class::SetConfig,
+        // The session asks the server afterwards what has been set.
+        "set_config" => Class::ServerEffect,
         "setseed" => Class::SessionState("setseed()"),
         "ts_stat" => Class::RunsSql,
         // The form with two arguments takes a SELECT.

@@ -198,10 +198,6 @@ limits! {
         "function {}() depends on the server that was used before",
         "Use INSERT … RETURNING, or nextval().",
         "Server connections are shared between clients.";
-    SET_CONFIG = "M023" "0A000",
-        "function set_config() is not supported",
-        "Use SET or SET LOCAL.",
-        "The setting must follow the session from server to server.";
     CREATE_TABLE_AS = "M024" "0A000",
         "making table \"{}\" from a query is not supported",
         "Create the table, then insert the rows.",

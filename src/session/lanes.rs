@@ -408,6 +408,9 @@ impl Session {
         for row in captured.rows {
             let mut cells = row.into_iter();
             if let (Some(Some(name)), Some(Some(value))) = (cells.next(), cells.next()) {
+                if name == "client_encoding" && !super::setting::is_utf8(&value) {
+                    continue;
+                }
                 // Values of the session's own keep their spelling, where the server means the same by it.
                 let own = self.settings.get(&name).map(str::to_owned);
                 let text = match own {
