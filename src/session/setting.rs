@@ -303,7 +303,7 @@ impl Session {
     async fn report_initial(&mut self) -> Outcome {
         let index = self.join_default(Access::Read).await?;
         let lane = &mut self.lanes[index];
-        lane.apply_settings(&Rc::clone(&self.settings));
+        let _ = lane.apply_settings(&Rc::clone(&self.settings));
         if lane.owed.is_empty() {
             return Ok(());
         }
