@@ -128,8 +128,13 @@ pub(super) async fn run(
 impl Run<'_, '_, '_, '_> {
     async fn drive(&mut self) -> Result<(), Stop> {
         loop {
+            let begun = self.begun;
             for index in 0..self.lanes.len() {
                 self.take(index)?;
+            }
+            if begun != self.begun {
+                // What was held back until the last description came.
+                continue;
             }
             self.combiner.emit(&mut self.wire.client.outbox)?;
             if self.wire.client.outbox.len() >= OUT_BYTES {
@@ -138,7 +143,7 @@ impl Run<'_, '_, '_, '_> {
                 continue;
             }
             if self.lanes.iter().all(|lane| lane.owed.is_empty()) {
-                return Ok(());
+                return self.combiner.check_complete().map_err(Stop::Sql);
             }
             if self.has_due_rows() {
                 continue;
@@ -167,10 +172,11 @@ impl Run<'_, '_, '_, '_> {
                 return Ok(());
             }
             let front = self.lanes[index].owed.front();
-            if header.tag == b'D' && matches!(front, Some(Owed::Execute { hidden: false })) {
-                if !self.begun {
-                    return Ok(());
-                }
+            let answers = matches!(front, Some(Owed::Execute { hidden: false }));
+            if answers && !self.begun && matches!(header.tag, b'D' | b'C' | b'I') {
+                return Ok(());
+            }
+            if answers && header.tag == b'D' {
                 let inbox = &mut self.lanes[index].connection.inbox;
                 let before = inbox.len();
                 self.combiner.take_rows(index, inbox, self.wire.limits, &mut self.wire.client.outbox)?;
@@ -184,7 +190,7 @@ impl Run<'_, '_, '_, '_> {
         }
     }
 
-    /// Rows that were held back and may be taken by now: the last description has come, or others have passed.
+    /// Rows that were held back and may be taken by now: others have passed.
     fn has_due_rows(&self) -> bool {
         let due = |(index, lane): (usize, &&mut Lane)| {
             whole_row(&lane.connection.inbox, self.wire.limits).is_some() && self.combiner.accepts(index)
