@@ -1,8 +1,12 @@
 //! Tests that need servers: real PostgreSQL, started by the harness, in one binary that links once.
 
 mod cluster;
+mod console;
 mod control;
 mod demo;
+mod drivers;
+mod equality;
+mod faults;
 mod harness;
 mod health;
 mod stand;
