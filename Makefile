@@ -19,9 +19,10 @@ demo: postgres ## four regions on this machine, with data, behind one connection
 test: postgres ## every test, on real servers; installs PostgreSQL if it is missing
 	$(CARGO) test --locked $(TEST_ARGS)
 
-check: ## what CI runs: format, lints, tests
+check: ## all that must pass before a change is merged: format, lints, documentation, tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(MAKE) test
 
 format: ## format the sources

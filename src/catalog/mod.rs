@@ -1,6 +1,6 @@
 //! What the servers' catalogs say: relations, columns, types, functions' volatility, views, collations.
 //!
-//! Loaded by the control plane over tokio-postgres ([`load`]), kept as an immutable numbered snapshot
+//! Loaded by the control plane over tokio-postgres (`load`), kept as an immutable numbered snapshot
 //! (`Arc<Catalog>`) that is swapped whole after DDL and when a poll finds a change. `plan` reads it.
 //!
 //! Invariants:

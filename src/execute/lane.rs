@@ -1,6 +1,6 @@
 //! A lane: a server connection lent to a session, and the queue of what it owes.
 //!
-//! `session` writes messages through a lane, [`super::relay`] reads the answers against the queue. The queue is what
+//! `session` writes messages through a lane, `relay` reads the answers against the queue. The queue is what
 //! makes pipelining, injected messages and errors in the middle exact: for every message sent there is one entry,
 //! and an error takes away the entries that the server will skip.
 //!
@@ -156,8 +156,13 @@ impl Lane {
 
     /// Puts the statements that bring the connection to `wanted` before what follows, without a Sync: one pipeline
     /// with the client's own messages, so that a setting that fails keeps the statement from running.
-    pub fn apply_settings(&mut self, wanted: &Rc<Settings>) {
-        let Some(statements) = self.connection.applied.difference(wanted) else { return };
+    ///
+    /// Returns true where they must have ended before the next transaction begins, because they are its defaults: the
+    /// caller then syncs and drains.
+    #[must_use]
+    pub fn apply_settings(&mut self, wanted: &Rc<Settings>) -> bool {
+        let Some(statements) = self.connection.applied.difference(wanted) else { return false };
+        let defaults = statements.iter().any(|statement| statement.contains("default_transaction_"));
         for statement in statements {
             let out = &mut self.connection.outbox;
             encode::client::parse(out, b"", statement.as_bytes(), &[]);
@@ -169,6 +174,7 @@ impl Lane {
         }
         self.connection.unnamed = None;
         self.connection.applying = Some(Rc::clone(wanted));
+        defaults
     }
 
     /// The server skips everything up to Sync: so do we. Statements that were not prepared are forgotten.

@@ -12,11 +12,15 @@ use crate::wire::encode;
 /// Reported parameters that belong to one server rather than to the session: the client keeps the first it heard.
 const OF_THE_SERVER: [&[u8]; 2] = [b"in_hot_standby", b"server_version"];
 
+/// The value that the client has; None: it has none.
+type Known = Option<Box<[u8]>>;
+
 #[derive(Debug, Default, Clone)]
 pub struct Told {
     values: HashMap<Box<[u8]>, Box<[u8]>>,
     /// Names whose new values the client has still to hear, just before it is told that the session is ready.
-    news: Vec<Box<[u8]>>,
+    /// With each the value that it knows.
+    news: Vec<(Box<[u8]>, Known)>,
 }
 
 impl Told {
@@ -45,15 +49,17 @@ impl Told {
 
     /// Notes a report that is to be told later, as PostgreSQL does: once for each parameter, just before ReadyForQuery.
     pub fn learn_for_later(&mut self, name: &[u8], value: &[u8]) {
-        if self.learn(name, value) && !self.news.iter().any(|known| **known == *name) {
-            self.news.push(name.into());
+        let known = self.values.get(name).cloned();
+        if self.learn(name, value) && !self.news.iter().any(|(listed, _)| **listed == *name) {
+            self.news.push((name.into(), known));
         }
     }
 
     /// Appends what is to be told now.
     pub fn tell_news(&mut self, out: &mut BytesMut) {
-        for name in std::mem::take(&mut self.news) {
-            if let Some(value) = self.values.get(&name) {
+        for (name, known) in std::mem::take(&mut self.news) {
+            // What went back to what it was is no news.
+            if let Some(value) = self.values.get(&name).filter(|value| Some(*value) != known.as_ref()) {
                 encode::server::parameter_status(out, &name, value);
             }
         }

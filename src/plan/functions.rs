@@ -131,7 +131,10 @@ impl Demands {
                 || context.catalog.relations.iter().any(|(name, info)| {
                     !info.reads.is_empty()
                         && named(name)
-                        && info.reads.iter().any(|read| context.topology.rule(read).is_some_and(|r| r.is_sharded()))
+                        && info
+                            .reads
+                            .iter()
+                            .any(|read| context.topology.rule(read).is_some_and(|r| r.is_sharded()))
                 })
         };
         if context.catalog.function_mentions(&function.name, &context.search_path, spread) {

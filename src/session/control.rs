@@ -251,8 +251,10 @@ impl Session {
         if chain {
             return Err(unsupported("COMMIT AND CHAIN is not supported", "Send COMMIT and then BEGIN."));
         }
-        if !self.block.is_open() {
+        if !self.block.is_explicit() {
             self.warn_no_transaction();
+        }
+        if !self.block.is_open() {
             self.complete("COMMIT");
             return Ok(());
         }
@@ -270,10 +272,11 @@ impl Session {
         if chain {
             return Err(unsupported("ROLLBACK AND CHAIN is not supported", "Send ROLLBACK and then BEGIN."));
         }
+        if !self.block.is_explicit() {
+            self.warn_no_transaction();
+        }
         if self.block.is_open() {
             self.roll_back_block().await;
-        } else {
-            self.warn_no_transaction();
         }
         self.complete("ROLLBACK");
         Ok(())
@@ -371,8 +374,12 @@ impl Session {
         }
         let readers = self.lanes.iter_mut().filter(|lane| lane.in_block && !lane.wrote).map(drain);
         for drained in futures_util::future::join_all(readers).await {
-            if let Some(error) = drained.map_err(|e| Failure::Sql(e.into_sql()))?.error {
+            let drained = drained.map_err(|e| Failure::Sql(e.into_sql()))?;
+            if let Some(error) = drained.error {
                 return Err(Failure::Sql(error));
+            }
+            for aside in &drained.asides {
+                self.pass_aside(aside);
             }
         }
         let Some(writer) = self.lanes.iter_mut().find(|lane| lane.in_block && lane.wrote) else {
@@ -412,7 +419,12 @@ impl Session {
                 }
                 false
             }
-            Some(b'A') => self.pin.is_some(),
+            Some(b'A') => {
+                if self.pin.is_some() {
+                    self.late.extend_from_slice(frame);
+                }
+                false
+            }
             Some(b'N') => true,
             _ => false,
         };

@@ -309,6 +309,9 @@ impl Session {
             }
         }
         let prepared = self.worker.interner.borrow_mut().intern(&parse);
+        if self.block.is_failed() && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
+            return Err(super::simple::in_failed_block());
+        }
         self.statements.insert(parse.name, Rc::clone(&prepared));
         batch.loose.push(Message::Parse { prepared, name: parse.name.into() });
         Ok(())

@@ -282,6 +282,7 @@ fn open(
         shapes: crate::sql::shape::ShapeBuffers::default(),
         cancel,
         info,
+        late: bytes::BytesMut::new(),
         cursors: std::collections::HashMap::new(),
         temporary: std::collections::HashSet::new(),
         skipping: false,

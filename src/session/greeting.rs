@@ -147,6 +147,12 @@ impl Session {
         };
         let lane = &mut self.lanes[index];
         let mut reports: Vec<(String, String)> = lane.connection.greeting.to_vec();
+        for (name, value) in &mut reports {
+            if name == "in_hot_standby" {
+                // The session writes, whichever server was asked.
+                *value = "off".to_owned();
+            }
+        }
         if !lane.owed.is_empty() {
             lane.sync(true);
             let drained = crate::execute::drain::drain(lane).await.map_err(|e| e.into_sql())?;

@@ -17,6 +17,7 @@ use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
+use crate::sql::facts::Isolation;
 use crate::topology::{Consistency, NodeId, NodeRole, ShardId, Topology};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{SqlError, SqlState};
@@ -35,6 +36,8 @@ impl Session {
     pub(super) fn need(&self, access: Access) -> Need {
         match self.block.get() {
             Some(transaction) if !transaction.read_only => Need::Primary,
+            // No replica knows it.
+            Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
             Some(_) => Need::Reader,
             None if access == Access::Read => Need::Reader,
             None => Need::Primary,
@@ -56,13 +59,11 @@ impl Session {
                 self.check_second_shard(shard, access)?;
                 if self.block.is_open() && !self.lanes[index].in_block {
                     // A pinned server enters the transaction with the first statement that needs it.
-                    let mut lane = self.lanes.swap_remove(index);
-                    self.prepare_lane(&mut lane);
-                    self.lanes.push(lane);
-                    return Ok(self.lanes.len() - 1);
+                    let lane = self.lanes.swap_remove(index);
+                    return self.enter(lane).await;
                 }
-                if !self.block.is_open() {
-                    self.lanes[index].apply_settings(&self.settings);
+                if !self.block.is_open() && self.lanes[index].apply_settings(&self.settings) {
+                    settle_settings(&mut self.lanes[index]).await?;
                 }
                 return Ok(index);
             }
@@ -76,10 +77,8 @@ impl Session {
         if replica {
             Figures::count(&self.worker.shared.figures.replica_reads);
         }
-        let mut lane = Lane::new(connection, shard, replica);
-        self.prepare_lane(&mut lane);
-        self.lanes.push(lane);
-        Ok(self.lanes.len() - 1)
+        let lane = Lane::new(connection, shard, replica);
+        self.enter(lane).await
     }
 
     /// A hint demands a replica: the nearest that may answer.
@@ -100,10 +99,8 @@ impl Session {
         let connection =
             self.acquire(shard, Need::Replica, avoid).await.map_err(|e| Failure::Sql(e.into_sql()))?;
         self.cancel.add(&connection.key);
-        let mut lane = Lane::new(connection, shard, true);
-        self.prepare_lane(&mut lane);
-        self.lanes.push(lane);
-        Ok(self.lanes.len() - 1)
+        let lane = Lane::new(connection, shard, true);
+        self.enter(lane).await
     }
 
     /// One transaction writes to one shard, and under the stricter isolation levels it sees one shard: a snapshot over
@@ -113,7 +110,6 @@ impl Session {
         if transaction.everywhere {
             return Ok(());
         }
-        use crate::sql::facts::Isolation;
         let others = || self.lanes.iter().filter(|lane| lane.shard != shard && lane.in_block);
         if access == Access::Write && others().any(|lane| lane.wrote) {
             return Err(super::report::second_writing_shard(&self.context.planning.topology, shard));
@@ -128,12 +124,27 @@ impl Session {
         Ok(())
     }
 
+    /// Makes a lane the session's; one that cannot be brought to the session's state goes back.
+    async fn enter(&mut self, mut lane: Lane) -> Result<usize, Failure> {
+        if let Err(failure) = self.prepare_lane(&mut lane).await {
+            self.give(lane);
+            return Err(failure);
+        }
+        self.lanes.push(lane);
+        Ok(self.lanes.len() - 1)
+    }
+
     /// Brings a fresh lane to the session's settings and, inside a block, into the transaction.
-    fn prepare_lane(&mut self, lane: &mut Lane) {
+    async fn prepare_lane(&mut self, lane: &mut Lane) -> Result<(), Failure> {
         match self.block.get() {
-            None => lane.apply_settings(&self.settings),
+            None => {
+                if lane.apply_settings(&self.settings) {
+                    settle_settings(lane).await?;
+                }
+            }
             Some(transaction) => {
-                lane.apply_settings(transaction.settings_before());
+                // They end before BEGIN in any case.
+                let _ = lane.apply_settings(transaction.settings_before());
                 if lane.connection.applying.is_some() {
                     lane.sync(true);
                 }
@@ -143,6 +154,7 @@ impl Session {
                 lane.in_block = true;
             }
         }
+        Ok(())
     }
 
     /// A connection to a node that fits, waiting for one to appear as long as is configured.
@@ -432,6 +444,15 @@ impl Session {
 
     pub(super) fn internal(message: impl Into<String>) -> SqlError {
         SqlError::new(SqlState::INTERNAL_ERROR, message)
+    }
+}
+
+/// Settings that are the defaults of transactions must hold before the next one begins.
+async fn settle_settings(lane: &mut Lane) -> Result<(), Failure> {
+    lane.sync(true);
+    match crate::execute::drain::drain(lane).await {
+        Ok(drained) => drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error))),
+        Err(error) => Err(Failure::Sql(error.into_sql())),
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Session {
     info: Arc<ClientInfo>,
     /// Shards on which cursors of the transaction are open, by name.
     cursors: std::collections::HashMap<String, ShardId>,
+    /// Notifications that came while something of ours ran: told just before ReadyForQuery.
+    late: bytes::BytesMut,
     /// Temporary relations on the pinned server.
     temporary: std::collections::HashSet<String>,
     /// Messages are thrown away up to Sync, because one before them failed.

@@ -15,6 +15,8 @@ impl Session {
 
     /// What has changed since the last time, and that the next request may come.
     pub(super) fn ready(&mut self) {
+        let late = std::mem::take(&mut self.late);
+        self.client.outbox.extend_from_slice(&late);
         self.told.tell_news(&mut self.client.outbox);
         encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
     }

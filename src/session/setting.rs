@@ -10,7 +10,7 @@
 //! | `meridian.region` | a region's name: where reads are nearest to |
 //!
 //! Invariants:
-//! 1. A setting that no server accepted is never in [`Settings`](crate::backend::Settings).
+//! 1. A setting that no server accepted is never in [`Settings`].
 //! 2. An unknown `meridian.` name is an error, not a new parameter.
 
 use std::rc::Rc;
@@ -303,7 +303,7 @@ impl Session {
     async fn report_initial(&mut self) -> Outcome {
         let index = self.join_default(Access::Read).await?;
         let lane = &mut self.lanes[index];
-        lane.apply_settings(&Rc::clone(&self.settings));
+        let _ = lane.apply_settings(&Rc::clone(&self.settings));
         if lane.owed.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! The values of one execution: literals out of the text and parameters out of a Bind message.
 //!
-//! `plan` asks for a [`Value`](super::facts::Value) and gets the bytes with what is known of their type; it never
+//! `plan` asks for a [`Value`] and gets the bytes with what is known of their type; it never
 //! decodes the rest of the statement. Borrowed and allocation-free on the local path (a literal with escapes or
 //! doubled quotes, and arrays, allocate).
 //!

@@ -1,6 +1,6 @@
 //! The coordinator of two-phase commit as a state machine: what to send next, and what an answer means. Pure.
 //!
-//! [`super::commit`] asks for the [`Step`], sends its commands to the participants at once, hands the answers in, and
+//! `commit` asks for the [`Step`], sends its commands to the participants at once, hands the answers in, and
 //! asks again until the outcome is there.
 //!
 //! ```text

@@ -2,7 +2,7 @@
 //!
 //! `MERIDIAN_FAULT=after_prepare_before_decision:abort` in the environment of a debug build ends the process there, as
 //! `kill -9` would; `:stall` holds it up for [`STALL`], as a slow machine would. In a release build nothing of this
-//! exists. Called by [`super::commit`]; read by nobody else.
+//! exists. Called by `commit`; read by nobody else.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The rows of a COPY FROM STDIN as they wait to be sent: one batch for each shard that has any.
 //!
-//! Fed by [`super::copy_in`] with the client's data; joins [`super::splitter`], [`super::fields`] and [`super::place`].
+//! Fed by `copy_in` with the client's data; joins [`super::splitter`], [`super::fields`] and [`super::place`].
 //! Pure: it is where the whole way of a row can be tested without a server.
 //!
 //! Invariants:

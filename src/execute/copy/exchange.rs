@@ -1,6 +1,6 @@
 //! The waiting of a COPY FROM STDIN: one poll over the client's socket and every shard's.
 //!
-//! Called by [`super::copy_in`] between its steps; decides nothing but who may be read.
+//! Called by `copy_in` between its steps; decides nothing but who may be read.
 //!
 //! Invariants:
 //! 1. What waits to be sent is sent, whoever else is slow.
@@ -16,7 +16,7 @@ pub(super) const BACKLOG_BYTES: usize = 128 * 1024;
 /// How much of the client's data is read at once.
 pub(super) const READ_BYTES: usize = 64 * 1024;
 
-/// How far the COPY on a shard is; see [`super::copy_in`].
+/// How far the COPY on a shard is; see `copy_in`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Not joined yet.

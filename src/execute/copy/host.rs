@@ -1,6 +1,6 @@
 //! What a COPY driver needs of the session that it runs for, and how it ends otherwise than well.
 //!
-//! Implemented by `session`, called by [`super::copy_in`] and [`super::copy_out`]. The drivers choose shards; which
+//! Implemented by `session`, called by `copy_in` and `copy_out`. The drivers choose shards; which
 //! server of a shard, in which transaction and with which settings is the session's business.
 //!
 //! Invariant: a driver writes no error and no CommandComplete to the client, so that the session can commit or roll

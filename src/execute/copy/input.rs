@@ -1,6 +1,6 @@
 //! The client's side of a COPY FROM STDIN: its messages, taken from its inbox as far as they have come.
 //!
-//! Called by [`super::copy_in`]. A CopyData message is passed on in the pieces in which it arrives, so that its length
+//! Called by `copy_in`. A CopyData message is passed on in the pieces in which it arrives, so that its length
 //! costs no memory.
 //!
 //! Invariants:

@@ -1,6 +1,6 @@
 //! COPY of a sharded table: rows of COPY FROM STDIN placed one by one, and COPY TO STDOUT shard after shard.
 //!
-//! `session` calls [`copy_in`] and [`copy_out`] with itself as the [`CopyHost`], which finds a lane for a shard. The
+//! `session` calls `copy_in` and `copy_out` with itself as the [`CopyHost`], which finds a lane for a shard. The
 //! statement's own text runs on each shard; what decides is pure and stands apart from what waits.
 //!
 //! ```text

@@ -1,6 +1,6 @@
 //! From a row of COPY to its shard.
 //!
-//! Called by [`super::copy_in`] for every row; asks the topology's placements. Pure.
+//! Called by `copy_in` for every row; asks the topology's placements. Pure.
 //!
 //! ```text
 //!   3,eu-central,52.52,13.40   ─▶  key 'eu-central' ─▶ shard eu-central

@@ -1,6 +1,6 @@
 //! Where rows end in COPY data that arrives in pieces cut anywhere.
 //!
-//! Called by [`super::copy_in`] with each piece; pure. It follows `CopyReadLineText` of PostgreSQL's
+//! Called by `copy_in` with each piece; pure. It follows `CopyReadLineText` of PostgreSQL's
 //! `commands/copyfromparse.c`: the first line's newline decides the style of all, in the text format a backslash
 //! takes the next byte with it, in CSV newlines between quotes belong to the row.
 //!
