@@ -160,6 +160,14 @@ impl Combiner<'_> {
         Ok(())
     }
 
+    /// Whether nothing is left to be given out, now that every source has ended.
+    pub fn is_complete(&self) -> bool {
+        match self {
+            Self::Ordered { merging, .. } => merging.as_ref().is_some_and(|merging| merging.satisfied),
+            Self::Nothing | Self::Concat { .. } | Self::Gather { .. } => true,
+        }
+    }
+
     /// Rows that the client has been given.
     pub fn rows(&self) -> u64 {
         match self {

@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use super::columns::Columns;
 use super::combiner::{Combiner, OUT_BYTES, whole_row};
-use super::{ScatterError, Wire};
+use super::{ScatterError, Wire, internal};
 use crate::backend::BackendError;
 use crate::execute::Lane;
 use crate::execute::lane::Owed;
@@ -138,7 +138,8 @@ impl Run<'_, '_, '_, '_> {
                 continue;
             }
             if self.lanes.iter().all(|lane| lane.owed.is_empty()) {
-                return Ok(());
+                let whole = self.combiner.is_complete();
+                return whole.then_some(()).ok_or_else(|| Stop::Sql(internal("rows were left uncombined")));
             }
             if self.has_due_rows() {
                 continue;
@@ -167,10 +168,12 @@ impl Run<'_, '_, '_, '_> {
                 return Ok(());
             }
             let front = self.lanes[index].owed.front();
-            if header.tag == b'D' && matches!(front, Some(Owed::Execute { hidden: false })) {
-                if !self.begun {
-                    return Ok(());
-                }
+            let of_rows = matches!(front, Some(Owed::Execute { hidden: false }));
+            // The end of a shard's rows waits like its rows do: there is nobody yet who could be told of it.
+            if of_rows && matches!(header.tag, b'D' | b'C' | b'I') && !self.begun {
+                return Ok(());
+            }
+            if header.tag == b'D' && of_rows {
                 let inbox = &mut self.lanes[index].connection.inbox;
                 let before = inbox.len();
                 self.combiner.take_rows(index, inbox, self.wire.limits, &mut self.wire.client.outbox)?;
@@ -184,10 +187,16 @@ impl Run<'_, '_, '_, '_> {
         }
     }
 
-    /// Rows that were held back and may be taken by now: the last description has come, or others have passed.
+    /// What was held back and may be taken by now: the last description has come, or rows of others have passed.
     fn has_due_rows(&self) -> bool {
         let due = |(index, lane): (usize, &&mut Lane)| {
-            whole_row(&lane.connection.inbox, self.wire.limits).is_some() && self.combiner.accepts(index)
+            let inbox = &lane.connection.inbox;
+            match frame::peek_backend(inbox, self.wire.limits) {
+                Ok(Some(header)) if inbox.len() >= header.len => {
+                    header.tag != b'D' || self.combiner.accepts(index)
+                }
+                _ => false,
+            }
         };
         self.begun && self.lanes.iter().enumerate().any(due)
     }
