@@ -22,6 +22,8 @@
 //!    or [`backend::choice::primary`]; [`backend::Pools::take`] lends a connection.
 //! 10. [`execute::Lane::query_frame`] puts the statement behind what the lane needs first: settings, BEGIN, savepoints.
 //! 11. [`execute::relay()`] sends it in one write and passes the answer on, frame by frame, without decoding rows.
+//!     Several shards: [`Session::scatter`](session::Session::scatter) joins a lane for each, and
+//!     [`execute::scatter::answer`] asks them at once and combines rows with [`merge`].
 //! 12. [`Session::conclude`](session::Session::conclude) tells an error or commits what was implicit;
 //!     [`Session::settle`](session::Session::settle) gives the lane back through [`backend::Pools::give`].
 //!

@@ -293,6 +293,16 @@ fn the_documented_configuration_loads() {
 }
 
 #[test]
+fn the_configuration_in_the_readme_loads() {
+    let readme = document("README.md");
+    let example = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let example = example.replace("${MERIDIAN_PASSWORD}", "secret").replace("${APP_PASSWORD}", "secret");
+    if let Err(errors) = meridian::config::Config::parse(&example, "README.md", root()) {
+        panic!("{errors}");
+    }
+}
+
+#[test]
 fn the_tree_speaks_of_itself_only() {
     let mut found = Vec::new();
     for folder in ["src", "tests", "config", "docs", "scripts", "."] {

@@ -1,6 +1,6 @@
 //! The console's side of the protocol: one message in, its answers out. Pure.
 //!
-//! `console` feeds it whole messages and sends what it appended. Both protocols end in [`Conversation::run`] or in a
+//! `console` feeds it whole messages and sends what it appended. Both protocols end in [`Conversation::obey`] or in a
 //! portal; a SHOW's table is asked of the caller at the moment of its execution.
 //!
 //! Invariants:

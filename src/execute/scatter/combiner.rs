@@ -1,6 +1,6 @@
 //! The combine under way: takes rows out of the servers' buffers and puts rows into the client's.
 //!
-//! Pure but for the buffers. The driver ([`super::run`]) calls [`Combiner::begin`] once all shards have described their
+//! Pure but for the buffers. The driver (`run`) calls [`Combiner::begin`] once all shards have described their
 //! rows, [`Combiner::take_rows`] whenever a shard's rows have arrived, [`Combiner::finish`] at its end and
 //! [`Combiner::emit`] whenever something may have become due.
 //!

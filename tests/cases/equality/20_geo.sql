@@ -86,7 +86,6 @@ SELECT count(*) FROM driver_locations WHERE geohash LIKE 'd%';
 SELECT count(*) FROM driver_locations;
 SELECT count(*) FROM driver_locations WHERE driver_id = '00000000-0000-4000-8000-000000000002';
 -- nearest by arithmetic: not a box
--- may be refused
 SELECT driver_id FROM driver_locations ORDER BY (latitude - 40.7) ^ 2 + (longitude + 74) ^ 2, driver_id LIMIT 3;
 SELECT count(*) FROM driver_locations WHERE (latitude - 40.7) ^ 2 + (longitude + 74) ^ 2 < 1;
 SELECT count(*) FROM rides r WHERE r.pickup_lat BETWEEN 19 AND 20 AND r.pickup_lon BETWEEN 72 AND 73 AND r.status = 'completed';

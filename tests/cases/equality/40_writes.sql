@@ -85,13 +85,10 @@ DELETE FROM accounts WHERE id = 5003;
 SELECT count(*), sum(balance) FROM accounts;
 INSERT INTO "Mixed" ("Id", "Region", "Select") VALUES (3, 'us-west', 'c');
 DELETE FROM "Mixed" WHERE "Region" = 'us-west';
--- may be refused
 INSERT INTO maybe (id, v) VALUES (9, 'default key is null');
--- may be refused
 INSERT INTO maybe DEFAULT VALUES;
 DELETE FROM maybe WHERE region IS NULL AND (id IS NULL OR id = 9);
 -- W3: writes that feed reads
--- may be refused
 WITH gone AS (DELETE FROM notes WHERE id = 40 RETURNING *) SELECT count(*) FROM gone;
 -- may be refused
 WITH gone AS (DELETE FROM rides WHERE region = 'us-east' AND price > 1000 RETURNING *) SELECT count(*) FROM rides, gone;
@@ -101,7 +98,6 @@ UPDATE rides r SET price = r.price FROM users u WHERE u.user_id = r.user_id AND 
 -- may be refused
 DELETE FROM rides r USING users u WHERE u.user_id = r.user_id AND r.price > 1000;
 UPDATE rides r SET price = price + f.base - f.base FROM fares f WHERE f.region = r.region AND r.region = 'us-west' AND price > 20;
--- may be refused
 MERGE INTO notes n USING fares f ON f.region = n.region AND n.id = 1 WHEN MATCHED THEN UPDATE SET body = 'merged';
 -- W4: INSERT … SELECT and friends
 -- may be refused
@@ -152,7 +148,6 @@ INSERT INTO tenants VALUES ('anyone', 8, 1);
 ROLLBACK;
 SELECT count(*) FROM tenants WHERE id = 8;
 BEGIN;
--- may be refused
 SELECT count(*) FROM rides;
 ROLLBACK;
 BEGIN READ ONLY;
