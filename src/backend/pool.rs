@@ -261,16 +261,6 @@ impl Pools {
         }
     }
 
-    /// Closes the idle connections to a node whose role has changed or which is down.
-    pub fn forget(&self, node: NodeId) {
-        let pools: Vec<_> =
-            self.pools.borrow().iter().filter(|(k, _)| k.0 == node).map(|(_, p)| Rc::clone(p)).collect();
-        for pool in pools {
-            let idle = std::mem::take(&mut *pool.idle.borrow_mut());
-            drop(idle);
-        }
-    }
-
     pub fn figures(&self) -> Vec<(Rc<str>, PoolFigures)> {
         let pools = self.pools.borrow();
         let figure = |((node, user), pool): (&(NodeId, Rc<str>), &Rc<NodePool>)| {

@@ -440,9 +440,7 @@ impl Session {
     /// The pinned lane, joined on the default shard's primary.
     pub(super) async fn join_pinned(&mut self) -> Result<usize, Failure> {
         let shard = self.default_shard();
-        let lane = self.join(shard, Access::Write, &[]).await?;
-        let _ = Rc::clone(&self.settings);
-        Ok(lane)
+        self.join(shard, Access::Write, &[]).await
     }
 
     pub(super) fn internal(message: impl Into<String>) -> SqlError {
@@ -459,8 +457,7 @@ async fn settle_settings(lane: &mut Lane) -> Result<(), Failure> {
     }
 }
 
-/// What a session may leave on its server connection, as one word; empty if nothing. Settings that a function made
-/// count too: they cannot be told from the session's own here, so the connection is asked only for what is not ours.
+/// What a session may leave on its server connection, as one word; empty if nothing. Settings are asked for separately.
 const LEFTOVERS_QUERY: &str = "SELECT CASE \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) THEN 'temp' \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) THEN 'lock' \

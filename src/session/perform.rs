@@ -102,7 +102,7 @@ impl Session {
                 Err(SqlError::from(refusal.clone()).into())
             }
             Action::Control => self.control(planned, work).await,
-            Action::Pinned(reason) => self.perform_pinned(planned, work, reason).await,
+            Action::Pinned(reason) => self.perform_pinned(work, reason).await,
             Action::Routed { many } => {
                 let shards = self.bind_work(planned, work)?;
                 match (shards.single(), many) {
@@ -266,7 +266,7 @@ impl Session {
     }
 
     /// Statements that need a server connection for themselves.
-    async fn perform_pinned(&mut self, planned: &Planned, work: Work<'_>, reason: &'static str) -> Outcome {
+    async fn perform_pinned(&mut self, work: Work<'_>, reason: &'static str) -> Outcome {
         let shard = self.default_shard();
         let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica);
         if others {
@@ -279,7 +279,6 @@ impl Session {
         self.put(index, work)?;
         let lane = &mut self.lanes[index];
         lane.wrote = true;
-        let _ = planned;
         match self.run_lane(index).await {
             Ok(report) => {
                 let outcome = self.after_performance(index, &report);

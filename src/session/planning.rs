@@ -19,7 +19,7 @@ use super::{Failure, Session};
 use crate::plan::scatter::Scatter;
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
-use crate::sql::facts::{CopyDirection, Kind, TransactionCommand};
+use crate::sql::facts::{Copy, CopyDirection, Kind, TransactionCommand};
 use crate::sql::hint::{Hint, HintRole};
 use crate::sql::lexer::LexOptions;
 use crate::sql::parse::{Parsed, parse};
@@ -245,7 +245,7 @@ impl Session {
             .hint("SHOW SHARDS in the console lists them.")
             .into());
         }
-        let suspect = leaves_traces(&plan);
+        let suspect = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
         let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
         Ok(Planned { context: self.context.id, plan, literals, hint, suspect, sets_config })
     }
@@ -317,6 +317,21 @@ fn leaves_traces(plan: &Plan) -> bool {
         }
         _ => false,
     }
+}
+
+/// Triggers and rules run code that the text does not show.
+fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
+    let target = match &plan.facts.kind {
+        Kind::Insert(insert) => &insert.target.name,
+        Kind::Update(update) => &update.target.name,
+        Kind::Delete(delete) => &delete.target.name,
+        Kind::Merge { target } => &target.name,
+        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => &table.name,
+        Kind::ModifyingWith => return true,
+        _ => return false,
+    };
+    let info = planning.catalog.resolve(target, &planning.search_path);
+    info.is_some_and(|info| info.has_triggers || info.has_rules)
 }
 
 /// Functions that are common in writes and leave nothing behind.
