@@ -160,7 +160,9 @@ fn cast<'a>(inner: Datum<'a>, name: &ObjectName) -> Datum<'a> {
         Datum::Null => Datum::Null,
         Datum::Bool(value) if target == oid::BOOL => Datum::Bool(value),
         Datum::Number(text) if integer(target) && is_integer(&text) => Datum::Number(text),
-        Datum::Number(text) if matches!(target, oid::FLOAT8 | oid::NUMERIC) => Datum::Number(text),
+        Datum::Number(text) if target == oid::NUMERIC => Datum::Number(text),
+        // An integer key is compared as a float with this: large ones near it are equal, too.
+        Datum::Number(text) if target == oid::FLOAT8 => Datum::Text { text, of: target },
         Datum::Text { text, of } if of == 0 || kept(of) => Datum::Text { text, of: target },
         Datum::Binary { bytes, of } if of == 0 || of == target => Datum::Binary { bytes, of: target },
         Datum::Binary { bytes, of } if kept(of) => Datum::Binary { bytes, of },

@@ -207,6 +207,7 @@ SELECT * FROM accounts WHERE id = 5.5;
 SELECT * FROM accounts WHERE id = 5::int2;
 SELECT * FROM accounts WHERE id = 5::numeric;
 SELECT * FROM accounts WHERE id = 5::float8;
+SELECT * FROM accounts WHERE id = 9223372036854775806::float8;
 SELECT * FROM accounts WHERE id = 0005;
 SELECT * FROM accounts WHERE id = +5;
 SELECT * FROM accounts WHERE id = -1;
