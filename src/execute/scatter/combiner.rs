@@ -160,11 +160,19 @@ impl Combiner<'_> {
         Ok(())
     }
 
-    /// Whether nothing is left to be given out, now that every source has ended.
-    pub fn is_complete(&self) -> bool {
-        match self {
+    /// All sources have ended: nothing may be left over.
+    pub fn check_complete(&self) -> Result<(), SqlError> {
+        let complete = match self {
+            Self::Nothing | Self::Concat { .. } => true,
             Self::Ordered { merging, .. } => merging.as_ref().is_some_and(|merging| merging.satisfied),
-            Self::Nothing | Self::Concat { .. } | Self::Gather { .. } => true,
+            Self::Gather { gathered, .. } => gathered.is_some(),
+        };
+        match complete {
+            true => Ok(()),
+            false => Err(SqlError::new(
+                SqlState::INTERNAL_ERROR,
+                "the shards' rows were not combined to their end",
+            )),
         }
     }
 
@@ -221,5 +229,66 @@ fn pass_rows(
         if skipped == 0 {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::arguments::{Arguments, NoParameters};
+    use crate::wire::encode;
+
+    const QUESTION: Question<'static> = Question {
+        arguments: Arguments { text: b"", literals: &[], parameters: &NoParameters },
+        bind: None,
+        declared: &[],
+        describe: true,
+    };
+
+    fn rows(values: &[&[u8]]) -> BytesMut {
+        let mut out = BytesMut::new();
+        values.iter().for_each(|value| encode::server::data_row(&mut out, &[Some(value)]));
+        out
+    }
+
+    fn concat(limiter: Limiter) -> Combiner<'static> {
+        Combiner::Concat { question: &QUESTION, limiter, told: None, rows: 0 }
+    }
+
+    #[test]
+    fn rows_pass_within_the_bounds_and_the_rest_is_dropped() {
+        let mut combiner = concat(Limiter::new(1, Some(2)));
+        let (mut first, mut second) = (rows(&[b"a", b"b"]), rows(&[b"c", b"d", b"e"]));
+        let mut out = BytesMut::new();
+        let limits = Limits::default();
+        combiner.take_rows(0, &mut first, &limits, &mut out).unwrap();
+        combiner.take_rows(1, &mut second, &limits, &mut out).unwrap();
+        assert_eq!(out, rows(&[b"b", b"c"]));
+        assert_eq!(combiner.rows(), 2);
+        assert!(first.is_empty() && second.is_empty());
+    }
+
+    #[test]
+    fn an_unfinished_row_and_what_is_no_row_stay() {
+        let mut combiner = concat(Limiter::unlimited());
+        let mut inbox = rows(&[b"a"]);
+        let mut second = rows(&[b"bcd"]);
+        second.truncate(9);
+        inbox.extend_from_slice(&second);
+        let mut out = BytesMut::new();
+        combiner.take_rows(0, &mut inbox, &Limits::default(), &mut out).unwrap();
+        assert_eq!((out, inbox), (rows(&[b"a"]), second));
+        let mut done = BytesMut::from(&b"C\0\0\0\x0dSELECT 0\0"[..]);
+        combiner.take_rows(0, &mut done, &Limits::default(), &mut BytesMut::new()).unwrap();
+        assert_eq!(done.len(), 14);
+    }
+
+    #[test]
+    fn nothing_is_taken_while_the_client_does_not_read() {
+        let mut combiner = concat(Limiter::unlimited());
+        let mut inbox = rows(&[b"a"]);
+        let mut out = BytesMut::zeroed(OUT_BYTES);
+        combiner.take_rows(0, &mut inbox, &Limits::default(), &mut out).unwrap();
+        assert_eq!((out.len(), inbox), (OUT_BYTES, rows(&[b"a"])));
     }
 }

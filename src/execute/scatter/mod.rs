@@ -214,6 +214,8 @@ async fn finished(
     let beforehand = usize::from(original.is_none());
     if original.is_none() {
         Question::statement(question.arguments.text, question.declared).put(lanes[0]);
+        // Else the server keeps the description back until the rows come: so the client's own errors come first.
+        lanes[0].flush_message();
     }
     for lane in lanes.iter_mut() {
         request.put(lane);

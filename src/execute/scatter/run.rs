@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use super::columns::Columns;
 use super::combiner::{Combiner, OUT_BYTES, whole_row};
-use super::{ScatterError, Wire, internal};
+use super::{ScatterError, Wire};
 use crate::backend::BackendError;
 use crate::execute::Lane;
 use crate::execute::lane::Owed;
@@ -128,8 +128,13 @@ pub(super) async fn run(
 impl Run<'_, '_, '_, '_> {
     async fn drive(&mut self) -> Result<(), Stop> {
         loop {
+            let begun = self.begun;
             for index in 0..self.lanes.len() {
                 self.take(index)?;
+            }
+            if begun != self.begun {
+                // What was held back until the last description came.
+                continue;
             }
             self.combiner.emit(&mut self.wire.client.outbox)?;
             if self.wire.client.outbox.len() >= OUT_BYTES {
@@ -138,8 +143,7 @@ impl Run<'_, '_, '_, '_> {
                 continue;
             }
             if self.lanes.iter().all(|lane| lane.owed.is_empty()) {
-                let whole = self.combiner.is_complete();
-                return whole.then_some(()).ok_or_else(|| Stop::Sql(internal("rows were left uncombined")));
+                return self.combiner.check_complete().map_err(Stop::Sql);
             }
             if self.has_due_rows() {
                 continue;
@@ -168,12 +172,11 @@ impl Run<'_, '_, '_, '_> {
                 return Ok(());
             }
             let front = self.lanes[index].owed.front();
-            let of_rows = matches!(front, Some(Owed::Execute { hidden: false }));
-            // The end of a shard's rows waits like its rows do: there is nobody yet who could be told of it.
-            if of_rows && matches!(header.tag, b'D' | b'C' | b'I') && !self.begun {
+            let answers = matches!(front, Some(Owed::Execute { hidden: false }));
+            if answers && !self.begun && matches!(header.tag, b'D' | b'C' | b'I') {
                 return Ok(());
             }
-            if header.tag == b'D' && of_rows {
+            if answers && header.tag == b'D' {
                 let inbox = &mut self.lanes[index].connection.inbox;
                 let before = inbox.len();
                 self.combiner.take_rows(index, inbox, self.wire.limits, &mut self.wire.client.outbox)?;
@@ -187,16 +190,10 @@ impl Run<'_, '_, '_, '_> {
         }
     }
 
-    /// What was held back and may be taken by now: the last description has come, or rows of others have passed.
+    /// Rows that were held back and may be taken by now: others have passed.
     fn has_due_rows(&self) -> bool {
         let due = |(index, lane): (usize, &&mut Lane)| {
-            let inbox = &lane.connection.inbox;
-            match frame::peek_backend(inbox, self.wire.limits) {
-                Ok(Some(header)) if inbox.len() >= header.len => {
-                    header.tag != b'D' || self.combiner.accepts(index)
-                }
-                _ => false,
-            }
+            whole_row(&lane.connection.inbox, self.wire.limits).is_some() && self.combiner.accepts(index)
         };
         self.begun && self.lanes.iter().enumerate().any(due)
     }
