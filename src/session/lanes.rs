@@ -379,7 +379,10 @@ impl Session {
             };
             self.lanes[index].connection.suspect = false;
             self.adopt_settings(index).await;
-            let Some(found) = found.filter(|f| !f.is_empty()) else { continue };
+            let Some(found) = found.filter(|f| !f.is_empty()) else {
+                self.reset_settings(index).await;
+                continue;
+            };
             if self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica {
                 self.set_pin(pin_reason(&found));
             } else {
@@ -425,6 +428,28 @@ impl Session {
         self.lanes[index].connection.applied = Rc::clone(&settings);
         self.settings = settings;
         self.follow_search_path();
+    }
+
+    /// Parameters of extensions and of applications (`app.user`) are in no catalog: a function may have set one. They go
+    /// back to nothing, so that no other session meets them; this session's own settings come again with its next
+    /// statement.
+    async fn reset_settings(&mut self, index: usize) {
+        if self.pin.is_some() {
+            return;
+        }
+        let connection = &mut self.lanes[index].connection;
+        match connection.capture("RESET ALL").await {
+            Ok(captured) if captured.error.is_none() => {
+                let mut kept = crate::backend::Settings::default();
+                for name in ["session_authorization", "role"] {
+                    if let Some(value) = connection.applied.get(name) {
+                        kept.set(name, value);
+                    }
+                }
+                connection.applied = Rc::new(kept);
+            }
+            Ok(_) | Err(_) => connection.broken = true,
+        }
     }
 
     pub(super) fn set_pin(&mut self, reason: &'static str) {

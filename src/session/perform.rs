@@ -370,10 +370,11 @@ impl Session {
     async fn perform_each(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         if self.block.is_open() {
             let implicit = self.block.get().is_some_and(|t| t.origin == Origin::Implicit);
+            let command = command_name(work.text());
             let message = if implicit {
-                "this command cannot be executed together with others in one message"
+                format!("{command} cannot be executed within a pipeline")
             } else {
-                "this command cannot run inside a transaction block"
+                format!("{command} cannot run inside a transaction block")
             };
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
         }
@@ -494,6 +495,21 @@ impl Session {
         let tag: &[u8] = if name.is_none() { b"DEALLOCATE ALL" } else { b"DEALLOCATE" };
         encode::server::command_complete(&mut self.client.outbox, tag);
         Ok(())
+    }
+}
+
+/// The command's name as PostgreSQL gives it in errors.
+fn command_name(text: &[u8]) -> String {
+    let upper = String::from_utf8_lossy(text).to_ascii_uppercase();
+    let words: Vec<&str> =
+        upper.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()).collect();
+    let first = words.first().copied().unwrap_or("this command");
+    let concurrently = words.contains(&"CONCURRENTLY");
+    match (first, concurrently) {
+        ("CREATE" | "DROP", true) => format!("{first} INDEX CONCURRENTLY"),
+        ("REINDEX", true) => "REINDEX CONCURRENTLY".to_owned(),
+        ("VACUUM" | "CLUSTER" | "ANALYZE" | "CHECKPOINT", _) => first.to_owned(),
+        _ => words.iter().take(2).copied().collect::<Vec<_>>().join(" "),
     }
 }
 
