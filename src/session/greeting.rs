@@ -43,6 +43,9 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
             }
             "options" => {
                 for (name, value) in parse_options(value)? {
+                    if name.eq_ignore_ascii_case("client_encoding") && !super::setting::is_utf8(&value) {
+                        return Err(super::setting::encoding_refused());
+                    }
                     settings.set(&name.to_ascii_lowercase(), quote_literal(&value));
                 }
             }

@@ -134,6 +134,13 @@ INSERT INTO fares VALUES ('random', random(), 1);
 -- may be refused
 UPDATE fares SET base = (SELECT avg(price) FROM rides) WHERE region = 'nowhere';
 DELETE FROM fares WHERE region = 'random';
+-- refused with 0A000
+INSERT INTO fares VALUES ('clock', extract(second FROM timestamp 'now'), 1);
+-- refused with 0A000
+-- params: now
+UPDATE fares SET per_km = extract(second FROM $1::text::timestamp) WHERE region = 'nowhere';
+-- refused with 0A000
+/* meridian: shard=us-west */ UPDATE fares SET base = base WHERE region = 'nowhere';
 -- transactions of one shard, and of two
 BEGIN;
 INSERT INTO tenants VALUES ('acme', 7, 1);
