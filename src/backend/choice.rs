@@ -35,7 +35,7 @@ pub fn primary(topology: &Topology, shard: ShardId) -> Option<NodeId> {
 }
 
 /// The best node for a read; None if neither a fitting replica nor a primary is known. `avoid` are nodes that have
-/// just failed this very read. `from` is the region that distance is counted from.
+/// just failed this very read.
 pub fn reader(
     topology: &Topology,
     shard: ShardId,

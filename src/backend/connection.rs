@@ -8,7 +8,9 @@
 //! 2. `statements` holds a subset of what is prepared on the server under our names; the bound is enforced by
 //!    closing the least recently used in the flight that adds one.
 //! 3. Dropping a connection closes the socket; nothing is written to a server by `drop`.
+//! 4. A read of a connection whose [`Lifeline`] was cut ends as if the server had closed it.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +18,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
@@ -24,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::pool::Slot;
 use super::settings::Settings;
-use crate::topology::NodeId;
+use crate::topology::{NodeId, NodeRole, NodeState};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
 use crate::wire::secret::Secret;
@@ -72,8 +74,46 @@ pub struct Connection {
     pub born: Instant,
     pub idle_since: Instant,
     large: bool,
+    pub(super) lifeline: Option<Rc<Lifeline>>,
     /// Its place in a pool; given back when the connection is dropped.
     pub(super) slot: Option<Slot>,
+}
+
+/// How a connection to a replica is given up from outside, when the node is down and the socket does not say so: a host
+/// that hangs keeps its connections, and whoever reads from one would wait for ever.
+#[derive(Debug)]
+pub(super) struct Lifeline {
+    state: Arc<NodeState>,
+    cut: Cell<bool>,
+    /// The task that reads, while it waits.
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Lifeline {
+    /// None for a primary: the outcome of a write is worth waiting for.
+    pub fn of_replica(state: &Arc<NodeState>) -> Option<Rc<Self>> {
+        let line = Self { state: Arc::clone(state), cut: Cell::new(false), reader: RefCell::default() };
+        (state.role() == NodeRole::Replica).then(|| Rc::new(line))
+    }
+
+    /// Cuts it if the node is down.
+    pub fn check(&self) {
+        if self.state.role() == NodeRole::Down {
+            self.cut.set(true);
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+        }
+    }
+
+    /// Wakes this reader when it is cut later.
+    fn is_cut(&self, cx: &Context<'_>) -> bool {
+        let mut reader = self.reader.borrow_mut();
+        if !reader.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *reader = Some(cx.waker().clone());
+        }
+        self.cut.get()
+    }
 }
 
 /// What login hands over.
@@ -105,6 +145,7 @@ impl Connection {
             born: now,
             idle_since: now,
             large: false,
+            lifeline: None,
             slot: None,
         }
     }
@@ -115,8 +156,15 @@ impl Connection {
         if self.inbox.capacity() - self.inbox.len() < want / 2 {
             self.inbox.reserve(want);
         }
-        let read = pin!(self.stream.read_buf(&mut self.inbox));
-        let read = std::task::ready!(read.poll(cx))?;
+        let read = match pin!(self.stream.read_buf(&mut self.inbox)).poll(cx) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                return match &self.lifeline {
+                    Some(lifeline) if lifeline.is_cut(cx) => Poll::Ready(Ok(0)),
+                    _ => Poll::Pending,
+                };
+            }
+        };
         self.large = read >= READ_BYTES / 2 && self.inbox.len() == self.inbox.capacity()
             || self.large && read >= READ_BYTES;
         Poll::Ready(Ok(read))

@@ -11,7 +11,8 @@
 //! Invariants:
 //! 1. A connection is used by one session at a time, and by another only after ReadyForQuery 'I' with nothing owed.
 //! 2. A connection whose state is not provably clean is closed, never reused.
-//! 3. At most `pool.size` connections exist per node and account over all workers; waiters are served in order.
+//! 3. At most a worker's share of `pool.size` (rounded up, at least one) exists per node and account; waiters are served
+//!    in order.
 //! 4. A connection's settings are those in [`Connection::applied`]; whoever takes it brings it to its own session's.
 //!
 //! Not here: what a statement means, and which shard it needs.

@@ -13,6 +13,7 @@
 //!    that no path, error or panic can lose one.
 //! 2. A connection reaches another session only through [`Pools::give`], which checks that it is clean.
 //! 3. An idle connection that the server has closed is noticed before it is lent.
+//! 4. Nobody reads for long from a replica that is known to be down: its connections are given up by the next reaping.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::connection::{Connection, Greeted, ServerKey};
+use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
 use crate::config::PoolSettings;
 use crate::topology::{NodeId, NodeState, Topology};
@@ -65,6 +66,8 @@ struct NodePool {
     idle: RefCell<Vec<Connection>>,
     total: Cell<usize>,
     waiters: RefCell<VecDeque<oneshot::Sender<Grant>>>,
+    /// Of connections to a replica, lent ones too.
+    lifelines: RefCell<Vec<Weak<Lifeline>>>,
 }
 
 #[derive(Debug)]
@@ -243,14 +246,25 @@ impl Pools {
         let mut connection =
             Connection::new(greeted, node, address.into(), self.settings.prepared_statements_max);
         slot.lend();
+        connection.lifeline = Lifeline::of_replica(&slot.state);
+        if let (Some(pool), Some(lifeline)) = (slot.pool.upgrade(), &connection.lifeline) {
+            pool.lifelines.borrow_mut().push(Rc::downgrade(lifeline));
+        }
         connection.slot = Some(slot);
         Ok(connection)
     }
 
-    /// Closes what has been idle for too long, or has been closed by its server. Called every second or so.
+    /// Closes what has been idle for too long, or has been closed by its server, and gives up what hangs on a replica
+    /// that is down. Called every second or so.
     pub fn reap(&self) {
         let pools: Vec<_> = self.pools.borrow().values().map(Rc::clone).collect();
         for pool in pools {
+            pool.lifelines.borrow_mut().retain(|line| {
+                line.upgrade().is_some_and(|line| {
+                    line.check();
+                    true
+                })
+            });
             let mut idle = std::mem::take(&mut *pool.idle.borrow_mut());
             idle.retain_mut(|connection| {
                 let idle_too_long =
@@ -258,16 +272,6 @@ impl Pools {
                 connection.poll_idle() && !idle_too_long && !self.too_old(connection)
             });
             pool.idle.borrow_mut().append(&mut idle);
-        }
-    }
-
-    /// Closes the idle connections to a node whose role has changed or which is down.
-    pub fn forget(&self, node: NodeId) {
-        let pools: Vec<_> =
-            self.pools.borrow().iter().filter(|(k, _)| k.0 == node).map(|(_, p)| Rc::clone(p)).collect();
-        for pool in pools {
-            let idle = std::mem::take(&mut *pool.idle.borrow_mut());
-            drop(idle);
         }
     }
 

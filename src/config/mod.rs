@@ -1,6 +1,6 @@
 //! The configuration file: read raw once, checked once into types that the other rooms take as they are.
 //!
-//! Called by `cli` at start and on reload, by `demo` with a text that it made. Calls `topology` and `geo`, whose
+//! Called by `cli` at start, by `demo` with a text that it made. Calls `topology` and `geo`, whose
 //! values it builds. The way of a file:
 //!
 //! ```text

@@ -198,6 +198,10 @@ limits! {
         "function {}() depends on the server that was used before",
         "Use INSERT … RETURNING, or nextval().",
         "Server connections are shared between clients.";
+    FUNCTION_READS_SHARDED = "M023" "0A000",
+        "function {}() names a sharded table and cannot be run",
+        "Send its statements themselves.",
+        "It would see the rows of one shard as if they were all.";
     CREATE_TABLE_AS = "M024" "0A000",
         "making table \"{}\" from a query is not supported",
         "Create the table, then insert the rows.",
@@ -302,10 +306,6 @@ limits! {
         "a hint for one shard does not go with a statement that belongs to every shard",
         "Leave out the hint.",
         "The shards' schemas and reference tables must stay the same.";
-    FUNCTION_READS_SHARDED = "M050" "0A000",
-        "function {}() names a sharded table and cannot be run",
-        "Send its statements themselves.",
-        "It would see the rows of one shard as if they were all.";
 }
 
 #[cfg(test)]

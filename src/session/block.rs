@@ -52,6 +52,8 @@ pub struct Transaction {
     /// As it was before BEGIN.
     settings_before: Rc<Settings>,
     own_before: OwnSettings,
+    /// What COMMIT goes back to, after SET LOCAL of a setting of ours.
+    pub own_after: Option<OwnSettings>,
     /// A server of the transaction is gone with its part: only roll-back remains.
     pub lanes_lost: bool,
     /// A function may have changed settings on its lane alone: no other lane may join.
@@ -130,6 +132,7 @@ impl Transaction {
             savepoints: Vec::new(),
             settings_before: Rc::clone(settings),
             own_before: own.clone(),
+            own_after: None,
             lanes_lost: false,
             one_lane: false,
             changed: std::collections::HashSet::new(),

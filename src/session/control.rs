@@ -300,6 +300,9 @@ impl Session {
         };
         match outcome {
             Ok(()) => {
+                if let Some(own) = self.block.transaction().and_then(|t| t.own_after.take()) {
+                    self.own = own;
+                }
                 let settings = Rc::clone(&self.settings);
                 for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
                     lane.connection.applied = Rc::clone(&settings);

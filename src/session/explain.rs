@@ -62,7 +62,8 @@ impl Session {
         if let Some((sql, shards)) = shard_statement(&inner, &arguments, bound.shards, explain)? {
             for shard in shards.iter() {
                 let access = if explain.analyze { inner.access } else { Access::Read };
-                self.explain_on(shard, &sql, access, &mut lines).await?;
+                let question = Question { sql: &sql, access, analyze: explain.analyze };
+                self.explain_on(shard, &question, &mut lines).await?;
             }
         }
         self.answer_text(COLUMN, &lines, "EXPLAIN", work.describes());
@@ -73,13 +74,15 @@ impl Session {
     async fn explain_on(
         &mut self,
         shard: ShardId,
-        sql: &str,
-        access: Access,
+        question: &Question<'_>,
         lines: &mut Vec<String>,
     ) -> Outcome {
+        let Question { sql, access, analyze } = *question;
         let index = self.join(shard, access, &[]).await?;
         let lane = &mut self.lanes[index];
-        lane.wrote |= access == Access::Write && lane.in_block;
+        let writes = analyze && access == Access::Write;
+        lane.wrote |= writes && lane.in_block;
+        lane.connection.suspect |= writes;
         if !lane.owed.is_empty() {
             if lane.connection.applying.is_some() && !lane.in_block {
                 lane.sync(true);
@@ -102,6 +105,9 @@ impl Session {
         if let Some(error) = captured.error {
             return Err(Failure::Sql(error));
         }
+        if writes && !self.lanes[index].in_block {
+            self.ask_position_now(index).await;
+        }
         let topology = &self.context.planning.topology;
         let node = self.lanes[index].connection.node;
         let role = match topology.node(node).state.role() {
@@ -110,8 +116,7 @@ impl Session {
         };
         let address = &self.lanes[index].connection.address;
         let name = &topology.shard(shard).name;
-        let time =
-            if sql_analyzes(sql) { format!(", {:.3} ms", took.as_secs_f64() * 1e3) } else { String::new() };
+        let time = if analyze { format!(", {:.3} ms", took.as_secs_f64() * 1e3) } else { String::new() };
         lines.push(format!("Shard {name} ({role} {address}{time})"));
         let rows = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
         lines.extend(rows.map(|row| format!("  {row}")));
@@ -119,8 +124,11 @@ impl Session {
     }
 }
 
-fn sql_analyzes(sql: &str) -> bool {
-    sql.get(..64.min(sql.len())).is_some_and(|head| head.to_ascii_lowercase().contains("analyze"))
+/// EXPLAIN for one shard.
+struct Question<'a> {
+    sql: &'a str,
+    access: Access,
+    analyze: bool,
 }
 
 /// What each shard is asked: the client's text, or EXPLAIN with the scatter's text. None where no server plans it.
@@ -147,7 +155,11 @@ fn shard_statement(
                 // EXPLAIN takes no parameters: the bound is written out.
                 let pushed = scatter.limits.bind(arguments).map_err(SqlError::from)?.pushed;
                 let written = pushed.map_or("NULL".to_owned(), |rows| rows.to_string());
-                sql = sql.replace(&format!("LIMIT ${}::bigint", parameter + 1), &format!("LIMIT {written}"));
+                // The clause is the last of the text; a literal that looks like it stands before.
+                let clause = format!("LIMIT ${}::bigint", parameter + 1);
+                if let Some(at) = sql.rfind(&clause) {
+                    sql.replace_range(at..at + clause.len(), &format!("LIMIT {written}"));
+                }
             }
             Ok(Some((format!("{prefix}{sql}"), shards)))
         }

@@ -379,7 +379,10 @@ impl Session {
             };
             self.lanes[index].connection.suspect = false;
             self.adopt_settings(index).await;
-            let Some(found) = found.filter(|f| !f.is_empty()) else { continue };
+            let Some(found) = found.filter(|f| !f.is_empty()) else {
+                self.reset_settings(index).await;
+                continue;
+            };
             if self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica {
                 self.set_pin(pin_reason(&found));
             } else {
@@ -427,6 +430,28 @@ impl Session {
         self.follow_search_path();
     }
 
+    /// Parameters of extensions and of applications (`app.user`) are in no catalog: a function may have set one. They go
+    /// back to nothing, so that no other session meets them; this session's own settings come again with its next
+    /// statement.
+    async fn reset_settings(&mut self, index: usize) {
+        if self.pin.is_some() {
+            return;
+        }
+        let connection = &mut self.lanes[index].connection;
+        match connection.capture("RESET ALL").await {
+            Ok(captured) if captured.error.is_none() => {
+                let mut kept = crate::backend::Settings::default();
+                for name in ["session_authorization", "role"] {
+                    if let Some(value) = connection.applied.get(name) {
+                        kept.set(name, value);
+                    }
+                }
+                connection.applied = Rc::new(kept);
+            }
+            Ok(_) | Err(_) => connection.broken = true,
+        }
+    }
+
     pub(super) fn set_pin(&mut self, reason: &'static str) {
         if self.pin.is_none() {
             Figures::count(&self.worker.shared.figures.pins);
@@ -440,9 +465,7 @@ impl Session {
     /// The pinned lane, joined on the default shard's primary.
     pub(super) async fn join_pinned(&mut self) -> Result<usize, Failure> {
         let shard = self.default_shard();
-        let lane = self.join(shard, Access::Write, &[]).await?;
-        let _ = Rc::clone(&self.settings);
-        Ok(lane)
+        self.join(shard, Access::Write, &[]).await
     }
 
     pub(super) fn internal(message: impl Into<String>) -> SqlError {
@@ -459,8 +482,7 @@ async fn settle_settings(lane: &mut Lane) -> Result<(), Failure> {
     }
 }
 
-/// What a session may leave on its server connection, as one word; empty if nothing. Settings that a function made
-/// count too: they cannot be told from the session's own here, so the connection is asked only for what is not ours.
+/// What a session may leave on its server connection, as one word; empty if nothing. Settings are asked for separately.
 const LEFTOVERS_QUERY: &str = "SELECT CASE \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) THEN 'temp' \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) THEN 'lock' \

@@ -12,7 +12,6 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::block::Origin;
 use super::planning::Planned;
 use super::shared::Figures;
 use super::statements::Prepared;
@@ -102,7 +101,7 @@ impl Session {
                 Err(SqlError::from(refusal.clone()).into())
             }
             Action::Control => self.control(planned, work).await,
-            Action::Pinned(reason) => self.perform_pinned(planned, work, reason).await,
+            Action::Pinned(reason) => self.perform_pinned(work, reason).await,
             Action::Routed { many } => {
                 let shards = self.bind_work(planned, work)?;
                 match (shards.single(), many) {
@@ -122,15 +121,8 @@ impl Session {
                 let shard = shards.single().unwrap_or(self.default_shard());
                 self.perform_on(planned, work, shard).await
             }
-            Action::Everywhere => {
-                // For its refusals only: a clock's words in the values, a hint for one shard.
-                self.bind_work(planned, work)?;
-                self.perform_everywhere(planned, work).await
-            }
-            Action::EachShard => {
-                self.bind_work(planned, work)?;
-                self.perform_each(planned, work).await
-            }
+            Action::Everywhere => self.perform_everywhere(planned, work).await,
+            Action::EachShard => self.perform_each(planned, work).await,
             Action::CopyIn(copy) => self.copy_in(planned, work, copy).await,
             Action::CopyOut { header } => self.copy_out(work, *header).await,
         }
@@ -273,7 +265,7 @@ impl Session {
     }
 
     /// Statements that need a server connection for themselves.
-    async fn perform_pinned(&mut self, planned: &Planned, work: Work<'_>, reason: &'static str) -> Outcome {
+    async fn perform_pinned(&mut self, work: Work<'_>, reason: &'static str) -> Outcome {
         let shard = self.default_shard();
         let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica);
         if others {
@@ -286,7 +278,6 @@ impl Session {
         self.put(index, work)?;
         let lane = &mut self.lanes[index];
         lane.wrote = true;
-        let _ = planned;
         match self.run_lane(index).await {
             Ok(report) => {
                 let outcome = self.after_performance(index, &report);
@@ -377,12 +368,7 @@ impl Session {
     /// What cannot run in a transaction: on each shard by itself, one after the other, and which failed is said.
     async fn perform_each(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         if self.block.is_open() {
-            let implicit = self.block.get().is_some_and(|t| t.origin == Origin::Implicit);
-            let message = if implicit {
-                "this command cannot be executed together with others in one message"
-            } else {
-                "this command cannot run inside a transaction block"
-            };
+            let message = format!("{} cannot run inside a transaction block", command_words(work.text()));
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
         }
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
@@ -470,6 +456,14 @@ impl Session {
                 let shard = self.cursor_shard(name);
                 self.perform_on(planned, work, shard).await
             }
+            Kind::Session(SessionObject::Execute { name })
+                if self.statements.get(name.as_bytes()).is_some() =>
+            {
+                Err(super::control::unsupported(
+                    "EXECUTE cannot run a statement that was prepared by a Parse message",
+                    "Prepare it with PREPARE, or execute it by Bind and Execute messages.",
+                ))
+            }
             Kind::Session(SessionObject::Deallocate { name }) => {
                 self.deallocate(planned, name.as_deref(), work).await
             }
@@ -502,6 +496,22 @@ impl Session {
         let tag: &[u8] = if name.is_none() { b"DEALLOCATE ALL" } else { b"DEALLOCATE" };
         encode::server::command_complete(&mut self.client.outbox, tag);
         Ok(())
+    }
+}
+
+/// What PostgreSQL calls a command that cannot run in a transaction.
+fn command_words(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_whitespace().map(|word| word.trim_end_matches(';').to_ascii_uppercase());
+    let first = words.next().unwrap_or_default();
+    match first.as_str() {
+        "VACUUM" | "CLUSTER" => first,
+        "CREATE" | "DROP" | "ALTER" | "REINDEX" => {
+            let second = words.find(|word| word != "UNIQUE").unwrap_or_default();
+            let concurrently = if second == "INDEX" { " CONCURRENTLY" } else { "" };
+            format!("{first} {second}{concurrently}")
+        }
+        _ => "this command".to_owned(),
     }
 }
 

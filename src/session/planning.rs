@@ -19,7 +19,7 @@ use super::{Failure, Session};
 use crate::plan::scatter::Scatter;
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
-use crate::sql::facts::{CopyDirection, Kind, TransactionCommand};
+use crate::sql::facts::{Copy, CopyDirection, Kind, TransactionCommand};
 use crate::sql::hint::{Hint, HintRole};
 use crate::sql::lexer::LexOptions;
 use crate::sql::parse::{Parsed, parse};
@@ -245,8 +245,14 @@ impl Session {
             .hint("SHOW SHARDS in the console lists them.")
             .into());
         }
-        let suspect = leaves_traces(&plan);
+        let suspect = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
         let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
+        if sets_config && !names_server_parameters(text, shape.literals) {
+            return Err(super::control::unsupported(
+                "set_config() of an application's own parameter, or of a computed name, is not supported",
+                "Use SET or SET LOCAL.",
+            ));
+        }
         Ok(Planned { context: self.context.id, plan, literals, hint, suspect, sets_config })
     }
 
@@ -317,6 +323,41 @@ fn leaves_traces(plan: &Plan) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether every `set_config(` in the text is followed by a literal that names a parameter of the server's: only those
+/// can be asked for afterwards (`pg_settings` does not list an application's own, which have a dot).
+fn names_server_parameters(text: &[u8], literals: &[Literal]) -> bool {
+    let folded = text.to_ascii_lowercase();
+    let mut at = 0;
+    while let Some(found) = folded[at..].windows(10).position(|word| word == b"set_config") {
+        at += found + 10;
+        let open = folded[at..].iter().position(|byte| !byte.is_ascii_whitespace());
+        let Some(open) = open.filter(|open| folded[at + open] == b'(') else { continue };
+        let argument = at + open + 1;
+        let skipped = folded[argument..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let start = (argument + skipped) as u32;
+        let named = literals.iter().find(|literal| literal.start == start);
+        if !named.is_some_and(|l| !text[l.start as usize..l.end as usize].contains(&b'.')) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Triggers and rules run code that the text does not show.
+fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
+    let target = match &plan.facts.kind {
+        Kind::Insert(insert) => &insert.target.name,
+        Kind::Update(update) => &update.target.name,
+        Kind::Delete(delete) => &delete.target.name,
+        Kind::Merge { target } => &target.name,
+        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => &table.name,
+        Kind::ModifyingWith => return true,
+        _ => return false,
+    };
+    let info = planning.catalog.resolve(target, &planning.search_path);
+    info.is_some_and(|info| info.has_triggers || info.has_rules)
 }
 
 /// Functions that are common in writes and leave nothing behind.

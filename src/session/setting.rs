@@ -81,7 +81,7 @@ impl Session {
             Some(index) => vec![index],
             None => (0..self.lanes.len()).filter(|i| self.lanes[*i].in_block).collect(),
         };
-        let mut first = true;
+        let mut asides = Vec::new();
         for index in others {
             self.lanes[index].hidden_query(&sql, crate::execute::lane::Hidden::Prologue);
             let drained = crate::execute::drain::drain(&mut self.lanes[index]).await;
@@ -95,15 +95,14 @@ impl Session {
             if let Some(error) = drained.error {
                 return Err(Failure::Sql(error));
             }
-            if first {
-                for aside in &drained.asides {
-                    self.pass_aside(aside);
-                }
-                let tag = if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" };
-                self.complete_setting(tag);
+            if asides.is_empty() {
+                asides = drained.asides;
             }
-            first = false;
         }
+        for aside in &asides {
+            self.pass_aside(aside);
+        }
+        self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
         self.remember(setting, text, local, sql);
         Ok(())
     }
@@ -165,7 +164,27 @@ impl Session {
         self.follow_search_path();
     }
 
-    fn set_own(&mut self, name: &str, value: Option<&str>, _local: bool) -> Outcome {
+    fn set_own(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome {
+        if local && !self.block.is_open() {
+            self.warn(&SqlError::warning(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET LOCAL can only be used in transaction blocks",
+            ));
+            return Ok(());
+        }
+        let before = self.own.clone();
+        self.change_own(name, value)?;
+        if let Some(transaction) = self.block.transaction() {
+            if local {
+                transaction.own_after.get_or_insert(before);
+            } else if transaction.own_after.is_some() {
+                transaction.own_after = Some(self.own.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn change_own(&mut self, name: &str, value: Option<&str>) -> Outcome {
         let defaults = default_own(&self.worker.shared.session, &self.context.planning.topology);
         let value = value.map(|v| v.trim().trim_matches('\'').trim_matches('"').to_owned());
         match name {

@@ -20,6 +20,7 @@ SELECT ride_id FROM rides WHERE region = E'us-\x77est' AND price > 10;
 SELECT ride_id FROM rides WHERE price > 10 AND region = 'us-'
   'west';
 -- error 42601
+-- may be refused
 SELECT ride_id FROM rides WHERE region = 'us-' 'west' 'x' y z;
 SELECT ride_id FROM rides WHERE region = $$us-west$$ AND price > 10;
 SELECT ride_id FROM rides WHERE region = U&'us\002Dwest' AND price > 10;

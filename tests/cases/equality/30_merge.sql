@@ -124,6 +124,7 @@ SELECT ride_id, status AS region FROM rides ORDER BY region, ride_id LIMIT 20;
 SELECT ride_id, -price AS price FROM rides ORDER BY price, ride_id LIMIT 20;
 SELECT ride_id AS a, user_id AS a FROM rides ORDER BY ride_id LIMIT 20;
 -- error 42702
+-- may be refused
 SELECT ride_id AS a, user_id AS a FROM rides ORDER BY a LIMIT 20;
 -- may be refused
 SELECT ride_id FROM rides ORDER BY ride_id USING > LIMIT 5;
@@ -148,6 +149,7 @@ SELECT DISTINCT ON (region) region, ride_id FROM rides ORDER BY region, ride_id;
 SELECT DISTINCT ON (r.status) r.status, price FROM rides r ORDER BY r.status, price DESC NULLS LAST, ride_id;
 SELECT DISTINCT count(*) FROM rides GROUP BY region, status;
 -- error 42P10
+-- may be refused
 SELECT DISTINCT region FROM rides ORDER BY price;
 -- M13: window functions
 SELECT ride_id, row_number() OVER (ORDER BY ride_id) FROM rides;
