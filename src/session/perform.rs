@@ -121,8 +121,15 @@ impl Session {
                 let shard = shards.single().unwrap_or(self.default_shard());
                 self.perform_on(planned, work, shard).await
             }
-            Action::Everywhere => self.perform_everywhere(planned, work).await,
-            Action::EachShard => self.perform_each(planned, work).await,
+            Action::Everywhere => {
+                // For its refusals only: a clock's words in the values, a hint for one shard.
+                self.bind_work(planned, work)?;
+                self.perform_everywhere(planned, work).await
+            }
+            Action::EachShard => {
+                self.bind_work(planned, work)?;
+                self.perform_each(planned, work).await
+            }
             Action::CopyIn(copy) => self.copy_in(planned, work, copy).await,
             Action::CopyOut { header } => self.copy_out(work, *header).await,
         }
