@@ -121,8 +121,15 @@ impl Session {
                 let shard = shards.single().unwrap_or(self.default_shard());
                 self.perform_on(planned, work, shard).await
             }
-            Action::Everywhere => self.perform_everywhere(planned, work).await,
-            Action::EachShard => self.perform_each(planned, work).await,
+            Action::Everywhere => {
+                // For its refusals only: a clock's words in the values, a hint for one shard.
+                self.bind_work(planned, work)?;
+                self.perform_everywhere(planned, work).await
+            }
+            Action::EachShard => {
+                self.bind_work(planned, work)?;
+                self.perform_each(planned, work).await
+            }
             Action::CopyIn(copy) => self.copy_in(planned, work, copy).await,
             Action::CopyOut { header } => self.copy_out(work, *header).await,
         }
@@ -334,7 +341,7 @@ impl Session {
         lane.connection.suspect |= planned.suspect;
         let report = {
             let Self { client, lanes, told, limits, .. } = self;
-            relay(Relay { client, lane: &mut lanes[first], told, limits, notify: false, hold: true }).await
+            relay(Relay { client, lane: &mut lanes[first], told, limits, notify: false, hold: true, moved: false }).await
         };
         match report {
             Ok(report) => self.after_performance(first, &report)?,
@@ -411,7 +418,7 @@ impl Session {
             let mark = self.client.outbox.len();
             let Self { client, lanes, told, limits, .. } = self;
             let report =
-                relay(Relay { client, lane: &mut lanes[index], told, limits, notify: false, hold: true })
+                relay(Relay { client, lane: &mut lanes[index], told, limits, notify: false, hold: true, moved: false })
                     .await;
             if !tell || report.as_ref().is_ok_and(|r| r.error.is_some()) {
                 client.outbox.truncate(mark);
