@@ -10,7 +10,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    self, Expr, Function, FunctionArguments, Ident, ObjectNamePart, Query, ValueWithSpan, Visit, Visitor,
+    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, Query,
+    ValueWithSpan, Visit, Visitor,
 };
 
 use crate::catalog::FunctionKind;
@@ -105,6 +106,13 @@ pub fn argument_count(function: &Function) -> usize {
         FunctionArguments::Subquery(_) => 1,
         FunctionArguments::List(list) => list.args.len(),
     }
+}
+
+/// Whether `r.*`, a whole row, is an argument.
+pub fn has_row_argument(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else { return false };
+    let row = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)));
+    list.args.iter().any(row)
 }
 
 /// Whether COLLATE stands anywhere in an expression.

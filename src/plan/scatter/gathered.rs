@@ -200,6 +200,10 @@ impl VisitorMut for Columns<'_> {
             Expr::CompoundFieldAccess { .. } | Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => {
                 return ControlFlow::Break(Reason::UnresolvedColumn.refusal(&expr.to_string()));
             }
+            // `count(r.*)`: the whole row is not among the gathered columns.
+            Expr::Function(function) if expression::has_row_argument(function) => {
+                return ControlFlow::Break(Reason::Wildcard.refusal(&expr.to_string()));
+            }
             _ => {}
         }
         ControlFlow::Continue(())

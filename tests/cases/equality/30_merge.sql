@@ -57,6 +57,8 @@ SELECT count(*)::text || ' rides' FROM rides;
 SELECT sum(latitude), avg(longitude) FROM users;
 -- M5: other aggregates
 SELECT count(*), count(driver_id), count(price) FROM rides;
+-- may be refused
+SELECT count(r.*) FROM rides r;
 SELECT count(DISTINCT user_id) FROM rides;
 SELECT sum(DISTINCT total_rides) FROM users;
 SELECT array_agg(region ORDER BY region, ride_id) FROM rides WHERE price > 30;
