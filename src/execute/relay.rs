@@ -47,6 +47,8 @@ pub struct Relay<'a> {
     pub notify: bool,
     /// Keeps the answer in the client's outbox: the caller decides later whether it may be sent.
     pub hold: bool,
+    /// Bytes of the server's stand in the client's outbox.
+    pub moved: bool,
 }
 
 /// How a relay ended.
@@ -208,6 +210,7 @@ impl Relay<'_> {
     /// Leaves `length` bytes at `at` out: what stands before goes to the outbox. Returns the new scan position, 0.
     fn drop_range(&mut self, at: usize, length: usize) -> usize {
         if at > 0 {
+            self.moved = true;
             let before = &self.lane.connection.inbox[..at];
             self.client.outbox.extend_from_slice(before);
         }
@@ -378,7 +381,9 @@ impl Relay<'_> {
             self.drop_range(length, 0);
             return Ok(());
         }
-        if length > 0 || !self.client.outbox.is_empty() {
+        // Answers of ours wait for the server's: they are not worth a write, and until then another server may be asked.
+        if length > 0 || self.moved {
+            self.moved = false;
             report.forwarded = true;
             let bytes = &self.lane.connection.inbox[..length];
             self.client.send(bytes).await.map_err(|_| RelayError::ClientGone)?;

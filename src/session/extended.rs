@@ -313,6 +313,13 @@ impl Session {
             return Err(super::simple::in_failed_block());
         }
         self.statements.insert(parse.name, Rc::clone(&prepared));
+        if !parse.name.is_empty()
+            && parse.sql.contains(&b'*')
+            && let Ok(planned) = self.plan_prepared(&prepared)
+            && let Some(answer) = self.answer_of(&planned, parse.sql)
+        {
+            self.statements.note_answer(parse.name, answer);
+        }
         batch.loose.push(Message::Parse { prepared, name: parse.name.into() });
         Ok(())
     }
@@ -325,6 +332,14 @@ impl Session {
         };
         let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
         let named = !bind.statement.is_empty();
+        if let Some(then) = self.statements.answer(bind.statement)
+            && self.answer_of(&planned, prepared.text()).is_some_and(|now| now != then)
+        {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cached plan must not change result type",
+            ));
+        }
         let home = self.portal_home(&planned, &prepared, &bind)?;
         let portal_name: Box<[u8]> = bind.portal.into();
         let portal = Portal {

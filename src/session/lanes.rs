@@ -232,7 +232,9 @@ impl Session {
     pub(super) async fn run_lane(&mut self, index: usize) -> Result<Report, RelayError> {
         let Self { client, lanes, told, limits, pin, .. } = self;
         let lane = &mut lanes[index];
-        let result = relay(Relay { client, lane, told, limits, notify: pin.is_some(), hold: false }).await;
+        let result =
+            relay(Relay { client, lane, told, limits, notify: pin.is_some(), hold: false, moved: false })
+                .await;
         if let Ok(report) = &result {
             self.after_relay(index, report);
         }

@@ -195,6 +195,7 @@ impl Session {
         let mut avoid = Vec::new();
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
+            let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
             self.put(index, work)?;
             let lane = &mut self.lanes[index];
@@ -219,6 +220,7 @@ impl Session {
                     if !again {
                         return Err(failure);
                     }
+                    self.client.outbox.truncate(mark);
                     Figures::count(&self.worker.shared.figures.retries);
                     avoid.push(node);
                 }
@@ -341,7 +343,16 @@ impl Session {
         lane.connection.suspect |= planned.suspect;
         let report = {
             let Self { client, lanes, told, limits, .. } = self;
-            relay(Relay { client, lane: &mut lanes[first], told, limits, notify: false, hold: true }).await
+            relay(Relay {
+                client,
+                lane: &mut lanes[first],
+                told,
+                limits,
+                notify: false,
+                hold: true,
+                moved: false,
+            })
+            .await
         };
         match report {
             Ok(report) => self.after_performance(first, &report)?,
@@ -417,9 +428,16 @@ impl Session {
         let report = {
             let mark = self.client.outbox.len();
             let Self { client, lanes, told, limits, .. } = self;
-            let report =
-                relay(Relay { client, lane: &mut lanes[index], told, limits, notify: false, hold: true })
-                    .await;
+            let report = relay(Relay {
+                client,
+                lane: &mut lanes[index],
+                told,
+                limits,
+                notify: false,
+                hold: true,
+                moved: false,
+            })
+            .await;
             if !tell || report.as_ref().is_ok_and(|r| r.error.is_some()) {
                 client.outbox.truncate(mark);
             }

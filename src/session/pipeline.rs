@@ -151,6 +151,7 @@ impl Session {
                 None => self.join(shard, access, &avoid).await,
             };
             let index = joined.map_err(|f| (f, 0))?;
+            let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
             self.put_messages(index, messages);
             let lane = &mut self.lanes[index];
@@ -199,6 +200,7 @@ impl Session {
                         return Err((failure, 0));
                     }
                     Figures::count(&self.worker.shared.figures.retries);
+                    self.client.outbox.truncate(mark);
                     avoid.push(node);
                 }
             }

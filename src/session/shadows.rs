@@ -94,6 +94,26 @@ impl Session {
         }
     }
 
+    /// A number that changes with the columns that a `*` of the statement stands for; None if it has no `*`.
+    pub(super) fn answer_of(&self, planned: &Planned, text: &[u8]) -> Option<u64> {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        if !text.contains(&b'*') {
+            return None;
+        }
+        let planning = &self.context.planning;
+        let mut names: Vec<&ObjectName> = relations(&planned.plan.facts).into_iter().collect();
+        names.sort();
+        let mut hasher = DefaultHasher::new();
+        for info in names.into_iter().filter_map(|name| planning.catalog.resolve(name, &planning.search_path))
+        {
+            info.name.hash(&mut hasher);
+            for column in &info.columns {
+                (&column.name, column.type_oid, column.type_modifier).hash(&mut hasher);
+            }
+        }
+        Some(hasher.finish())
+    }
+
     /// Notes what DDL in a transaction may have changed.
     pub(super) fn note_ddl(&mut self, planned: &Planned) {
         if !planned.changes_schema() {

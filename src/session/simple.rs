@@ -107,6 +107,7 @@ impl Session {
         Figures::count(&self.worker.shared.figures.relayed);
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
+            let mark = self.client.outbox.len();
             let lane = &mut self.lanes[index];
             let node = lane.connection.node;
             lane.query_frame(frame);
@@ -133,6 +134,7 @@ impl Session {
                     if !again {
                         return Err(failure);
                     }
+                    self.client.outbox.truncate(mark);
                     Figures::count(&self.worker.shared.figures.retries);
                     avoid.push(node);
                 }

@@ -72,6 +72,8 @@ impl Interner {
 #[derive(Debug, Default)]
 pub struct Statements {
     named: HashMap<Box<[u8]>, Rc<Prepared>>,
+    /// What the columns were that a `*` of the statement stood for when the client prepared it.
+    answers: HashMap<Box<[u8]>, u64>,
     unnamed: Option<Rc<Prepared>>,
 }
 
@@ -88,16 +90,27 @@ impl Statements {
         }
     }
 
+    /// Notes what the answer of a named statement is like.
+    pub fn note_answer(&mut self, name: &[u8], answer: u64) {
+        self.answers.insert(name.into(), answer);
+    }
+
+    pub fn answer(&self, name: &[u8]) -> Option<u64> {
+        self.answers.get(name).copied()
+    }
+
     pub fn remove(&mut self, name: &[u8]) {
         if name.is_empty() {
             self.unnamed = None;
         } else {
             self.named.remove(name);
+            self.answers.remove(name);
         }
     }
 
     pub fn clear(&mut self) {
         self.named.clear();
+        self.answers.clear();
         self.unnamed = None;
     }
 
