@@ -338,7 +338,7 @@ fn names_server_parameters(text: &[u8], literals: &[Literal]) -> bool {
         let skipped = folded[argument..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let start = (argument + skipped) as u32;
         let named = literals.iter().find(|literal| literal.start == start);
-        if !named.is_some_and(|l| !text[l.start as usize..l.end as usize].contains(&b'.')) {
+        if named.is_none_or(|l| text[l.start as usize..l.end as usize].contains(&b'.')) {
             return false;
         }
     }
