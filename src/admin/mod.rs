@@ -1,11 +1,15 @@
-//! The console: what operators ask of a running Meridian, in SQL's own protocol.
+//! What operators ask of a running Meridian: a console in SQL's own protocol, and an HTTP address for machines.
 //!
 //! A client with `admin = true` that connects to the database `meridian` reaches [`serve`]; `server` calls it with
-//! what `session` made of the socket. Nothing below this room knows of it.
+//! what `session` made of the socket. [`http::serve`] is run by the control thread if the configuration gives an address.
+//! Nothing below this room knows of either.
 //!
 //! ```text
 //!   console ── frames ─▶ conversation ── text ─▶ command ── Topic ─▶ show ── snapshots ─▶ Table
 //!    (I/O)                  (pure)                (pure)             (pure)
+//!
+//!   http ── snapshots ─▶ metrics ── Prometheus' text
+//!   (I/O)                (pure)
 //! ```
 //!
 //! Invariants:
@@ -20,6 +24,8 @@
 pub mod command;
 mod console;
 mod conversation;
+pub mod http;
+mod metrics;
 pub mod show;
 pub mod table;
 

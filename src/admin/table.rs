@@ -183,7 +183,7 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
 }
 
 /// No time that is measured is this long: a lag beyond it is one that is not known.
-const ENDLESS: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub const ENDLESS: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {

@@ -117,7 +117,7 @@ pub struct Limits {
     pub copy_row_bytes_max: usize,
 }
 
-/// Metrics, health and the page; read by `admin`.
+/// Metrics, health and readiness; read by `admin`.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
     pub listen: SocketAddr,

@@ -14,7 +14,7 @@ pub struct DemoOptions {
     /// Where the proxy listens for clients.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6432")]
     pub listen: SocketAddr,
-    /// Where the proxy serves metrics and its web page.
+    /// Where the proxy serves /metrics, /healthz and /readyz.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6480")]
     pub http: SocketAddr,
     /// Where the servers' files are kept, and used again [default: the user's data directory].

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   listener thread ── accepted sockets, round robin ──▶ worker 1…n   (one current-thread runtime each: sessions, pools)
-//!   control thread  ── health, catalogs, recovery
+//!   control thread  ── health, catalogs, recovery, the HTTP address
 //! ```
 //!
 //! One current-thread runtime per worker costs less CPU per transaction than work stealing: no task moves between
@@ -63,13 +63,11 @@ impl Server {
     pub async fn start(config: Config) -> anyhow::Result<Running> {
         let Config { proxy, session, server, users, pool, health, limits, http, topology } = config;
         let topology = Arc::new(Topology { version: crate::topology::TopologyVersion(1), ..topology });
-        let signals = Arc::new(Signals::default());
         let (catalog, requests) = CatalogHandle::new(Catalog::default());
-        let catalog = Arc::new(catalog);
-        let registry = Arc::new(Registry::default());
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
         let listener = listen(proxy.listen)?;
         let address = listener.local_addr()?;
+        let http_listener = http.as_ref().map(|http| listen(http.listen)).transpose()?;
         let workers = proxy.workers.max(1);
         let (stop, stopped) = watch::channel(false);
         let (stopping, _) = watch::channel(false);
@@ -81,10 +79,10 @@ impl Server {
             credentials,
             limits,
             http,
-            topology: ArcSwap::new(Arc::clone(&topology)),
-            catalog: Arc::clone(&catalog),
-            signals: Arc::clone(&signals),
-            registry: Arc::clone(&registry),
+            topology: ArcSwap::new(topology),
+            catalog: Arc::new(catalog),
+            signals: Arc::new(Signals::default()),
+            registry: Arc::new(Registry::default()),
             cancels: DashMap::new(),
             clients: DashMap::new(),
             figures: Figures::default(),
@@ -96,12 +94,9 @@ impl Server {
         let mut threads = Vec::new();
         let (ready, is_ready) = oneshot::channel();
         let control = worker::Control {
-            topology,
-            signals,
-            server: server.clone(),
             health,
-            catalog,
-            registry,
+            shared: Arc::clone(&shared),
+            http: http_listener,
             requests,
             ready,
             stopped: stopped.clone(),

@@ -10,15 +10,14 @@ use tokio::task::LocalSet;
 
 use crate::admin;
 use crate::backend::Pools;
-use crate::catalog::{CatalogHandle, RefreshRequest};
-use crate::config::{HealthSettings, PoolSettings, ServerSettings};
+use crate::catalog::RefreshRequest;
+use crate::config::{HealthSettings, PoolSettings};
 use crate::health;
 use crate::session::{
     self,
     shared::{Shared, Worker},
 };
-use crate::topology::{Signals, Topology};
-use crate::transaction::{Recovery, Registry};
+use crate::transaction::Recovery;
 
 /// How long the start waits for the first catalogs.
 const CATALOG_WAIT: Duration = Duration::from_secs(10);
@@ -133,14 +132,11 @@ async fn attend(worker: Rc<Worker>, socket: TcpStream) {
     }
 }
 
-/// Watches the servers.
+/// Watches the servers, and tells who asks over HTTP.
 pub(super) struct Control {
-    pub topology: Arc<Topology>,
-    pub signals: Arc<Signals>,
-    pub server: ServerSettings,
     pub health: HealthSettings,
-    pub catalog: Arc<CatalogHandle>,
-    pub registry: Arc<Registry>,
+    pub shared: Arc<Shared>,
+    pub http: Option<std::net::TcpListener>,
     pub requests: mpsc::Receiver<RefreshRequest>,
     pub ready: oneshot::Sender<()>,
     pub stopped: watch::Receiver<bool>,
@@ -149,8 +145,10 @@ pub(super) struct Control {
 impl Control {
     pub fn run(self) {
         let Some(runtime) = runtime() else { return };
-        let Self { topology, signals, server, health, catalog, registry, mut requests, ready, mut stopped } =
-            self;
+        let Self { health, shared, http, mut requests, ready, mut stopped } = self;
+        let (topology, server) = (shared.topology.load_full(), shared.server.clone());
+        let (signals, catalog) = (Arc::clone(&shared.signals), Arc::clone(&shared.catalog));
+        let registry = Arc::clone(&shared.registry);
         runtime.block_on(async move {
             let (watch, mut nodes_known) = health::Watch::new(
                 Arc::clone(&topology),
@@ -174,11 +172,18 @@ impl Control {
                 let _ = ready.send(());
                 std::future::pending::<()>().await;
             };
+            let tell = async {
+                match http {
+                    Some(listener) => admin::http::serve(listener, shared).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = watch.run() => {}
                 () = recovery.run() => {}
                 () = catalogs.run(&mut requests) => {}
                 () = tell_ready => {}
+                () = tell => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });

@@ -9,6 +9,7 @@ mod equality;
 mod faults;
 mod harness;
 mod health;
+mod http;
 mod stand;
 mod tools;
 mod two_phase;

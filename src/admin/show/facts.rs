@@ -70,14 +70,14 @@ name = "regions"
 placement = "reference"
 "#;
 
-fn topology() -> Topology {
+pub fn topology() -> Topology {
     match Config::parse(CONFIG, "facts.toml", Path::new(".")) {
         Ok(config) => config.topology,
         Err(error) => panic!("{error}"),
     }
 }
 
-fn view<'a>(topology: &'a Topology, catalog: &'a Catalog, figures: &'a Figures) -> View<'a> {
+pub fn view<'a>(topology: &'a Topology, catalog: &'a Catalog, figures: &'a Figures) -> View<'a> {
     let uptime = Duration::from_secs(5);
     View { topology, catalog, pools: &[], pool_size: 20, clients: &[], figures, uptime }
 }
@@ -95,7 +95,7 @@ fn printed(topic: Topic, view: &View<'_>) -> Vec<String> {
     table.rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join("|")).collect()
 }
 
-fn node(topology: &Topology, address: &str) -> NodeId {
+pub fn node(topology: &Topology, address: &str) -> NodeId {
     let found = topology.nodes.iter().position(|node| places::address(node) == address);
     NodeId(found.expect("the configuration has it") as u16)
 }

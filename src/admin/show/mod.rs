@@ -14,11 +14,13 @@ mod tables;
 mod traffic;
 
 #[cfg(test)]
-mod facts;
+pub(super) mod facts;
 
 use std::time::Duration;
 
 pub use about::PRODUCT;
+pub use places::{address, role_name};
+pub use traffic::counters;
 
 use super::table::{Cell, Column, Table};
 use crate::catalog::Catalog;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::places::{address, role_name};
 use super::{ClientView, View};
 use crate::admin::table::{Cell, Column, float8, int4, int8, text};
-use crate::session::shared::Doing;
+use crate::session::shared::{Doing, Figures};
 use crate::topology::NodeId;
 
 pub const POOL_COLUMNS: &[Column] = &[
@@ -96,9 +96,9 @@ const fn doing(doing: Doing) -> &'static str {
     }
 }
 
-pub fn stats(view: &View<'_>) -> Vec<Vec<Cell>> {
-    let figures = view.figures;
-    let counters: [(&str, &AtomicU64, &str); 12] = [
+/// Name, value and meaning of every counter; `metrics` shows them too.
+pub fn counters(figures: &Figures) -> [(&'static str, &AtomicU64, &'static str); 12] {
+    [
         ("connections", &figures.connections, "clients that were let in"),
         ("statements", &figures.statements, "statements that clients asked for"),
         ("transactions", &figures.transactions, "requests that ended outside a transaction block"),
@@ -111,17 +111,20 @@ pub fn stats(view: &View<'_>) -> Vec<Vec<Cell>> {
         ("replica_reads", &figures.replica_reads, "reads that a replica answered"),
         ("pins", &figures.pins, "sessions that had to keep a server connection"),
         ("plans_made", &figures.plans_made, "plans that were not in a cache"),
-    ];
+    ]
+}
+
+pub fn stats(view: &View<'_>) -> Vec<Vec<Cell>> {
     let row = |name: &str, value: Cell, meaning: &str| vec![name.into(), value, meaning.into()];
     let mut rows = vec![
         row("uptime_seconds", Cell::unsigned(view.uptime.as_secs()), "time since the start"),
         row(
             "clients",
-            Cell::Integer(i64::from(figures.clients.load(Ordering::Relaxed))),
+            Cell::Integer(i64::from(view.figures.clients.load(Ordering::Relaxed))),
             "clients that are connected now",
         ),
     ];
-    let counted = counters.into_iter();
+    let counted = counters(view.figures).into_iter();
     rows.extend(
         counted.map(|(name, counter, meaning)| {
             row(name, Cell::unsigned(counter.load(Ordering::Relaxed)), meaning)

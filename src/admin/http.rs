@@ -1,0 +1,246 @@
+//! The HTTP address: whether this process lives, whether it is ready, and its figures for Prometheus.
+//!
+//! `server` binds the listener, so that a taken port is an error at start, and the control thread runs [`serve`]. No
+//! HTTP library: three pages without input need one request line.
+//!
+//! | page | answer |
+//! | --- | --- |
+//! | `/healthz` | 200 while the process serves |
+//! | `/readyz` | 200, or 503 with the reasons, one a line |
+//! | `/metrics` | the figures (`metrics`) |
+//!
+//! Invariants:
+//! 1. A stranger costs a bounded amount: [`CONNECTIONS_MAX`] at once, [`HEAD_BYTES_MAX`] and [`TIME_MAX`] each, and one
+//!    request per connection.
+//! 2. A page reads snapshots and counters; none waits for a server or for a worker.
+//! 3. [`serve`] never returns: what listens beside it on its thread goes on, whatever happens to a connection.
+//!
+//! Not here: encryption and passwords. The address belongs on a private network; it shows names of shards and nodes, and
+//! no statement, user or data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::metrics;
+use super::show::View;
+use crate::catalog::Catalog;
+use crate::session::shared::Shared;
+use crate::topology::{NodeRole, Topology};
+
+/// Connections that are served at once; others wait in the system's queue.
+const CONNECTIONS_MAX: usize = 64;
+/// A request's line and headers.
+const HEAD_BYTES_MAX: usize = 8 << 10;
+/// For one connection, from its accept to its end.
+const TIME_MAX: Duration = Duration::from_secs(5);
+/// What a client may still send after its answer, so that closing does not reset the connection before it has read.
+const REST_BYTES_MAX: u64 = 64 << 10;
+/// After an accept that failed: out of descriptors, usually, and others will free some.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Answers requests for as long as it is polled. Cancel safe: yes, but for the connections it has begun, which end by
+/// themselves within [`TIME_MAX`] or with the runtime.
+pub async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the HTTP listener cannot be used");
+            return std::future::pending().await;
+        }
+    };
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { continue };
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    // A client that is slow or gone is nobody's concern.
+                    let _ = timeout(TIME_MAX, attend(socket, &shared)).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an HTTP connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn attend(mut socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let answer = match read_head(&mut socket).await? {
+        Some(head) => match Page::asked_for(&head) {
+            Ok(page) => page.answer(shared),
+            Err(refusal) => refusal,
+        },
+        None => Answer::BAD_REQUEST,
+    };
+    socket.write_all(answer.render().as_bytes()).await?;
+    socket.shutdown().await?;
+    tokio::io::copy(&mut socket.take(REST_BYTES_MAX), &mut tokio::io::sink()).await.map(drop)
+}
+
+/// Up to the empty line; None if there is none within the bound.
+async fn read_head(socket: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::with_capacity(1024);
+    let mut rest = socket.take(HEAD_BYTES_MAX as u64);
+    while rest.read_buf(&mut head).await? > 0 {
+        if let Some(end) = memchr::memmem::find(&head, b"\r\n\r\n") {
+            head.truncate(end);
+            return Ok(Some(head));
+        }
+    }
+    Ok(None)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    Health,
+    Ready,
+    Metrics,
+}
+
+impl Page {
+    /// Reads the request line (RFC 9112, section 3); headers mean nothing to these pages.
+    fn asked_for(head: &[u8]) -> Result<Self, Answer> {
+        let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = std::str::from_utf8(line).map_err(|_| Answer::BAD_REQUEST)?;
+        let mut words = line.split(' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(Answer::BAD_REQUEST);
+        };
+        let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+        if !is_method || !target.starts_with('/') || !matches!(version, "HTTP/1.0" | "HTTP/1.1") {
+            return Err(Answer::BAD_REQUEST);
+        }
+        let page = match target.split('?').next() {
+            Some("/healthz") => Self::Health,
+            Some("/readyz") => Self::Ready,
+            Some("/metrics") => Self::Metrics,
+            _ => return Err(Answer::NOT_FOUND),
+        };
+        if method == "GET" { Ok(page) } else { Err(Answer::METHOD_NOT_ALLOWED) }
+    }
+
+    fn answer(self, shared: &Shared) -> Answer {
+        let (topology, catalog) = (shared.topology.load(), shared.catalog.current());
+        match self {
+            Self::Health => Answer::text("200 OK", "ok\n"),
+            Self::Ready => ready(&unready(&topology, &catalog, *shared.stopping.borrow())),
+            Self::Metrics => {
+                let body = metrics::render(&View {
+                    topology: &topology,
+                    catalog: &catalog,
+                    pools: &shared.pools.reports(),
+                    pool_size: shared.pools.size,
+                    clients: &[],
+                    figures: &shared.figures,
+                    uptime: shared.started.elapsed(),
+                });
+                Answer { status: "200 OK", kind: metrics::CONTENT_TYPE, body }
+            }
+        }
+    }
+}
+
+/// Why statements cannot all be answered now; empty when they can.
+fn unready(topology: &Topology, catalog: &Catalog, stopping: bool) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if stopping {
+        reasons.push("meridian is stopping".to_owned());
+    }
+    if !catalog.loaded {
+        reasons.push("the catalog is not loaded".to_owned());
+    }
+    let headless = topology.shards.iter().filter(|shard| {
+        let mut nodes = shard.nodes.iter().map(|id| topology.node(*id));
+        !nodes.any(|node| node.state.role() == NodeRole::Primary)
+    });
+    reasons.extend(headless.map(|shard| format!("shard \"{}\" has no known primary", shard.name)));
+    reasons
+}
+
+fn ready(reasons: &[String]) -> Answer {
+    if reasons.is_empty() {
+        return Answer::text("200 OK", "ready\n");
+    }
+    Answer::text("503 Service Unavailable", reasons.join("\n") + "\n")
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: &'static str,
+    kind: &'static str,
+    body: String,
+}
+
+impl Answer {
+    const BAD_REQUEST: Self = Self::empty("400 Bad Request");
+    const NOT_FOUND: Self = Self::empty("404 Not Found");
+    const METHOD_NOT_ALLOWED: Self = Self::empty("405 Method Not Allowed\r\nAllow: GET");
+    const TEXT: &str = "text/plain; charset=utf-8";
+
+    const fn empty(status: &'static str) -> Self {
+        Self { status, kind: Self::TEXT, body: String::new() }
+    }
+
+    fn text(status: &'static str, body: impl Into<String>) -> Self {
+        Self { status, kind: Self::TEXT, body: body.into() }
+    }
+
+    fn render(&self) -> String {
+        let Self { status, kind, body } = self;
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+             Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::show::facts::topology;
+
+    #[test]
+    fn a_request_line_names_a_page_or_is_refused() {
+        let page = |line: &str| Page::asked_for(format!("{line}\r\nHost: x").as_bytes());
+        assert_eq!(page("GET /healthz HTTP/1.1"), Ok(Page::Health));
+        assert_eq!(page("GET /readyz HTTP/1.0"), Ok(Page::Ready));
+        assert_eq!(page("GET /metrics?name=x HTTP/1.1"), Ok(Page::Metrics));
+        assert_eq!(page("GET /metrics/ HTTP/1.1"), Err(Answer::NOT_FOUND));
+        assert_eq!(page("POST /metrics HTTP/1.1"), Err(Answer::METHOD_NOT_ALLOWED));
+        for line in
+            ["", "GET", "GET /", "GET  / HTTP/1.1", "get / HTTP/1.1", "GET x HTTP/1.1", "GET / HTTP/2"]
+        {
+            assert_eq!(page(line), Err(Answer::BAD_REQUEST), "{line}");
+        }
+        assert_eq!(Page::asked_for(b"GET /\xff HTTP/1.1"), Err(Answer::BAD_REQUEST));
+    }
+
+    #[test]
+    fn readiness_names_what_is_missing() {
+        let topology = topology();
+        let mut catalog = Catalog::default();
+        let first = topology.node(topology.shards[0].nodes[0]);
+        first.state.set_role(NodeRole::Primary);
+        let reasons = unready(&topology, &catalog, false);
+        assert_eq!(reasons, ["the catalog is not loaded", "shard \"west\" has no known primary"]);
+        assert!(ready(&reasons).render().starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+
+        topology.node(topology.shards[1].nodes[0]).state.set_role(NodeRole::Primary);
+        catalog.loaded = true;
+        assert!(unready(&topology, &catalog, false).is_empty());
+        assert_eq!(unready(&topology, &catalog, true), ["meridian is stopping"]);
+    }
+}

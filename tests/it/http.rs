@@ -1,0 +1,75 @@
+//! The HTTP address of a running Meridian, over a bare socket: its pages, and what it answers to anything else.
+//!
+//! Not here: each figure's rules, which are cases beside the code (`admin::metrics`).
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{connect, database, eventually, free_port, meridian};
+
+/// The whole answer, read until the server closes.
+async fn ask(port: u16, request: &str) -> String {
+    let exchange = async {
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).await?;
+        socket.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    match tokio::time::timeout(Duration::from_secs(10), exchange).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => panic!("{request:?}: {error}"),
+        Err(_) => panic!("{request:?}: no answer in time"),
+    }
+}
+
+async fn get(port: u16, page: &str) -> String {
+    ask(port, &format!("GET {page} HTTP/1.1\r\nHost: meridian\r\n\r\n")).await
+}
+
+#[tokio::test]
+async fn metrics_health_and_readiness_are_served() {
+    let database = database().await;
+    let port = free_port();
+    let listen = format!("listen = \"127.0.0.1:{port}\"");
+    let meridian = meridian(&database.cluster).database(&database.name).section("http", &listen).start();
+    let application = connect(&meridian.app()).await;
+    application.simple_query("SELECT 1").await.expect("one row");
+
+    assert!(get(port, "/healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    eventually("it is ready", async || {
+        let answer = get(port, "/readyz").await;
+        answer.starts_with("HTTP/1.1 200 OK\r\n").then_some(())
+    })
+    .await;
+
+    let answer = get(port, "/metrics").await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
+    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+    assert!(head.ends_with("Connection: close"), "{head}");
+    let value = |name: &str| {
+        let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<f64>().ok()).unwrap_or_else(|| panic!("no {name} in\n{body}"))
+    };
+    assert!(value("meridian_statements_total") >= 1.0);
+    assert!(value("meridian_clients") >= 1.0);
+    for shard in database.cluster.shards() {
+        let (name, node) = (shard.name(), shard.primary().address());
+        let labels = format!("shard=\"{name}\",node=\"{node}\",region=\"{name}\"");
+        assert!(value(&format!("meridian_node_up{{{labels}}}")) == 1.0);
+        assert!(value(&format!("meridian_node_role{{{labels},role=\"primary\"}}")) == 1.0);
+    }
+
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "404"),
+        ("POST /metrics HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody".to_owned(), "405"),
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+        (format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(9000)), "400"),
+    ] {
+        let answer = ask(port, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+}
