@@ -29,6 +29,11 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
         Kind::Do | Kind::Call => {
             refuse_words(facts, context, &refusal::CODE_NAMES_TABLE)?;
             refuse_relations(facts, context, &refusal::CODE_NAMES_TABLE)?;
+            let several = context.topology.shards.len() > 1;
+            if several && matches!(facts.kind, Kind::Do) && facts.words.iter().any(|word| word == "execute") {
+                // What it executes is put together when it runs.
+                return Err(refusal::FUNCTION_RUNS_SQL.naming(&["do"]));
+            }
             Ok(Outcome::new(default, Access::Write))
         }
         Kind::Unparsed { .. } => {

@@ -64,11 +64,17 @@ impl Session {
 
     /// Lets the servers judge, then remembers.
     async fn set_on_servers(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
-        if let Setting::Set { name, .. } = setting
-            && name == "client_encoding"
-            && !is_utf8(&String::from_utf8_lossy(text))
-        {
-            return Err(Failure::Sql(encoding_refused()));
+        if let Setting::Set { name, value: Some((from, to)), .. } = setting {
+            let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
+            if name == "client_encoding" && !is_utf8(&value) {
+                return Err(Failure::Sql(encoding_refused()));
+            }
+            if name == "transform_null_equals" {
+                return Err(super::control::unsupported(
+                    "transform_null_equals is not supported",
+                    "Write IS NULL.",
+                ));
+            }
         }
         let sql = self.spelled(setting, text);
         let local = matches!(setting, Setting::Set { local: true, .. });
@@ -385,8 +391,8 @@ fn parse_time(text: &str) -> Option<Duration> {
 
 /// Keys are compared as UTF-8: text in another encoding would be placed by other bytes than the server stores.
 pub(super) fn is_utf8(text: &str) -> bool {
-    let text = text.to_ascii_uppercase().replace(['-', '_'], "");
-    ["UTF8", "UNICODE", "SQLASCII", "DEFAULT"].iter().any(|name| text.contains(name))
+    let text = text.trim().trim_matches(['\'', '"']).to_ascii_uppercase().replace(['-', '_'], "");
+    ["UTF8", "UNICODE", "SQLASCII", "DEFAULT"].contains(&text.as_str())
 }
 
 pub(super) fn encoding_refused() -> SqlError {

@@ -137,8 +137,11 @@ impl Message {
         match self.tag {
             b'T' => format!("{:?}", self.columns()),
             b'E' | b'N' => {
-                // Not the place in the server's source.
-                let said = self.fields().into_iter().filter(|(code, _)| !b"FLR".contains(code));
+                // Not the place in the server's source, nor a COPY's line: a shard counts the lines that it got.
+                let kept = |code: u8, value: &str| {
+                    !b"FLR".contains(&code) && !(code == b'W' && value.starts_with("COPY "))
+                };
+                let said = self.fields().into_iter().filter(|(code, value)| kept(*code, value));
                 said.fold(String::new(), |mut text, (code, value)| {
                     let _ = write!(text, "{}={value:?} ", code as char);
                     text
