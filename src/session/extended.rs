@@ -196,15 +196,6 @@ impl Session {
         Ok(())
     }
 
-    /// Ends pipelines that the client's Sync should have ended; a lane that does not answer is closed.
-    pub(super) async fn close_open_pipelines(&mut self) {
-        for lane in self.lanes.iter_mut().filter(|lane| lane.open_pipeline) {
-            lane.sync(true);
-            lane.open_pipeline = false;
-            let _ = crate::execute::drain::drain(lane).await;
-        }
-    }
-
     /// Takes whole messages out of the inbox up to Sync or Flush, reading on as needed.
     async fn collect_batch(&mut self) -> Result<(Bytes, BatchEnd), End> {
         let bound = self.worker.shared.limits.batch_bytes_max;

@@ -67,6 +67,15 @@ impl Session {
         Ok(sent)
     }
 
+    /// Ends pipelines that the client's Sync should have ended; a lane that does not answer is closed.
+    pub(super) async fn close_open_pipelines(&mut self) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.open_pipeline) {
+            lane.sync(true);
+            lane.open_pipeline = false;
+            let _ = drain(lane).await;
+        }
+    }
+
     /// A batch of nothing but Sync: it is for the pipeline that a Flush left open.
     async fn sync_open_pipeline(&mut self, end: BatchEnd) -> Result<bool, Failure> {
         if end != BatchEnd::Sync {

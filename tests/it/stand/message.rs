@@ -139,7 +139,7 @@ impl Message {
             b'E' | b'N' => {
                 // Not the place in the server's source, nor a COPY's line: a shard counts the lines that it got.
                 let kept = |code: u8, value: &str| {
-                    !b"FLR".contains(&code) && !(code == b'W' && value.starts_with("COPY "))
+                    !(b"FLR".contains(&code) || code == b'W' && value.starts_with("COPY "))
                 };
                 let said = self.fields().into_iter().filter(|(code, value)| kept(*code, value));
                 said.fold(String::new(), |mut text, (code, value)| {
