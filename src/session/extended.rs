@@ -187,15 +187,6 @@ impl Session {
         Ok(())
     }
 
-    /// Sync after an error: open pipelines hear it too.
-    async fn end_skipping(&mut self) -> Result<(), End> {
-        self.skipping = false;
-        let _ = self.conclude(Err(Failure::Told)).await?;
-        self.close_open_pipelines().await;
-        self.ready();
-        Ok(())
-    }
-
     /// Takes whole messages out of the inbox up to Sync or Flush, reading on as needed.
     async fn collect_batch(&mut self) -> Result<(Bytes, BatchEnd), End> {
         let bound = self.worker.shared.limits.batch_bytes_max;

@@ -12,7 +12,7 @@ use super::extended::{Batch, BatchEnd, Message, Segment, ShardSegment, answers_i
 use super::perform::Work;
 use super::shared::Figures;
 use super::statements::Prepared;
-use super::{Failure, Session};
+use super::{End, Failure, Session};
 use crate::backend::Connection;
 use crate::execute::Lane;
 use crate::execute::drain::drain;
@@ -65,6 +65,15 @@ impl Session {
             self.close_open_pipelines().await;
         }
         Ok(sent)
+    }
+
+    /// Sync after an error: open pipelines hear it too.
+    pub(super) async fn end_skipping(&mut self) -> Result<(), End> {
+        self.skipping = false;
+        let _ = self.conclude(Err(Failure::Told)).await?;
+        self.close_open_pipelines().await;
+        self.ready();
+        Ok(())
     }
 
     /// Ends pipelines that the client's Sync should have ended; a lane that does not answer is closed.
