@@ -171,7 +171,7 @@ impl Plan {
 }
 
 /// What the input of dates and times reads as the server's clock: `now`, `today 04:05` …
-fn is_clock_word(text: &str) -> bool {
+pub fn is_clock_word(text: &str) -> bool {
     let text = text.trim_ascii();
     let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);

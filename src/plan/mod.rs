@@ -31,5 +31,6 @@ mod value;
 mod writes;
 
 pub use action::{Access, Action, Bound, Many, PlanningContext};
+pub use bind::is_clock_word;
 pub use make::{Combine, Plan};
 pub use rows::misplaced;

@@ -18,9 +18,9 @@ use super::fields::{Field, Fields};
 use super::rows::{Encoding, RowError, RowFormat};
 use super::splitter::Row;
 use crate::plan::copy::CopyIn;
-use crate::plan::{misplaced, refusal};
+use crate::plan::{is_clock_word, misplaced, refusal};
 use crate::topology::{Key, KeyType, Placement, RowPosition, ShardId, TableRule, Topology};
-use crate::wire::error::SqlError;
+use crate::wire::error::{SqlError, SqlState};
 
 /// Where a row goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl<'a> Placer<'a> {
         row: &Row<'_>,
     ) -> Result<Home, SqlError> {
         match self.rule.placement {
-            Placement::Reference => return Ok(Home::Every),
+            Placement::Reference => return refuse_clock(self.rule, format, row).map(|()| Home::Every),
             Placement::Single(shard) => return Ok(Home::One(shard)),
             Placement::Region { .. }
             | Placement::Geo
@@ -161,6 +161,23 @@ fn number(bytes: &[u8]) -> Option<f64> {
 
 fn missing_key(rule: &TableRule, column: &str) -> SqlError {
     SqlError::from(refusal::COPY_COLUMN.naming(&[&rule.name.name, column]))
+}
+
+/// `now` and its kin would be each server's own time, and the copies of the row would differ.
+fn refuse_clock(rule: &TableRule, format: &RowFormat, row: &Row<'_>) -> Result<(), SqlError> {
+    let fields = row.content.split(|byte| *byte == format.delimiter);
+    for field in fields.filter_map(|field| std::str::from_utf8(field).ok()) {
+        let word = field.trim_matches(['"', '\'', ' ', '\r', '\n']);
+        if is_clock_word(word) {
+            let error = SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("'{word}' in a write to a reference table is each server's own clock"),
+            )
+            .hint("Send the time itself.");
+            return Err(in_line(error, rule, row.line));
+        }
+    }
+    Ok(())
 }
 
 /// Says where the row stands, as the servers do.

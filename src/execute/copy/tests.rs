@@ -347,6 +347,16 @@ fn ranges_and_reference_tables_are_placed() {
     assert_eq!(place("kinds", &["id"], None, "anything"), Ok(Home::Every));
 }
 
+#[test]
+fn a_clock_word_is_no_row_of_a_reference_table() {
+    for row in ["now", "1,'now'", "1,\"Today 04:05\"", "x, yesterday"] {
+        let error = place("kinds", &["id", "at"], None, row).unwrap_err();
+        assert_eq!(error.sqlstate, SqlState::FEATURE_NOT_SUPPORTED, "{row}");
+        assert_eq!(context(&error), "COPY kinds, line 17");
+    }
+    assert_eq!(place("kinds", &["id", "at"], None, "1,nowhere"), Ok(Home::Every));
+}
+
 /// The data that each shard would get, taken out of the CopyData messages.
 fn batched(table: &str, header: CopyHeader, pieces: &[&str]) -> Result<Vec<(u16, u64, String)>, SqlError> {
     let topology = topology();
