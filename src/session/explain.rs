@@ -14,7 +14,6 @@ use std::time::Instant;
 use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
-use crate::execute::drain::drain;
 use crate::plan::scatter::ShardText;
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
@@ -87,20 +86,10 @@ impl Session {
             if lane.connection.applying.is_some() && !lane.in_block {
                 lane.sync(true);
             }
-            if let Err(error) = drain(lane).await {
-                let failure = crate::execute::RelayError::Server { error, forwarded: false };
-                return Err(self.relay_failed(index, failure).await);
-            }
+            self.drain_lane(index).await?;
         }
-        let lane = &mut self.lanes[index];
         let began = Instant::now();
-        let captured = match lane.connection.capture(sql).await {
-            Ok(captured) => captured,
-            Err(error) => {
-                let failure = crate::execute::RelayError::Server { error, forwarded: false };
-                return Err(self.relay_failed(index, failure).await);
-            }
-        };
+        let captured = self.capture_on(index, sql).await?;
         let took = began.elapsed();
         if let Some(error) = captured.error {
             return Err(Failure::Sql(error));

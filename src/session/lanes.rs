@@ -13,7 +13,9 @@ use std::time::Instant;
 
 use super::shared::Figures;
 use super::{End, Failure, Session};
+use crate::backend::capture::Captured;
 use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
+use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
@@ -275,11 +277,28 @@ impl Session {
             return;
         }
         let (shard, node) = (lane.shard, lane.connection.node);
-        if let Ok(drained) = crate::execute::drain::drain(lane).await
+        if let Ok(drained) = drain(lane).await
             && let Some(position) = drained.position
         {
             let timeline = self.context.planning.topology.node(node).state.timeline();
             self.learn_position(shard, WriteToken { timeline, position });
+        }
+    }
+
+    /// Sends what was put on a lane and reads its answers, which the client does not see. A lane that is lost leaves
+    /// the session.
+    pub(super) async fn drain_lane(&mut self, index: usize) -> Result<Drained, Failure> {
+        match drain(&mut self.lanes[index]).await {
+            Ok(drained) => Ok(drained),
+            Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await),
+        }
+    }
+
+    /// Asks a lane that owes nothing; one that is lost leaves the session.
+    pub(super) async fn capture_on(&mut self, index: usize, sql: &str) -> Result<Captured, Failure> {
+        match self.lanes[index].connection.capture(sql).await {
+            Ok(captured) => Ok(captured),
+            Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await),
         }
     }
 
@@ -478,7 +497,7 @@ impl Session {
 /// Settings that are the defaults of transactions must hold before the next one begins.
 async fn settle_settings(lane: &mut Lane) -> Result<(), Failure> {
     lane.sync(true);
-    match crate::execute::drain::drain(lane).await {
+    match drain(lane).await {
         Ok(drained) => drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error))),
         Err(error) => Err(Failure::Sql(error.into_sql())),
     }

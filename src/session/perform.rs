@@ -419,10 +419,7 @@ impl Session {
         let lane = &mut self.lanes[index];
         if lane.connection.applying.is_some() {
             lane.sync(true);
-            if let Err(error) = drain(lane).await {
-                let failure = crate::execute::RelayError::Server { error, forwarded: false };
-                return Err(self.relay_failed(index, failure).await);
-            }
+            self.drain_lane(index).await?;
         }
         self.put(index, work)?;
         let report = {

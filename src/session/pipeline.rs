@@ -258,10 +258,7 @@ impl Session {
             }
             lane.open_pipeline = false;
             lane.sync(true);
-            if let Err(error) = drain(lane).await {
-                let failure = crate::execute::RelayError::Server { error, forwarded: true };
-                return Err(self.relay_failed(index, failure).await);
-            }
+            self.drain_lane(index).await?;
         }
         Ok(())
     }

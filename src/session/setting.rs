@@ -90,14 +90,7 @@ impl Session {
         let mut asides = Vec::new();
         for index in others {
             self.lanes[index].hidden_query(&sql, crate::execute::lane::Hidden::Prologue);
-            let drained = crate::execute::drain::drain(&mut self.lanes[index]).await;
-            let drained = match drained {
-                Ok(drained) => drained,
-                Err(error) => {
-                    let failure = crate::execute::RelayError::Server { error, forwarded: false };
-                    return Err(self.relay_failed(index, failure).await);
-                }
-            };
+            let drained = self.drain_lane(index).await?;
             if let Some(error) = drained.error {
                 return Err(Failure::Sql(error));
             }
@@ -274,13 +267,7 @@ impl Session {
             let sql = String::from_utf8_lossy(text).into_owned();
             let lane = &mut self.lanes[index];
             lane.hidden_query(&sql, crate::execute::lane::Hidden::Prologue);
-            let drained = match crate::execute::drain::drain(lane).await {
-                Ok(drained) => drained,
-                Err(error) => {
-                    let failure = crate::execute::RelayError::Server { error, forwarded: false };
-                    return Err(self.relay_failed(index, failure).await);
-                }
-            };
+            let drained = self.drain_lane(index).await?;
             for aside in &drained.asides {
                 self.pass_aside(aside);
             }
@@ -333,18 +320,11 @@ impl Session {
             return Ok(());
         }
         lane.sync(true);
-        match crate::execute::drain::drain(lane).await {
-            Ok(drained) => {
-                for aside in &drained.asides {
-                    self.pass_aside(aside);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let failure = crate::execute::RelayError::Server { error, forwarded: false };
-                Err(self.relay_failed(index, failure).await)
-            }
+        let drained = self.drain_lane(index).await?;
+        for aside in &drained.asides {
+            self.pass_aside(aside);
         }
+        Ok(())
     }
 }
 

@@ -12,7 +12,6 @@ use std::collections::HashSet;
 
 use super::planning::Planned;
 use super::{Outcome, Session};
-use crate::execute::RelayError;
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
 use crate::wire::error::{SqlError, SqlState};
@@ -27,14 +26,10 @@ impl Session {
         if self.block.is_failed() || !self.lanes[index].owed.is_empty() {
             return Ok(());
         }
-        match self.lanes[index].connection.capture(TEMPORARY_QUERY).await {
-            Ok(captured) => {
-                let names = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
-                self.temporary = names.collect();
-                Ok(())
-            }
-            Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: true }).await),
-        }
+        let captured = self.capture_on(index, TEMPORARY_QUERY).await?;
+        let names = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+        self.temporary = names.collect();
+        Ok(())
     }
 
     /// Whether the statement names a temporary table of this session.
