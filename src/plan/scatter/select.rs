@@ -8,11 +8,12 @@
 //! 2. An ordinal that is a placeholder refuses: its value is not part of the shape.
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectFlavor,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    Distinct, Expr, GroupByExpr, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement,
 };
 
 use crate::plan::refusal::Refusal;
+use crate::sql::extract::has_foreign_clauses;
 
 use super::columns::Scope;
 use super::expression::{self, OutputName};
@@ -62,19 +63,7 @@ fn check_block(select: &Select) -> Result<(), Refusal> {
     if !select.named_window.is_empty() {
         return Err(Reason::Window.refusal(""));
     }
-    let foreign = select.top.is_some()
-        || select.exclude.is_some()
-        || select.select_modifiers.is_some()
-        || !select.lateral_views.is_empty()
-        || select.prewhere.is_some()
-        || !select.connect_by.is_empty()
-        || !select.cluster_by.is_empty()
-        || !select.distribute_by.is_empty()
-        || !select.sort_by.is_empty()
-        || select.qualify.is_some()
-        || select.value_table_mode.is_some()
-        || !matches!(select.flavor, SelectFlavor::Standard);
-    if foreign { Err(Reason::Clause.refusal("")) } else { Ok(()) }
+    if has_foreign_clauses(select) { Err(Reason::Clause.refusal("")) } else { Ok(()) }
 }
 
 /// Whether plain DISTINCT is written.

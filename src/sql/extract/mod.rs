@@ -21,6 +21,8 @@ pub(super) mod types;
 pub mod value;
 mod writes;
 
+pub use query::has_foreign_clauses;
+
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 

@@ -222,8 +222,12 @@ fn is_foreign(select: &Select) -> bool {
             !modifiers.iter().all(|modifier| matches!(modifier, GroupByWithModifier::GroupingSets(_)))
         }
     };
-    grouping
-        || select.top.is_some()
+    grouping || has_foreign_clauses(select)
+}
+
+/// Clauses of a SELECT's own level that PostgreSQL does not have, grouping apart.
+pub fn has_foreign_clauses(select: &Select) -> bool {
+    select.top.is_some()
         || select.exclude.is_some()
         || select.select_modifiers.is_some()
         || !select.lateral_views.is_empty()
