@@ -4,6 +4,7 @@ mod cluster;
 mod console;
 mod control;
 mod demo;
+mod deploy;
 mod drivers;
 mod equality;
 mod faults;

@@ -43,6 +43,7 @@ mod template;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+pub use account::Account;
 pub use builder::{ClusterBuilder, Network};
 pub use distance::round_trip;
 pub use error::ClusterError;

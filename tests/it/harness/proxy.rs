@@ -244,7 +244,7 @@ type Order = (Command, Sender<std::io::Result<Child>>);
 
 /// Starts a child that dies with this process. The signal follows the *thread* that started the child, and a test's
 /// thread ends early: hence one thread that lives as long as the process.
-fn spawn_for_life(mut command: Command) -> Child {
+pub fn spawn_for_life(mut command: Command) -> Child {
     static SPAWNER: OnceLock<Mutex<Sender<Order>>> = OnceLock::new();
     #[cfg(target_os = "linux")]
     // SAFETY: prctl is async-signal-safe and touches no memory of ours.
