@@ -167,10 +167,7 @@ impl Pools {
                 return Ok(connection);
             }
         }
-        if pool.total.get() < self.share {
-            pool.total.set(pool.total.get() + 1);
-            let state = Arc::clone(&topology.node(node).state);
-            let slot = Slot { pool: Rc::downgrade(&pool), state, lent: false };
+        if let Some(slot) = self.free_place(&pool, topology, node) {
             return self.connect(topology, node, account, slot).await;
         }
         let (sender, receiver) = oneshot::channel();
@@ -186,6 +183,31 @@ impl Pools {
                 seconds: self.settings.wait_timeout.as_secs(),
             }),
         }
+    }
+
+    /// Makes a connection for whoever takes one next, if none is idle and there is room; never waits in line. A failure
+    /// is left for the taker to meet.
+    ///
+    /// For statements that need several nodes: they are connected to at once, then taken in one order for all sessions,
+    /// so that two of them cannot each hold what the other one waits for.
+    pub async fn warm(&self, topology: &Topology, node: NodeId, user: &Rc<str>, account: &Account) {
+        let pool = self.pool(node, user);
+        if !pool.idle.borrow().is_empty() {
+            return;
+        }
+        let Some(slot) = self.free_place(&pool, topology, node) else { return };
+        if let Ok(connection) = self.connect(topology, node, account, slot).await {
+            self.give(connection);
+        }
+    }
+
+    fn free_place(&self, pool: &Rc<NodePool>, topology: &Topology, node: NodeId) -> Option<Slot> {
+        if pool.total.get() >= self.share {
+            return None;
+        }
+        pool.total.set(pool.total.get() + 1);
+        let state = Arc::clone(&topology.node(node).state);
+        Some(Slot { pool: Rc::downgrade(pool), state, lent: false })
     }
 
     /// Takes a connection back. One that is not clean is closed.

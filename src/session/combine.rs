@@ -107,6 +107,7 @@ impl Session {
         let default = self.default_shard();
         let first = shards.iter().filter(|shard| *shard == default);
         let order: Vec<ShardId> = first.chain(shards.iter().filter(|shard| *shard != default)).collect();
+        self.warm_pools(&order, planned.plan.access, avoid).await;
         for shard in order {
             let index = self.join_for(planned, shard, avoid).await?;
             let lane = &mut self.lanes[index];
@@ -132,7 +133,8 @@ impl Session {
         let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
         lanes.sort_by_key(|lane| (lane.shard != default, lane.shard));
         let nearest = lanes.iter().position(|lane| Some(lane.shard) == near).unwrap_or(0);
-        let mut wire = Wire { client, told, limits, notify: pin.is_some(), gather, sent: false };
+        let read_ahead = bounds.shard_buffer_bytes;
+        let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
         let result = answer(&mut wire, &mut lanes, nearest, question, scatter, bound).await;
         (wire.sent, result)
     }

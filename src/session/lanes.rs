@@ -160,8 +160,8 @@ impl Session {
     }
 
     /// A connection to a node that fits, waiting for one to appear as long as is configured.
-    async fn acquire(
-        &mut self,
+    pub(super) async fn acquire(
+        &self,
         shard: ShardId,
         need: Need,
         avoid: &[NodeId],
@@ -204,6 +204,18 @@ impl Session {
             let pause = left.min(std::time::Duration::from_millis(200));
             let _ = tokio::time::timeout(pause, roles.changed()).await;
         }
+    }
+
+    /// Connects at once to the nodes that these shards will be joined on, where no connection is idle: over a distance
+    /// the slowest counts, and not the sum.
+    pub(super) async fn warm_pools(&self, shards: &[ShardId], access: Access, avoid: &[NodeId]) {
+        let topology = &self.context.planning.topology;
+        let need = self.need(access);
+        let missing = shards.iter().filter(|shard| !self.lanes.iter().any(|lane| lane.shard == **shard));
+        let nodes = missing.filter_map(|shard| self.choose(topology, *shard, need, avoid));
+        let connects =
+            nodes.map(|node| self.worker.pools.warm(topology, node, &self.pool_user, &self.account));
+        futures_util::future::join_all(connects).await;
     }
 
     fn choose(&self, topology: &Topology, shard: ShardId, need: Need, avoid: &[NodeId]) -> Option<NodeId> {

@@ -40,6 +40,7 @@ mod shadows;
 pub mod shared;
 mod simple;
 pub mod statements;
+pub mod syntax;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -116,6 +116,8 @@ pub struct Worker {
     pub pools: Pools,
     pub plans: RefCell<PlanCache>,
     pub interner: RefCell<Interner>,
+    /// Messages with several statements that a server has parsed already.
+    pub syntax: RefCell<super::syntax::KnownSyntax>,
     /// Sessions on this worker.
     pub sessions: Cell<usize>,
     /// Answers of servers to start-up parameters, so that a connect costs no round trip.
@@ -130,6 +132,7 @@ impl Worker {
             pools,
             plans: RefCell::new(plans),
             interner: RefCell::default(),
+            syntax: RefCell::default(),
             sessions: Cell::new(0),
             greetings: RefCell::default(),
         })

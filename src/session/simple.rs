@@ -8,7 +8,7 @@
 //!
 //! Invariants:
 //! 1. Several statements in one message are one transaction, unless they control transactions themselves; the first
-//!    error ends the message.
+//!    error ends the message, and a syntax error anywhere in it keeps all of them from running (`syntax`).
 //! 2. A read that fails before any byte of its answer reached the client is tried on another server.
 
 use std::ops::Range;
@@ -172,6 +172,7 @@ impl Session {
         {
             return self.relay_frame(frame, &planned, shard).await;
         }
+        self.check_syntax(text).await?;
         for piece in pieces {
             let statement = &text[piece.start as usize..piece.end as usize];
             self.refresh_context();

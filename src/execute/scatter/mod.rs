@@ -47,6 +47,8 @@ pub struct Wire<'a> {
     pub limits: &'a Limits,
     /// Notifications may pass: the session listens on one of the connections.
     pub notify: bool,
+    /// Bytes of a shard's rows that may wait in memory until they are due. A row that is larger is read whole.
+    pub read_ahead: usize,
     /// Bounds of what a Finish gathers.
     pub gather: PartialLimits,
     /// Something may have been written to the client's socket: the statement must not be tried again.

@@ -6,8 +6,9 @@
 //!  lane 2  1 2 T D …       ┘      rows wait in their socket until all have said T
 //! ```
 //!
-//! The driver polls all lanes and the client in one place. It reads a lane only while nothing whole stands unread in
-//! its buffer, so whatever the combiner does not take is left to TCP; a client that does not read stops all of it.
+//! The driver polls all lanes and the client in one place. Rows that are not due yet are read ahead up to a bound, so
+//! that a slow shard does not keep the others from sending; what is beyond the bound is left to TCP, and a client that
+//! does not read stops all of it.
 //!
 //! Invariants:
 //! 1. A run that returns Ok has read everything that its lanes owed.
@@ -327,7 +328,7 @@ impl Run<'_, '_, '_, '_> {
     /// Waits until a lane whose rows are wanted has said something. Writes what there is to be written, and watches
     /// the client.
     async fn wait(&mut self) -> Result<(), Stop> {
-        let limits = self.wire.limits;
+        let (limits, read_ahead) = (self.wire.limits, self.wire.read_ahead);
         let client = &mut *self.wire.client;
         let sent = &mut self.wire.sent;
         let lanes = &mut *self.lanes;
@@ -356,7 +357,8 @@ impl Run<'_, '_, '_, '_> {
                 {
                     return Poll::Ready(Event::Lost(index));
                 }
-                if whole_row(&connection.inbox, limits).is_some() {
+                let full = connection.inbox.len() >= read_ahead;
+                if full && whole_row(&connection.inbox, limits).is_some() {
                     continue;
                 }
                 match connection.poll_fill(cx) {

@@ -118,7 +118,8 @@ fn nodes_of_a_shard_know_each_other_and_meridian_knows_them() {
 fn the_configuration_of_the_containers_is_valid() {
     let secret = std::env::temp_dir().join(format!("meridian-secret-{}", std::process::id()));
     fs::write(&secret, "app\n").expect("a secret");
-    let text = read("deploy/compose/meridian.toml").replace("/run/secrets/app", secret.to_str().expect("UTF-8"));
+    let text =
+        read("deploy/compose/meridian.toml").replace("/run/secrets/app", secret.to_str().expect("UTF-8"));
     let parsed = meridian::config::Config::parse(&text, "meridian.toml", Path::new("/"));
     fs::remove_file(&secret).expect("removed");
     let config = parsed.unwrap_or_else(|error| panic!("{error}"));
@@ -128,7 +129,9 @@ fn the_configuration_of_the_containers_is_valid() {
 #[test]
 fn the_image_copies_what_is_there() {
     let ignored = read(".dockerignore");
-    for line in read("Dockerfile").lines().filter(|line| line.starts_with("COPY ") && !line.contains("--from")) {
+    for line in
+        read("Dockerfile").lines().filter(|line| line.starts_with("COPY ") && !line.contains("--from"))
+    {
         let words: Vec<&str> = line.split_whitespace().skip(1).collect();
         for source in &words[..words.len() - 1] {
             assert!(exists(source), "{line}");
@@ -159,7 +162,8 @@ fn the_unit_calls_commands_that_exist() {
         commands.filter_map(|(_, arguments)| arguments.split_whitespace().next()).collect();
     assert!(commands.contains(&"serve"));
     for command in commands {
-        let help = std::process::Command::new(env!("CARGO_BIN_EXE_meridian")).args([command, "--help"]).output();
+        let help =
+            std::process::Command::new(env!("CARGO_BIN_EXE_meridian")).args([command, "--help"]).output();
         assert!(help.expect("meridian runs").status.success(), "meridian {command} does not exist");
     }
 }

@@ -1,0 +1,145 @@
+//! The syntax of a message with several statements, before the first of them runs.
+//!
+//! PostgreSQL parses the whole text of a Query message before it executes any of it: a mistake in the last statement
+//! keeps the first from running. Where the statements of a message go to different places, no server sees all of it; so
+//! one is asked to parse it. A Parse message with several statements is always refused, but in an order that tells: first
+//! every statement is parsed, and only then they are counted (`exec_parse_message` in `postgres.c`).
+//!
+//! ```text
+//!   Parse "BEGIN; INSERT …; SELEC"    42601 from the scanner, with its position     told; nothing has run
+//!   Parse "BEGIN; INSERT …; COMMIT"   42601 from exec_parse_message                 the syntax is right
+//! ```
+//!
+//! Called by `simple`. Texts that were right are remembered, so that what is sent again costs nothing.
+//!
+//! Invariants:
+//! 1. Nothing of a message has run when its syntax error is told.
+//! 2. The transaction under way is not harmed by the question: it is asked behind a savepoint.
+//! 3. A text is remembered whole, with the setting that its meaning depends on: literals count, since the scanner judges
+//!    them too.
+
+use std::collections::HashSet;
+
+use super::lanes::Need;
+use super::{Failure, Outcome, Session};
+use crate::execute::Lane;
+use crate::execute::drain::drain;
+use crate::execute::lane::{Hidden, Owed};
+use crate::wire::encode;
+use crate::wire::error::SqlError;
+
+const SAVEPOINT: &str = "SAVEPOINT meridian__syntax";
+const BACK: &str = "ROLLBACK TO SAVEPOINT meridian__syntax; RELEASE SAVEPOINT meridian__syntax";
+
+/// Texts that are remembered, and how long one may be.
+const TEXTS_MAX: usize = 512;
+const TEXT_BYTES_MAX: usize = 4096;
+
+/// Texts of several statements whose syntax is right.
+#[derive(Debug, Default)]
+pub struct KnownSyntax {
+    /// By `standard_conforming_strings`.
+    texts: HashSet<(bool, Box<[u8]>)>,
+}
+
+impl KnownSyntax {
+    fn knows(&self, conforming: bool, text: &[u8]) -> bool {
+        text.len() <= TEXT_BYTES_MAX && self.texts.contains(&(conforming, text.into()))
+    }
+
+    fn learn(&mut self, conforming: bool, text: &[u8]) {
+        if text.len() > TEXT_BYTES_MAX {
+            return;
+        }
+        if self.texts.len() >= TEXTS_MAX {
+            self.texts.clear();
+        }
+        self.texts.insert((conforming, text.into()));
+    }
+}
+
+impl Session {
+    /// Fails with the server's own syntax error if any statement of the text has one.
+    pub(super) async fn check_syntax(&mut self, text: &[u8]) -> Outcome {
+        let conforming = self.lex_options().standard_conforming_strings;
+        if self.worker.syntax.borrow().knows(conforming, text) {
+            return Ok(());
+        }
+        let judged = match self.lanes.iter().position(|lane| lane.in_block && lane.owed.is_empty()) {
+            Some(index) => self.ask_in_block(index, text).await?,
+            None => self.ask_elsewhere(text).await?,
+        };
+        match judged {
+            Some(error) if !counts_statements(&error) => Err(Failure::Sql(error)),
+            Some(_) => {
+                self.worker.syntax.borrow_mut().learn(conforming, text);
+                Ok(())
+            }
+            // A server that takes several statements at once does not exist; it would have nothing against these.
+            None => Ok(()),
+        }
+    }
+
+    /// The transaction's own server: a further connection could be one that others wait for in turn.
+    async fn ask_in_block(&mut self, index: usize, text: &[u8]) -> Result<Option<SqlError>, Failure> {
+        // A failed transaction takes no savepoint, and cannot fail more.
+        let sheltered = !self.block.is_failed();
+        let lane = &mut self.lanes[index];
+        if sheltered {
+            lane.hidden_query(SAVEPOINT, Hidden::Prologue);
+        }
+        put_question(lane, text);
+        if sheltered {
+            lane.hidden_query(BACK, Hidden::Prologue);
+        }
+        Ok(self.drain_lane(index).await?.error)
+    }
+
+    async fn ask_elsewhere(&mut self, text: &[u8]) -> Result<Option<SqlError>, Failure> {
+        let shard = self.any_shard();
+        let connection = self.acquire(shard, Need::Reader, &[]).await;
+        let connection = connection.map_err(|error| Failure::Sql(error.into_sql()))?;
+        let mut lane = Lane::new(connection, shard, false);
+        let _ = lane.apply_settings(&self.settings);
+        put_question(&mut lane, text);
+        let drained = drain(&mut lane).await;
+        self.give(lane);
+        drained.map(|drained| drained.error).map_err(|error| Failure::Sql(error.into_sql()))
+    }
+}
+
+fn put_question(lane: &mut Lane, text: &[u8]) {
+    encode::client::parse(&mut lane.connection.outbox, b"", text, &[]);
+    lane.connection.unnamed = None;
+    lane.owed.push_back(Owed::Parse { id: None, hidden: true });
+    lane.sync(true);
+}
+
+/// The error that comes after parsing. Its place in the source does not depend on the server's language.
+fn counts_statements(error: &SqlError) -> bool {
+    error.fields.iter().any(|(code, value)| *code == b'R' && value == "exec_parse_message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_known_by_the_setting_that_reads_them() {
+        let mut known = KnownSyntax::default();
+        known.learn(true, b"SELECT 1; SELECT 2");
+        assert!(known.knows(true, b"SELECT 1; SELECT 2"));
+        assert!(!known.knows(false, b"SELECT 1; SELECT 2"));
+        assert!(!known.knows(true, b"SELECT 1; SELECT 3"));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut known = KnownSyntax::default();
+        for number in 0..=TEXTS_MAX {
+            known.learn(true, number.to_string().as_bytes());
+        }
+        known.learn(true, &vec![b' '; TEXT_BYTES_MAX + 1]);
+        assert_eq!(known.texts.len(), 1);
+    }
+}
