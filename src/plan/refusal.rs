@@ -1,14 +1,15 @@
 //! The numbered list of what Meridian refuses, each with its message and hint.
 //!
 //! Everything that plans or binds makes its refusals from a [`Limit`] of this file; `session` writes them to clients.
-//! A refusal is SQLSTATE 0A000 unless it says otherwise. `docs/limits.md` is generated from [`LIMITS`]: the test in
-//! `tests/plan_cases.rs` compares the two, and rewrites the document with `UPDATE=1`.
+//! A refusal is SQLSTATE 0A000 unless it says otherwise. `docs/limits.md` is generated from [`LIMITS`] and the two other
+//! lists: the test in `tests/plan_cases.rs` compares them, and rewrites the document with `UPDATE=1`.
 //!
 //! Invariants:
 //! 1. A number is never used again for something else.
 //! 2. Messages are lower case without a stop; hints are sentences.
 //!
-//! Refusals of the combining of several shards' rows have their own numbers, from M100, with the scatter.
+//! Not here: why a SELECT cannot be combined over several shards (`scatter::refusals`, numbers S), and what only the
+//! execution of a statement can know (`execute::refusals`, numbers X).
 
 /// One reason not to run a statement. The texts are PostgreSQL's manner: message in lower case without a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Limit {
             sqlstate: self.sqlstate,
             message,
             detail: None,
-            hint: Some(self.hint.to_owned()),
+            hint: Some(self.hint).filter(|hint| !hint.is_empty()).map(str::to_owned),
         }
     }
 }
@@ -65,20 +66,25 @@ impl Refusal {
     }
 }
 
-/// The document of the list.
-pub fn document() -> String {
+/// The document of lists of limits, each with its title.
+pub fn document(lists: &[(&str, &[Limit])]) -> String {
     let mut text = String::from(
-        "# Limits\n\nWhat Meridian refuses instead of answering wrongly. Generated from `src/plan/refusal.rs`; \
-         a test keeps it equal (`UPDATE=1` rewrites it).\n\n| number | SQLSTATE | message | hint | why |\n\
-         | --- | --- | --- | --- | --- |\n",
+        "# Limits\n\nWhat Meridian refuses instead of answering wrongly. Generated from the lists in `src/plan/refusal.rs`, \
+         `src/plan/scatter/refusals.rs` and `src/execute/refusals.rs`; a test keeps it equal (`UPDATE=1` rewrites it).\n",
     );
-    for limit in LIMITS {
-        let message = limit.message.replace("{}", "…");
-        let row = format!(
-            "| {} | {} | {message} | {} | {} |\n",
-            limit.code, limit.sqlstate, limit.hint, limit.reason
+    for (title, limits) in lists {
+        let head = format!(
+            "\n## {title}\n\n| number | SQLSTATE | message | hint | why |\n| --- | --- | --- | --- | --- |\n"
         );
-        text.push_str(&row);
+        text.push_str(&head);
+        for limit in *limits {
+            let message = limit.message.replace("{}", "…");
+            let row = format!(
+                "| {} | {} | {message} | {} | {} |\n",
+                limit.code, limit.sqlstate, limit.hint, limit.reason
+            );
+            text.push_str(&row);
+        }
     }
     text.push_str(NOT_REFUSED);
     text
@@ -99,15 +105,17 @@ const NOT_REFUSED: &str = "
 - `now()` in a statement over several shards is each shard's own clock.
 ";
 
+/// A list of limits: constants, and `LIMITS` with all of them in order.
 macro_rules! limits {
-    ($($name:ident = $code:literal $state:literal, $message:literal, $hint:literal, $reason:literal;)*) => {
-        $(pub const $name: Limit = Limit {
+    ($($name:ident = $code:literal $state:literal, $message:literal, $hint:expr, $reason:literal;)*) => {
+        $(pub const $name: $crate::plan::refusal::Limit = $crate::plan::refusal::Limit {
             code: $code, sqlstate: $state, message: $message, hint: $hint, reason: $reason,
         };)*
         /// Every limit, in the order of the numbers.
-        pub const LIMITS: &[Limit] = &[$($name),*];
+        pub const LIMITS: &[$crate::plan::refusal::Limit] = &[$($name),*];
     };
 }
+pub(crate) use limits;
 
 limits! {
     WRITE_OVER_SHARDS = "M001" "0A000",

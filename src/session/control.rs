@@ -15,6 +15,7 @@ use super::{Failure, Outcome, Session};
 use crate::backend::WriteToken;
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
+use crate::execute::refusals;
 use crate::plan::Access;
 use crate::sql::facts::{Isolation, TransactionCommand};
 use crate::topology::Consistency;
@@ -36,15 +37,11 @@ impl Session {
             TransactionCommand::SetTransaction { read_only, isolation } => {
                 self.set_transaction(sql, *read_only, *isolation).await
             }
-            TransactionCommand::SetCharacteristics { .. } => Err(unsupported(
-                "SET SESSION CHARACTERISTICS is not supported",
-                "SET default_transaction_isolation or default_transaction_read_only does the same.",
-            )),
+            TransactionCommand::SetCharacteristics { .. } => {
+                Err(Failure::Sql(refusals::SESSION_CHARACTERISTICS.error(&[])))
+            }
             TransactionCommand::SetConstraints => self.set_constraints(sql).await,
-            TransactionCommand::TwoPhase => Err(unsupported(
-                "PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED are not supported",
-                "Meridian commits over several shards by itself.",
-            )),
+            TransactionCommand::TwoPhase => Err(Failure::Sql(refusals::CLIENT_TWO_PHASE_COMMAND.error(&[]))),
         }
     }
 
@@ -66,10 +63,7 @@ impl Session {
             Some(transaction) => {
                 // What ran before BEGIN in the same message becomes part of the transaction.
                 if joined && (read_only.is_some() || isolation.is_some()) {
-                    return Err(unsupported(
-                        "BEGIN with modes after other statements of the same message is not supported",
-                        "Send BEGIN first.",
-                    ));
+                    return Err(Failure::Sql(refusals::LATE_MODES.error(&[])));
                 }
                 transaction.origin = Origin::Explicit;
                 if !joined {
@@ -249,7 +243,7 @@ impl Session {
 
     async fn commit(&mut self, chain: bool) -> Outcome {
         if chain {
-            return Err(unsupported("COMMIT AND CHAIN is not supported", "Send COMMIT and then BEGIN."));
+            return Err(Failure::Sql(refusals::COMMIT_AND_CHAIN.error(&[])));
         }
         if !self.block.is_explicit() {
             self.warn_no_transaction();
@@ -270,7 +264,7 @@ impl Session {
 
     async fn roll_back(&mut self, chain: bool) -> Outcome {
         if chain {
-            return Err(unsupported("ROLLBACK AND CHAIN is not supported", "Send ROLLBACK and then BEGIN."));
+            return Err(Failure::Sql(refusals::ROLLBACK_AND_CHAIN.error(&[])));
         }
         if !self.block.is_explicit() {
             self.warn_no_transaction();
@@ -505,10 +499,6 @@ fn set_modes(transaction: &mut Transaction, read_only: Option<bool>, isolation: 
 
 fn says_true(value: &str) -> bool {
     matches!(value.trim_matches('\'').to_ascii_lowercase().as_str(), "on" | "true" | "1" | "yes" | "t" | "y")
-}
-
-pub(super) fn unsupported(message: &str, hint: &str) -> Failure {
-    Failure::Sql(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint(hint))
 }
 
 /// The connection ended between COMMIT and its answer.

@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
+use crate::execute::refusals;
 use crate::plan::scatter::ShardText;
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
@@ -36,18 +37,12 @@ impl Session {
         let bound = inner.bind(&arguments, hint).map_err(SqlError::from)?;
         if parameterized || !explain.text_format {
             let Some(shard) = bound.shards.single() else {
-                return Err(super::control::unsupported(
-                    "EXPLAIN over several shards with parameters or in a format other than text is not supported",
-                    "Use EXPLAIN with FORMAT TEXT and literals.",
-                ));
+                return Err(Failure::Sql(refusals::EXPLAIN_FORM.error(&[])));
             };
             return self.perform_on(planned, work, shard).await;
         }
         if explain.analyze && inner.access == Access::Write && bound.shards.single().is_none() {
-            return Err(super::control::unsupported(
-                "EXPLAIN ANALYZE of a statement that writes to several shards is not supported",
-                "Leave ANALYZE out.",
-            ));
+            return Err(Failure::Sql(refusals::EXPLAIN_ANALYZE_WRITE.error(&[])));
         }
         let mut lines: Vec<String> = inner.explain(&arguments, hint);
         if let (Action::Routed { many: Many::Scatter(scatter) }, None) =

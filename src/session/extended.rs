@@ -27,6 +27,7 @@ use super::shared::Figures;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
+use crate::execute::refusals;
 use crate::plan::{Access, Action};
 use crate::sql::facts::Kind;
 use crate::topology::ShardId;
@@ -317,10 +318,7 @@ impl Session {
         if let Some(then) = self.statements.answer(bind.statement)
             && self.answer_of(&planned, prepared.text()).is_some_and(|now| now != then)
         {
-            return Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "cached plan must not change result type",
-            ));
+            return Err(refusals::RESULT_CHANGED.error(&[]));
         }
         let home = self.portal_home(&planned, &prepared, &bind)?;
         let portal_name: Box<[u8]> = bind.portal.into();
@@ -415,11 +413,7 @@ impl Session {
             }
             Home::Session => {
                 if execute.max_rows > 0 && matches!(planned.plan.action, Action::Routed { .. }) {
-                    return Err(SqlError::new(
-                        SqlState::FEATURE_NOT_SUPPORTED,
-                        "a row limit for a portal over several shards is not supported",
-                    )
-                    .hint("Use LIMIT, or fetch all rows."));
+                    return Err(refusals::PORTAL_ROW_LIMIT.error(&[]));
                 }
                 if portal.spent {
                     return Err(SqlError::new(

@@ -28,11 +28,12 @@ use super::statements::Statements;
 use super::{Session, extended, greeting, setting};
 use crate::backend::Account;
 use crate::config::{AuthMethod, User};
+use crate::execute::refusals;
 use crate::execute::{ClientStream, Told};
 use crate::plan::PlanningContext;
 use crate::wire::credential::Method;
 use crate::wire::encode;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame::Limits;
 use crate::wire::secret::Secret;
 use crate::wire::startup::{Candidate, ClientHello, Opening, StartupError, authenticate, negotiate};
@@ -215,12 +216,7 @@ async fn admit(
         .into());
     }
     if hello.parameters.iter().any(|(name, value)| name == "replication" && !says_false(value)) {
-        return Err(SqlError::fatal(
-            SqlState::FEATURE_NOT_SUPPORTED,
-            "replication connections are not supported",
-        )
-        .hint("Connect to the server itself.")
-        .into());
+        return Err(refusals::REPLICATION.error(&[]).severity(Severity::Fatal).into());
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::backend::capture::Captured;
 use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
+use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
 use crate::sql::facts::Isolation;
@@ -90,10 +91,7 @@ impl Session {
                 return Ok(index);
             }
             if self.pin.is_some() {
-                return Err(super::control::unsupported(
-                    "a routing hint asks for a replica, but the session is pinned to the primary",
-                    "Leave role=replica out.",
-                ));
+                return Err(Failure::Sql(refusals::HINTED_REPLICA_WHILE_PINNED.error(&[])));
             }
             let lane = self.lanes.swap_remove(index);
             self.give(lane);

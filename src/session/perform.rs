@@ -18,6 +18,7 @@ use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
+use crate::execute::refusals;
 use crate::execute::{Relay, relay};
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{NoParameters, Parameters};
@@ -172,10 +173,7 @@ impl Session {
                 return self.join_replica(shard, avoid).await;
             }
             Some(HintRole::Replica) if planned.plan.access != Access::Read => {
-                return Err(super::control::unsupported(
-                    "a routing hint asks for a replica, but the statement needs the primary",
-                    "Leave role=replica out.",
-                ));
+                return Err(Failure::Sql(refusals::HINTED_REPLICA.error(&[])));
             }
             Some(HintRole::Replica) | None => planned.plan.access,
         };
@@ -278,10 +276,7 @@ impl Session {
         let shard = self.default_shard();
         let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica);
         if others {
-            return Err(super::control::unsupported(
-                "this statement needs the primary, but the transaction reads from a replica",
-                "Run it outside of a READ ONLY transaction.",
-            ));
+            return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
         }
         let index = self.join(shard, Access::Write, &[]).await?;
         self.put(index, work)?;
@@ -481,10 +476,7 @@ impl Session {
             Kind::Session(SessionObject::Execute { name })
                 if self.statements.get(name.as_bytes()).is_some() =>
             {
-                Err(super::control::unsupported(
-                    "EXECUTE cannot run a statement that was prepared by a Parse message",
-                    "Prepare it with PREPARE, or execute it by Bind and Execute messages.",
-                ))
+                Err(Failure::Sql(refusals::EXECUTE_PARSED.error(&[])))
             }
             Kind::Session(SessionObject::Deallocate { name }) => {
                 self.deallocate(planned, name.as_deref(), work).await

@@ -17,6 +17,7 @@ use crate::backend::Connection;
 use crate::execute::Lane;
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
+use crate::execute::refusals;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
@@ -251,10 +252,7 @@ impl Session {
                 continue;
             }
             if lane.wrote && !lane.in_block {
-                return Err(super::control::unsupported(
-                    "a pipeline that writes to one shard and goes on to another before Sync is not supported",
-                    "Send Sync between them, or use a transaction.",
-                ));
+                return Err(Failure::Sql(refusals::PIPELINE_OVER_SHARDS.error(&[])));
             }
             lane.open_pipeline = false;
             lane.sync(true);

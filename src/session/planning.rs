@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::statements::Prepared;
 use super::{Failure, Session};
+use crate::execute::refusals;
 use crate::plan::scatter::Scatter;
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
@@ -248,10 +249,7 @@ impl Session {
         let suspect = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
         let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
         if sets_config && !names_server_parameters(text, shape.literals) {
-            return Err(super::control::unsupported(
-                "set_config() of an application's own parameter, or of a computed name, is not supported",
-                "Use SET or SET LOCAL.",
-            ));
+            return Err(Failure::Sql(refusals::OWN_PARAMETER.error(&[])));
         }
         Ok(Planned { context: self.context.id, plan, literals, hint, suspect, sets_config })
     }

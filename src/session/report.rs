@@ -2,6 +2,7 @@
 //! can know.
 
 use super::Session;
+use crate::execute::refusals;
 use crate::plan::refusal::Refusal;
 use crate::topology::{ShardId, Topology};
 use crate::wire::encode;
@@ -44,28 +45,13 @@ impl From<Refusal> for SqlError {
 }
 
 pub(super) fn second_writing_shard(topology: &Topology, shard: ShardId) -> SqlError {
-    SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        format!(
-            "transaction writes to more than one shard (\"{}\" besides an earlier one)",
-            topology.shard(shard).name
-        ),
-    )
-    .hint("Write to one shard per transaction.")
+    refusals::SECOND_WRITING_SHARD.error(&[&topology.shard(shard).name])
 }
 
 pub(super) fn snapshot_over_shards() -> SqlError {
-    SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        "one snapshot over several shards is not supported (REPEATABLE READ or SERIALIZABLE)",
-    )
-    .hint("Use READ COMMITTED, or keep the transaction on one shard.")
+    refusals::SNAPSHOT_OVER_SHARDS.error(&[])
 }
 
 pub(super) fn settings_on_one_server() -> SqlError {
-    SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        "set_config() in a transaction that needs several shards is not supported",
-    )
-    .hint("Use SET or SET LOCAL, which are repeated on every shard.")
+    refusals::SETTINGS_ON_ONE_SERVER.error(&[])
 }

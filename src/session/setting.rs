@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::{Failure, Outcome, OwnSettings, Session};
 use crate::backend::Settings;
 use crate::backend::settings::set_statement;
+use crate::execute::refusals;
 use crate::plan::Access;
 use crate::sql::facts::{Discard, Setting};
 use crate::topology::{Consistency, Topology};
@@ -70,10 +71,7 @@ impl Session {
                 return Err(Failure::Sql(encoding_refused()));
             }
             if name == "transform_null_equals" {
-                return Err(super::control::unsupported(
-                    "transform_null_equals is not supported",
-                    "Write IS NULL.",
-                ));
+                return Err(Failure::Sql(refusals::NULL_EQUALS.error(&[])));
             }
         }
         let sql = self.spelled(setting, text);
@@ -376,8 +374,7 @@ pub(super) fn is_utf8(text: &str) -> bool {
 }
 
 pub(super) fn encoding_refused() -> SqlError {
-    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "client encodings other than UTF8 are not supported")
-        .hint("Set client_encoding to UTF8.")
+    refusals::CLIENT_ENCODING.error(&[])
 }
 
 #[cfg(test)]

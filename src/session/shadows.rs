@@ -12,9 +12,10 @@ use std::collections::HashSet;
 
 use super::planning::Planned;
 use super::{Outcome, Session};
+use crate::execute::refusals;
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::SqlError;
 
 const TEMPORARY_QUERY: &str =
     "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()";
@@ -57,12 +58,9 @@ impl Session {
         });
         match spread {
             None => Ok(()),
-            Some(name) => Err(super::control::unsupported(
-                &format!(
-                    "a statement that joins a temporary table with sharded table \"{name}\" is not supported"
-                ),
-                "Read the sharded table first, or put its rows into a temporary table.",
-            )),
+            Some(name) => {
+                Err(super::Failure::Sql(refusals::TEMPORARY_WITH_SHARDED.error(&[&name.to_string()])))
+            }
         }
     }
 
@@ -81,11 +79,7 @@ impl Session {
         });
         match unsure {
             None => Ok(()),
-            Some(name) => Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("\"{name}\" was changed by DDL of this transaction"),
-            )
-            .hint("Commit the DDL first.")),
+            Some(name) => Err(refusals::CHANGED_BY_DDL.error(&[&name.to_string()])),
         }
     }
 

@@ -27,6 +27,7 @@ use super::host::{CopyError, CopyHost, no_lane};
 use super::input::{Input, InputReader};
 use super::place::Placer;
 use super::rows::{Encoding, Marker, RowFormat};
+use crate::execute::refusals;
 use crate::plan::copy::CopyIn as Plan;
 use crate::topology::{KeyType, Placement, ShardId, ShardSet, Topology};
 use crate::wire::encode;
@@ -395,8 +396,7 @@ impl<'a, H: CopyHost> Run<'a, H> {
 const ABORTED: &[u8] = b"COPY failed on another shard or in the client";
 
 fn unsplittable() -> SqlError {
-    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "rows of this COPY cannot be split over shards")
-        .hint("Use the text or CSV format and client_encoding UTF8.")
+    refusals::COPY_SPLIT.error(&[])
 }
 
 /// In PostgreSQL's words.

@@ -22,9 +22,10 @@ use bytes::{Buf, BytesMut};
 use super::hearing::{self, Said};
 use super::host::{CopyError, CopyHost, HostParts, no_lane};
 use crate::execute::client::ClientStream;
+use crate::execute::refusals;
 use crate::topology::{ShardId, ShardSet, Topology};
 use crate::wire::encode;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::SqlError;
 use crate::wire::frame::{HEADER_BYTES, Limits};
 
 /// What is to be copied.
@@ -217,6 +218,5 @@ async fn exchange<H: CopyHost>(host: &mut H, lane: usize) -> Event {
 }
 
 fn not_joinable() -> SqlError {
-    SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "this COPY cannot be joined from several shards")
-        .hint("Use the text or CSV format.")
+    refusals::COPY_JOIN.error(&[])
 }

@@ -17,10 +17,11 @@
 use super::fields::{Field, Fields};
 use super::rows::{Encoding, RowError, RowFormat};
 use super::splitter::Row;
+use crate::execute::refusals;
 use crate::plan::copy::CopyIn;
 use crate::plan::{is_clock_word, misplaced, refusal};
 use crate::topology::{Key, KeyType, Placement, RowPosition, ShardId, TableRule, Topology};
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::SqlError;
 
 /// Where a row goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,11 +170,7 @@ fn refuse_clock(rule: &TableRule, format: &RowFormat, row: &Row<'_>) -> Result<(
     for field in fields.filter_map(|field| std::str::from_utf8(field).ok()) {
         let word = field.trim_matches(['"', '\'', ' ', '\r', '\n']);
         if is_clock_word(word) {
-            let error = SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("'{word}' in a write to a reference table is each server's own clock"),
-            )
-            .hint("Send the time itself.");
+            let error = refusals::COPY_CLOCK_WORD.error(&[word]);
             return Err(in_line(error, rule, row.line));
         }
     }

@@ -14,6 +14,7 @@ use bytes::{Buf, BytesMut};
 
 use super::columns::Columns;
 use super::question::Question;
+use crate::execute::refusals;
 use crate::merge::{Admit, Limiter, MergeError, Next, PartialLimits, PartialRows, RowMerge, SortKey};
 use crate::plan::scatter::{Finish, Scatter};
 use crate::wire::error::{SqlError, SqlState};
@@ -62,11 +63,7 @@ impl Combiner<'_> {
                 if let Some(told) = told
                     && told.types() != columns.types()
                 {
-                    return Err(SqlError::new(
-                        SqlState::FEATURE_NOT_SUPPORTED,
-                        "the combined answer of several shards would have other types than the statement",
-                    )
-                    .hint("Cast the columns of the select list to their types."));
+                    return Err(refusals::OTHER_TYPES.error(&[]));
                 }
                 if question.describe {
                     match told {

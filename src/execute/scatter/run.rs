@@ -28,6 +28,7 @@ use super::{ScatterError, Wire};
 use crate::backend::BackendError;
 use crate::execute::Lane;
 use crate::execute::lane::Owed;
+use crate::execute::refusals;
 use crate::merge::MergeError;
 use crate::wire::backend::{ParameterDescription, ParameterStatus, ReadyForQuery};
 use crate::wire::error::{SqlError, SqlState};
@@ -225,10 +226,7 @@ impl Run<'_, '_, '_, '_> {
                 self.try_begin()?;
             }
             (b'n', Some(Owed::Describe { .. })) => {
-                return Err(Stop::Sql(SqlError::new(
-                    SqlState::FEATURE_NOT_SUPPORTED,
-                    "a statement without rows cannot be combined over several shards",
-                )));
+                return Err(Stop::Sql(refusals::NO_ROWS_TO_COMBINE.error(&[])));
             }
             (b'E', _) => return Err(self.on_error(index, &body)),
             (b'Z', _) => self.on_ready(index, &body)?,
@@ -257,14 +255,7 @@ impl Run<'_, '_, '_, '_> {
         }
         let columns = &self.sources[0].columns[place(0)];
         if self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns)) {
-            return Err(Stop::Sql(
-                SqlError::new(
-                    SqlState::FEATURE_NOT_SUPPORTED,
-                    "the shards disagree about the columns of this statement",
-                )
-                .detail("Names or types of the columns differ between the shards' tables.")
-                .hint("Bring the tables to the same definition on every shard."),
-            ));
+            return Err(Stop::Sql(refusals::SHARDS_DISAGREE.error(&[])));
         }
         self.begun = true;
         let sources = self.sources.len();

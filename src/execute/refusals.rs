@@ -1,0 +1,147 @@
+//! The numbered list of what is refused while a statement runs: what only a session's state, a server's description or
+//! the data of a COPY can show.
+//!
+//! `session` and `execute` make these refusals; `docs/limits.md` lists them beside those of planning.
+//!
+//! Invariant: a number is never used again for something else.
+
+use crate::plan::refusal::{Limit, limits};
+use crate::wire::error::SqlError;
+
+limits! {
+    SECOND_WRITING_SHARD = "X001" "0A000",
+        "transaction writes to more than one shard (\"{}\" besides an earlier one)",
+        "Write to one shard per transaction.",
+        "A transaction writes rows of one shard, unless it writes the same everywhere.";
+    SNAPSHOT_OVER_SHARDS = "X002" "0A000",
+        "one snapshot over several shards is not supported (REPEATABLE READ or SERIALIZABLE)",
+        "Use READ COMMITTED, or keep the transaction on one shard.",
+        "Each shard has its own snapshots.";
+    SETTINGS_ON_ONE_SERVER = "X003" "0A000",
+        "set_config() in a transaction that needs several shards is not supported",
+        "Use SET or SET LOCAL, which are repeated on every shard.",
+        "The function sets its parameter on the server that runs it.";
+    OWN_PARAMETER = "X004" "0A000",
+        "set_config() of an application's own parameter, or of a computed name, is not supported",
+        "Use SET or SET LOCAL.",
+        "No catalog tells what was set, so it could reach another client.";
+    EXPLAIN_FORM = "X005" "0A000",
+        "EXPLAIN over several shards with parameters or in a format other than text is not supported",
+        "Use EXPLAIN with FORMAT TEXT and literals.",
+        "Plans of several servers are told line by line.";
+    EXPLAIN_ANALYZE_WRITE = "X006" "0A000",
+        "EXPLAIN ANALYZE of a statement that writes to several shards is not supported",
+        "Leave ANALYZE out.",
+        "It would write.";
+    HINTED_REPLICA = "X007" "0A000",
+        "a routing hint asks for a replica, but the statement needs the primary",
+        "Leave role=replica out.",
+        "A replica takes no writes.";
+    HINTED_REPLICA_WHILE_PINNED = "X008" "0A000",
+        "a routing hint asks for a replica, but the session is pinned to the primary",
+        "Leave role=replica out.",
+        "What pins the session is on its server only.";
+    PRIMARY_IN_READ_ONLY = "X009" "0A000",
+        "this statement needs the primary, but the transaction reads from a replica",
+        "Run it outside of a READ ONLY transaction.",
+        "A transaction stays on the server that it began on.";
+    PIPELINE_OVER_SHARDS = "X010" "0A000",
+        "a pipeline that writes to one shard and goes on to another before Sync is not supported",
+        "Send Sync between them, or use a transaction.",
+        "The writes of one pipeline are one transaction.";
+    SESSION_CHARACTERISTICS = "X011" "0A000",
+        "SET SESSION CHARACTERISTICS is not supported",
+        "SET default_transaction_isolation or default_transaction_read_only does the same.",
+        "Only SET is repeated on every server.";
+    CLIENT_TWO_PHASE_COMMAND = "X012" "0A000",
+        "PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED are not supported",
+        "Meridian commits over several shards by itself.",
+        "Meridian uses two-phase commit for its own transactions.";
+    LATE_MODES = "X013" "0A000",
+        "BEGIN with modes after other statements of the same message is not supported",
+        "Send BEGIN first.",
+        "The servers have begun without the modes.";
+    COMMIT_AND_CHAIN = "X014" "0A000",
+        "COMMIT AND CHAIN is not supported",
+        "Send COMMIT and then BEGIN.",
+        "The next transaction may need other servers.";
+    ROLLBACK_AND_CHAIN = "X015" "0A000",
+        "ROLLBACK AND CHAIN is not supported",
+        "Send ROLLBACK and then BEGIN.",
+        "The next transaction may need other servers.";
+    PORTAL_ROW_LIMIT = "X016" "0A000",
+        "a row limit for a portal over several shards is not supported",
+        "Use LIMIT, or fetch all rows.",
+        "The rest of the rows would have to wait on every shard.";
+    REPLICATION = "X017" "0A000",
+        "replication connections are not supported",
+        "Connect to the server itself.",
+        "They belong to one server.";
+    TEMPORARY_WITH_SHARDED = "X018" "0A000",
+        "a statement that joins a temporary table with sharded table \"{}\" is not supported",
+        "Read the sharded table first, or put its rows into a temporary table.",
+        "The temporary table is on one server.";
+    CHANGED_BY_DDL = "X019" "0A000",
+        "\"{}\" was changed by DDL of this transaction",
+        "Commit the DDL first.",
+        "Statements are planned by the catalogs as they are committed.";
+    NULL_EQUALS = "X020" "0A000",
+        "transform_null_equals is not supported",
+        "Write IS NULL.",
+        "It changes what conditions on keys mean.";
+    CLIENT_ENCODING = "X021" "0A000",
+        "client encodings other than UTF8 are not supported",
+        "Set client_encoding to UTF8.",
+        "Keys are compared as UTF-8; text in another encoding would be placed by other bytes than the server stores.";
+    OTHER_TYPES = "X022" "0A000",
+        "the combined answer of several shards would have other types than the statement",
+        "Cast the columns of the select list to their types.",
+        "The answer must have the types that PostgreSQL gives it.";
+    NO_ROWS_TO_COMBINE = "X023" "0A000",
+        "a statement without rows cannot be combined over several shards",
+        "Name one shard by a condition on the key.",
+        "There is nothing to combine.";
+    SHARDS_DISAGREE = "X024" "0A000",
+        "the shards disagree about the columns of this statement",
+        "Bring the tables to the same definition on every shard.",
+        "Names or types of the columns differ between the shards' tables.";
+    COPY_CLOCK_WORD = "X025" "0A000",
+        "'{}' in a write to a reference table is each server's own clock",
+        "Send the time itself.",
+        "Every shard would store its own time.";
+    COPY_SPLIT = "X026" "0A000",
+        "rows of this COPY cannot be split over shards",
+        "Use the text or CSV format and client_encoding UTF8.",
+        "Rows are read to be placed.";
+    COPY_JOIN = "X027" "0A000",
+        "this COPY cannot be joined from several shards",
+        "Use the text or CSV format.",
+        "The binary format has one header and one trailer.";
+    EXECUTE_PARSED = "X028" "0A000",
+        "EXECUTE cannot run a statement that was prepared by a Parse message",
+        "Prepare it with PREPARE, or execute it by Bind and Execute messages.",
+        "Such a statement is routed by its parameters, which EXECUTE writes as expressions.";
+    RESULT_CHANGED = "X029" "0A000",
+        "cached plan must not change result type",
+        "",
+        "PostgreSQL's own refusal, for a statement that was prepared before its tables changed.";
+}
+
+impl Limit {
+    /// The error for a client.
+    pub fn error(&self, names: &[&str]) -> SqlError {
+        SqlError::from(self.naming(names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_in_order() {
+        for (index, limit) in LIMITS.iter().enumerate() {
+            assert_eq!(limit.code, format!("X{:03}", index + 1));
+        }
+    }
+}
