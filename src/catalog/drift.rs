@@ -115,7 +115,7 @@ fn of_whole_table(present: &[(&str, &CatalogParts, &RelationInfo)], report: &mut
         }),
         ("row security", |relation| (if relation.row_security { "enabled" } else { "disabled" }).to_owned()),
         ("set of triggers", |relation| {
-            (if relation.has_triggers { "not empty" } else { "empty" }).to_owned()
+            (if relation.triggers.is_empty() { "empty" } else { "not empty" }).to_owned()
         }),
     ];
     for (what, property) in properties {
@@ -250,7 +250,7 @@ pub(super) mod tests {
             calls: Vec::new(),
             parents: Vec::new(),
             children: Vec::new(),
-            has_triggers: false,
+            triggers: Vec::new(),
             has_rules: false,
             row_security: false,
             unique_sets: Vec::new(),

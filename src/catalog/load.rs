@@ -185,8 +185,8 @@ impl Loader<'_> {
                 calls: Vec::new(),
                 parents: Vec::new(),
                 children: Vec::new(),
-                has_triggers: row.try_get(5)?,
-                has_rules: row.try_get(6)?,
+                triggers: zip_names(row.try_get(5)?, row.try_get(6)?),
+                has_rules: row.try_get(7)?,
                 row_security: row.try_get(4)?,
                 unique_sets: Vec::new(),
             };
@@ -363,6 +363,10 @@ impl Loader<'_> {
         }
         Ok(())
     }
+}
+
+fn zip_names(schemas: Vec<String>, names: Vec<String>) -> Vec<ObjectName> {
+    schemas.into_iter().zip(names).map(|(schema, name)| ObjectName::qualified(schema, name)).collect()
 }
 
 fn relation_kind(relkind: &str) -> RelationKind {

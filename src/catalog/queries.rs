@@ -28,9 +28,14 @@ SELECT r.rolname::text, s.setdatabase <> 0, substr(c.setting, strpos(c.setting, 
 
 pub(super) const RELATIONS: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
-       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
+       f.schemas, f.names,
        EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(pn.nspname::text ORDER BY t.oid), '{}') AS schemas,
+           coalesce(array_agg(p.proname::text ORDER BY t.oid), '{}') AS names
+      FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D') f
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
    AND n.nspname !~ '^pg_(toast|temp_)'";
 
@@ -115,9 +120,11 @@ SELECT n.nspname::text, p.proname::text,
  WHERE n.nspname !~ '^pg_(toast|temp_)'
  GROUP BY 1, 2";
 
-/// Definitions of the functions that are not PostgreSQL's own, overloads together.
+/// Definitions of the functions that are not PostgreSQL's own, overloads together. Those in a language that is not
+/// read for its SQL get the word of dynamic SQL.
 pub(super) const DEFINITIONS: &str = "
-SELECT n.nspname::text, p.proname::text, string_agg(pg_get_functiondef(p.oid), ' ')
+SELECT n.nspname::text, p.proname::text,
+       string_agg(pg_get_functiondef(p.oid) || CASE WHEN l.lanname IN ('sql', 'plpgsql') THEN '' ELSE ' execute' END, ' ')
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
  WHERE n.nspname !~ '^pg_(toast|temp_)' AND p.oid >= 16384 AND p.prokind <> 'a' AND l.lanname NOT IN ('c', 'internal')
  GROUP BY 1, 2";

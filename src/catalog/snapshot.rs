@@ -61,8 +61,9 @@ pub struct RelationInfo {
     pub parents: Vec<ObjectName>,
     /// Partitions or inheriting tables.
     pub children: Vec<ObjectName>,
-    /// Row triggers, rules, or row security: writes may do more than they say.
-    pub has_triggers: bool,
+    /// Functions of the triggers that fire.
+    pub triggers: Vec<ObjectName>,
+    /// Rules or row security: writes may do more than they say.
     pub has_rules: bool,
     pub row_security: bool,
     /// Column sets of the primary key and of every unique constraint or index.
@@ -135,20 +136,18 @@ impl Catalog {
         self.role_search_paths.get(role).unwrap_or(&self.default_search_path)
     }
 
-    /// Whether the definition of a function that the name may mean holds one of the words.
-    pub fn function_mentions(
-        &self,
-        name: &ObjectName,
-        search_path: &[String],
-        is_word: impl Fn(&str) -> bool,
-    ) -> bool {
+    /// The functions that the name may mean, with the words of their definitions.
+    pub fn definitions<'a>(
+        &'a self,
+        name: &'a ObjectName,
+        search_path: &'a [String],
+    ) -> impl Iterator<Item = (&'a ObjectName, &'a HashSet<String>)> {
         let schemas = match &name.schema {
             Some(schema) => std::slice::from_ref(schema),
             None => search_path,
         };
-        schemas.iter().any(|schema| {
-            let words = self.function_words.get(&ObjectName::qualified(schema.as_str(), name.name.as_str()));
-            words.is_some_and(|words| words.iter().any(|word| is_word(word)))
+        schemas.iter().filter_map(|schema| {
+            self.function_words.get_key_value(&ObjectName::qualified(schema.as_str(), name.name.as_str()))
         })
     }
 

@@ -31,6 +31,7 @@ pub(super) struct RawConfig {
     pub regions: Vec<Spanned<RawRegion>>,
     pub shards: Vec<Spanned<RawShard>>,
     pub tables: Vec<Spanned<RawTable>>,
+    pub functions: RawFunctions,
     pub distances: BTreeMap<Name, BTreeMap<Name, Spanned<f64>>>,
 }
 
@@ -207,6 +208,12 @@ pub(super) struct RawTable {
     pub otherwise: Value<String>,
     pub ranges: Value<Vec<Spanned<RawRange>>>,
     pub shard: Value<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawFunctions {
+    pub trusted: Vec<Name>,
 }
 
 #[derive(Debug, Deserialize)]

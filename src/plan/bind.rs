@@ -170,8 +170,16 @@ impl Plan {
     }
 }
 
-/// What the input of dates and times reads as the server's clock: `now`, `today 04:05` …
+/// What the input of dates and times reads as the server's clock: `now`, `today 04:05` …, also as an element of an array
+/// or a bound of a range.
 pub fn is_clock_word(text: &str) -> bool {
+    match text.trim_ascii().as_bytes().first() {
+        Some(b'{' | b'[' | b'(') => text.split(['{', '}', '[', ']', '(', ')', ',', '"']).any(reads_clock),
+        _ => reads_clock(text),
+    }
+}
+
+fn reads_clock(text: &str) -> bool {
     let text = text.trim_ascii();
     let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
@@ -188,10 +196,21 @@ mod tests {
 
     #[test]
     fn clock_words_stand_alone_or_with_a_time() {
-        for word in ["now", " NOW ", "today", "tomorrow 04:05", "yesterday +01"] {
+        for word in
+            ["now", " NOW ", "today", "tomorrow 04:05", "yesterday +01", "{2024-01-01,now}", "[today,)"]
+        {
             assert!(is_clock_word(word), "{word}");
         }
-        for word in ["", "nowhere", "today we ride", "known", "allballs", "2024-01-01"] {
+        for word in [
+            "",
+            "nowhere",
+            "today we ride",
+            "known",
+            "allballs",
+            "2024-01-01",
+            "{known,nowhere}",
+            "[\"now and then\"]",
+        ] {
             assert!(!is_clock_word(word), "{word}");
         }
     }

@@ -10,6 +10,7 @@ use crate::sql::name::ObjectName;
 use crate::topology::{Placement, TableRule};
 
 use super::action::{Access, Action, PlanningContext};
+use super::code;
 use super::functions::{self, Demands};
 use super::home::{self, Home};
 use super::make::Outcome;
@@ -29,6 +30,9 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
         Kind::Do | Kind::Call => {
             refuse_words(facts, context, &refusal::CODE_NAMES_TABLE)?;
             refuse_relations(facts, context, &refusal::CODE_NAMES_TABLE)?;
+            if let Some(refusal) = facts.functions.iter().find_map(|f| code::refuse_function(context, f)) {
+                return Err(refusal);
+            }
             let several = context.topology.shards.len() > 1;
             if several && matches!(facts.kind, Kind::Do) && facts.words.iter().any(|word| word == "execute") {
                 // What it executes is put together when it runs.

@@ -10,6 +10,7 @@ use crate::sql::facts::{Copy, CopyDirection, CopyFormat, CopyHeader, Facts};
 use crate::topology::TableRule;
 
 use super::action::{Access, Action, PlanningContext};
+use super::code;
 use super::home::{self, Home};
 use super::make::Outcome;
 use super::refusal::{self, Refusal};
@@ -32,6 +33,13 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Res
     let home = home::of(context, &relation.name);
     let writes = copy.direction != CopyDirection::ToStdout;
     let access = if writes { Access::Write } else { Access::Read };
+    if writes {
+        let shard = match home {
+            Home::Single(shard) | Home::Elsewhere(shard) => Some(shard),
+            Home::Sharded { .. } | Home::Reference { .. } | Home::OverSharded | Home::OverReference => None,
+        };
+        code::refuse_triggers(context, &relation.name, shard)?;
+    }
     match (home, copy.direction) {
         (Home::Single(shard) | Home::Elsewhere(shard), _) => {
             Ok(Outcome::fixed(Fixed { shard, name: table }, access))
@@ -103,7 +111,7 @@ fn copy_in(
         refuse_missing(table, rule, info, &sent)?;
         rows::refuse_sequences(table, info, sent)?;
     } else {
-        if info.has_triggers {
+        if !info.triggers.is_empty() {
             return Err(refusal::REFERENCE_TRIGGERS.naming(&[table]));
         }
         let differs = |column: &&crate::catalog::Column| {

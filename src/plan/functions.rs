@@ -18,6 +18,7 @@ use crate::sql::facts::{Block, Facts, FunctionUse};
 use crate::sql::name::ObjectName;
 
 use super::action::{Access, PlanningContext};
+use super::code;
 use super::home;
 use super::refusal::{self, Refusal};
 
@@ -118,25 +119,9 @@ impl Demands {
         self.unstable.get_or_insert_with(|| name.to_owned());
     }
 
-    /// A function whose definition names a sharded table would see one shard's rows as if they were all.
     fn look_inside(&mut self, context: &PlanningContext, function: &FunctionUse) {
-        if context.topology.shards.len() < 2 {
-            return;
-        }
-        let spread = |word: &str| {
-            let named = |name: &ObjectName| name.name.eq_ignore_ascii_case(word);
-            context.topology.tables.iter().any(|rule| rule.is_sharded() && named(&rule.name))
-                || context.catalog.relations.iter().any(|(name, info)| {
-                    !info.reads.is_empty()
-                        && named(name)
-                        && info
-                            .reads
-                            .iter()
-                            .any(|read| context.topology.rule(read).is_some_and(|r| r.is_sharded()))
-                })
-        };
-        if context.catalog.function_mentions(&function.name, &context.search_path, spread) {
-            self.refuse(refusal::FUNCTION_READS_SHARDED.naming(&[&function.name.name]));
+        if let Some(refusal) = code::refuse_function(context, function) {
+            self.refuse(refusal);
         }
     }
 
@@ -154,12 +139,20 @@ fn classify(context: &PlanningContext, function: &FunctionUse) -> Class {
     let known = context.catalog.function(&function.name, &context.search_path);
     let built_in = match known {
         Some(info) if info.built_in => info,
+        Some(_) if runs_sql_of_extension(name) && !code::is_trusted(context, &function.name) => {
+            return Class::RunsSql;
+        }
         Some(info) => return Class::User(info.volatility),
         None if function.name.schema.is_none() && PURE_SYNTAX.contains(&name) => return Class::Pure,
         None if function.name.schema.is_none() && STABLE_SYNTAX.contains(&name) => return Class::Stable,
         None => return listed(name, function.argument_count).unwrap_or(Class::User(Volatility::Volatile)),
     };
     listed(name, function.argument_count).unwrap_or_else(|| by_volatility(built_in))
+}
+
+/// Of dblink, tablefunc, xml2 and pgRouting: they take a statement as an argument.
+fn runs_sql_of_extension(name: &str) -> bool {
+    ["dblink", "crosstab", "connectby", "xpath_table", "pgr_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether a word of DDL is a function whose value may differ between two servers.

@@ -12,6 +12,7 @@
 pub mod action;
 mod bind;
 mod changes;
+mod code;
 mod commands;
 pub mod copy;
 pub mod explain;

@@ -67,6 +67,8 @@ fn query(
         Many::Refuse(refusal::MIXED_HOMES.naming(&[name, &fixed.name]))
     } else if let Some(refusal) = demands.one_shard {
         Many::Refuse(refusal)
+    } else if let Some(column) = facts.system_column {
+        Many::Refuse(refusal::SYSTEM_COLUMN_OVER_SHARDS.naming(&[column]))
     } else if locking {
         let name = keyed.first().map(|keyed| keyed.name.as_str()).unwrap_or_default();
         Many::Refuse(refusal::LOCKS_OVER_SHARDS.naming(&[name]))

@@ -101,7 +101,8 @@ const NOT_REFUSED: &str = "
 - Catalogs, `information_schema`, sizes (`pg_relation_size` …), sequences, advisory locks and `NOTIFY` are the default
   shard's. A hint (`/* meridian: shard=… */`) asks another shard's catalogs.
 - Triggers and foreign-key actions run on the shard of the row that fires them. A trigger must not change a column
-  that names the row's shard.
+  that names the row's shard. A trigger of which a table name or `EXECUTE` can be read refuses the write (M050, M051);
+  functions in C are not looked into.
 - `now()` in a statement over several shards is each shard's own clock.
 ";
 
@@ -314,6 +315,26 @@ limits! {
         "a hint for one shard does not go with a statement that belongs to every shard",
         "Leave out the hint.",
         "The shards' schemas and reference tables must stay the same.";
+    FUNCTION_BUILDS_SQL = "M050" "0A000",
+        "function {}() puts SQL together when it runs",
+        "Send the statements themselves, or name the function under [functions] trusted if they stay on its shard.",
+        "What it will run cannot be seen beforehand; it would see the rows of one shard as if they were all.";
+    TRIGGER_NAMES_TABLE = "M051" "0A000",
+        "a write to \"{}\" fires trigger function {}(), which names \"{}\"",
+        "Write to both tables yourself, or name the function under [functions] trusted if what it does stays on the row's shard.",
+        "A trigger runs on the shard of its row, and would meet there another part of the other table, or none.";
+    CAST_DIFFERS = "M052" "0A000",
+        "a cast to {} in a write to reference table \"{}\" may differ between shards",
+        "Compute the value first and send it.",
+        "It may read the server's clock, or numbers of its catalog, and the copies would differ.";
+    SYSTEM_COLUMN_WRITTEN = "M053" "0A000",
+        "\"{}\" in a write to reference table \"{}\" differs between shards",
+        "Name rows by their own columns.",
+        "Where a row lies is each server's own matter.";
+    SYSTEM_COLUMN_OVER_SHARDS = "M054" "0A000",
+        "\"{}\" of rows on several shards is not supported",
+        "Add a condition that leaves one shard.",
+        "Where a row lies is each server's own matter, and numbers of different servers say nothing together.";
 }
 
 #[cfg(test)]

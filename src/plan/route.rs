@@ -223,6 +223,9 @@ impl<'a> Evaluation<'_, 'a> {
     }
 
     fn union_of(&self, values: &[Value], shards: impl Fn(Datum<'a>) -> ShardSet) -> ShardSet {
+        if !value::infer_from_the_column(values, self.arguments) {
+            return self.all();
+        }
         let mut union = ShardSet::EMPTY;
         for value in values {
             union = union.union(shards(value::datum(value, self.arguments)));

@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 
-use crate::sql::arguments::{Argument, Arguments};
+use crate::sql::arguments::{Argument, Arguments, INFERRED_ELSEWHERE, LiteralKind};
 use crate::sql::facts::Value;
 use crate::sql::name::ObjectName;
 use crate::topology::{Key, KeyType};
@@ -113,6 +113,39 @@ pub(super) fn each_element(
     Elements::Visited
 }
 
+/// Whether the parameters of a list are sure to be of the column's type, or of a wider integer one: PostgreSQL looks for one
+/// type for all elements, and a decimal or a cast among them may make it a float.
+pub(super) fn infer_from_the_column(values: &[Value], arguments: &Arguments<'_>) -> bool {
+    let undeclared = |value: &Value| matches!(value, Value::Param(index) if declared(*index, arguments) == 0);
+    let widens = |value: &Value| match value {
+        Value::Cast { .. } | Value::Array(_) => true,
+        Value::Negative(inner) => {
+            !matches!(&**inner, Value::Literal(index) if is_integer_literal(*index, arguments))
+        }
+        Value::Literal(index) => arguments
+            .literals
+            .get(*index as usize)
+            .is_some_and(|literal| literal.kind == LiteralKind::Decimal),
+        Value::Param(index) => !matches!(
+            declared(*index, arguments),
+            0 | oid::INT2
+                | oid::INT4
+                | oid::INT8
+                | oid::TEXT
+                | oid::VARCHAR
+                | oid::UUID
+                | oid::BOOL
+                | oid::DATE
+        ),
+        Value::Null | Value::Bool(_) => false,
+    };
+    !values.iter().any(undeclared) || !values.iter().any(widens)
+}
+
+fn is_integer_literal(index: u32, arguments: &Arguments<'_>) -> bool {
+    arguments.literals.get(index as usize).is_some_and(|literal| literal.kind == LiteralKind::Integer)
+}
+
 /// What became of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Elements {
@@ -209,9 +242,28 @@ impl<'a> Datum<'a> {
             Self::Bool(value) => (key_type == KeyType::Bool).then_some(Key::Bool(*value)),
             Self::Number(text) => key_type.decode_number(text).ok(),
             Self::Text { text, of: 0 } => key_type.decode_text(text.as_bytes()).ok(),
+            Self::Text { .. } | Self::Binary { .. } if self.reads_otherwise(key_type) => None,
+            Self::Text { text, of: INFERRED_ELSEWHERE } => key_type.decode_text(text.as_bytes()).ok(),
             Self::Text { text, of } => comparable(*of, key_type)?.decode_text(text.as_bytes()).ok(),
-            Self::Binary { bytes, of: 0 } => key_type.decode_binary(own_oid(key_type), bytes).ok(),
+            Self::Binary { bytes, of: 0 | INFERRED_ELSEWHERE } => {
+                key_type.decode_binary(own_oid(key_type), bytes).ok()
+            }
             Self::Binary { bytes, of } => key_type.decode_binary(*of, bytes).ok(),
+        }
+    }
+
+    /// Whether a value whose type is inferred elsewhere could be another key in another type that compares with the
+    /// key's: a float of as many bytes, or a `char(n)`, for which blanks at the end do not count.
+    fn reads_otherwise(&self, key_type: KeyType) -> bool {
+        let (value, binary): (&[u8], bool) = match self {
+            Self::Text { text, of: INFERRED_ELSEWHERE } => (text.as_bytes(), false),
+            Self::Binary { bytes, of: INFERRED_ELSEWHERE } => (bytes, true),
+            _ => return false,
+        };
+        match key_type {
+            KeyType::Text | KeyType::Varchar(_) | KeyType::Char => value.ends_with(b" "),
+            KeyType::Integer | KeyType::BigInt => binary,
+            KeyType::SmallInt | KeyType::Uuid | KeyType::Bool | KeyType::Date => false,
         }
     }
 

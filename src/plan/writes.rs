@@ -8,12 +8,13 @@
 //! 2. The copies of a reference table stay equal: nothing that differs between servers decides what is written.
 
 use crate::catalog::RelationInfo;
-use crate::sql::facts::{Cell, Delete, Facts, Insert, InsertSource, OnConflict, Relation, Update};
+use crate::sql::facts::{CastUse, Cell, Delete, Facts, Insert, InsertSource, OnConflict, Relation, Update};
 use crate::topology::{Placement, TableRule};
 
 use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
 use super::changes::Changes;
+use super::code;
 use super::functions::Demands;
 use super::home::{self, Home};
 use super::make::Outcome;
@@ -27,6 +28,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
     match home::of(context, &insert.target.name) {
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
+            code::refuse_triggers(context, &insert.target.name, None)?;
             let rows = Rows::of(rule, info, insert)?;
             let sets = match &insert.on_conflict {
                 Some(conflict) => conflict_sets(&table, rule, info, conflict)?,
@@ -50,6 +52,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
         }
         Home::OverSharded | Home::OverReference => Err(refusal::WRITE_TO_VIEW.naming(&[&table])),
         Home::Single(shard) | Home::Elsewhere(shard) => {
+            code::refuse_triggers(context, &insert.target.name, Some(shard))?;
             let survey = Survey::of_sources(context, &facts.block);
             let target = Fixed { shard, name: table };
             single(facts, context, &survey, target)
@@ -80,6 +83,7 @@ fn change(
     match home::of(context, &target.name) {
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
+            code::refuse_triggers(context, &target.name, None)?;
             let route = Route { changes: changes(rule, info)?, ..Route::default() };
             relayed(facts, context, &survey, (&table, &refusal::WRITE_OVER_SHARDS.naming(&[&table])), route)
         }
@@ -89,6 +93,7 @@ fn change(
         }
         Home::OverSharded | Home::OverReference => Err(refusal::WRITE_TO_VIEW.naming(&[&table])),
         Home::Single(shard) | Home::Elsewhere(shard) => {
+            code::refuse_triggers(context, &target.name, Some(shard))?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
     }
@@ -100,6 +105,7 @@ pub(super) fn merge(facts: &Facts, context: &PlanningContext, target: &Relation)
     let source = survey.sharded().map(|m| m.relation.name.to_string());
     match home::of(context, &target.name) {
         Home::Single(shard) | Home::Elsewhere(shard) if source.is_none() => {
+            code::refuse_triggers(context, &target.name, Some(shard))?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
         _ => Err(refusal::MERGE.naming(&[&table])),
@@ -113,6 +119,10 @@ pub(super) fn modifying_with(facts: &Facts, context: &PlanningContext) -> Result
         return Err(refusal::MODIFYING_WITH.naming(&[&member.relation.name.to_string()]));
     }
     let shard = survey.fixed()?.map_or(context.topology.default_shard, |fixed| fixed.shard);
+    // Which of them is written is not told apart.
+    survey
+        .members()
+        .try_for_each(|member| code::refuse_triggers(context, &member.relation.name, Some(shard)))?;
     single(facts, context, &survey, Fixed { shard, name: "WITH".to_owned() })
 }
 
@@ -185,7 +195,7 @@ fn everywhere(
 ) -> Result<Outcome, Refusal> {
     refuse_rules(table, info)?;
     let Some(info) = info else { return Err(refusal::CATALOG_UNKNOWN.naming(&[table])) };
-    if info.has_triggers {
+    if !info.triggers.is_empty() {
         return Err(refusal::REFERENCE_TRIGGERS.naming(&[table]));
     }
     if let Some(relation) = reads {
@@ -198,9 +208,46 @@ fn everywhere(
     if let Some(function) = demands.unstable {
         return Err(refusal::REFERENCE_FUNCTION.naming(&[&function, table]));
     }
+    if let Some(column) = facts.system_column {
+        return Err(refusal::SYSTEM_COLUMN_WRITTEN.naming(&[column, table]));
+    }
+    if let Some(cast) = facts.casts.iter().find(|cast| may_differ(cast)) {
+        let name = cast.type_name.as_deref().unwrap_or("a type");
+        return Err(refusal::CAST_DIFFERS.naming(&[name, table]));
+    }
     let mut outcome = Outcome::new(Action::Everywhere, Access::Write);
     outcome.route.no_clock_words = true;
     Ok(outcome)
+}
+
+/// Whether a cast may give another value on another server. Clocks are read by the input of dates and times: a value's
+/// text is looked at when it is bound, a computed text cannot be. Types of the catalog are numbers of one server. A type
+/// that is not known may be a domain over any of these.
+fn may_differ(cast: &CastUse) -> bool {
+    const SAME: [&str; 20] = [
+        "int2", "int4", "int8", "numeric", "float4", "float8", "bool", "text", "varchar", "bpchar", "uuid",
+        "bytea", "json", "jsonb", "interval", "inet", "cidr", "tsvector", "tsquery", "bit",
+    ];
+    const CATALOG: [&str; 15] = [
+        "oid",
+        "regclass",
+        "regproc",
+        "regprocedure",
+        "regoper",
+        "regoperator",
+        "regtype",
+        "regrole",
+        "regnamespace",
+        "regconfig",
+        "regdictionary",
+        "regcollation",
+        "xid",
+        "xid8",
+        "pg_lsn",
+    ];
+    let Some(name) = &cast.type_name else { return true };
+    let name = name.trim_end_matches("[]");
+    CATALOG.contains(&name) || !SAME.contains(&name) && !cast.of_value
 }
 
 /// Refuses defaults that each server would compute for itself.

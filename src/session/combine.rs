@@ -46,7 +46,8 @@ impl Session {
             Work::Extended { execution } => {
                 let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
                 let prepared = &execution.prepared;
-                let parameters = BoundParameters { bind, types: &prepared.parameter_types };
+                let (types, repeated) = (&prepared.parameter_types, &planned.plan.facts.repeated_params);
+                let parameters = BoundParameters { bind, types, repeated };
                 let text = prepared.text();
                 let arguments = Arguments { text, literals: &planned.literals, parameters: &parameters };
                 let describe = execution.describe;

@@ -354,7 +354,8 @@ impl Session {
         } else {
             return Ok(Home::Session);
         }
-        let parameters = BoundParameters { bind: *bind, types: &prepared.parameter_types };
+        let (types, repeated) = (&prepared.parameter_types, &planned.plan.facts.repeated_params);
+        let parameters = BoundParameters { bind: *bind, types, repeated };
         let shards = self.bind(planned, prepared.text(), &planned.literals, &parameters).map_err(into_sql)?;
         Ok(shards.single().map_or(Home::Session, Home::Shard))
     }

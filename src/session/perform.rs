@@ -21,7 +21,7 @@ use crate::execute::lane::Owed;
 use crate::execute::refusals;
 use crate::execute::{Relay, relay};
 use crate::plan::{Access, Action, Many};
-use crate::sql::arguments::{NoParameters, Parameters};
+use crate::sql::arguments::{INFERRED_ELSEWHERE, NoParameters, Parameters};
 use crate::sql::facts::{Kind, SessionObject};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::encode;
@@ -52,6 +52,8 @@ pub(super) struct Execution {
 pub(super) struct BoundParameters<'a> {
     pub bind: Bind<'a>,
     pub types: &'a [u32],
+    /// Of the statement's facts.
+    pub repeated: &'a [u32],
 }
 
 impl Parameters for BoundParameters<'_> {
@@ -64,7 +66,10 @@ impl Parameters for BoundParameters<'_> {
     }
 
     fn declared_type(&self, index: usize) -> u32 {
-        self.types.get(index).copied().unwrap_or(0)
+        match self.types.get(index).copied().unwrap_or(0) {
+            0 if self.repeated.iter().any(|repeated| *repeated as usize == index) => INFERRED_ELSEWHERE,
+            declared => declared,
+        }
     }
 }
 
@@ -123,6 +128,13 @@ impl Session {
                 self.perform_on(planned, work, shard).await
             }
             Action::Everywhere => {
+                if matches!(planned.plan.facts.kind, Kind::LockTable) && !self.block.is_open() {
+                    return Err(SqlError::new(
+                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                        "LOCK TABLE can only be used in transaction blocks",
+                    )
+                    .into());
+                }
                 // For its refusals only: a clock's words in the values, a hint for one shard.
                 self.bind_work(planned, work)?;
                 self.perform_everywhere(planned, work).await
@@ -141,7 +153,9 @@ impl Session {
             Work::Simple { text } => self.bind(planned, text, &planned.literals, &NoParameters),
             Work::Extended { execution } => {
                 let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
-                let parameters = BoundParameters { bind, types: &execution.prepared.parameter_types };
+                let (types, repeated) =
+                    (&execution.prepared.parameter_types, &planned.plan.facts.repeated_params);
+                let parameters = BoundParameters { bind, types, repeated };
                 self.bind(planned, execution.prepared.text(), &planned.literals, &parameters)
             }
         }

@@ -355,7 +355,7 @@ fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
         _ => return false,
     };
     let info = planning.catalog.resolve(target, &planning.search_path);
-    info.is_some_and(|info| info.has_triggers || info.has_rules)
+    info.is_some_and(|info| !info.triggers.is_empty() || info.has_rules)
 }
 
 /// Functions that are common in writes and leave nothing behind.

@@ -49,9 +49,14 @@ pub trait Parameters {
     fn value(&self, index: usize) -> Option<Option<&[u8]>>;
     /// Whether the value is in binary format.
     fn is_binary(&self, index: usize) -> bool;
-    /// The OID declared in Parse, 0 where unspecified.
+    /// The OID declared in Parse, 0 where unspecified; [`INFERRED_ELSEWHERE`] where another place of the statement may
+    /// decide what the server takes it for.
     fn declared_type(&self, index: usize) -> u32;
 }
+
+/// Stands for the type of a parameter without a declared one that the statement names more than once: PostgreSQL takes
+/// its type from the first place, which need not be the one that is looked at. No type has this OID.
+pub const INFERRED_ELSEWHERE: u32 = u32::MAX;
 
 /// No parameters: the simple protocol.
 pub struct NoParameters;

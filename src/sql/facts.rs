@@ -400,10 +400,25 @@ pub struct Facts {
     /// (COALESCE, NULLIF, GREATEST, LEAST, EXTRACT, SUBSTRING, TRIM, AT TIME ZONE …). Here: CURRENT_TIMESTAMP,
     /// CURRENT_USER and the like, with no arguments; and `current_of` for WHERE CURRENT OF.
     pub functions: Vec<FunctionUse>,
+    /// Casts at any depth, each once.
+    pub casts: Vec<CastUse>,
+    /// A column that tells where a row lies: `tableoid`, `ctid`, `xmin` …
+    pub system_column: Option<&'static str>,
     /// One more than the highest `$n`.
     pub param_count: u32,
+    /// Parameters that stand more than once, from 0, in order: where no type was declared, the first place decides it.
+    pub repeated_params: Vec<u32>,
     /// Parsed only as a shadow text: routing facts hold, rewriting is not possible.
     pub shadowed: bool,
+}
+
+/// A cast of something to a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CastUse {
+    /// As in `pg_type`, without its schema; None for a spelling that is not understood.
+    pub type_name: Option<String>,
+    /// What is cast is a literal or a parameter.
+    pub of_value: bool,
 }
 
 impl Block {

@@ -50,6 +50,7 @@ pub fn parse(text: &[u8], options: LexOptions) -> Parsed {
     };
     let mut parsed = statement(&tokens, 0..tokens.len(), 0);
     parsed.facts.param_count = tokens.param_count;
+    parsed.facts.repeated_params = tokens.repeated_params;
     parsed
 }
 
@@ -65,6 +66,7 @@ fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
         Some(Recognised::Explain { explain, inner }) => {
             let mut inner = statement(tokens, inner, depth + 1).facts;
             inner.param_count = tokens.param_count;
+            inner.repeated_params.clone_from(&tokens.repeated_params);
             let mut facts = empty_facts(explain.with_inner(inner));
             facts.param_count = tokens.param_count;
             Parsed { facts, text: None, cacheable: false }
@@ -197,7 +199,10 @@ fn empty_facts(kind: Kind) -> Facts {
         block: Block::empty(),
         words: Vec::new(),
         functions: Vec::new(),
+        casts: Vec::new(),
+        system_column: None,
         param_count: 0,
+        repeated_params: Vec::new(),
         shadowed: false,
     }
 }

@@ -31,6 +31,22 @@ pub(super) struct Tokens<'t> {
     pub text: &'t [u8],
     pub items: Vec<Item>,
     pub param_count: u32,
+    /// Parameters that stand more than once, from 0, in order.
+    pub repeated_params: Vec<u32>,
+}
+
+fn repeated(text: &[u8], items: &[Item]) -> Vec<u32> {
+    let params = items.iter().filter(|item| item.token.kind == TokenKind::Param);
+    let mut numbers: Vec<u32> = params
+        .filter_map(|item| {
+            std::str::from_utf8(item.token.bytes(text).get(1..)?).ok()?.parse::<u32>().ok()?.checked_sub(1)
+        })
+        .collect();
+    numbers.sort_unstable();
+    let mut repeated: Vec<u32> =
+        numbers.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    repeated.dedup();
+    repeated
 }
 
 impl<'t> Tokens<'t> {
@@ -47,7 +63,8 @@ impl<'t> Tokens<'t> {
             literals += u32::from(literal.is_some());
             items.push(Item { token: scanned.token, literal });
         }
-        Some(Self { text, items, param_count: scan.param_count })
+        let repeated_params = repeated(text, &items);
+        Some(Self { text, items, param_count: scan.param_count, repeated_params })
     }
 
     pub fn len(&self) -> usize {

@@ -2,6 +2,7 @@
 //!
 //! Made by [`crate::config`] after every check has passed; shared as `Arc<Topology>`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct Topology {
     pub world: World,
     /// Rules of the tables that the configuration names; any other table is single.
     pub tables: Vec<TableRule>,
+    /// Functions whose bodies are not looked at: the operator vouches that they stay on the shard where they run.
+    pub trusted_functions: HashSet<ObjectName>,
     /// Configured or estimated round trip between regions, `[from][to]`; `Duration::MAX` where nothing is known.
     /// None: measured round trips decide alone.
     pub distances: Option<Vec<Vec<Duration>>>,

@@ -1,6 +1,7 @@
 //! Tests that need servers: real PostgreSQL, started by the harness, in one binary that links once.
 
 mod cluster;
+mod code;
 mod console;
 mod control;
 mod demo;

@@ -11,7 +11,7 @@ use meridian::catalog::{
 };
 use meridian::config::Config;
 use meridian::plan::PlanningContext;
-use meridian::sql::arguments::Parameters;
+use meridian::sql::arguments::{INFERRED_ELSEWHERE, Parameters};
 use meridian::sql::name::ObjectName;
 
 pub struct Sample {
@@ -53,7 +53,12 @@ fn catalog(text: &str) -> Catalog {
         let kind = words.next().unwrap();
         let object = name(words.next().unwrap());
         if kind == "function" {
-            catalog.functions.insert(object, function(&words.collect::<Vec<_>>()));
+            let words: Vec<&str> = words.collect();
+            if let Some(at) = words.iter().position(|word| *word == "body") {
+                let body = words[at + 1..].iter().map(|word| (*word).to_owned()).collect();
+                catalog.function_words.insert(object.clone(), body);
+            }
+            catalog.functions.insert(object, function(&words));
             continue;
         }
         let relation = relation(kind, object.clone(), &words.collect::<Vec<_>>());
@@ -104,7 +109,7 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
         calls: list("calls"),
         parents: list("parent"),
         children: Vec::new(),
-        has_triggers: words.contains(&"triggers"),
+        triggers: list("triggers"),
         has_rules: words.contains(&"rules"),
         row_security: false,
         unique_sets: value("unique")
@@ -159,14 +164,15 @@ fn column(words: &mut std::str::SplitWhitespace<'_>) -> Column {
 }
 
 /// Parameters as a case writes them.
-pub struct TextParameters(Vec<(u32, Option<Vec<u8>>, bool)>);
+pub struct TextParameters {
+    values: Vec<(u32, Option<Vec<u8>>, bool)>,
+    repeated: Vec<u32>,
+}
 
 impl TextParameters {
-    pub fn read(text: &str) -> Self {
-        if text.is_empty() {
-            return Self(Vec::new());
-        }
-        Self(text.split(" | ").map(parameter).collect())
+    pub fn read(text: &str, repeated: Vec<u32>) -> Self {
+        let values = if text.is_empty() { Vec::new() } else { text.split(" | ").map(parameter).collect() };
+        Self { values, repeated }
     }
 }
 
@@ -191,14 +197,17 @@ fn parameter(text: &str) -> (u32, Option<Vec<u8>>, bool) {
 
 impl Parameters for TextParameters {
     fn value(&self, index: usize) -> Option<Option<&[u8]>> {
-        self.0.get(index).map(|(_, value, _)| value.as_deref())
+        self.values.get(index).map(|(_, value, _)| value.as_deref())
     }
 
     fn is_binary(&self, index: usize) -> bool {
-        self.0.get(index).is_some_and(|(_, _, binary)| *binary)
+        self.values.get(index).is_some_and(|(_, _, binary)| *binary)
     }
 
     fn declared_type(&self, index: usize) -> u32 {
-        self.0.get(index).map_or(0, |(declared, _, _)| *declared)
+        match self.values.get(index).map_or(0, |(declared, _, _)| *declared) {
+            0 if self.repeated.contains(&(index as u32)) => INFERRED_ELSEWHERE,
+            declared => declared,
+        }
     }
 }

@@ -255,7 +255,7 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
         calls: Vec::new(),
         parents: Vec::new(),
         children: Vec::new(),
-        has_triggers: false,
+        triggers: Vec::new(),
         has_rules: false,
         row_security: false,
         unique_sets: Vec::new(),

@@ -54,6 +54,7 @@ fn topology(raw: &RawConfig, folder: &Path, findings: &mut Findings) -> Option<T
     let database = settings::database(&raw.database, findings);
     let places = places::places(raw, &database, folder, findings)?;
     let tables = tables::tables(&raw.tables, &places, findings);
+    let trusted_functions = tables::trusted_functions(&raw.functions, findings);
     Some(Topology {
         version: TopologyVersion(0),
         database,
@@ -64,6 +65,7 @@ fn topology(raw: &RawConfig, folder: &Path, findings: &mut Findings) -> Option<T
         default_shard: places.default_shard,
         world: places.world?,
         tables,
+        trusted_functions,
         distances: places.distances,
     })
 }

@@ -2,11 +2,11 @@
 //!
 //! Whether a table or a column exists is not known here: `catalog::check_tables` asks the servers' catalogs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use toml::Spanned;
 
-use super::super::raw::{RawPosition, RawRange, RawTable};
+use super::super::raw::{RawFunctions, RawPosition, RawRange, RawTable};
 use super::places::Places;
 use super::{Findings, identifier, keys};
 use crate::sql::name::ObjectName;
@@ -29,7 +29,7 @@ pub(super) fn tables(raw: &[Spanned<RawTable>], places: &Places, findings: &mut 
         findings.report(extra.span(), format!("more than {TABLES_MAX} tables"));
         return rules;
     }
-    let mut names = std::collections::HashSet::new();
+    let mut names = HashSet::new();
     for table in raw {
         let Some(rule) = Reader { raw: table.get_ref(), places, findings }.rule() else { continue };
         if !names.insert(rule.name.clone()) {
@@ -38,6 +38,32 @@ pub(super) fn tables(raw: &[Spanned<RawTable>], places: &Places, findings: &mut 
         rules.push(rule);
     }
     rules
+}
+
+/// Functions that the operator vouches for.
+pub(super) fn trusted_functions(raw: &RawFunctions, findings: &mut Findings) -> HashSet<ObjectName> {
+    let mut names = HashSet::new();
+    for text in &raw.trusted {
+        match qualified(text.get_ref()) {
+            Some(name) => drop(names.insert(name)),
+            None => {
+                let message =
+                    format!("\"{}\" is not a function's name, as \"f\" or \"schema.f\"", text.get_ref());
+                findings.report(text.span(), message);
+            }
+        }
+    }
+    names
+}
+
+/// `name` is in schema public, `schema.name` is not.
+fn qualified(text: &str) -> Option<ObjectName> {
+    match split_name(text) {
+        (None, name) => identifier(name).map(|name| ObjectName::qualified("public", name)),
+        (Some(schema), name) => {
+            identifier(schema).zip(identifier(name)).map(|(schema, name)| ObjectName::qualified(schema, name))
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -66,12 +92,7 @@ impl Reader<'_> {
 
     fn name(&mut self) -> Option<ObjectName> {
         let text = self.raw.name.get_ref();
-        let name = match split_name(text) {
-            (None, table) => identifier(table).map(|table| ObjectName::qualified("public", table)),
-            (Some(schema), table) => {
-                identifier(schema).zip(identifier(table)).map(|(s, t)| ObjectName::qualified(s, t))
-            }
-        };
+        let name = qualified(text);
         if name.is_none() {
             let message = format!("\"{text}\" is not a table's name, as \"rides\" or \"schema.rides\"");
             self.findings.report(self.raw.name.span(), message);

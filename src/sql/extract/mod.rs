@@ -14,6 +14,7 @@
 
 mod calls;
 mod from;
+mod marks;
 mod names;
 mod predicate;
 mod query;
@@ -63,12 +64,16 @@ pub(super) fn facts(statement: &Statement) -> Result<Facts, Unfollowed> {
     if extractor.relations_seen != count_relations(statement) {
         return Err(Unfollowed);
     }
+    let marks = marks::of(statement);
     Ok(Facts {
         kind,
         block,
         words: Vec::new(),
         functions: extractor.functions,
+        casts: marks.casts,
+        system_column: marks.system_column,
         param_count: 0,
+        repeated_params: Vec::new(),
         shadowed: extractor.shadowed,
     })
 }

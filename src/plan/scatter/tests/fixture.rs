@@ -75,7 +75,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         calls: Vec::new(),
         parents: Vec::new(),
         children: Vec::new(),
-        has_triggers: false,
+        triggers: Vec::new(),
         has_rules: false,
         row_security: false,
         unique_sets: Vec::new(),
@@ -153,6 +153,7 @@ pub(crate) fn context() -> PlanningContext {
         default_shard: ShardId(0),
         world: crate::geo::World::new(Vec::new(), None).unwrap(),
         tables: vec![rule("rides", region()), rule("stops", region()), rule("riders", Placement::Reference)],
+        trusted_functions: Default::default(),
         distances: None,
     };
     PlanningContext {
