@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,26 +79,41 @@ pub struct Connection {
     pub(super) slot: Option<Slot>,
 }
 
-/// How a connection to a replica is given up from outside, when the node is down and the socket does not say so: a host
-/// that hangs keeps its connections, and whoever reads from one would wait for ever.
+/// How a connection is given up from outside, when the node is down and the socket does not say so: a host that hangs
+/// keeps its connections, and whoever reads from one would wait for ever.
 #[derive(Debug)]
 pub(super) struct Lifeline {
     state: Arc<NodeState>,
+    /// How long the node may be down before its answers are no longer waited for.
+    patience: Duration,
+    down_since: Cell<Option<Instant>>,
     cut: Cell<bool>,
     /// The task that reads, while it waits.
     reader: RefCell<Option<Waker>>,
 }
 
 impl Lifeline {
-    /// None for a primary: the outcome of a write is worth waiting for.
-    pub fn of_replica(state: &Arc<NodeState>) -> Option<Rc<Self>> {
-        let line = Self { state: Arc::clone(state), cut: Cell::new(false), reader: RefCell::default() };
-        (state.role() == NodeRole::Replica).then(|| Rc::new(line))
+    /// A replica's answer can be had elsewhere at once. A primary's is worth waiting for, as long as a statement would
+    /// wait for a primary to appear.
+    pub fn new(state: &Arc<NodeState>, primary_wait: Duration) -> Rc<Self> {
+        let patience = if state.role() == NodeRole::Replica { Duration::ZERO } else { primary_wait };
+        Rc::new(Self {
+            state: Arc::clone(state),
+            patience,
+            down_since: Cell::new(None),
+            cut: Cell::new(false),
+            reader: RefCell::default(),
+        })
     }
 
-    /// Cuts it if the node is down.
-    pub fn check(&self) {
-        if self.state.role() == NodeRole::Down {
+    /// Cuts it if the node has been down for too long.
+    pub fn check(&self, now: Instant) {
+        if self.state.role() != NodeRole::Down {
+            return self.down_since.set(None);
+        }
+        let since = self.down_since.get().unwrap_or(now);
+        self.down_since.set(Some(since));
+        if now.duration_since(since) >= self.patience {
             self.cut.set(true);
             if let Some(reader) = self.reader.take() {
                 reader.wake();

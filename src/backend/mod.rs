@@ -27,5 +27,5 @@ pub mod settings;
 pub use choice::{ReadPolicy, WriteToken};
 pub use connection::Connection;
 pub use error::BackendError;
-pub use pool::{Account, Pools};
+pub use pool::{Account, Pools, Waits};
 pub use settings::Settings;

@@ -13,7 +13,8 @@
 //!    that no path, error or panic can lose one.
 //! 2. A connection reaches another session only through [`Pools::give`], which checks that it is clean.
 //! 3. An idle connection that the server has closed is noticed before it is lent.
-//! 4. Nobody reads for long from a replica that is known to be down: its connections are given up by the next reaping.
+//! 4. Nobody reads for long from a node that is known to be down: a replica's connections are given up by the next
+//!    reaping, a primary's when it has been down for as long as a statement waits for a primary.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -54,8 +55,18 @@ pub struct Pools {
     pools: RefCell<PoolMap>,
     settings: PoolSettings,
     connect_timeout: Duration,
+    primary_wait: Duration,
     /// This worker's share of `pool.size`.
     share: usize,
+}
+
+/// How long servers are waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    /// For a connection and its login.
+    pub connect_timeout: Duration,
+    /// For the answer of a primary that is down.
+    pub primary_wait: Duration,
 }
 
 /// By node and account name.
@@ -66,7 +77,7 @@ struct NodePool {
     idle: RefCell<Vec<Connection>>,
     total: Cell<usize>,
     waiters: RefCell<VecDeque<oneshot::Sender<Grant>>>,
-    /// Of connections to a replica, lent ones too.
+    /// Of all connections, lent ones too.
     lifelines: RefCell<Vec<Weak<Lifeline>>>,
 }
 
@@ -136,9 +147,10 @@ impl NodePool {
 
 impl Pools {
     /// `workers` share the configured size; each has at least one connection.
-    pub fn new(settings: PoolSettings, connect_timeout: Duration, workers: usize) -> Self {
+    pub fn new(settings: PoolSettings, waits: Waits, workers: usize) -> Self {
         let share = settings.size.div_ceil(workers.max(1)).max(1);
-        Self { pools: RefCell::default(), settings, connect_timeout, share }
+        let Waits { connect_timeout, primary_wait } = waits;
+        Self { pools: RefCell::default(), settings, connect_timeout, primary_wait, share }
     }
 
     fn pool(&self, node: NodeId, user: &Rc<str>) -> Rc<NodePool> {
@@ -268,22 +280,24 @@ impl Pools {
         let mut connection =
             Connection::new(greeted, node, address.into(), self.settings.prepared_statements_max);
         slot.lend();
-        connection.lifeline = Lifeline::of_replica(&slot.state);
-        if let (Some(pool), Some(lifeline)) = (slot.pool.upgrade(), &connection.lifeline) {
-            pool.lifelines.borrow_mut().push(Rc::downgrade(lifeline));
+        let lifeline = Lifeline::new(&slot.state, self.primary_wait);
+        if let Some(pool) = slot.pool.upgrade() {
+            pool.lifelines.borrow_mut().push(Rc::downgrade(&lifeline));
         }
+        connection.lifeline = Some(lifeline);
         connection.slot = Some(slot);
         Ok(connection)
     }
 
-    /// Closes what has been idle for too long, or has been closed by its server, and gives up what hangs on a replica
-    /// that is down. Called every second or so.
+    /// Closes what has been idle for too long, or has been closed by its server, and gives up what hangs on a node that
+    /// is down. Called every second or so.
     pub fn reap(&self) {
+        let now = Instant::now();
         let pools: Vec<_> = self.pools.borrow().values().map(Rc::clone).collect();
         for pool in pools {
             pool.lifelines.borrow_mut().retain(|line| {
                 line.upgrade().is_some_and(|line| {
-                    line.check();
+                    line.check(now);
                     true
                 })
             });

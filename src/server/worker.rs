@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 use crate::admin;
-use crate::backend::Pools;
+use crate::backend::{Pools, Waits};
 use crate::catalog::RefreshRequest;
 use crate::config::{HealthSettings, PoolSettings};
 use crate::health;
@@ -96,7 +96,8 @@ impl Start {
         let Some(runtime) = runtime() else { return };
         let Self { index, shared, pool, connect_timeout, workers, mut sockets, mut stopped } = self;
         let local = LocalSet::new();
-        let worker = Worker::new(shared, Pools::new(pool, connect_timeout, workers));
+        let waits = Waits { connect_timeout, primary_wait: shared.session.primary_wait };
+        let worker = Worker::new(shared, Pools::new(pool, waits, workers));
         let serve = async {
             while let Some(socket) = sockets.recv().await {
                 match TcpStream::from_std(socket) {

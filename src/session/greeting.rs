@@ -1,7 +1,8 @@
 //! What a client is told of the servers' parameters, and the settings in its start-up packet.
 //!
-//! The settings are judged by a server of the default shard, once per worker and set of settings: later clients with the
-//! same start-up packet are greeted without a round trip.
+//! The settings are judged by a server, once per worker and set of settings: later clients with the same start-up packet
+//! are greeted without a round trip. The server is the default shard's, or another's while that shard has none: a client
+//! can log in as long as any shard lives.
 //!
 //! Invariants:
 //! 1. A setting that a server refuses refuses the client, with the server's own error.
@@ -14,6 +15,7 @@ use super::{Failure, Session};
 use crate::backend::Settings;
 use crate::backend::settings::quote_literal;
 use crate::plan::Access;
+use crate::topology::ShardId;
 use crate::wire::backend::ParameterStatus;
 use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame;
@@ -142,8 +144,20 @@ impl Session {
         Ok(with_name.collect())
     }
 
+    /// The first server that can be had, of the default shard if possible; waits for that shard if none can.
+    async fn join_any_server(&mut self) -> Result<usize, Failure> {
+        let default = self.default_shard();
+        let others = (0..self.context.planning.topology.shards.len()).map(|index| ShardId(index as u16));
+        for shard in std::iter::once(default).chain(others.filter(|shard| *shard != default)) {
+            if let Some(index) = self.join_now(shard).await? {
+                return Ok(index);
+            }
+        }
+        self.join_default(Access::Read).await
+    }
+
     async fn ask_greeting(&mut self) -> Result<Vec<(String, String)>, SqlError> {
-        let index = match self.join_default(Access::Read).await {
+        let index = match self.join_any_server().await {
             Ok(index) => index,
             Err(Failure::Sql(error)) => return Err(error.severity(Severity::Fatal)),
             Err(_) => return Err(Self::internal("no greeting could be had")),

@@ -84,6 +84,24 @@ impl Session {
         self.enter(lane).await
     }
 
+    /// A lane for a read on a server of `shard` that can be had without waiting; None if there is none.
+    pub(super) async fn join_now(&mut self, shard: ShardId) -> Result<Option<usize>, Failure> {
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let Some(node) = self.choose(&topology, shard, Need::Reader, &[]) else { return Ok(None) };
+        match self.worker.pools.take(&topology, node, &self.pool_user, &self.account).await {
+            Ok(connection) => {
+                self.cancel.add(&connection.key);
+                let replica = topology.node(node).state.role() == NodeRole::Replica;
+                self.enter(Lane::new(connection, shard, replica)).await.map(Some)
+            }
+            Err(error) if error.retry_elsewhere() => {
+                self.worker.shared.signals.probe_now();
+                Ok(None)
+            }
+            Err(error) => Err(Failure::Sql(error.into_sql())),
+        }
+    }
+
     /// A hint demands a replica: the nearest that may answer.
     pub(super) async fn join_replica(&mut self, shard: ShardId, avoid: &[NodeId]) -> Result<usize, Failure> {
         if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
@@ -214,6 +232,11 @@ impl Session {
         let connects =
             nodes.map(|node| self.worker.pools.warm(topology, node, &self.pool_user, &self.account));
         futures_util::future::join_all(connects).await;
+    }
+
+    /// Whether a server of the shard could be asked now.
+    pub(super) fn has_server(&self, shard: ShardId, access: Access) -> bool {
+        self.choose(&self.context.planning.topology, shard, self.need(access), &[]).is_some()
     }
 
     fn choose(&self, topology: &Topology, shard: ShardId, need: Need, avoid: &[NodeId]) -> Option<NodeId> {

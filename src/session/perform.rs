@@ -161,7 +161,8 @@ impl Session {
         }
     }
 
-    /// The shard for what any shard can answer: one that the transaction has already joined, else this region's.
+    /// The shard for what any shard can answer: one that the transaction has already joined, else this region's, else one
+    /// that has a server.
     pub(super) fn any_shard(&self) -> ShardId {
         if self.pin.is_some() {
             return self.default_shard();
@@ -170,7 +171,12 @@ impl Session {
             return lane.shard;
         }
         let topology = &self.context.planning.topology;
-        topology.region(self.own.region).shards.first().copied().unwrap_or(topology.default_shard)
+        let home = topology.region(self.own.region).shards.first().copied().unwrap_or(topology.default_shard);
+        let mut others = (0..topology.shards.len()).map(|index| ShardId(index as u16));
+        match self.has_server(home, Access::Read) {
+            true => home,
+            false => others.find(|shard| self.has_server(*shard, Access::Read)).unwrap_or(home),
+        }
     }
 
     /// Joins with what a hint says of the role.

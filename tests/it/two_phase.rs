@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use meridian::backend::pool::Account;
-use meridian::backend::{Connection, Pools};
+use meridian::backend::{Connection, Pools, Waits};
 use meridian::config::Config;
 use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER};
 use meridian::topology::{NodeId, ShardId, Topology};
@@ -19,7 +19,9 @@ use crate::harness::{TestCluster, cluster, connect, eventually};
 
 /// Connections to the first node of every shard, each in a transaction of its own.
 async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
-    let pools = Pools::new(config.pool.clone(), config.server.connect_timeout, 1);
+    let waits =
+        Waits { connect_timeout: config.server.connect_timeout, primary_wait: config.session.primary_wait };
+    let pools = Pools::new(config.pool.clone(), waits, 1);
     let account = Account { user: APP_USER.to_owned(), password: Some(Secret::new(APP_PASSWORD)) };
     let mut connections = Vec::new();
     for shard in &topology.shards {

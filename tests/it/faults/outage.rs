@@ -1,0 +1,100 @@
+//! A shard whose servers are all gone, or hang: the others go on, clients can log in, and nobody waits for ever.
+
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use crate::harness::{Meridian, TestCluster, cluster, connect, eventually, meridian, try_connect};
+
+const TABLES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
+/// Far above the bounds that are configured, far below for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Two shards without replicas; the first is the default one.
+async fn start() -> (TestCluster, Meridian) {
+    let cluster = cluster().region("us-east").region("eu-central").start();
+    let meridian = meridian(&cluster).tables(TABLES).section("proxy", "primary_wait = \"1s\"").start();
+    let client = connect(&meridian.app()).await;
+    for statement in [
+        "CREATE TABLE places (id int, region varchar(50) NOT NULL, PRIMARY KEY (region, id))",
+        "INSERT INTO places VALUES (1, 'us-east')",
+        "INSERT INTO places VALUES (1, 'eu-central')",
+    ] {
+        client.batch_execute(statement).await.expect("the servers answer");
+    }
+    (cluster, meridian)
+}
+
+fn is_plain() -> bool {
+    std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres")
+}
+
+/// Lost while it ran, or not there to begin with.
+fn is_of_connections(state: &SqlState) -> bool {
+    state.code().starts_with("08") || *state == SqlState::CANNOT_CONNECT_NOW
+}
+
+#[tokio::test]
+async fn clients_log_in_and_work_without_the_default_shard() {
+    if is_plain() {
+        return;
+    }
+    let (cluster, meridian) = start().await;
+    cluster.shard("us-east").primary().kill().expect("it is killed");
+    // Another application: nobody has been greeted with these settings yet.
+    let mut config = meridian.app();
+    config.options("-c extra_float_digits=2");
+    let client = eventually("a client logs in", async || try_connect(&config).await.ok()).await;
+    client.batch_execute("INSERT INTO places VALUES (2, 'eu-central')").await.expect("its shard lives");
+    // What any shard could answer goes to another one as soon as the probes have seen that the default shard is down.
+    let query =
+        "SELECT count(*), current_setting('extra_float_digits') FROM places WHERE region = 'eu-central'";
+    let row = eventually("another shard describes", async || client.query_one(query, &[]).await.ok()).await;
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, &str>(1)), (2, "2"));
+    for statement in ["SELECT count(*) FROM places", "INSERT INTO places VALUES (3, 'us-east')"] {
+        let told = tokio::time::timeout(PATIENCE, client.batch_execute(statement)).await;
+        let error = told.expect("the wait is bounded").expect_err("a shard is missing");
+        let error = error.as_db_error().expect("an error of SQL").clone();
+        assert!(is_of_connections(error.code()), "{statement}: {error}");
+        assert!(error.message().contains("us-east"), "{error}");
+    }
+    client.simple_query("SELECT 1 FROM places WHERE region = 'eu-central'").await.expect("it goes on");
+
+    cluster.shard("us-east").primary().start().expect("it starts");
+    eventually("all shards answer", async || client.query_one("SELECT count(*) FROM places", &[]).await.ok())
+        .await;
+}
+
+#[tokio::test]
+async fn a_hung_primary_frees_its_clients() {
+    if is_plain() {
+        return;
+    }
+    let (cluster, meridian) = start().await;
+    let (reader, writer, committer) =
+        (connect(&meridian.app()).await, connect(&meridian.app()).await, connect(&meridian.app()).await);
+    committer.batch_execute("BEGIN; INSERT INTO places VALUES (7, 'us-east')").await.expect("it lives");
+    let primary = cluster.shard("us-east").primary();
+    primary.pause().expect("it hangs");
+    let outcomes = tokio::time::timeout(PATIENCE, async {
+        tokio::join!(
+            reader.batch_execute("SELECT count(*) FROM places"),
+            writer.batch_execute("INSERT INTO places VALUES (8, 'us-east')"),
+            committer.batch_execute("COMMIT"),
+        )
+    });
+    let (read, written, committed) = outcomes.await.expect("nobody waits for ever");
+    for (what, outcome) in [("read", read), ("write", written)] {
+        let error = outcome.expect_err(what);
+        let error = error.as_db_error().expect("an error of SQL").clone();
+        assert!(is_of_connections(error.code()), "{what}: {error}");
+    }
+    let error = committed.expect_err("the outcome is not known");
+    assert_eq!(error.code(), Some(&SqlState::TRANSACTION_RESOLUTION_UNKNOWN), "{error}");
+
+    // The others were not held up, and the sessions go on.
+    reader.simple_query("SELECT 1 FROM places WHERE region = 'eu-central'").await.expect("its shard lives");
+    primary.resume().expect("it goes on");
+    eventually("it is used again", async || writer.query_one("SELECT count(*) FROM places", &[]).await.ok())
+        .await;
+}
