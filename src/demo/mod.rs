@@ -14,6 +14,7 @@
 //! 1. However the command ends, no server is left running; at an orderly end they stop in order.
 //! 2. Data that were not loaded completely are never taken for loaded: the record is written after the last row.
 //! 3. `--once` succeeds only if every answer was the right one.
+//! 4. Every wait but the one for Ctrl-C is bounded: a demonstration that is stuck says in what, and ends.
 
 pub mod cluster;
 mod configuration;
@@ -41,6 +42,12 @@ pub use questions::{Answer, Question, ask, questions};
 /// The region that the proxy of the demonstration runs in.
 pub const PROXY_REGION: &str = "us-east";
 
+/// Loading takes a second for each hundred thousand rows, and a hundred times that on a machine that is slow and busy.
+const LOAD_TIME_PER_ROW: Duration = Duration::from_millis(1);
+const LOAD_TIME_LEAST: Duration = Duration::from_secs(120);
+/// For the six statements together.
+const ASK_TIME: Duration = Duration::from_secs(120);
+
 /// Runs the whole demonstration. `start_proxy` gets the text of a configuration, and returns what keeps the proxy
 /// running while it lives. When `end` resolves, `interrupted()` for the command, the demonstration stops.
 pub async fn run<P>(
@@ -54,9 +61,14 @@ pub async fn run<P>(
         let proxy = start_proxy(configuration(&cluster, &options)?).await.context("starting the proxy")?;
         let clients = client_config(&options);
         let dataset = Dataset::new(options.seed, options.rows).with_nodes(1 + options.replicas as u64);
-        fill(&cluster, &clients, dataset, &progress).await?;
+        let load_time = LOAD_TIME_LEAST + LOAD_TIME_PER_ROW * u32::try_from(options.rows).unwrap_or(u32::MAX);
+        tokio::time::timeout(load_time, fill(&cluster, &clients, dataset, &progress))
+            .await
+            .with_context(|| format!("the data were not loaded within {} s", load_time.as_secs()))??;
         if options.once {
-            ask(&clients, &questions(&dataset), &progress).await?;
+            tokio::time::timeout(ASK_TIME, ask(&clients, &questions(&dataset), &progress))
+                .await
+                .with_context(|| format!("no answers within {} s", ASK_TIME.as_secs()))??;
         } else {
             invite(&options, &dataset);
             std::future::pending::<()>().await;
