@@ -138,7 +138,7 @@ fn show(shared: &Shared, topic: Topic) -> Table {
         topology: &shared.topology.load(),
         catalog: &shared.catalog.current(),
         pools: &pools,
-        pool_size: shared.pools.size,
+        pool_size: shared.live.load().pool.size,
         clients: &clients,
         figures: &shared.figures,
         uptime: shared.started.elapsed(),

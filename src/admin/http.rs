@@ -141,7 +141,7 @@ impl Page {
                     topology: &topology,
                     catalog: &catalog,
                     pools: &shared.pools.reports(),
-                    pool_size: shared.pools.size,
+                    pool_size: shared.live.load().pool.size,
                     clients: &[],
                     figures: &shared.figures,
                     uptime: shared.started.elapsed(),

@@ -19,13 +19,14 @@
 //! 3. What one request makes the console hold is bounded: statements in a message, names, one table.
 //!
 //! Not here: who may come in (`session::greet`), the figures themselves (`session::shared`, `topology::node`,
-//! `backend::pool`). The console changes nothing: there is no command that does.
+//! `backend::pool`).
 
 pub mod command;
 mod console;
 mod conversation;
 pub mod http;
 mod metrics;
+pub mod reload;
 pub mod show;
 pub mod table;
 

@@ -53,11 +53,25 @@ pub struct PoolFigures {
 #[derive(Debug)]
 pub struct Pools {
     pools: RefCell<PoolMap>,
-    settings: PoolSettings,
-    connect_timeout: Duration,
-    primary_wait: Duration,
+    bounds: RefCell<Bounds>,
+    /// Workers that share the configured size.
+    workers: usize,
+}
+
+/// What is configured, as a reload may change it.
+#[derive(Debug, Clone)]
+struct Bounds {
+    settings: Rc<PoolSettings>,
+    waits: Waits,
     /// This worker's share of `pool.size`.
     share: usize,
+}
+
+impl Bounds {
+    fn new(settings: PoolSettings, waits: Waits, workers: usize) -> Self {
+        let share = settings.size.div_ceil(workers.max(1)).max(1);
+        Self { settings: Rc::new(settings), waits, share }
+    }
 }
 
 /// How long servers are waited for.
@@ -148,9 +162,16 @@ impl NodePool {
 impl Pools {
     /// `workers` share the configured size; each has at least one connection.
     pub fn new(settings: PoolSettings, waits: Waits, workers: usize) -> Self {
-        let share = settings.size.div_ceil(workers.max(1)).max(1);
-        let Waits { connect_timeout, primary_wait } = waits;
-        Self { pools: RefCell::default(), settings, connect_timeout, primary_wait, share }
+        Self {
+            pools: RefCell::default(),
+            bounds: RefCell::new(Bounds::new(settings, waits, workers)),
+            workers,
+        }
+    }
+
+    /// Takes other settings from now on. Connections that exist stay, until they are given back or reaped.
+    pub fn configure(&self, settings: PoolSettings, waits: Waits) {
+        *self.bounds.borrow_mut() = Bounds::new(settings, waits, self.workers);
     }
 
     fn pool(&self, node: NodeId, user: &Rc<str>) -> Rc<NodePool> {
@@ -184,7 +205,8 @@ impl Pools {
         }
         let (sender, receiver) = oneshot::channel();
         pool.waiters.borrow_mut().push_back(sender);
-        match timeout(self.settings.wait_timeout, receiver).await {
+        let wait_timeout = self.bounds.borrow().settings.wait_timeout;
+        match timeout(wait_timeout, receiver).await {
             Ok(Ok(Grant::Connection(mut connection))) => {
                 lend(&mut connection);
                 Ok(*connection)
@@ -192,7 +214,7 @@ impl Pools {
             Ok(Ok(Grant::Place(slot))) => self.connect(topology, node, account, slot).await,
             Ok(Err(_)) | Err(_) => Err(BackendError::PoolTimeout {
                 node: address(topology, node),
-                seconds: self.settings.wait_timeout.as_secs(),
+                seconds: wait_timeout.as_secs(),
             }),
         }
     }
@@ -214,7 +236,7 @@ impl Pools {
     }
 
     fn free_place(&self, pool: &Rc<NodePool>, topology: &Topology, node: NodeId) -> Option<Slot> {
-        if pool.total.get() >= self.share {
+        if pool.total.get() >= self.bounds.borrow().share {
             return None;
         }
         pool.total.set(pool.total.get() + 1);
@@ -238,7 +260,8 @@ impl Pools {
     }
 
     fn too_old(&self, connection: &Connection) -> bool {
-        self.settings.lifetime.is_some_and(|lifetime| connection.born.elapsed() > lifetime)
+        let lifetime = self.bounds.borrow().settings.lifetime;
+        lifetime.is_some_and(|lifetime| connection.born.elapsed() > lifetime)
     }
 
     async fn connect(
@@ -249,6 +272,7 @@ impl Pools {
         mut slot: Slot,
     ) -> Result<Connection, BackendError> {
         let place = topology.node(node);
+        let bounds = self.bounds.borrow().clone();
         let address = address(topology, node);
         let target = login::Login {
             address: &address,
@@ -256,7 +280,7 @@ impl Pools {
             database: &topology.shard(place.shard).database,
             password: account.password.as_ref(),
             parameters: &[],
-            timeout: self.connect_timeout,
+            timeout: bounds.waits.connect_timeout,
         };
         let greeting = login::connect(&target).await.map_err(|error| match error {
             LoginError::Server(sql) => BackendError::Login(Box::new(sql)),
@@ -278,9 +302,9 @@ impl Pools {
             key,
         };
         let mut connection =
-            Connection::new(greeted, node, address.into(), self.settings.prepared_statements_max);
+            Connection::new(greeted, node, address.into(), bounds.settings.prepared_statements_max);
         slot.lend();
-        let lifeline = Lifeline::new(&slot.state, self.primary_wait);
+        let lifeline = Lifeline::new(&slot.state, bounds.waits.primary_wait);
         if let Some(pool) = slot.pool.upgrade() {
             pool.lifelines.borrow_mut().push(Rc::downgrade(&lifeline));
         }
@@ -291,10 +315,13 @@ impl Pools {
 
     /// Closes what has been idle for too long, or has been closed by its server, and gives up what hangs on a node that
     /// is down. Called every second or so.
-    pub fn reap(&self) {
+    pub fn reap(&self, topology: &Topology) {
         let now = Instant::now();
-        let pools: Vec<_> = self.pools.borrow().values().map(Rc::clone).collect();
-        for pool in pools {
+        let idle_timeout = self.bounds.borrow().settings.idle_timeout;
+        let pools: Vec<_> =
+            self.pools.borrow().iter().map(|((node, _), pool)| (*node, Rc::clone(pool))).collect();
+        for (node, pool) in pools {
+            let retired = topology.nodes.get(usize::from(node.0)).is_none_or(|node| node.retired);
             pool.lifelines.borrow_mut().retain(|line| {
                 line.upgrade().is_some_and(|line| {
                     line.check(now);
@@ -303,9 +330,8 @@ impl Pools {
             });
             let mut idle = std::mem::take(&mut *pool.idle.borrow_mut());
             idle.retain_mut(|connection| {
-                let idle_too_long =
-                    self.settings.idle_timeout.is_some_and(|bound| connection.idle_since.elapsed() > bound);
-                connection.poll_idle() && !idle_too_long && !self.too_old(connection)
+                let idle_too_long = idle_timeout.is_some_and(|bound| connection.idle_since.elapsed() > bound);
+                !retired && connection.poll_idle() && !idle_too_long && !self.too_old(connection)
             });
             pool.idle.borrow_mut().append(&mut idle);
         }

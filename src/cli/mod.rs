@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::demo::{self, DemoOptions};
@@ -63,8 +64,19 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn serve(file: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
     runtime()?.block_on(async {
-        let running = Server::start(config).await?;
-        demo::interrupted().await?;
+        let running = Server::start(config, Some(file.to_owned())).await?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        loop {
+            tokio::select! {
+                _ = hang_up.recv() => running.reload(),
+                _ = terminate.recv() => break,
+                outcome = tokio::signal::ctrl_c() => {
+                    outcome?;
+                    break;
+                }
+            }
+        }
         tracing::info!("stopping");
         running.stop().await;
         Ok(())
@@ -74,7 +86,7 @@ fn serve(file: &std::path::Path) -> anyhow::Result<()> {
 fn demonstrate(options: DemoOptions) -> anyhow::Result<()> {
     let start = async |text: String| {
         let config = Config::parse(&text, "demo.toml", std::path::Path::new("."))?;
-        Server::start(config).await
+        Server::start(config, None).await
     };
     runtime()?.block_on(demo::run(options, start, demo::interrupted()))
 }

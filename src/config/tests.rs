@@ -400,7 +400,12 @@ fn a_following_topology_keeps_what_is_known_of_its_nodes() {
     old.nodes[3].state.set_timeline(7);
     let reordered =
         DEMO.replace("\"127.0.0.1:54320\", \"127.0.0.1:54321\"", "\"127.0.0.1:54321\", \"127.0.0.1:54320\"");
-    let new = parse(&reordered).unwrap().topology.following(&old);
+    let new = parse(&reordered).unwrap().topology.following(&old).unwrap();
+    let port = |topology: &crate::topology::Topology, index: usize| topology.nodes[index].port;
+    assert!(
+        (0..old.nodes.len()).all(|index| port(&old, index) == port(&new, index)),
+        "numbers keep their meaning"
+    );
     assert_eq!(new.version.0, old.version.0 + 1);
     let timelines: Vec<_> = new.nodes.iter().map(|node| (node.port, node.state.timeline())).collect();
     assert!(

@@ -186,6 +186,14 @@ impl Judge {
         }
     }
 
+    /// A node that nobody asks any more.
+    pub fn ignore(&mut self, node: NodeId) {
+        if let Some(view) = self.nodes.get_mut(usize::from(node.0)) {
+            view.asked = true;
+            self.shards[usize::from(view.shard.0)].members.retain(|member| *member != node);
+        }
+    }
+
     /// Whether every node was asked once.
     pub fn settled(&self) -> bool {
         self.nodes.iter().all(|node| node.asked)

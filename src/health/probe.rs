@@ -97,7 +97,8 @@ impl Watch {
         let (reports, mut inbox) = mpsc::channel(count.max(1));
         let asked = watch::Sender::new(0u64);
         let mut tasks = JoinSet::new();
-        for index in 0..count {
+        let retired = |index: usize| context.topology.nodes[index].retired;
+        for index in (0..count).filter(|index| !retired(*index)) {
             let prober =
                 Prober { context: Arc::clone(context), node: NodeId(index as u16), connection: None };
             tasks.spawn(prober.run(reports.clone(), asked.subscribe()));
@@ -125,6 +126,9 @@ impl Context {
     fn judge(&self) -> Judge {
         let nodes = &self.topology.nodes;
         let mut judge = Judge::new(nodes.iter().map(|node| node.shard), self.health.failures);
+        for (index, _) in nodes.iter().enumerate().filter(|(_, node)| node.retired) {
+            judge.ignore(NodeId(index as u16));
+        }
         for node in nodes.iter().filter(|node| node.state.role() == NodeRole::Primary) {
             judge.remember(node.shard, node.state.timeline());
         }

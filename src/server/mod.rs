@@ -17,6 +17,7 @@
 mod worker;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -30,10 +31,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::config::Config;
 use crate::session::board::PoolBoard;
-use crate::session::shared::{Figures, Shared};
+use crate::session::shared::{Figures, Live, Shared};
 use crate::topology::{Signals, Topology};
 use crate::transaction::Registry;
-use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
 
 /// Waiting connections that the system keeps for us.
@@ -59,26 +59,21 @@ pub struct Running {
 }
 
 impl Server {
-    /// Starts all threads; returns when clients can be served.
-    pub async fn start(config: Config) -> anyhow::Result<Running> {
-        let Config { proxy, session, server, users, pool, health, limits, http, topology } = config;
+    /// Starts all threads; returns when clients can be served. `file` is where the configuration came from, for reloads.
+    pub async fn start(config: Config, file: Option<PathBuf>) -> anyhow::Result<Running> {
+        let (live, topology) = Live::new(config);
         let topology = Arc::new(Topology { version: crate::topology::TopologyVersion(1), ..topology });
         let (catalog, requests) = CatalogHandle::new(Catalog::default());
-        let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
-        let listener = listen(proxy.listen)?;
+        let listener = listen(live.proxy.listen)?;
         let address = listener.local_addr()?;
-        let http_listener = http.as_ref().map(|http| listen(http.listen)).transpose()?;
-        let workers = proxy.workers.max(1);
+        let http_listener = live.http.as_ref().map(|http| listen(http.listen)).transpose()?;
+        let workers = live.proxy.workers.max(1);
         let (stop, stopped) = watch::channel(false);
         let (stopping, _) = watch::channel(false);
         let shared = Arc::new(Shared {
-            proxy,
-            session,
-            server: server.clone(),
-            users,
-            credentials,
-            limits,
-            http,
+            live: ArcSwap::from_pointee(live),
+            reloads: watch::Sender::new(0),
+            file,
             topology: ArcSwap::new(topology),
             catalog: Arc::new(catalog),
             signals: Arc::new(Signals::default()),
@@ -86,7 +81,7 @@ impl Server {
             cancels: DashMap::new(),
             clients: DashMap::new(),
             figures: Figures::default(),
-            pools: PoolBoard::new(workers, pool.size),
+            pools: PoolBoard::new(workers),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),
             stopping,
@@ -94,7 +89,6 @@ impl Server {
         let mut threads = Vec::new();
         let (ready, is_ready) = oneshot::channel();
         let control = worker::Control {
-            health,
             shared: Arc::clone(&shared),
             http: http_listener,
             requests,
@@ -109,8 +103,6 @@ impl Server {
             let start = worker::Start {
                 index,
                 shared: Arc::clone(&shared),
-                pool: pool.clone(),
-                connect_timeout: server.connect_timeout,
                 workers,
                 sockets,
                 stopped: stopped.clone(),
@@ -131,6 +123,11 @@ impl Running {
     /// Where clients connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Reads the configuration again; the log says what came of it.
+    pub fn reload(&self) {
+        let _ = crate::admin::reload::reload(&self.shared);
     }
 
     /// Lets running transactions end, then stops all threads.
@@ -169,12 +166,6 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<Joi
         .stack_size(4 << 20)
         .spawn(work)
         .with_context(|| format!("starting thread {name}"))
-}
-
-fn credential(user: &crate::config::User) -> Credential {
-    let secret = user.verifier.as_ref().or(user.password.as_ref());
-    let text = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
-    Credential::parse(&text, rand::random())
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {

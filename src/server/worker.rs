@@ -11,11 +11,10 @@ use tokio::task::LocalSet;
 use crate::admin;
 use crate::backend::{Pools, Waits};
 use crate::catalog::RefreshRequest;
-use crate::config::{HealthSettings, PoolSettings};
 use crate::health;
 use crate::session::{
     self,
-    shared::{Shared, Worker},
+    shared::{Live, Shared, Worker},
 };
 use crate::transaction::Recovery;
 
@@ -84,8 +83,6 @@ pub(super) struct Start {
     /// Its place among the workers.
     pub index: usize,
     pub shared: Arc<Shared>,
-    pub pool: PoolSettings,
-    pub connect_timeout: Duration,
     pub workers: usize,
     pub sockets: mpsc::Receiver<std::net::TcpStream>,
     pub stopped: watch::Receiver<bool>,
@@ -94,10 +91,11 @@ pub(super) struct Start {
 impl Start {
     pub fn run(self) {
         let Some(runtime) = runtime() else { return };
-        let Self { index, shared, pool, connect_timeout, workers, mut sockets, mut stopped } = self;
+        let Self { index, shared, workers, mut sockets, mut stopped } = self;
         let local = LocalSet::new();
-        let waits = Waits { connect_timeout, primary_wait: shared.session.primary_wait };
-        let worker = Worker::new(shared, Pools::new(pool, waits, workers));
+        let live = shared.live.load_full();
+        let mut reloads = shared.reloads.subscribe();
+        let worker = Worker::new(shared, Pools::new(live.pool.clone(), waits(&live), workers));
         let serve = async {
             while let Some(socket) = sockets.recv().await {
                 match TcpStream::from_std(socket) {
@@ -112,7 +110,12 @@ impl Start {
         let reap = async {
             loop {
                 tokio::time::sleep(REAP_EVERY).await;
-                worker.pools.reap();
+                if reloads.has_changed().is_ok_and(|changed| changed) {
+                    reloads.mark_unchanged();
+                    let live = worker.shared.live.load_full();
+                    worker.pools.configure(live.pool.clone(), waits(&live));
+                }
+                worker.pools.reap(&worker.shared.topology.load());
                 worker.shared.pools.publish(index, worker.pools.figures());
             }
         };
@@ -126,6 +129,10 @@ impl Start {
     }
 }
 
+fn waits(live: &Live) -> Waits {
+    Waits { connect_timeout: live.server.connect_timeout, primary_wait: live.session.primary_wait }
+}
+
 /// Serves one client to its end: a session, or the console on the floor above.
 async fn attend(worker: Rc<Worker>, socket: TcpStream) {
     if let Some(client) = session::serve(worker, socket).await {
@@ -135,7 +142,6 @@ async fn attend(worker: Rc<Worker>, socket: TcpStream) {
 
 /// Watches the servers, and tells who asks over HTTP.
 pub(super) struct Control {
-    pub health: HealthSettings,
     pub shared: Arc<Shared>,
     pub http: Option<std::net::TcpListener>,
     pub requests: mpsc::Receiver<RefreshRequest>,
@@ -146,47 +152,68 @@ pub(super) struct Control {
 impl Control {
     pub fn run(self) {
         let Some(runtime) = runtime() else { return };
-        let Self { health, shared, http, mut requests, ready, mut stopped } = self;
-        let (topology, server) = (shared.topology.load_full(), shared.server.clone());
-        let (signals, catalog) = (Arc::clone(&shared.signals), Arc::clone(&shared.catalog));
-        let registry = Arc::clone(&shared.registry);
+        let Self { shared, http, mut requests, ready, mut stopped } = self;
+        let mut ready = Some(ready);
         runtime.block_on(async move {
-            let (watch, mut nodes_known) = health::Watch::new(
-                Arc::clone(&topology),
-                Arc::clone(&signals),
-                server.clone(),
-                health.clone(),
-            );
-            let (catalogs, mut loaded) = health::CatalogService::new(
-                Arc::clone(&topology),
-                catalog,
-                Arc::clone(&signals),
-                server.clone(),
-                &health,
-            );
-            let (recovery, mut looked) =
-                Recovery::new(Arc::clone(&topology), Arc::clone(&signals), server.clone(), registry);
-            let tell_ready = async {
-                nodes_known.wait().await;
-                loaded.wait(CATALOG_WAIT).await;
-                looked.wait().await;
-                let _ = ready.send(());
-                std::future::pending::<()>().await;
-            };
+            let watched = Arc::clone(&shared);
             let tell = async {
                 match http {
                     Some(listener) => admin::http::serve(listener, shared).await,
                     None => std::future::pending().await,
                 }
             };
+            let watch = async {
+                let mut reloads = watched.reloads.subscribe();
+                loop {
+                    reloads.mark_unchanged();
+                    tokio::select! {
+                        () = watch_servers(&watched, &mut requests, &mut ready) => {}
+                        _ = reloads.changed() => {}
+                    }
+                }
+            };
             tokio::select! {
-                () = watch.run() => {}
-                () = recovery.run() => {}
-                () = catalogs.run(&mut requests) => {}
-                () = tell_ready => {}
                 () = tell => {}
+                () = watch => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });
+    }
+}
+
+/// Probes, catalogs and recovery over the topology in force, until it is replaced. Cancel safe: yes.
+async fn watch_servers(
+    shared: &Shared,
+    requests: &mut mpsc::Receiver<RefreshRequest>,
+    ready: &mut Option<oneshot::Sender<()>>,
+) {
+    let (topology, live) = (shared.topology.load_full(), shared.live.load_full());
+    let (signals, catalog) = (Arc::clone(&shared.signals), Arc::clone(&shared.catalog));
+    let registry = Arc::clone(&shared.registry);
+    let server = live.server.clone();
+    let (watch, mut nodes_known) =
+        health::Watch::new(Arc::clone(&topology), Arc::clone(&signals), server.clone(), live.health.clone());
+    let (catalogs, mut loaded) = health::CatalogService::new(
+        Arc::clone(&topology),
+        catalog,
+        Arc::clone(&signals),
+        server.clone(),
+        &live.health,
+    );
+    let (recovery, mut looked) = Recovery::new(topology, signals, server, registry);
+    let tell_ready = async {
+        nodes_known.wait().await;
+        loaded.wait(CATALOG_WAIT).await;
+        looked.wait().await;
+        if let Some(ready) = ready.take() {
+            let _ = ready.send(());
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = watch.run() => {}
+        () = recovery.run() => {}
+        () = catalogs.run(requests) => {}
+        () = tell_ready => {}
     }
 }

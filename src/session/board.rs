@@ -25,13 +25,11 @@ pub struct PoolReport {
 #[derive(Debug)]
 pub struct PoolBoard {
     places: Box<[ArcSwap<Vec<PoolReport>>]>,
-    /// Connections to one node for one user over all workers, as configured.
-    pub size: usize,
 }
 
 impl PoolBoard {
-    pub fn new(workers: usize, size: usize) -> Self {
-        Self { places: (0..workers).map(|_| ArcSwap::default()).collect(), size }
+    pub fn new(workers: usize) -> Self {
+        Self { places: (0..workers).map(|_| ArcSwap::default()).collect() }
     }
 
     /// Replaces what `worker` has said before.
@@ -54,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_worker_replaces_its_own_report_only() {
-        let board = PoolBoard::new(2, 10);
+        let board = PoolBoard::new(2);
         let figures = |idle| PoolFigures { node: NodeId(0), idle, total: 4, waiting: 0 };
         board.publish(0, vec![("a".into(), figures(1))]);
         board.publish(1, vec![("a".into(), figures(2))]);

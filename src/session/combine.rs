@@ -128,7 +128,7 @@ impl Session {
     ) -> (bool, Result<(), ScatterError>) {
         let default = self.default_shard();
         let near = self.context.planning.topology.region(self.own.region).shards.first().copied();
-        let bounds = &self.worker.shared.limits;
+        let bounds = &self.live.limits;
         let gather = PartialLimits { rows_max: bounds.merge_rows_max, bytes_max: bounds.merge_bytes_max };
         let Self { client, lanes, told, limits, pin, .. } = self;
         let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();

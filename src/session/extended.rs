@@ -190,7 +190,7 @@ impl Session {
 
     /// Takes whole messages out of the inbox up to Sync or Flush, reading on as needed.
     async fn collect_batch(&mut self) -> Result<(Bytes, BatchEnd), End> {
-        let bound = self.worker.shared.limits.batch_bytes_max;
+        let bound = self.live.limits.batch_bytes_max;
         let mut at = 0;
         loop {
             let header = match frame::peek_frontend(&self.client.inbox[at..], Phase::Query, &self.limits) {
@@ -282,7 +282,7 @@ impl Session {
                     format!("prepared statement \"{}\" already exists", String::from_utf8_lossy(parse.name)),
                 ));
             }
-            let bound = self.worker.shared.session.client_statements_max;
+            let bound = self.live.session.client_statements_max;
             if self.statements.len() >= bound {
                 return Err(SqlError::new(
                     SqlState::CONFIGURATION_LIMIT_EXCEEDED,

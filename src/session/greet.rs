@@ -49,7 +49,7 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
     let _ = socket.set_nodelay(true);
     let mut connection = Connection::new(socket);
     let shared = Arc::clone(&worker.shared);
-    let deadline = tokio::time::Instant::now() + shared.proxy.authentication_timeout;
+    let deadline = tokio::time::Instant::now() + shared.live.load().proxy.authentication_timeout;
     let limits = client_limits(&worker);
     let opening = match negotiate(&mut connection, &limits, deadline).await {
         Ok(opening) => opening,
@@ -88,7 +88,7 @@ impl Counted {
     fn new(shared: &Arc<Shared>) -> Option<Self> {
         let before = shared.figures.clients.fetch_add(1, Ordering::AcqRel);
         let counted = Self(Arc::clone(shared));
-        ((before as usize) < shared.proxy.clients_max).then_some(counted)
+        ((before as usize) < shared.live.load().proxy.clients_max).then_some(counted)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -111,7 +111,8 @@ struct Newcomer {
 }
 
 fn client_limits(worker: &Worker) -> Limits {
-    Limits { client_message_bytes: worker.shared.proxy.message_bytes_max, ..Limits::default() }
+    let client_message_bytes = worker.shared.live.load().proxy.message_bytes_max;
+    Limits { client_message_bytes, ..Limits::default() }
 }
 
 async fn refuse(connection: Connection, error: &StartupError) {
@@ -127,7 +128,8 @@ async fn welcome(
 ) -> Result<Option<ConsoleClient>, StartupError> {
     let Newcomer { mut connection, hello, address, counted } = newcomer;
     let shared = Arc::clone(&worker.shared);
-    let user = shared.users.iter().find(|user| user.name == hello.user).cloned();
+    let live = shared.live.load_full();
+    let user = live.users.iter().find(|user| user.name == hello.user).cloned();
     let mut output = bytes::BytesMut::new();
     let outcome = admit(worker, &mut connection, &hello, user.as_ref(), deadline, &mut output).await;
     let user = match (outcome, user) {
@@ -190,8 +192,9 @@ async fn admit(
     output: &mut bytes::BytesMut,
 ) -> Result<(), StartupError> {
     let shared = &worker.shared;
-    let credential = shared.credentials.get(&hello.user);
-    let method = match shared.proxy.auth {
+    let live = shared.live.load_full();
+    let credential = live.credentials.get(&hello.user);
+    let method = match live.proxy.auth {
         AuthMethod::ScramSha256 => Method::Scram,
         AuthMethod::Md5 => Method::Md5,
         AuthMethod::Password => Method::Cleartext,
@@ -245,7 +248,8 @@ fn open(
     };
     let shared = &worker.shared;
     let topology = shared.topology.load_full();
-    let own = setting::default_own(&shared.session, &topology);
+    let live = shared.live.load_full();
+    let own = setting::default_own(&live.session, &topology);
     let (info, cancel) = register(shared, hello, address);
     let mut client = ClientStream::new(connection.stream, connection.input);
     client.outbox = output;
@@ -284,6 +288,7 @@ fn open(
         skipping: false,
         awaiting_sync: false,
         worker: Rc::clone(worker),
+        live,
     };
     session.follow_search_path();
     Ok(session)

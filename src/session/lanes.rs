@@ -182,7 +182,7 @@ impl Session {
         need: Need,
         avoid: &[NodeId],
     ) -> Result<Connection, BackendError> {
-        let deadline = Instant::now() + self.worker.shared.session.primary_wait;
+        let deadline = Instant::now() + self.live.session.primary_wait;
         let mut roles = self.worker.shared.signals.watch_roles();
         let mut failed: Vec<NodeId> = avoid.to_vec();
         loop {

@@ -48,7 +48,7 @@ use std::time::Duration;
 
 use block::Block;
 use cancel::CancelTarget;
-use shared::{ClientInfo, Doing, Worker};
+use shared::{ClientInfo, Doing, Live, Worker};
 use statements::Statements;
 
 pub use console::ConsoleClient;
@@ -63,6 +63,8 @@ use crate::wire::frame::{self, FrameHeader, Limits, Phase};
 /// One connected client.
 pub struct Session {
     worker: Rc<Worker>,
+    /// The settings in force when the last request came.
+    live: Arc<Live>,
     client: ClientStream,
     told: Told,
     limits: Limits,
@@ -192,7 +194,7 @@ impl Session {
     async fn await_client(&mut self) -> Result<(), End> {
         self.set_doing(if self.block.is_open() { Doing::IdleInTransaction } else { Doing::Idle });
         let mut stopping = self.worker.shared.stopping.subscribe();
-        let idle_bound = self.worker.shared.session.idle_transaction_timeout.filter(|_| self.block.is_open());
+        let idle_bound = self.live.session.idle_transaction_timeout.filter(|_| self.block.is_open());
         let busy = self.block.is_open() || !self.client.inbox.is_empty();
         let wait = async {
             tokio::select! {

@@ -177,6 +177,9 @@ impl Session {
     /// Takes the snapshots in force and this session's search_path; cheap when nothing has changed.
     pub(super) fn refresh_context(&mut self) {
         let shared = &self.worker.shared;
+        if !std::ptr::eq(&**shared.live.load(), &*self.live) {
+            self.live = shared.live.load_full();
+        }
         let topology = shared.topology.load();
         let catalog = shared.catalog.current();
         let now = &self.context.planning;
@@ -188,6 +191,7 @@ impl Session {
             catalog,
             search_path: Arc::clone(&now.search_path),
         };
+        self.tokens.resize(planning.topology.shards.len(), None);
         self.set_context(planning);
         self.follow_search_path();
     }

@@ -182,7 +182,7 @@ impl Session {
     }
 
     fn change_own(&mut self, name: &str, value: Option<&str>) -> Outcome {
-        let defaults = default_own(&self.worker.shared.session, &self.context.planning.topology);
+        let defaults = default_own(&self.live.session, &self.context.planning.topology);
         let value = value.map(|v| v.trim().trim_matches('\'').trim_matches('"').to_owned());
         match name {
             "meridian.consistency" => {
@@ -286,7 +286,7 @@ impl Session {
                 self.statements.clear();
                 self.portals.clear();
                 self.settings = Rc::clone(&self.initial);
-                self.own = default_own(&self.worker.shared.session, &self.context.planning.topology);
+                self.own = default_own(&self.live.session, &self.context.planning.topology);
                 self.unpin();
                 self.follow_search_path();
                 "DISCARD ALL"

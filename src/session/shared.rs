@@ -4,10 +4,12 @@
 //! server room makes both; sessions only borrow.
 //!
 //! Invariants:
-//! 1. Topology and catalog are snapshots: a statement takes one of each and keeps it to its end.
+//! 1. Topology, catalog and settings are snapshots: a statement takes one of each and keeps it to its end.
 //! 2. A cancel key is in [`Shared::cancels`] exactly while its client is connected.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -22,21 +24,22 @@ use super::planning::PlanCache;
 use super::statements::Interner;
 use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
-use crate::config::{HttpSettings, Limits, ProxySettings, ServerSettings, SessionSettings, User};
+use crate::config::{
+    Config, HealthSettings, HttpSettings, Limits, PoolSettings, ProxySettings, ServerSettings,
+    SessionSettings, User,
+};
 use crate::topology::{Signals, Topology};
 use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
 
 /// Process-wide state.
 pub struct Shared {
-    pub proxy: ProxySettings,
-    pub session: SessionSettings,
-    pub server: ServerSettings,
-    pub users: Vec<User>,
-    /// What each user is authenticated against, by name.
-    pub credentials: std::collections::HashMap<String, Credential>,
-    pub limits: Limits,
-    pub http: Option<HttpSettings>,
+    /// What was configured, as of the last reload.
+    pub live: ArcSwap<Live>,
+    /// Numbers the reloads: everything that holds a copy of what was configured takes a new one.
+    pub reloads: tokio::sync::watch::Sender<u64>,
+    /// The file that a reload reads; None where the configuration did not come from one.
+    pub file: Option<PathBuf>,
     pub topology: ArcSwap<Topology>,
     pub catalog: Arc<CatalogHandle>,
     pub signals: Arc<Signals>,
@@ -52,6 +55,36 @@ pub struct Shared {
     pub started: Instant,
     /// Clients are refused from now on; the running ones finish.
     pub stopping: tokio::sync::watch::Sender<bool>,
+}
+
+/// The settings in force, swapped whole.
+#[derive(Debug)]
+pub struct Live {
+    pub proxy: ProxySettings,
+    pub session: SessionSettings,
+    pub server: ServerSettings,
+    pub users: Vec<User>,
+    /// What each user is authenticated against, by name.
+    pub credentials: HashMap<String, Credential>,
+    pub pool: PoolSettings,
+    pub health: HealthSettings,
+    pub limits: Limits,
+    pub http: Option<HttpSettings>,
+}
+
+impl Live {
+    /// The settings of a configuration, and the topology that goes with them.
+    pub fn new(config: Config) -> (Self, Topology) {
+        let Config { proxy, session, server, users, pool, health, limits, http, topology } = config;
+        let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
+        (Self { proxy, session, server, users, credentials, pool, health, limits, http }, topology)
+    }
+}
+
+fn credential(user: &User) -> Credential {
+    let secret = user.verifier.as_ref().or(user.password.as_ref());
+    let text = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
+    Credential::parse(&text, rand::random())
 }
 
 /// Counters of the whole process since its start.
@@ -126,7 +159,7 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, pools: Pools) -> Rc<Self> {
-        let plans = PlanCache::new(shared.proxy.plan_cache_bytes);
+        let plans = PlanCache::new(shared.live.load().proxy.plan_cache_bytes);
         Rc::new(Self {
             shared,
             pools,

@@ -62,7 +62,9 @@ impl Session {
     /// Fails with the server's own syntax error if any statement of the text has one.
     pub(super) async fn check_syntax(&mut self, text: &[u8]) -> Outcome {
         let conforming = self.lex_options().standard_conforming_strings;
-        if self.worker.syntax.borrow().knows(conforming, text) {
+        // It decides whether the scanner takes `\'`, and hardly anybody sets it.
+        let usual = self.settings.get("backslash_quote").is_none();
+        if usual && self.worker.syntax.borrow().knows(conforming, text) {
             return Ok(());
         }
         let judged = match self.lanes.iter().position(|lane| lane.in_block && lane.owed.is_empty()) {
@@ -72,6 +74,9 @@ impl Session {
         match judged {
             Some(error) if !counts_statements(&error) => Err(Failure::Sql(error)),
             Some(_) => {
+                if !usual {
+                    return Ok(());
+                }
                 self.worker.syntax.borrow_mut().learn(conforming, text);
                 Ok(())
             }

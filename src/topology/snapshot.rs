@@ -29,14 +29,46 @@ pub struct Shard {
     pub nodes: Vec<NodeId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Node {
     pub host: String,
     pub port: u16,
     pub shard: ShardId,
     /// Where the server stands, which need not be its shard's region.
     pub region: RegionId,
+    /// No longer configured: no shard names it, and its connections are closed as they become free.
+    pub retired: bool,
     pub state: Arc<NodeState>,
+}
+
+impl Node {
+    fn is_at(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port && self.shard == other.shard
+    }
+}
+
+/// A topology that cannot replace another one while sessions run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} \"{name}\" {change}, which needs a restart")]
+pub struct Unfollowable {
+    what: &'static str,
+    name: String,
+    change: &'static str,
+}
+
+fn keep_order<'n>(
+    what: &'static str,
+    old: impl Iterator<Item = &'n String>,
+    new: impl Iterator<Item = &'n String>,
+) -> Result<(), Unfollowable> {
+    let new: Vec<&String> = new.collect();
+    for (index, name) in old.enumerate() {
+        if new.get(index) != Some(&name) {
+            let change = if new.contains(&name) { "is at another place in the file" } else { "is gone" };
+            return Err(Unfollowable { what, name: name.clone(), change });
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -63,16 +95,38 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// This topology as the successor of `previous`: the next version, and nodes that stay keep what is known of them.
-    pub fn following(mut self, previous: &Self) -> Self {
+    /// This topology as the successor of `previous`: the next version, with numbers that mean what they meant. Regions,
+    /// shards and nodes may be added; a node that is no longer named keeps its number, retired. Nodes that stay keep what
+    /// is known of them.
+    ///
+    /// Sessions, pools and connections hold numbers over a change, so regions and shards can neither go nor change places.
+    pub fn following(mut self, previous: &Self) -> Result<Self, Unfollowable> {
+        keep_order("region", previous.regions.iter().map(|r| &r.name), self.regions.iter().map(|r| &r.name))?;
+        keep_order("shard", previous.shards.iter().map(|s| &s.name), self.shards.iter().map(|s| &s.name))?;
         self.version = TopologyVersion(previous.version.0 + 1);
-        for node in &mut self.nodes {
-            let same = |old: &&Node| old.host == node.host && old.port == node.port;
-            if let Some(old) = previous.nodes.iter().find(same) {
-                node.state = Arc::clone(&old.state);
+        let mut fresh: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        let mut numbers: Vec<NodeId> = vec![NodeId(0); fresh.len()];
+        for (number, old) in previous.nodes.iter().enumerate() {
+            let same = |new: &Option<Node>| new.as_ref().is_some_and(|new| new.is_at(old));
+            let node = match fresh.iter().position(same).filter(|_| !old.retired) {
+                Some(index) => {
+                    numbers[index] = NodeId(number as u16);
+                    fresh[index].take().map(|new| Node { state: Arc::clone(&old.state), ..new })
+                }
+                None => None,
+            };
+            self.nodes.push(node.unwrap_or_else(|| Node { retired: true, ..old.clone() }));
+        }
+        for (index, node) in fresh.into_iter().enumerate() {
+            if let Some(node) = node {
+                numbers[index] = NodeId(self.nodes.len() as u16);
+                self.nodes.push(node);
             }
         }
-        self
+        for shard in &mut self.shards {
+            shard.nodes.iter_mut().for_each(|node| *node = numbers[usize::from(node.0)]);
+        }
+        Ok(self)
     }
 
     /// The shard's nodes, nearest to this Meridian first.

@@ -171,7 +171,7 @@ fn add_shard(
         };
         nodes.push(NodeId(places.nodes.len() as u16));
         let state = Arc::new(NodeState::default());
-        places.nodes.push(Node { host, port, shard: id, region: place, state });
+        places.nodes.push(Node { host, port, shard: id, region: place, retired: false, state });
     }
     places.shards.push(Shard { name: name.clone(), region, database, nodes });
 }
