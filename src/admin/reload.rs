@@ -45,7 +45,7 @@ pub fn reload(shared: &Shared) -> Result<(), ReloadError> {
     outcome.map(drop)
 }
 
-fn take_up(shared: &Shared, file: &Path) -> Result<u32, ReloadError> {
+fn take_up(shared: &Shared, file: &Path) -> Result<u64, ReloadError> {
     let (live, topology) = Live::new(Config::load(file)?);
     let (now, before) = (shared.live.load_full(), shared.topology.load_full());
     refuse_restarts(&now, &live, &before, &topology)?;
