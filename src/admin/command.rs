@@ -12,12 +12,14 @@ use crate::sql::lexer::{LexOptions, Lexer, Token, TokenKind};
 use crate::sql::split::split;
 use crate::wire::error::{SqlError, SqlState};
 
+use super::order::{ORDERS, Order};
 use super::show::Topic;
 
 /// One statement of the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Show(Topic),
+    Order(Order),
     Begin,
     Commit,
     Rollback,
@@ -72,6 +74,17 @@ fn parse(text: &[u8]) -> Result<Command, SqlError> {
         ["show", name] => Command::Show(Topic::named(name).ok_or_else(|| unknown_topic(name))?),
         ["show"] => return Err(syntax_error("SHOW needs the name of what to show")),
         ["show", ..] => return Err(syntax_error("SHOW takes one word")),
+        ["reload"] => Command::Order(Order::Reload),
+        ["reconnect"] => Command::Order(Order::Reconnect),
+        ["pause"] => Command::Order(Order::Pause(None)),
+        ["pause", shard] => Command::Order(Order::Pause(Some(unquoted(shard)))),
+        ["resume"] => Command::Order(Order::Resume(None)),
+        ["resume", shard] => Command::Order(Order::Resume(Some(unquoted(shard)))),
+        ["disable", ..] => Command::Order(Order::Disable(address(text)?)),
+        ["enable", ..] => Command::Order(Order::Enable(address(text)?)),
+        ["kill", id] => Command::Order(Order::Kill(
+            id.parse().map_err(|_| syntax_error("KILL takes the id of a client"))?,
+        )),
         ["begin", ..] | ["start", "transaction", ..] => Command::Begin,
         ["commit" | "end"] | ["commit" | "end", "work" | "transaction"] => Command::Commit,
         ["rollback" | "abort"] | ["rollback" | "abort", "work" | "transaction"] => Command::Rollback,
@@ -88,6 +101,20 @@ fn parse(text: &[u8]) -> Result<Command, SqlError> {
         }
         [first, ..] => return Err(no_such_command(first)),
     })
+}
+
+/// A name may be written as a string: shards have hyphens.
+fn unquoted(word: &str) -> Box<str> {
+    word.trim_matches('\'').into()
+}
+
+/// What stands behind the first word: `'host:port'`, or without quotes.
+fn address(text: &[u8]) -> Result<Box<str>, SqlError> {
+    let text = String::from_utf8_lossy(text);
+    let text = text.trim().trim_end_matches(';');
+    let name = text.split_whitespace().nth(1).filter(|_| text.split_whitespace().count() == 2);
+    name.map(|name| name.trim_matches('\'').into())
+        .ok_or_else(|| syntax_error("this command takes one node, as 'host:port'"))
 }
 
 /// The first words of a statement: keywords and names in lower case, quoted names as they are, anything else as written.
@@ -126,7 +153,8 @@ fn no_such_command(first: &str) -> SqlError {
 
 fn commands_hint() -> String {
     let names: Vec<_> = Topic::ALL.iter().map(|topic| topic.name()).collect();
-    format!("The commands are SHOW {}.", names.join(" | "))
+    let orders: Vec<_> = ORDERS.iter().map(|(order, _)| *order).collect();
+    format!("The commands are SHOW {}; {}.", names.join(" | "), orders.join(", "))
 }
 
 #[cfg(test)]
@@ -148,6 +176,22 @@ mod tests {
     fn every_topic_is_found_by_its_name() {
         for topic in Topic::ALL {
             assert_eq!(one(&format!("SHOW {}", topic.name())), Command::Show(topic));
+        }
+    }
+
+    #[test]
+    fn orders_take_names_with_and_without_quotes() {
+        assert_eq!(one("reload;"), Command::Order(Order::Reload));
+        assert_eq!(one("PAUSE"), Command::Order(Order::Pause(None)));
+        for text in ["PAUSE \"us-east\"", "pause 'us-east';"] {
+            assert_eq!(one(text), Command::Order(Order::Pause(Some("us-east".into()))), "{text}");
+        }
+        for text in ["DISABLE '10.0.0.1:5432'", "disable 10.0.0.1:5432 ;"] {
+            assert_eq!(one(text), Command::Order(Order::Disable("10.0.0.1:5432".into())), "{text}");
+        }
+        assert_eq!(one("KILL 42"), Command::Order(Order::Kill(42)));
+        for text in ["KILL me", "DISABLE", "ENABLE a b"] {
+            assert_eq!(parse_one(text.as_bytes()).expect_err(text).sqlstate, SqlState::SYNTAX_ERROR);
         }
     }
 

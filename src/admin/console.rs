@@ -6,9 +6,11 @@
 //! 1. Answers are sent before the next message is read, so one message's answers are all that is held.
 //! 2. When Meridian stops, a client that waits is told and dismissed.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use super::conversation::{Conversation, Next};
+use super::conversation::{Conversation, Next, Process};
+use super::order::{self, Order};
 use super::show::{ClientView, PRODUCT, Topic, View};
 use super::table::Table;
 use crate::session::ConsoleClient;
@@ -82,11 +84,20 @@ async fn talk(client: &mut ConsoleClient) -> End {
         };
         set_doing(&client.info, Doing::Active);
         let frame = client.stream.inbox.split_to(header.len);
-        let shared = &client.shared;
+        let process = Running { shared: &client.shared, given: RefCell::default() };
         let body = frame.get(HEADER_BYTES..).unwrap_or_default();
-        let show = |topic| show(shared, topic);
-        if conversation.on_message(header.tag, body, &show, &mut client.stream.outbox) == Next::Leave {
+        if conversation.on_message(header.tag, body, &process, &mut client.stream.outbox) == Next::Leave {
             return End::Left;
+        }
+        let given = process.given.into_inner();
+        for order in &given {
+            // Who leaves meanwhile is not waited for.
+            tokio::select! {
+                () = order::settled(&client.shared, order) => {}
+                read = client.stream.fill() => if matches!(read, Ok(0) | Err(_)) {
+                    return End::Left;
+                },
+            }
         }
         client.stream.shrink();
     }
@@ -130,15 +141,41 @@ fn set_doing(info: &ClientInfo, doing: Doing) {
     }
 }
 
+/// The process, as a conversation sees it.
+struct Running<'s> {
+    shared: &'s Shared,
+    /// Orders of this message, whose answers may have to wait.
+    given: RefCell<Vec<Order>>,
+}
+
+impl Process for Running<'_> {
+    fn show(&self, topic: Topic) -> Table {
+        show(self.shared, topic)
+    }
+
+    fn carry_out(&self, order: &Order) -> Result<(), SqlError> {
+        order::carry_out(self.shared, order)?;
+        self.given.borrow_mut().push(order.clone());
+        Ok(())
+    }
+}
+
 /// Takes the snapshots that the topic may need, and makes its table.
 fn show(shared: &Shared, topic: Topic) -> Table {
-    let clients = if topic == Topic::Clients { clients(shared) } else { Vec::new() };
-    let pools = if topic == Topic::Pools { shared.pools.reports() } else { Vec::new() };
+    let clients =
+        if matches!(topic, Topic::Clients | Topic::Transactions) { clients(shared) } else { Vec::new() };
+    let pools =
+        if matches!(topic, Topic::Pools | Topic::Servers) { shared.pools.reports() } else { Vec::new() };
+    let plans = if topic == Topic::Plans { shared.pools.plans() } else { Vec::new() };
+    let live = shared.live.load_full();
     topic.table(&View {
         topology: &shared.topology.load(),
         catalog: &shared.catalog.current(),
         pools: &pools,
-        pool_size: shared.live.load().pool.size,
+        plans: &plans,
+        paused: shared.orders.paused(),
+        live: Some(&live),
+        pool_size: live.pool.size,
         clients: &clients,
         figures: &shared.figures,
         uptime: shared.started.elapsed(),

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use bytes::BytesMut;
 
 use super::command::{Command, parse_all, parse_one};
+use super::order::Order;
 use super::show::Topic;
 use super::table::{self, Formats, Table};
 use crate::wire::backend::TransactionStatus;
@@ -25,6 +26,12 @@ use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Query, Target
 
 /// Prepared statements, and portals, of one client.
 const NAMES_MAX: usize = 256;
+
+/// What a conversation asks of the process that it is about.
+pub trait Process {
+    fn show(&self, topic: Topic) -> Table;
+    fn carry_out(&self, order: &Order) -> Result<(), SqlError>;
+}
 
 /// Whether the client stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +80,7 @@ impl Conversation {
     }
 
     /// Answers one message. `show` makes the table of a topic as it is now.
-    pub fn on_message(
-        &mut self,
-        tag: u8,
-        body: &[u8],
-        show: &dyn Fn(Topic) -> Table,
-        out: &mut BytesMut,
-    ) -> Next {
+    pub fn on_message(&mut self, tag: u8, body: &[u8], process: &dyn Process, out: &mut BytesMut) -> Next {
         match tag {
             b'X' => return Next::Leave,
             b'S' => {
@@ -91,7 +92,8 @@ impl Conversation {
             }
             _ if self.skipping => {}
             b'Q' | b'F' => {
-                let outcome = if tag == b'Q' { self.query(body, show, out) } else { Err(no_function_call()) };
+                let outcome =
+                    if tag == b'Q' { self.query(body, process, out) } else { Err(no_function_call()) };
                 if let Err(error) = outcome {
                     self.fail(&error, out);
                 }
@@ -102,7 +104,7 @@ impl Conversation {
                     b'P' => self.parse(body, out),
                     b'B' => self.bind(body, out),
                     b'D' => self.describe(body, out),
-                    b'E' => self.execute(body, show, out),
+                    b'E' => self.execute(body, process, out),
                     _ => self.close(body, out),
                 };
                 if let Err(error) = outcome {
@@ -123,12 +125,7 @@ impl Conversation {
         }
     }
 
-    fn query(
-        &mut self,
-        body: &[u8],
-        show: &dyn Fn(Topic) -> Table,
-        out: &mut BytesMut,
-    ) -> Result<(), SqlError> {
+    fn query(&mut self, body: &[u8], process: &dyn Process, out: &mut BytesMut) -> Result<(), SqlError> {
         let query = Query::decode(body)?;
         self.statements.remove(&b""[..]);
         self.portals.remove(&b""[..]);
@@ -137,13 +134,17 @@ impl Conversation {
             self.may_run(&command)?;
             match command {
                 Command::Show(topic) => {
-                    let table = show(topic);
+                    let table = process.show(topic);
                     let formats = Formats::default();
                     table::describe(table.columns, &formats, out);
                     for row in &table.rows {
                         table::data_row(table.columns, row, &formats, out);
                     }
                     say::command_complete(out, b"SHOW");
+                }
+                Command::Order(order) => {
+                    process.carry_out(&order)?;
+                    say::command_complete(out, order.tag().as_bytes());
                 }
                 other => self.obey(&other, out),
             }
@@ -185,6 +186,7 @@ impl Conversation {
             }
             Command::Empty => return say::empty_query_response(out),
             Command::Show(_) => "SHOW",
+            Command::Order(order) => order.tag(),
         };
         say::command_complete(out, tag.as_bytes());
     }
@@ -260,12 +262,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn execute(
-        &mut self,
-        body: &[u8],
-        show: &dyn Fn(Topic) -> Table,
-        out: &mut BytesMut,
-    ) -> Result<(), SqlError> {
+    fn execute(&mut self, body: &[u8], process: &dyn Process, out: &mut BytesMut) -> Result<(), SqlError> {
         let execute = Execute::decode(body)?;
         let Some(portal) = self.portals.get_mut(execute.portal) else {
             return Err(unknown_portal(execute.portal));
@@ -280,7 +277,13 @@ impl Conversation {
             }
             (Progress::Suspended(table, sent), _) => (table, sent),
             (Progress::Bound, Command::Show(topic)) if self.status != TransactionStatus::Failed => {
-                (show(*topic), 0)
+                (process.show(*topic), 0)
+            }
+            (Progress::Bound, Command::Order(order)) => {
+                self.may_run(&command)?;
+                process.carry_out(order)?;
+                say::command_complete(out, order.tag().as_bytes());
+                return Ok(());
             }
             (Progress::Bound, _) => {
                 self.may_run(&command)?;
@@ -321,7 +324,8 @@ impl Conversation {
 fn columns(command: &Command) -> &'static [table::Column] {
     match command {
         Command::Show(topic) => topic.columns(),
-        Command::Begin
+        Command::Order(_)
+        | Command::Begin
         | Command::Commit
         | Command::Rollback
         | Command::Courtesy(_)
@@ -371,16 +375,27 @@ mod tests {
     use crate::wire::frame::{Limits, Phase, next_backend, next_frontend};
 
     /// Three rows, whatever is asked for.
-    fn show(topic: Topic) -> Table {
-        let row = || topic.columns().iter().map(|_| Cell::Null).collect();
-        Table { columns: topic.columns(), rows: vec![row(), row(), row()] }
+    struct Shown;
+
+    impl Process for Shown {
+        fn show(&self, topic: Topic) -> Table {
+            let row = || topic.columns().iter().map(|_| Cell::Null).collect();
+            Table { columns: topic.columns(), rows: vec![row(), row(), row()] }
+        }
+
+        fn carry_out(&self, order: &Order) -> Result<(), SqlError> {
+            match order {
+                Order::Reload => Err(SqlError::new(SqlState::CONFIG_FILE_ERROR, "no file")),
+                _ => Ok(()),
+            }
+        }
     }
 
     fn send(conversation: &mut Conversation, messages: impl FnOnce(&mut BytesMut)) -> String {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
         messages(&mut input);
         while let Ok(Some(frame)) = next_frontend(&mut input, Phase::Query, &Limits::default()) {
-            assert_eq!(conversation.on_message(frame.tag, frame.body(), &show, &mut out), Next::Stay);
+            assert_eq!(conversation.on_message(frame.tag, frame.body(), &Shown, &mut out), Next::Stay);
         }
         letters(out)
     }
@@ -515,7 +530,7 @@ mod tests {
     #[test]
     fn terminate_ends_the_conversation() {
         let mut out = BytesMut::new();
-        assert_eq!(Conversation::new().on_message(b'X', b"", &show, &mut out), Next::Leave);
+        assert_eq!(Conversation::new().on_message(b'X', b"", &Shown, &mut out), Next::Leave);
         assert!(out.is_empty());
     }
 }

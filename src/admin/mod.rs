@@ -26,6 +26,7 @@ mod console;
 mod conversation;
 pub mod http;
 mod metrics;
+mod order;
 pub mod reload;
 pub mod show;
 pub mod table;

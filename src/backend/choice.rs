@@ -6,12 +6,12 @@
 //!
 //! Invariants:
 //! 1. A replica is chosen under `session` only if it has replayed the token on the token's timeline or a later one.
-//! 2. A node that is down is never chosen.
+//! 2. A node that is down, or that an operator has disabled, is never chosen.
 //! 3. `strong` and writes go to the primary only.
 
 use std::time::Duration;
 
-use crate::topology::{Consistency, Lsn, NodeId, NodeRole, ShardId, Topology};
+use crate::topology::{Consistency, Lsn, NodeId, NodeRole, NodeState, ShardId, Topology};
 
 /// A session's last write to a shard: the log position after its commit, on the timeline where it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,7 +31,8 @@ pub struct ReadPolicy {
 
 /// The primary as the last probe saw it.
 pub fn primary(topology: &Topology, shard: ShardId) -> Option<NodeId> {
-    topology.shard(shard).nodes.iter().copied().find(|n| topology.node(*n).state.role() == NodeRole::Primary)
+    let is_primary = |state: &NodeState| state.role() == NodeRole::Primary && !state.is_disabled();
+    topology.shard(shard).nodes.iter().copied().find(|n| is_primary(&topology.node(*n).state))
 }
 
 /// The best node for a read; None if neither a fitting replica nor a primary is known. `avoid` are nodes that have
@@ -70,6 +71,9 @@ pub fn reader(
 
 fn may_read(topology: &Topology, id: NodeId, policy: &ReadPolicy) -> bool {
     let state = &topology.node(id).state;
+    if state.is_disabled() {
+        return false;
+    }
     match state.role() {
         NodeRole::Primary => true,
         NodeRole::Unknown | NodeRole::Down => false,

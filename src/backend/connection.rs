@@ -84,6 +84,10 @@ pub struct Connection {
 #[derive(Debug)]
 pub(super) struct Lifeline {
     state: Arc<NodeState>,
+    /// The server process, and since when it serves us.
+    pub pid: u32,
+    pub born: Instant,
+    pub lent: Cell<bool>,
     /// How long the node may be down before its answers are no longer waited for.
     patience: Duration,
     down_since: Cell<Option<Instant>>,
@@ -95,15 +99,22 @@ pub(super) struct Lifeline {
 impl Lifeline {
     /// A replica's answer can be had elsewhere at once. A primary's is worth waiting for, as long as a statement would
     /// wait for a primary to appear.
-    pub fn new(state: &Arc<NodeState>, primary_wait: Duration) -> Rc<Self> {
+    pub fn new(pid: u32, state: &Arc<NodeState>, primary_wait: Duration) -> Rc<Self> {
         let patience = if state.role() == NodeRole::Replica { Duration::ZERO } else { primary_wait };
         Rc::new(Self {
+            pid,
+            born: Instant::now(),
+            lent: Cell::new(true),
             state: Arc::clone(state),
             patience,
             down_since: Cell::new(None),
             cut: Cell::new(false),
             reader: RefCell::default(),
         })
+    }
+
+    pub fn figures(&self) -> super::pool::ServerFigures {
+        super::pool::ServerFigures { pid: self.pid, lent: self.lent.get(), age: self.born.elapsed() }
     }
 
     /// Cuts it if the node has been down for too long.

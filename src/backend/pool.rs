@@ -41,12 +41,21 @@ pub struct Account {
 }
 
 /// Figures of one pool, for the console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolFigures {
     pub node: NodeId,
     pub idle: usize,
     pub total: usize,
     pub waiting: usize,
+    pub servers: Vec<ServerFigures>,
+}
+
+/// One server connection, for the console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFigures {
+    pub pid: u32,
+    pub lent: bool,
+    pub age: Duration,
 }
 
 /// All pools of one worker.
@@ -56,6 +65,8 @@ pub struct Pools {
     bounds: RefCell<Bounds>,
     /// Workers that share the configured size.
     workers: usize,
+    /// Connections that are older are closed when they are free.
+    renewed: Cell<Option<Instant>>,
 }
 
 /// What is configured, as a reload may change it.
@@ -166,12 +177,18 @@ impl Pools {
             pools: RefCell::default(),
             bounds: RefCell::new(Bounds::new(settings, waits, workers)),
             workers,
+            renewed: Cell::new(None),
         }
     }
 
     /// Takes other settings from now on. Connections that exist stay, until they are given back or reaped.
     pub fn configure(&self, settings: PoolSettings, waits: Waits) {
         *self.bounds.borrow_mut() = Bounds::new(settings, waits, self.workers);
+    }
+
+    /// Every connection that exists is to be replaced by a new one when it is free.
+    pub fn renew(&self) {
+        self.renewed.set(Some(Instant::now()));
     }
 
     fn pool(&self, node: NodeId, user: &Rc<str>) -> Rc<NodePool> {
@@ -251,6 +268,9 @@ impl Pools {
         }
         connection.shrink();
         connection.idle_since = Instant::now();
+        if let Some(lifeline) = &connection.lifeline {
+            lifeline.lent.set(false);
+        }
         let Some(slot) = connection.slot.as_mut() else { return };
         slot.rest();
         let Some(pool) = slot.pool.upgrade() else { return };
@@ -260,6 +280,9 @@ impl Pools {
     }
 
     fn too_old(&self, connection: &Connection) -> bool {
+        if self.renewed.get().is_some_and(|renewed| connection.born < renewed) {
+            return true;
+        }
         let lifetime = self.bounds.borrow().settings.lifetime;
         lifetime.is_some_and(|lifetime| connection.born.elapsed() > lifetime)
     }
@@ -295,6 +318,7 @@ impl Pools {
             secret: greeting.secret,
             cancels_in_flight: AtomicU32::new(0),
         };
+        let pid = key.pid;
         let greeted = Greeted {
             stream: greeting.connection.stream,
             leftover: greeting.connection.input,
@@ -304,7 +328,7 @@ impl Pools {
         let mut connection =
             Connection::new(greeted, node, address.into(), bounds.settings.prepared_statements_max);
         slot.lend();
-        let lifeline = Lifeline::new(&slot.state, bounds.waits.primary_wait);
+        let lifeline = Lifeline::new(pid, &slot.state, bounds.waits.primary_wait);
         if let Some(pool) = slot.pool.upgrade() {
             pool.lifelines.borrow_mut().push(Rc::downgrade(&lifeline));
         }
@@ -345,6 +369,13 @@ impl Pools {
                 idle: pool.idle.borrow().len(),
                 total: pool.total.get(),
                 waiting: pool.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
+                servers: pool
+                    .lifelines
+                    .borrow()
+                    .iter()
+                    .filter_map(Weak::upgrade)
+                    .map(|line| line.figures())
+                    .collect(),
             };
             (Rc::clone(user), figures)
         };
@@ -353,6 +384,9 @@ impl Pools {
 }
 
 fn lend(connection: &mut Connection) {
+    if let Some(lifeline) = &connection.lifeline {
+        lifeline.lent.set(true);
+    }
     if let Some(slot) = connection.slot.as_mut() {
         slot.lend();
     }

@@ -77,6 +77,7 @@ impl Server {
             topology: ArcSwap::new(topology),
             catalog: Arc::new(catalog),
             signals: Arc::new(Signals::default()),
+            orders: Default::default(),
             registry: Arc::new(Registry::default()),
             cancels: DashMap::new(),
             clients: DashMap::new(),

@@ -95,6 +95,7 @@ impl Start {
         let local = LocalSet::new();
         let live = shared.live.load_full();
         let mut reloads = shared.reloads.subscribe();
+        let mut reconnects = shared.orders.reconnects.subscribe();
         let worker = Worker::new(shared, Pools::new(live.pool.clone(), waits(&live), workers));
         let serve = async {
             while let Some(socket) = sockets.recv().await {
@@ -115,7 +116,12 @@ impl Start {
                     let live = worker.shared.live.load_full();
                     worker.pools.configure(live.pool.clone(), waits(&live));
                 }
+                if reconnects.has_changed().is_ok_and(|changed| changed) {
+                    reconnects.mark_unchanged();
+                    worker.pools.renew();
+                }
                 worker.pools.reap(&worker.shared.topology.load());
+                worker.shared.pools.publish_plans(index, worker.plans.borrow().report());
                 worker.shared.pools.publish(index, worker.pools.figures());
             }
         };

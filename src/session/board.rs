@@ -21,15 +21,28 @@ pub struct PoolReport {
     pub figures: PoolFigures,
 }
 
+/// The plan cache of one worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlansReport {
+    pub plans: usize,
+    pub bytes: usize,
+    pub hits: u64,
+    pub misses: u64,
+}
+
 /// What every worker last said.
 #[derive(Debug)]
 pub struct PoolBoard {
     places: Box<[ArcSwap<Vec<PoolReport>>]>,
+    plans: Box<[ArcSwap<PlansReport>]>,
 }
 
 impl PoolBoard {
     pub fn new(workers: usize) -> Self {
-        Self { places: (0..workers).map(|_| ArcSwap::default()).collect() }
+        Self {
+            places: (0..workers).map(|_| ArcSwap::default()).collect(),
+            plans: (0..workers).map(|_| ArcSwap::default()).collect(),
+        }
     }
 
     /// Replaces what `worker` has said before.
@@ -37,6 +50,17 @@ impl PoolBoard {
         let Some(place) = self.places.get(worker) else { return };
         let report = |(user, figures): (Rc<str>, PoolFigures)| PoolReport { user: (*user).into(), figures };
         place.store(Arc::new(figures.into_iter().map(report).collect()));
+    }
+
+    pub fn publish_plans(&self, worker: usize, report: PlansReport) {
+        if let Some(place) = self.plans.get(worker) {
+            place.store(Arc::new(report));
+        }
+    }
+
+    /// The plan caches of all workers, in their order.
+    pub fn plans(&self) -> Vec<PlansReport> {
+        self.plans.iter().map(|place| **place.load()).collect()
     }
 
     /// The reports of all workers, one after the other.
@@ -53,7 +77,7 @@ mod tests {
     #[test]
     fn a_worker_replaces_its_own_report_only() {
         let board = PoolBoard::new(2);
-        let figures = |idle| PoolFigures { node: NodeId(0), idle, total: 4, waiting: 0 };
+        let figures = |idle| PoolFigures { node: NodeId(0), idle, total: 4, waiting: 0, servers: Vec::new() };
         board.publish(0, vec![("a".into(), figures(1))]);
         board.publish(1, vec![("a".into(), figures(2))]);
         board.publish(0, vec![("a".into(), figures(3))]);

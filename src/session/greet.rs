@@ -15,7 +15,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use tokio::net::TcpStream;
 
@@ -302,17 +301,9 @@ fn register(shared: &Shared, hello: &ClientHello, address: String) -> (Arc<Clien
     shared.cancels.insert(id, Arc::clone(&cancel));
     let application_name =
         hello.parameters.iter().find(|(name, _)| name == "application_name").map(|(_, v)| v.clone());
-    let info = Arc::new(ClientInfo {
-        id,
-        user: hello.user.clone(),
-        database: hello.database.clone(),
-        address,
-        connected: Instant::now(),
-        state: std::sync::Mutex::new(ClientState {
-            application_name: application_name.unwrap_or_default(),
-            ..ClientState::default()
-        }),
-    });
+    let state =
+        ClientState { application_name: application_name.unwrap_or_default(), ..ClientState::default() };
+    let info = Arc::new(ClientInfo::new(id, &hello.user, &hello.database, address, state));
     shared.clients.insert(id, Arc::clone(&info));
     Figures::count(&shared.figures.connections);
     (info, cancel)

@@ -182,6 +182,11 @@ impl Session {
         need: Need,
         avoid: &[NodeId],
     ) -> Result<Connection, BackendError> {
+        let orders = &self.worker.shared.orders;
+        // What has begun may go on, so that the shard comes to rest.
+        if orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block) {
+            orders.await_resumed(shard).await;
+        }
         let deadline = Instant::now() + self.live.session.primary_wait;
         let mut roles = self.worker.shared.signals.watch_roles();
         let mut failed: Vec<NodeId> = avoid.to_vec();

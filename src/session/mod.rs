@@ -31,6 +31,7 @@ mod extended;
 mod greet;
 pub mod greeting;
 mod lanes;
+pub mod orders;
 mod perform;
 mod pipeline;
 pub mod planning;
@@ -158,6 +159,9 @@ impl Session {
 
     /// Dispatches on the message at the front of the inbox, which is whole.
     async fn on_message(&mut self, header: FrameHeader) -> Result<(), End> {
+        if self.info.is_dismissed() {
+            return Err(End::Fatal(dismissed()));
+        }
         self.set_doing(Doing::Active);
         match header.tag {
             b'Q' if !self.skipping => self.simple_query(header).await?,
@@ -199,9 +203,10 @@ impl Session {
         let wait = async {
             tokio::select! {
                 read = Self::client_or_pinned(&mut self.client, &mut self.lanes, self.pin.is_some()) => read,
-                () = async { let _ = stopping.wait_for(|stop| *stop).await; }, if !busy => Err(End::Fatal(
-                    SqlError::fatal(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command"),
-                )),
+                () = async { let _ = stopping.wait_for(|stop| *stop).await; }, if !busy => {
+                    Err(End::Fatal(dismissed()))
+                }
+                () = self.info.dismissal() => Err(End::Fatal(dismissed())),
             }
         };
         match idle_bound {
@@ -262,8 +267,20 @@ impl Session {
             && state.doing != doing
         {
             state.doing = doing;
+            match doing {
+                Doing::Idle => state.in_transaction = None,
+                Doing::IdleInTransaction => {
+                    state.in_transaction.get_or_insert_with(std::time::Instant::now);
+                }
+                Doing::Active => {}
+            }
         }
     }
+}
+
+/// What PostgreSQL says to a client that an operator sends away.
+fn dismissed() -> SqlError {
+    SqlError::fatal(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
 }
 
 /// Moves notifications, notices and reports that came unasked to the client's outbox.

@@ -164,6 +164,15 @@ impl PlanCache {
         self.plans.insert(Key { context, shape: shape.into() }, Rc::clone(plan));
     }
 
+    pub fn report(&self) -> super::board::PlansReport {
+        super::board::PlansReport {
+            plans: self.plans.len(),
+            bytes: self.bytes,
+            hits: self.hits,
+            misses: self.misses,
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.plans.len()
     }

@@ -12,14 +12,16 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use tokio::sync::Notify;
 
 use super::board::PoolBoard;
 use super::cancel::CancelTarget;
+use super::orders::Orders;
 use super::planning::PlanCache;
 use super::statements::Interner;
 use crate::backend::Pools;
@@ -43,6 +45,8 @@ pub struct Shared {
     pub topology: ArcSwap<Topology>,
     pub catalog: Arc<CatalogHandle>,
     pub signals: Arc<Signals>,
+    /// What operators have told this process.
+    pub orders: Orders,
     /// Transactions over several shards that this process coordinates.
     pub registry: Arc<crate::transaction::Registry>,
     pub cancels: DashMap<u32, Arc<CancelTarget>>,
@@ -124,6 +128,41 @@ pub struct ClientInfo {
     pub address: String,
     pub connected: Instant,
     pub state: std::sync::Mutex<ClientState>,
+    dismissed: AtomicBool,
+    dismissal: Notify,
+}
+
+impl ClientInfo {
+    /// A client that has just come.
+    pub fn new(id: u32, user: &str, database: &str, address: String, state: ClientState) -> Self {
+        Self {
+            id,
+            user: user.to_owned(),
+            database: database.to_owned(),
+            address,
+            connected: Instant::now(),
+            state: std::sync::Mutex::new(state),
+            dismissed: AtomicBool::new(false),
+            dismissal: Notify::new(),
+        }
+    }
+
+    /// Ends the session as soon as it looks: at once where it waits for its client.
+    pub fn dismiss(&self) {
+        self.dismissed.store(true, Ordering::Release);
+        self.dismissal.notify_one();
+    }
+
+    pub fn is_dismissed(&self) -> bool {
+        self.dismissed.load(Ordering::Relaxed)
+    }
+
+    /// Cancel safe: yes.
+    pub async fn dismissal(&self) {
+        while !self.is_dismissed() {
+            self.dismissal.notified().await;
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -132,7 +171,8 @@ pub struct ClientState {
     pub doing: Doing,
     /// Why the session holds a server connection for itself.
     pub pinned: Option<&'static str>,
-    pub statements: u64,
+    /// When the transaction under way was first seen to wait for its client.
+    pub in_transaction: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,9 +1,10 @@
 //! What is known of a node at this moment: role, timeline, replay position, lag, load.
 //!
-//! `health` is the one writer of everything but `in_use`; `backend` counts `in_use`. Readers take each field by
+//! `health` is the one writer of everything but `in_use`, which `backend` counts, and `disabled`, which the console sets.
+//! Readers take each field by
 //! itself: fields are not a consistent set, so a choice made from them must be safe when any one is a probe old.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::ids::Lsn;
@@ -27,6 +28,7 @@ pub struct NodeState {
     lag_bytes: AtomicU64,
     round_trip_micros: AtomicU64,
     in_use: AtomicU32,
+    disabled: AtomicBool,
 }
 
 impl NodeState {
@@ -90,6 +92,15 @@ impl NodeState {
 
     pub fn set_round_trip(&self, time: Duration) {
         self.round_trip_micros.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// An operator wants nothing new sent to it.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled.load(Ordering::Relaxed)
+    }
+
+    pub fn set_disabled(&self, disabled: bool) {
+        self.disabled.store(disabled, Ordering::Relaxed);
     }
 
     /// Server connections to this node that are serving a client now.

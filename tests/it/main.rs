@@ -12,6 +12,7 @@ mod faults;
 mod harness;
 mod health;
 mod http;
+mod operation;
 mod stand;
 mod tools;
 mod two_phase;

@@ -6,6 +6,7 @@
 //! 1. Every topic has its line: the match over them has no other arm.
 
 use super::Topic;
+use crate::admin::order::ORDERS;
 use crate::admin::table::{Cell, Column, text};
 
 /// The program and its version.
@@ -20,7 +21,8 @@ pub fn version() -> Vec<Vec<Cell>> {
 
 pub fn help() -> Vec<Vec<Cell>> {
     let row = |topic: &Topic| vec![format!("SHOW {}", topic.name()).into(), meaning(*topic).into()];
-    Topic::ALL.iter().map(row).collect()
+    let order = |(name, meaning): &(&str, &str)| vec![(*name).into(), (*meaning).into()];
+    Topic::ALL.iter().map(row).chain(ORDERS.iter().map(order)).collect()
 }
 
 const fn meaning(topic: Topic) -> &'static str {
@@ -32,6 +34,10 @@ const fn meaning(topic: Topic) -> &'static str {
         }
         Topic::Pools => "connections to the servers by user and node, over all workers, at most a second old",
         Topic::Clients => "who is connected, and what each is doing",
+        Topic::Servers => "every connection to a server, at most a second old",
+        Topic::Transactions => "clients inside a transaction, the longest first",
+        Topic::Plans => "the plan cache of each worker, at most a second old",
+        Topic::Config => "the settings in force, and what it takes to change each",
         Topic::Stats => "counters since the start of this process",
         Topic::Tables => "how the rows of each table are spread",
         Topic::Version => "the version of Meridian",

@@ -79,7 +79,18 @@ pub fn topology() -> Topology {
 
 pub fn view<'a>(topology: &'a Topology, catalog: &'a Catalog, figures: &'a Figures) -> View<'a> {
     let uptime = Duration::from_secs(5);
-    View { topology, catalog, pools: &[], pool_size: 20, clients: &[], figures, uptime }
+    View {
+        topology,
+        catalog,
+        pools: &[],
+        pool_size: 20,
+        clients: &[],
+        plans: &[],
+        paused: crate::topology::ShardSet::EMPTY,
+        live: None,
+        figures,
+        uptime,
+    }
 }
 
 /// The rows as psql would print them; NULL is `~`.
@@ -120,9 +131,9 @@ fn nothing_is_known_of_a_node_before_it_was_asked() {
     let view = view(&topology, &catalog, &figures);
     let rows = printed(Topic::Nodes, &view);
     assert_eq!(rows.len(), 3);
-    assert!(rows.contains(&"east|10.0.0.2:5432|west|unknown|~|~|~|~|~|0".to_owned()), "{rows:?}");
+    assert!(rows.contains(&"east|10.0.0.2:5432|west|unknown|~|~|~|~|~|0|no".to_owned()), "{rows:?}");
     let shards = printed(Topic::Shards, &view);
-    assert_eq!(shards, ["east|east|demo_east|~|2|yes|~", "west|west|demo|~|1|no|~"]);
+    assert_eq!(shards, ["east|east|demo_east|~|2|yes|~|no", "west|west|demo|~|1|no|~|no"]);
 }
 
 #[test]
@@ -143,15 +154,15 @@ fn nodes_show_what_the_last_probe_found() {
     let view = view(&topology, &catalog, &figures);
     let rows = printed(Topic::Nodes, &view);
     assert!(
-        rows.contains(&"east|10.0.0.1:5432|east|primary|3|16/B374D848|0|0|1.25|1".to_owned()),
+        rows.contains(&"east|10.0.0.1:5432|east|primary|3|16/B374D848|0|0|1.25|1|no".to_owned()),
         "{rows:?}"
     );
     assert!(
-        rows.contains(&"east|10.0.0.2:5432|west|replica|3|16/B374D800|72|1.5|~|0".to_owned()),
+        rows.contains(&"east|10.0.0.2:5432|west|replica|3|16/B374D800|72|1.5|~|0|no".to_owned()),
         "{rows:?}"
     );
     let shards = printed(Topic::Shards, &view);
-    assert_eq!(shards[0], "east|east|demo_east|10.0.0.1:5432|2|yes|1.5");
+    assert_eq!(shards[0], "east|east|demo_east|10.0.0.1:5432|2|yes|1.5|no");
 }
 
 #[test]
@@ -162,7 +173,7 @@ fn a_lag_that_is_not_known_is_null() {
     replica.set_lag(Duration::MAX);
     replica.set_lag_bytes(u64::MAX);
     let rows = printed(Topic::Nodes, &view(&topology, &catalog, &figures));
-    assert!(rows.contains(&"east|10.0.0.2:5432|west|replica|~|~|~|~|~|0".to_owned()), "{rows:?}");
+    assert!(rows.contains(&"east|10.0.0.2:5432|west|replica|~|~|~|~|~|0|no".to_owned()), "{rows:?}");
 }
 
 #[test]
@@ -170,11 +181,11 @@ fn pools_of_all_workers_are_summed() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
     let report = |address: &str, idle, total, waiting| PoolReport {
         user: "app".to_owned(),
-        figures: PoolFigures { node: node(&topology, address), idle, total, waiting },
+        figures: PoolFigures { node: node(&topology, address), idle, total, waiting, servers: Vec::new() },
     };
     let gone = PoolReport {
         user: "app".to_owned(),
-        figures: PoolFigures { node: NodeId(99), idle: 1, total: 1, waiting: 0 },
+        figures: PoolFigures { node: NodeId(99), idle: 1, total: 1, waiting: 0, servers: Vec::new() },
     };
     let reports = [
         report("10.0.0.1:5432", 1, 4, 0),
@@ -200,7 +211,7 @@ fn clients_stand_in_the_order_of_their_arrival() {
         database: "demo".to_owned(),
         address: "127.0.0.1:9".to_owned(),
         connected: Duration::from_secs(seconds),
-        state: ClientState { application_name: "psql".to_owned(), doing, pinned, statements: 0 },
+        state: ClientState { application_name: "psql".to_owned(), doing, pinned, in_transaction: None },
     };
     let clients =
         [client(7, 2, Doing::Idle, None), client(9, 60, Doing::IdleInTransaction, Some("temporary table"))];
@@ -266,6 +277,6 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
 fn help_lists_every_command() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
     let view = view(&topology, &catalog, &figures);
-    assert_eq!(printed(Topic::Help, &view).len(), Topic::ALL.len());
+    assert_eq!(printed(Topic::Help, &view).len(), Topic::ALL.len() + crate::admin::order::ORDERS.len());
     assert_eq!(printed(Topic::Version, &view), [about::PRODUCT]);
 }

@@ -10,6 +10,7 @@
 
 mod about;
 mod places;
+mod settings;
 mod tables;
 mod traffic;
 
@@ -24,9 +25,9 @@ pub use traffic::counters;
 
 use super::table::{Cell, Column, Table};
 use crate::catalog::Catalog;
-use crate::session::board::PoolReport;
-use crate::session::shared::{ClientState, Figures};
-use crate::topology::Topology;
+use crate::session::board::{PlansReport, PoolReport};
+use crate::session::shared::{ClientState, Figures, Live};
+use crate::topology::{ShardSet, Topology};
 
 /// Everything that the console can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +37,12 @@ pub enum Topic {
     Nodes,
     Pools,
     Clients,
+    Servers,
+    Transactions,
+    Plans,
     Stats,
     Tables,
+    Config,
     Version,
     Help,
 }
@@ -51,6 +56,12 @@ pub struct View<'a> {
     /// Connections that one user may have to one node, as configured.
     pub pool_size: usize,
     pub clients: &'a [ClientView],
+    /// Of all workers, in their order.
+    pub plans: &'a [PlansReport],
+    /// Shards whose new transactions wait.
+    pub paused: ShardSet,
+    /// The settings in force, where they are asked for.
+    pub live: Option<&'a Live>,
     pub figures: &'a Figures,
     pub uptime: Duration,
 }
@@ -67,14 +78,18 @@ pub struct ClientView {
 }
 
 impl Topic {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Regions,
         Self::Shards,
         Self::Nodes,
         Self::Pools,
         Self::Clients,
+        Self::Servers,
+        Self::Transactions,
+        Self::Plans,
         Self::Stats,
         Self::Tables,
+        Self::Config,
         Self::Version,
         Self::Help,
     ];
@@ -86,8 +101,12 @@ impl Topic {
             Self::Nodes => "NODES",
             Self::Pools => "POOLS",
             Self::Clients => "CLIENTS",
+            Self::Servers => "SERVERS",
+            Self::Transactions => "TRANSACTIONS",
+            Self::Plans => "PLANS",
             Self::Stats => "STATS",
             Self::Tables => "TABLES",
+            Self::Config => "CONFIG",
             Self::Version => "VERSION",
             Self::Help => "HELP",
         }
@@ -104,8 +123,12 @@ impl Topic {
             Self::Nodes => places::NODE_COLUMNS,
             Self::Pools => traffic::POOL_COLUMNS,
             Self::Clients => traffic::CLIENT_COLUMNS,
+            Self::Servers => traffic::SERVER_COLUMNS,
+            Self::Transactions => traffic::TRANSACTION_COLUMNS,
+            Self::Plans => traffic::PLAN_COLUMNS,
             Self::Stats => traffic::STATS_COLUMNS,
             Self::Tables => tables::COLUMNS,
+            Self::Config => settings::COLUMNS,
             Self::Version => about::VERSION_COLUMNS,
             Self::Help => about::HELP_COLUMNS,
         }
@@ -114,10 +137,14 @@ impl Topic {
     pub fn table(self, view: &View<'_>) -> Table {
         let rows: Vec<Vec<Cell>> = match self {
             Self::Regions => places::regions(view.topology),
-            Self::Shards => places::shards(view.topology),
+            Self::Shards => places::shards(view),
             Self::Nodes => places::nodes(view.topology),
             Self::Pools => traffic::pools(view),
             Self::Clients => traffic::clients(view.clients),
+            Self::Servers => traffic::servers(view),
+            Self::Transactions => traffic::transactions(view.clients),
+            Self::Plans => traffic::plans(view),
+            Self::Config => view.live.map(|live| settings::settings(live, view.topology)).unwrap_or_default(),
             Self::Stats => traffic::stats(view),
             Self::Tables => tables::tables(view.topology, view.catalog),
             Self::Version => about::version(),

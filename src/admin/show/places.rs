@@ -6,9 +6,10 @@
 //! Invariants:
 //! 1. The span of an area is never too small.
 
+use super::View;
 use crate::admin::table::{Cell, Column, float8, int4, int8, text};
 use crate::geo::{Owner, Window};
-use crate::topology::{Node, NodeId, NodeRole, NodeState, RegionId, Shard, Topology};
+use crate::topology::{Node, NodeId, NodeRole, NodeState, RegionId, Shard, ShardId, Topology};
 
 pub const REGION_COLUMNS: &[Column] = &[text("name"), text("shards"), text("area"), text("local")];
 
@@ -20,6 +21,7 @@ pub const SHARD_COLUMNS: &[Column] = &[
     int4("nodes"),
     text("default"),
     float8("lag_max"),
+    text("paused"),
 ];
 
 pub const NODE_COLUMNS: &[Column] = &[
@@ -33,6 +35,7 @@ pub const NODE_COLUMNS: &[Column] = &[
     float8("lag_seconds"),
     float8("round_trip_ms"),
     int8("in_use"),
+    text("disabled"),
 ];
 
 pub fn regions(topology: &Topology) -> Vec<Vec<Cell>> {
@@ -49,7 +52,8 @@ pub fn regions(topology: &Topology) -> Vec<Vec<Cell>> {
     topology.regions.iter().enumerate().map(row).collect()
 }
 
-pub fn shards(topology: &Topology) -> Vec<Vec<Cell>> {
+pub fn shards(view: &View<'_>) -> Vec<Vec<Cell>> {
+    let topology = view.topology;
     let row = |(index, shard): (usize, &Shard)| {
         vec![
             shard.name.as_str().into(),
@@ -59,6 +63,7 @@ pub fn shards(topology: &Topology) -> Vec<Vec<Cell>> {
             Cell::count(shard.nodes.len()),
             Cell::yes_no(index == usize::from(topology.default_shard.0)),
             lag_max(topology, shard),
+            Cell::yes_no(view.paused.contains(ShardId(index as u16))),
         ]
     };
     topology.shards.iter().enumerate().map(row).collect()
@@ -87,6 +92,7 @@ fn node(topology: &Topology, id: NodeId) -> Vec<Cell> {
         known(Cell::seconds(state.lag()), follows),
         known(Cell::milliseconds(state.round_trip()), asked && !state.round_trip().is_zero()),
         Cell::Integer(i64::from(state.in_use())),
+        Cell::yes_no(state.is_disabled()),
     ]
 }
 

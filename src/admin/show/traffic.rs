@@ -34,6 +34,29 @@ pub const CLIENT_COLUMNS: &[Column] = &[
     float8("connected_seconds"),
 ];
 
+pub const SERVER_COLUMNS: &[Column] = &[
+    text("user"),
+    text("database"),
+    text("shard"),
+    text("node"),
+    text("role"),
+    int8("pid"),
+    text("state"),
+    float8("age_seconds"),
+];
+
+pub const TRANSACTION_COLUMNS: &[Column] = &[
+    int4("client"),
+    text("user"),
+    text("address"),
+    text("application_name"),
+    text("state"),
+    float8("seconds"),
+];
+
+pub const PLAN_COLUMNS: &[Column] =
+    &[int4("worker"), int8("plans"), int8("bytes"), int8("hits"), int8("misses")];
+
 pub const STATS_COLUMNS: &[Column] = &[text("name"), int8("value"), text("meaning")];
 
 #[derive(Default)]
@@ -85,6 +108,60 @@ pub fn clients(clients: &[ClientView]) -> Vec<Vec<Cell>> {
         ]
     };
     clients.into_iter().map(row).collect()
+}
+
+pub fn servers(view: &View<'_>) -> Vec<Vec<Cell>> {
+    let mut rows = Vec::new();
+    for report in view.pools {
+        let Some(node) = view.topology.nodes.get(usize::from(report.figures.node.0)) else { continue };
+        let shard = view.topology.shard(node.shard);
+        for server in &report.figures.servers {
+            rows.push(vec![
+                report.user.as_str().into(),
+                shard.database.as_str().into(),
+                shard.name.as_str().into(),
+                address(node).into(),
+                role_name(node.state.role()).into(),
+                Cell::Integer(i64::from(server.pid)),
+                if server.lent { "active" } else { "idle" }.into(),
+                Cell::seconds(server.age),
+            ]);
+        }
+    }
+    rows
+}
+
+/// Longest first.
+pub fn transactions(clients: &[ClientView]) -> Vec<Vec<Cell>> {
+    let mut open: Vec<_> = clients
+        .iter()
+        .filter_map(|client| client.state.in_transaction.map(|since| (since, client)))
+        .collect();
+    open.sort_by_key(|(since, client)| (*since, client.id));
+    let row = |(since, client): (std::time::Instant, &ClientView)| {
+        vec![
+            Cell::Integer(i64::from(client.id)),
+            client.user.as_str().into(),
+            client.address.as_str().into(),
+            client.state.application_name.as_str().into(),
+            doing(client.state.doing).into(),
+            Cell::seconds(since.elapsed()),
+        ]
+    };
+    open.into_iter().map(row).collect()
+}
+
+pub fn plans(view: &View<'_>) -> Vec<Vec<Cell>> {
+    let row = |(worker, report): (usize, &crate::session::board::PlansReport)| {
+        vec![
+            Cell::count(worker),
+            Cell::count(report.plans),
+            Cell::count(report.bytes),
+            Cell::unsigned(report.hits),
+            Cell::unsigned(report.misses),
+        ]
+    };
+    view.plans.iter().enumerate().map(row).collect()
 }
 
 /// In the words of `pg_stat_activity.state`.

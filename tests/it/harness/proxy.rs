@@ -201,6 +201,20 @@ impl Meridian {
         self.await_login();
     }
 
+    /// Rewrites the configuration file; it counts from the next reload or start.
+    pub fn edit(&self, change: impl FnOnce(String) -> String) {
+        let text = fs::read_to_string(&self.config).unwrap_or_default();
+        write(&self.config, &change(text));
+    }
+
+    /// Sends it a signal, as an operator's `kill` does.
+    pub fn signal(&self, signal: libc::c_int) {
+        if let Some(child) = self.lock().as_ref() {
+            // SAFETY: a signal to a child of ours.
+            unsafe { libc::kill(child.id() as i32, signal) };
+        }
+    }
+
     pub fn is_running(&self) -> bool {
         self.lock().as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }

@@ -1,0 +1,75 @@
+//! `SHOW CONFIG`: the settings in force, as the file spells them. Pure.
+//!
+//! Secrets have no row. What only a restart changes says so.
+
+use std::time::Duration;
+
+use crate::admin::table::{Cell, Column, text};
+use crate::config::AuthMethod;
+use crate::session::shared::Live;
+use crate::topology::Topology;
+
+pub const COLUMNS: &[Column] = &[text("key"), text("value"), text("changes")];
+
+pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
+    let Live { proxy, session, server, pool, health, limits, http, users, .. } = live;
+    let auth = match proxy.auth {
+        AuthMethod::ScramSha256 => "scram-sha-256",
+        AuthMethod::Md5 => "md5",
+        AuthMethod::Password => "password",
+        AuthMethod::Trust => "trust",
+    };
+    let http = http.as_ref().map_or_else(|| "off".to_owned(), |http| http.listen.to_string());
+    let restart = [
+        ("proxy.listen", proxy.listen.to_string()),
+        ("proxy.workers", proxy.workers.to_string()),
+        ("proxy.plan_cache_bytes", proxy.plan_cache_bytes.to_string()),
+        ("http.listen", http),
+        ("database.name", topology.database.clone()),
+        ("database.default_shard", topology.shard(topology.default_shard).name.clone()),
+    ];
+    let reload = [
+        ("proxy.region", topology.region(topology.local_region).name.clone()),
+        ("proxy.clients_max", proxy.clients_max.to_string()),
+        ("proxy.auth", auth.to_owned()),
+        ("proxy.authentication_timeout", time(proxy.authentication_timeout)),
+        ("proxy.message_bytes_max", proxy.message_bytes_max.to_string()),
+        ("proxy.consistency", session.consistency.to_string()),
+        ("proxy.max_lag", time(session.max_lag)),
+        ("proxy.primary_wait", time(session.primary_wait)),
+        ("proxy.idle_transaction_timeout", maybe(session.idle_transaction_timeout)),
+        ("proxy.client_statements_max", session.client_statements_max.to_string()),
+        ("server.user", server.user.clone()),
+        ("server.connect_timeout", time(server.connect_timeout)),
+        ("server.keepalive", maybe(server.keepalive)),
+        ("users", users.len().to_string()),
+        ("pool.size", pool.size.to_string()),
+        ("pool.idle_timeout", maybe(pool.idle_timeout)),
+        ("pool.lifetime", maybe(pool.lifetime)),
+        ("pool.wait_timeout", time(pool.wait_timeout)),
+        ("pool.prepared_statements_max", pool.prepared_statements_max.to_string()),
+        ("health.interval", time(health.interval)),
+        ("health.timeout", time(health.timeout)),
+        ("health.failures", health.failures.to_string()),
+        ("health.catalog_interval", time(health.catalog_interval)),
+        ("limits.merge_rows_max", limits.merge_rows_max.to_string()),
+        ("limits.merge_bytes_max", limits.merge_bytes_max.to_string()),
+        ("limits.batch_bytes_max", limits.batch_bytes_max.to_string()),
+        ("limits.shard_buffer_bytes", limits.shard_buffer_bytes.to_string()),
+        ("limits.copy_row_bytes_max", limits.copy_row_bytes_max.to_string()),
+    ];
+    let rows =
+        |when: &'static str| move |(key, value): (&str, String)| vec![key.into(), value.into(), when.into()];
+    restart.into_iter().map(rows("restart")).chain(reload.into_iter().map(rows("reload"))).collect()
+}
+
+fn time(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{}s", time.as_secs()),
+        _ => format!("{}ms", time.as_millis()),
+    }
+}
+
+fn maybe(bound: Option<Duration>) -> String {
+    bound.map_or_else(|| "0".to_owned(), time)
+}
