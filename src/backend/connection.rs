@@ -54,6 +54,7 @@ pub struct Connection {
     stream: Stream,
     pub inbox: BytesMut,
     pub outbox: BytesMut,
+    server_major: u32,
     pub node: NodeId,
     /// For messages: `host:port`.
     pub address: Rc<str>,
@@ -153,7 +154,9 @@ pub struct Greeted {
 impl Connection {
     pub fn new(greeted: Greeted, node: NodeId, address: Rc<str>, statements_max: usize) -> Self {
         let now = Instant::now();
+        let server_major = major_version(&greeted.parameters);
         Self {
+            server_major,
             stream: greeted.stream,
             inbox: greeted.leftover,
             outbox: BytesMut::new(),
@@ -174,6 +177,12 @@ impl Connection {
             lifeline: None,
             slot: None,
         }
+    }
+
+    /// Whether a Query that follows an Execute without a Sync between stays in the pipeline's transaction, which then is
+    /// open behind it: so since PostgreSQL 18.
+    pub fn keeps_query_in_pipeline(&self) -> bool {
+        self.server_major >= 18
     }
 
     /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes, nothing is lost.
@@ -269,6 +278,14 @@ impl Connection {
     }
 }
 
+/// 18 of `18.6 (Debian 18.6-3)`; 0 where it is not told.
+fn major_version(parameters: &[(String, String)]) -> u32 {
+    let version = parameters.iter().find(|(name, _)| name == "server_version").map(|(_, version)| version);
+    let digits =
+        version.map(|version| version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
 /// Which of our statements a server has prepared, bounded, least recently used out first.
 #[derive(Debug)]
 pub struct StatementSet {
@@ -327,6 +344,15 @@ mod tests {
         assert!(set.touch(1));
         assert_eq!(set.insert(3), Some(2));
         assert!(!set.touch(2));
+    }
+
+    #[test]
+    fn versions_of_all_spellings_are_read() {
+        let major = |text: &str| major_version(&[("server_version".to_owned(), text.to_owned())]);
+        assert_eq!(
+            (major("18.6 (Debian 18.6-3)"), major("17beta2"), major("?"), major_version(&[])),
+            (18, 17, 0, 0)
+        );
     }
 
     #[test]

@@ -285,6 +285,7 @@ fn open(
         cursors: std::collections::HashMap::new(),
         temporary: std::collections::HashSet::new(),
         skipping: false,
+        request: super::Request::Extended,
         awaiting_sync: false,
         worker: Rc::clone(worker),
         live,

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::shared::Figures;
-use super::{End, Failure, Session};
+use super::{End, Failure, Request, Session};
 use crate::backend::capture::Captured;
 use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
 use crate::execute::drain::{Drained, drain};
@@ -65,8 +65,8 @@ impl Session {
                     let lane = self.lanes.swap_remove(index);
                     return self.enter(lane).await;
                 }
-                if !self.block.is_open() && self.lanes[index].apply_settings(&self.settings) {
-                    settle_settings(&mut self.lanes[index]).await?;
+                if !self.block.is_open() {
+                    bring_to(&mut self.lanes[index], &self.settings, self.request).await?;
                 }
                 return Ok(index);
             }
@@ -156,9 +156,7 @@ impl Session {
     async fn prepare_lane(&mut self, lane: &mut Lane) -> Result<(), Failure> {
         match self.block.get() {
             None => {
-                if lane.apply_settings(&self.settings) {
-                    settle_settings(lane).await?;
-                }
+                bring_to(lane, &self.settings, self.request).await?;
             }
             Some(transaction) => {
                 // They end before BEGIN in any case.
@@ -532,8 +530,20 @@ impl Session {
     }
 }
 
-/// Settings that are the defaults of transactions must hold before the next one begins.
-async fn settle_settings(lane: &mut Lane) -> Result<(), Failure> {
+/// Puts the session's settings before what follows, outside of a block. Those that are the defaults of transactions must
+/// hold before the next one begins; and where a Query would stay in the pipeline's transaction, it must have ended.
+async fn bring_to(
+    lane: &mut Lane,
+    settings: &Rc<crate::backend::Settings>,
+    request: Request,
+) -> Result<(), Failure> {
+    let defaults = lane.apply_settings(settings);
+    let joined = request == Request::Simple
+        && lane.connection.keeps_query_in_pipeline()
+        && lane.connection.applying.is_some();
+    if !defaults && !joined {
+        return Ok(());
+    }
     lane.sync(true);
     match drain(lane).await {
         Ok(drained) => drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error))),

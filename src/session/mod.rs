@@ -95,6 +95,8 @@ pub struct Session {
     temporary: std::collections::HashSet<String>,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
+    /// How the request came that is being served.
+    request: Request,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
     awaiting_sync: bool,
 }
@@ -106,6 +108,15 @@ pub struct OwnSettings {
     pub max_lag: Duration,
     /// Reads count distance from here.
     pub region: RegionId,
+}
+
+/// The two protocols of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    /// Query, FunctionCall.
+    Simple,
+    /// Parse, Bind, Execute and their like, up to Sync.
+    Extended,
 }
 
 /// Why a session is over.
@@ -163,6 +174,7 @@ impl Session {
             return Err(End::Fatal(dismissed()));
         }
         self.set_doing(Doing::Active);
+        self.request = if matches!(header.tag, b'Q' | b'F') { Request::Simple } else { Request::Extended };
         match header.tag {
             b'Q' if !self.skipping => self.simple_query(header).await?,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_batch().await?,
