@@ -126,10 +126,17 @@ fn dismissed(sessions: &mut BTreeMap<String, RawClient>) -> Vec<Said> {
         client.send(&terminate());
         client.set_patience(Duration::from_secs(3));
         while let Received::Message(message) = client.receive() {
-            said.push(of(&session, &message));
+            if !is_new(&message) {
+                said.push(of(&session, &message));
+            }
         }
     }
     said
+}
+
+/// What only newer servers say: PostgreSQL 18 reports the search_path.
+fn is_new(message: &Message) -> bool {
+    message.tag == b'S' && message.line().starts_with("S search_path ")
 }
 
 fn of(session: &str, message: &Message) -> Said {
@@ -155,6 +162,7 @@ fn read(client: &mut RawClient, session: &str, until: &Until, sends: &[String]) 
             return said;
         }
         let word = match client.receive() {
+            Received::Message(message) if is_new(&message) => continue,
             Received::Message(message) => {
                 said.push(of(session, &message));
                 if awaited.first() == Some(&message.tag) {
