@@ -22,15 +22,17 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
 use super::pool::Slot;
 use super::settings::Settings;
 use crate::topology::{NodeId, NodeRole, NodeState};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
+use crate::wire::login;
 use crate::wire::secret::Secret;
 use crate::wire::stream::Stream;
+use crate::wire::tls::Connector;
 
 /// First read of an answer; a full one is followed by larger reads.
 const READ_BYTES: usize = 8 * 1024;
@@ -44,6 +46,16 @@ pub struct ServerKey {
     pub pid: u32,
     pub secret: Secret,
     pub cancels_in_flight: AtomicU32,
+    /// The node's name in the configuration, for its certificate.
+    pub host: String,
+    pub tls: Connector,
+}
+
+impl ServerKey {
+    /// Where a cancel request with this key goes; `address` is its address, printed.
+    pub fn target<'a>(&'a self, address: &'a str) -> login::CancelTarget<'a> {
+        login::CancelTarget { address, host: &self.host, tls: &self.tls }
+    }
 }
 
 /// A prepared statement's name on the servers: fixed width, so that it is made without an allocation.
@@ -215,6 +227,8 @@ impl Connection {
             }
             self.outbox.advance(written);
         }
+        // What is encrypted may not have left yet; of a bare socket there is nothing to flush.
+        std::task::ready!(std::pin::Pin::new(&mut self.stream).poll_flush(cx))?;
         if self.outbox.capacity() > READ_BYTES_LARGE {
             self.outbox = BytesMut::new();
         }

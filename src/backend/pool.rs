@@ -32,6 +32,7 @@ use crate::config::PoolSettings;
 use crate::topology::{NodeId, NodeState, Topology};
 use crate::wire::login::{self, LoginError};
 use crate::wire::secret::Secret;
+use crate::wire::tls::Connector;
 
 /// Who Meridian is on the servers, for one client account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +86,10 @@ impl Bounds {
     }
 }
 
-/// How long servers are waited for.
-#[derive(Debug, Clone, Copy)]
+/// How servers are reached, and how long they are waited for.
+#[derive(Debug, Clone)]
 pub struct Waits {
+    pub tls: Connector,
     /// For a connection and its login.
     pub connect_timeout: Duration,
     /// For the answer of a primary that is down.
@@ -299,6 +301,8 @@ impl Pools {
         let address = address(topology, node);
         let target = login::Login {
             address: &address,
+            host: &place.host,
+            tls: &bounds.waits.tls,
             user: &account.user,
             database: &topology.shard(place.shard).database,
             password: account.password.as_ref(),
@@ -309,11 +313,13 @@ impl Pools {
             LoginError::Server(sql) => BackendError::Login(Box::new(sql)),
             other => BackendError::Connect { node: address.clone(), reason: other.to_string() },
         })?;
-        let peer = greeting.connection.stream.socket().peer_addr();
+        let peer = greeting.connection.stream.peer_address();
         let peer =
             peer.map_err(|error| BackendError::Connect { node: address.clone(), reason: error.to_string() })?;
         let key = ServerKey {
             address: peer,
+            host: place.host.clone(),
+            tls: bounds.waits.tls.clone(),
             pid: greeting.pid,
             secret: greeting.secret,
             cancels_in_flight: AtomicU32::new(0),

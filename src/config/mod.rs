@@ -36,6 +36,7 @@ pub use settings::{
 pub use value::Secret;
 
 use crate::topology::Topology;
+use crate::wire::tls::Acceptor;
 
 /// Bytes of a configuration file: far more than 256 shards and some thousand tables need.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -50,6 +51,8 @@ pub struct Config {
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
+    /// None: clients are not encrypted.
+    pub tls: Option<Acceptor>,
     /// None: no HTTP listener.
     pub http: Option<HttpSettings>,
     /// Version 0: [`Topology::following`] numbers it.

@@ -27,6 +27,7 @@ pub(super) struct RawConfig {
     pub health: RawHealth,
     pub limits: RawLimits,
     pub http: RawHttp,
+    pub tls: RawTls,
     pub geo: RawGeo,
     pub regions: Vec<Spanned<RawRegion>>,
     pub shards: Vec<Spanned<RawShard>>,
@@ -66,6 +67,10 @@ pub(super) struct RawServer {
     pub user: Value<String>,
     pub password: Value<Secret>,
     pub password_file: Value<String>,
+    pub tls: Value<String>,
+    pub tls_ca_file: Value<String>,
+    pub tls_certificate_file: Value<String>,
+    pub tls_key_file: Value<String>,
     pub connect_timeout: Value<RawDuration>,
     pub keepalive: Value<RawDuration>,
 }
@@ -117,6 +122,17 @@ pub(super) struct RawLimits {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHttp {
     pub listen: Value<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTls {
+    pub mode: Value<String>,
+    pub certificate_file: Value<String>,
+    pub key_file: Value<String>,
+    pub client_ca_file: Value<String>,
+    pub client_certificates: Value<String>,
+    pub client_name_is_user: Value<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

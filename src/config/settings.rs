@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::value::Secret;
 use crate::topology::Consistency;
+use crate::wire::tls::Connector;
 
 /// What the listener and the start-up of clients need; read by `server` and `session`.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct SessionSettings {
 pub struct ServerSettings {
     pub user: String,
     pub password: Option<Secret>,
+    /// How far the servers are trusted.
+    pub tls: Connector,
     pub connect_timeout: Duration,
     /// Idle time before the first TCP keepalive probe; None: the system's default.
     pub keepalive: Option<Duration>,

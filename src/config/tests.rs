@@ -47,7 +47,7 @@ fn the_documented_file_has_the_defaults() {
 
 #[test]
 fn every_key_is_documented() {
-    let sections: [(&str, Vec<&str>); 15] = [
+    let sections: [(&str, Vec<&str>); 16] = [
         ("[proxy]", keys::of::<raw::RawProxy>()),
         ("[database]", keys::of::<raw::RawDatabase>()),
         ("[server]", keys::of::<raw::RawServer>()),
@@ -57,6 +57,7 @@ fn every_key_is_documented() {
         ("[limits]", keys::of::<raw::RawLimits>()),
         ("[http]", keys::of::<raw::RawHttp>()),
         ("[functions]", keys::of::<raw::RawFunctions>()),
+        ("[tls]", keys::of::<raw::RawTls>()),
         ("[geo]", keys::of::<raw::RawGeo>()),
         ("[[regions]]", keys::of::<raw::RawRegion>()),
         ("[[shards]]", keys::of::<raw::RawShard>()),

@@ -5,11 +5,11 @@
 //! 2. `inbox` is bounded by its readers: nobody reads more while a whole message waits in it.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
 use crate::wire::stream::Stream;
 
@@ -59,7 +59,8 @@ impl ClientStream {
             }
             self.outbox.advance(written);
         }
-        Poll::Ready(Ok(()))
+        // What is encrypted may not have left yet; of a bare socket there is nothing to flush.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     /// Sends all of `outbox`.
@@ -73,7 +74,8 @@ impl ClientStream {
             self.outbox.extend_from_slice(bytes);
             return self.flush().await;
         }
-        self.stream.write_all(bytes).await
+        self.stream.write_all(bytes).await?;
+        self.stream.flush().await
     }
 
     /// Lets go of buffers that a large message needed; for a client that waits.

@@ -7,7 +7,7 @@
 //! 1. Dropping a [`ControlConnection`] closes its socket, also when the server does not answer.
 //! 2. An error names the server and says in words what to look at; it never contains the password.
 //!
-//! Not here: TLS to servers; deadlines of single statements, which belong to who asks.
+//! Not here: deadlines of single statements, which belong to who asks.
 
 use std::error::Error as _;
 use std::ops::Deref;
@@ -16,9 +16,11 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::ServerSettings;
 use crate::topology::{Node, NodeId, NodeRole, ShardId, Topology};
+use crate::wire::tls::{Connector, ServerTls};
 
 /// What the server's own views call us.
 const APPLICATION_NAME: &str = "meridian control";
@@ -141,7 +143,12 @@ pub async fn connect(
     let address = address(node);
     let mut config = Config::new();
     config.host(&node.host).port(node.port).user(&settings.user).dbname(&topology.shard(node.shard).database);
-    config.application_name(APPLICATION_NAME).ssl_mode(SslMode::Disable);
+    let ssl_mode = match settings.tls.mode {
+        ServerTls::Disable => SslMode::Disable,
+        ServerTls::Prefer => SslMode::Prefer,
+        ServerTls::Require | ServerTls::VerifyCa | ServerTls::VerifyFull => SslMode::Require,
+    };
+    config.application_name(APPLICATION_NAME).ssl_mode(ssl_mode);
     if let Some(password) = &settings.password {
         config.password(password.expose());
     }
@@ -150,16 +157,27 @@ pub async fn connect(
         None => config.keepalives(true),
     };
     // tokio-postgres' own bound covers the socket only, not the start-up that follows.
-    let connected = tokio::time::timeout(settings.connect_timeout, config.connect(NoTls)).await;
+    let connected = tokio::time::timeout(settings.connect_timeout, open(&config, &settings.tls)).await;
     let Ok(connected) = connected else {
         return Err(ControlError::Timeout { address, milliseconds: settings.connect_timeout.as_millis() });
     };
-    let (client, connection) = connected.map_err(|error| ControlError::new(&address, &error))?;
-    let task = tokio::spawn(async move {
-        // Whoever uses the client hears of its end.
-        let _ = connection.await;
-    });
-    Ok(ControlConnection { client, task: task.abort_handle(), node: id, address })
+    let (client, task) = connected.map_err(|error| ControlError::new(&address, &error))?;
+    Ok(ControlConnection { client, task, node: id, address })
+}
+
+/// The client, and the task that moves its bytes: whoever uses the client hears of its end.
+async fn open(config: &Config, tls: &Connector) -> Result<(Client, AbortHandle), tokio_postgres::Error> {
+    match tls.config() {
+        None => {
+            let (client, connection) = config.connect(NoTls).await?;
+            Ok((client, tokio::spawn(async move { drop(connection.await) }).abort_handle()))
+        }
+        Some(rustls) => {
+            let encrypt = MakeRustlsConnect::new((*rustls).clone());
+            let (client, connection) = config.connect(encrypt).await?;
+            Ok((client, tokio::spawn(async move { drop(connection.await) }).abort_handle()))
+        }
+    }
 }
 
 /// The shard's primary, as far as is known.

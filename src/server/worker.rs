@@ -136,7 +136,11 @@ impl Start {
 }
 
 fn waits(live: &Live) -> Waits {
-    Waits { connect_timeout: live.server.connect_timeout, primary_wait: live.session.primary_wait }
+    Waits {
+        tls: live.server.tls.clone(),
+        connect_timeout: live.server.connect_timeout,
+        primary_wait: live.session.primary_wait,
+    }
 }
 
 /// Serves one client to its end: a session, or the console on the floor above.

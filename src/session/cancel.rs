@@ -68,7 +68,7 @@ pub async fn cancel(shared: &Shared, request: &CancelKey) {
 pub async fn cancel_target(target: &CancelTarget) {
     let requests = target.aim().into_iter().map(|key| async move {
         let address = key.address.to_string();
-        if let Err(error) = login::cancel(&address, key.pid, &key.secret, CANCEL_TIMEOUT).await {
+        if let Err(error) = login::cancel(&key.target(&address), key.pid, &key.secret, CANCEL_TIMEOUT).await {
             tracing::warn!(%address, %error, "a cancel request did not reach its server");
         }
         key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);

@@ -50,7 +50,8 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
     let shared = Arc::clone(&worker.shared);
     let deadline = tokio::time::Instant::now() + shared.live.load().proxy.authentication_timeout;
     let limits = client_limits(&worker);
-    let opening = match negotiate(&mut connection, &limits, deadline).await {
+    let live = shared.live.load_full();
+    let opening = match negotiate(&mut connection, live.tls.as_ref(), &limits, deadline).await {
         Ok(opening) => opening,
         Err(error) => {
             refuse(connection, &error).await;
@@ -199,7 +200,12 @@ async fn admit(
         AuthMethod::Password => Method::Cleartext,
         AuthMethod::Trust => Method::Trust,
     };
-    let candidate = Candidate { method, user: &hello.user, credential, mock: &shared.mock };
+    let encrypted = live.tls.as_ref().filter(|_| connection.stream.is_encrypted());
+    let channel_binding = encrypted.map(|tls| tls.channel_binding());
+    let candidate = Candidate { method, user: &hello.user, credential, mock: &shared.mock, channel_binding };
+    if encrypted.is_some_and(|tls| tls.name_is_user) {
+        check_certificate(connection, &hello.user)?;
+    }
     authenticate(connection, &candidate, &client_limits(worker), deadline, output).await?;
     let known = hello.database == shared.topology.load().database || hello.database == CONSOLE_DATABASE;
     if !known {
@@ -221,6 +227,20 @@ async fn admit(
         return Err(refusals::REPLICATION.error(&[]).severity(Severity::Fatal).into());
     }
     Ok(())
+}
+
+/// As PostgreSQL's `clientcert=verify-full`: the certificate's common name is the user's.
+fn check_certificate(connection: &Connection, user: &str) -> Result<(), StartupError> {
+    let name = connection.stream.peer_certificate().and_then(crate::wire::tls::common_name);
+    if name.as_deref() == Some(user) {
+        return Ok(());
+    }
+    Err(SqlError::fatal(
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        format!("certificate authentication failed for user \"{user}\""),
+    )
+    .detail("The certificate's common name is not the user's name.")
+    .into())
 }
 
 fn role_missing(user: &str) -> SqlError {

@@ -33,6 +33,7 @@ use crate::config::{
 use crate::topology::{Signals, Topology};
 use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
+use crate::wire::tls::Acceptor;
 
 /// Process-wide state.
 pub struct Shared {
@@ -73,15 +74,17 @@ pub struct Live {
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
+    /// What clients are shown in a handshake; None: nothing is encrypted.
+    pub tls: Option<Acceptor>,
     pub http: Option<HttpSettings>,
 }
 
 impl Live {
     /// The settings of a configuration, and the topology that goes with them.
     pub fn new(config: Config) -> (Self, Topology) {
-        let Config { proxy, session, server, users, pool, health, limits, http, topology } = config;
+        let Config { proxy, session, server, users, pool, health, limits, tls, http, topology } = config;
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
-        (Self { proxy, session, server, users, credentials, pool, health, limits, http }, topology)
+        (Self { proxy, session, server, users, credentials, pool, health, limits, tls, http }, topology)
     }
 }
 

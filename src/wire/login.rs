@@ -9,17 +9,19 @@
 //! 3. A server that began SCRAM must finish it: AuthenticationOk before its proven signature is refused.
 //! 4. Bytes that came after ReadyForQuery stay in the connection's `input`.
 //!
-//! Not here: TLS, which begins between the socket and the start-up packet in [`connect`]; retries, pools and which
+//! Not here: what makes a server trustworthy (`tls`); retries, pools and which
 //! node to choose (`backend`).
 
 use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
 
 use super::backend::{Authentication, BackendKeyData, ParameterStatus, ReadyForQuery, TransactionStatus};
 use super::credential::md5_answer;
@@ -28,16 +30,20 @@ use super::error::{SqlError, SqlState};
 use super::frame::{Frame, FrameError, HEADER_BYTES, Limits};
 use super::frontend::ProtocolVersion;
 use super::reader::DecodeError;
-use super::scram::client::{AwaitServerFinal, AwaitServerFirst};
-use super::scram::{self, MECHANISM, ScramError};
+use super::scram::client::{AwaitServerFinal, AwaitServerFirst, ServerBinding};
+use super::scram::{self, MECHANISM, MECHANISM_PLUS, ScramError};
 use super::secret::Secret;
-use super::stream::{Connection, ReadError};
+use super::stream::{Connection, ReadError, Stream};
+use super::tls::{self, Connector};
 
 /// Where to connect and as whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Login<'a> {
     /// `host:port`.
     pub address: &'a str,
+    /// The name that the server's certificate must be for, under `verify-full`.
+    pub host: &'a str,
+    pub tls: &'a Connector,
     pub user: &'a str,
     pub database: &'a str,
     pub password: Option<&'a Secret>,
@@ -79,6 +85,8 @@ pub enum LoginError {
     PasswordRequired { address: String },
     #[error("the server at {address} asks for an authentication method that is not supported ({method})")]
     Method { address: String, method: String },
+    #[error("no encrypted connection to the server at {address}: {reason}")]
+    Tls { address: String, reason: String },
     #[error("authentication with the server at {address} failed: {reason}")]
     Scram { address: String, reason: ScramError },
     /// The server said no; its own words.
@@ -102,6 +110,10 @@ impl LoginError {
             LoginError::NotPostgres { .. } | LoginError::Protocol { .. } => {
                 own(SqlState::PROTOCOL_VIOLATION, "Check the address: something else may be listening there.")
             }
+            LoginError::Tls { .. } => own(
+                SqlState::SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+                "Check [server] tls and tls_ca_file against the server's certificate.",
+            ),
             LoginError::PasswordRequired { .. } => own(
                 SqlState::INVALID_PASSWORD,
                 "Set the password of the user with which the servers are reached.",
@@ -128,7 +140,8 @@ pub async fn connect(login: &Login<'_>) -> Result<ServerGreeting, LoginError> {
         Ok(Ok(socket)) => socket,
     };
     let limits = Limits { server_message_bytes: GREETING_MESSAGE_BYTES_MAX, ..Limits::default() };
-    let connection = Connection::new(socket);
+    let mut connection = Connection::new(socket);
+    encrypt(&mut connection, login, deadline).await?;
     let mut greeter = Greeter { login, connection, limits, deadline, received: 0 };
     greeter.send_startup().await?;
     greeter.expect_postgres().await?;
@@ -136,14 +149,75 @@ pub async fn connect(login: &Login<'_>) -> Result<ServerGreeting, LoginError> {
     greeter.await_ready().await
 }
 
+/// Encrypts the connection, as far as is configured and the server can.
+async fn encrypt(
+    connection: &mut Connection,
+    login: &Login<'_>,
+    deadline: Instant,
+) -> Result<(), LoginError> {
+    let Some(config) = login.tls.config() else { return Ok(()) };
+    let address = || login.address.to_owned();
+    let failed = |error: ReadError| match error {
+        ReadError::Timeout => LoginError::Timeout { address: address() },
+        ReadError::Io(source) => LoginError::Io { address: address(), source },
+        ReadError::Closed { .. } | ReadError::Frame(_) => LoginError::Closed { address: address() },
+    };
+    let mut request = BytesMut::new();
+    client::ssl_request(&mut request);
+    connection.write(&request, deadline).await.map_err(failed)?;
+    while connection.input.is_empty() {
+        connection.fill(deadline).await.map_err(failed)?;
+    }
+    let answer = connection.input.split_to(1);
+    match answer[0] {
+        // More than the answer has come: not from the server, which waits for the handshake.
+        b'S' if !connection.input.is_empty() => Err(LoginError::Protocol {
+            address: address(),
+            reason: "unencrypted data after SSL request".to_owned(),
+        }),
+        b'S' => {
+            let refused = |reason: String| LoginError::Tls { address: address(), reason };
+            let name =
+                ServerName::try_from(login.host.to_owned()).map_err(|error| refused(error.to_string()))?;
+            let Some(socket) = connection.stream.take_plain() else {
+                return Err(refused("no socket".to_owned()));
+            };
+            let handshake = timeout_at(deadline, TlsConnector::from(config).connect(name, socket)).await;
+            let stream = handshake.map_err(|_| LoginError::Timeout { address: address() })?;
+            connection.stream =
+                Stream::Connected(Box::new(stream.map_err(|error| refused(error.to_string()))?));
+            Ok(())
+        }
+        b'N' if login.tls.is_required() => {
+            Err(LoginError::Tls { address: address(), reason: "the server does not encrypt".to_owned() })
+        }
+        b'N' => Ok(()),
+        _ => Err(LoginError::NotPostgres { address: address() }),
+    }
+}
+
 /// Asks the server to cancel what the session with this key is doing, and waits until the server has taken note
 /// (it closes the connection). Whether something was cancelled is not told.
-pub async fn cancel(address: &str, pid: u32, secret: &Secret, time: Duration) -> io::Result<()> {
+pub async fn cancel(target: &CancelTarget<'_>, pid: u32, secret: &Secret, time: Duration) -> io::Result<()> {
+    let CancelTarget { address, host, tls } = *target;
     timeout(time, async {
         let mut connection = Connection::new(TcpStream::connect(address).await?);
+        let login = Login {
+            address,
+            host,
+            tls,
+            user: "",
+            database: "",
+            password: None,
+            parameters: &[],
+            timeout: time,
+        };
+        let encrypted = encrypt(&mut connection, &login, Instant::now() + time).await;
+        encrypted.map_err(|error| io::Error::other(error.to_string()))?;
         let mut request = BytesMut::new();
         client::cancel_request(&mut request, pid, secret.expose());
         tokio::io::AsyncWriteExt::write_all(&mut connection.stream, &request).await?;
+        tokio::io::AsyncWriteExt::flush(&mut connection.stream).await?;
         let mut sink = [0; 64];
         loop {
             match connection.stream.read(&mut sink).await {
@@ -156,6 +230,14 @@ pub async fn cancel(address: &str, pid: u32, secret: &Secret, time: Duration) ->
         }
     })
     .await?
+}
+
+/// Where a cancel request goes.
+#[derive(Debug, Clone, Copy)]
+pub struct CancelTarget<'a> {
+    pub address: &'a str,
+    pub host: &'a str,
+    pub tls: &'a Connector,
 }
 
 struct Greeter<'a> {
@@ -237,7 +319,8 @@ impl Greeter<'_> {
                         let names: Vec<_> = mechanisms.iter().map(String::from_utf8_lossy).collect();
                         return Err(self.method(names.join(", ")));
                     }
-                    return self.scram().await;
+                    let plus = mechanisms.iter().any(|name| name == MECHANISM_PLUS.as_bytes());
+                    return self.scram(plus).await;
                 }
                 Authentication::SaslContinue(_) | Authentication::SaslFinal(_) => {
                     return Err(self.protocol("a SASL message came before SASL began"));
@@ -248,11 +331,20 @@ impl Greeter<'_> {
         }
     }
 
-    async fn scram(&mut self) -> Result<(), LoginError> {
+    /// `plus`: the server offers to bind the exchange to the channel.
+    async fn scram(&mut self, plus: bool) -> Result<(), LoginError> {
         let password = self.password()?.clone();
-        let (state, first) = AwaitServerFirst::start(scram::nonce(rand::random()));
+        let certificate = self.connection.stream.peer_certificate();
+        let data = certificate.map(tls::channel_binding).transpose();
+        let data = data.map_err(|error| self.protocol(&error.to_string()))?;
+        let (mechanism, binding) = match &data {
+            Some(data) if plus => (MECHANISM_PLUS, ServerBinding::Bound(data)),
+            Some(_) => (MECHANISM, ServerBinding::NotOffered),
+            None => (MECHANISM, ServerBinding::Impossible),
+        };
+        let (state, first) = AwaitServerFirst::start(scram::nonce(rand::random()), binding);
         let mut message = BytesMut::new();
-        client::sasl_initial_response(&mut message, MECHANISM.as_bytes(), Some(first.as_bytes()));
+        client::sasl_initial_response(&mut message, mechanism.as_bytes(), Some(first.as_bytes()));
         self.write(&message).await?;
 
         let challenge = self.next_authentication().await?;

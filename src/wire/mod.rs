@@ -40,6 +40,7 @@ pub mod secret;
 mod sqlstate;
 pub mod startup;
 pub mod stream;
+pub mod tls;
 
 pub use error::{Severity, SqlError, SqlState};
 pub use frame::{Frame, FrameError, FrameHeader, Limits, Phase};

@@ -16,17 +16,18 @@
 //! 2. Bytes that follow an encryption request before its answer end the connection: they may have been injected
 //!    by who sits between, and would count as sent by the client (CVE-2021-23214).
 //! 3. Each encryption request is answered once; a second one is an unsupported protocol, as in PostgreSQL.
+//!    After a handshake nothing but what came through it is read.
 //! 4. Nothing waits beyond the deadline that the caller gives.
 //!
-//! Not here: TLS. It takes the place of the `N` in `answer_encryption_request` and makes the stream another variant
-//! of [`super::stream::Stream`]. Which users and databases exist is the configuration's.
+//! Not here: what is shown and demanded in a handshake (`tls`). Which users and databases exist is the configuration's.
 //! Source: `ProcessStartupPacket` in PostgreSQL's backend, and its `auth.c`.
 
 use std::io;
 
 use bytes::{Buf, BytesMut};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
 use super::credential::{Credential, Method};
 use super::encode::server;
@@ -34,10 +35,11 @@ use super::error::{SqlError, SqlState};
 use super::frame::{Frame, Limits, Phase};
 use super::frontend::{FirstPacket, Password, ProtocolVersion, SaslInitialResponse, StartupPacket};
 use super::reader::DecodeError;
-use super::scram::server::AwaitClientFirst;
-use super::scram::{self, MECHANISM, MockKey, ScramError};
+use super::scram::server::{AwaitClientFirst, Binding};
+use super::scram::{self, MECHANISM, MECHANISM_PLUS, MockKey, ScramError};
 use super::secret::Secret;
-use super::stream::{Connection, ReadError};
+use super::stream::{Connection, ReadError, Stream};
+use super::tls::{self, Acceptor};
 
 /// The newest version that is spoken. 3.1 differs from 3.0 in name only, 3.2 in the length of cancel keys.
 pub const NEWEST_VERSION: ProtocolVersion = ProtocolVersion::V3_2;
@@ -129,14 +131,29 @@ impl From<ReadError> for StartupError {
     }
 }
 
-/// Reads first packets until one says what the client came for, and answers those before it.
-/// Not cancel safe: answers may have been sent.
+/// Reads first packets until one says what the client came for, and answers those before it. Without `tls` encryption is
+/// declined. Not cancel safe: answers may have been sent.
 pub async fn negotiate(
     connection: &mut Connection,
+    tls: Option<&Acceptor>,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Opening, StartupError> {
     let mut asked = Vec::with_capacity(2);
+    if let Some(tls) = tls
+        && connection.begins_with(HANDSHAKE, deadline).await?
+    {
+        // PostgreSQL 17's way: no request, but the protocol's name in the handshake.
+        accept_handshake(connection, tls, deadline).await?;
+        if !connection.stream.names_protocol(tls::is_for_postgres) {
+            return Err(SqlError::fatal(
+                SqlState::PROTOCOL_VIOLATION,
+                "received direct SSL connection request without ALPN protocol negotiation extension",
+            )
+            .into());
+        }
+        asked.push(EncryptionRequest::Ssl);
+    }
     loop {
         let bytes = read_first_packet(connection, limits, deadline).await?;
         let request = match FirstPacket::decode(&bytes)? {
@@ -151,6 +168,9 @@ pub async fn negotiate(
             FirstPacket::Unsupported(version) => return Err(unsupported(version).into()),
             FirstPacket::Startup(packet) => {
                 let hello = hello(&packet)?;
+                if tls.is_some_and(|tls| tls.required) && !connection.stream.is_encrypted() {
+                    return Err(unencrypted(&hello).into());
+                }
                 negotiate_version(connection, &packet, hello.version, deadline).await?;
                 return Ok(Opening::Session(hello));
             }
@@ -159,7 +179,7 @@ pub async fn negotiate(
             return Err(unsupported(request.as_version()).into());
         }
         asked.push(request);
-        answer_encryption_request(connection, request, deadline).await?;
+        answer_encryption_request(connection, request, tls, deadline).await?;
     }
 }
 
@@ -185,20 +205,54 @@ impl EncryptionRequest {
     }
 }
 
-/// Declines encryption. Whoever sent more than the request is refused, whatever the answer: nothing but an attacker
+/// Encrypts, or declines. Whoever sent more than the request is refused, whatever the answer: nothing but an attacker
 /// or a broken client speaks before it knows how.
 async fn answer_encryption_request(
     connection: &mut Connection,
     request: EncryptionRequest,
+    tls: Option<&Acceptor>,
     deadline: Instant,
 ) -> Result<(), StartupError> {
     let early = !connection.input.is_empty();
+    let tls =
+        tls.filter(|_| request == EncryptionRequest::Ssl && !early && !connection.stream.is_encrypted());
+    if let Some(tls) = tls {
+        connection.write(b"S", deadline).await?;
+        return accept_handshake(connection, tls, deadline).await;
+    }
     connection.write(b"N", deadline).await?;
     if early {
         let detail = "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.";
         return Err(SqlError::fatal(SqlState::PROTOCOL_VIOLATION, request.too_early()).detail(detail).into());
     }
     Ok(())
+}
+
+/// The first byte of a TLS handshake, and of no packet: no packet is so long.
+const HANDSHAKE: u8 = 0x16;
+
+async fn accept_handshake(
+    connection: &mut Connection,
+    tls: &Acceptor,
+    deadline: Instant,
+) -> Result<(), StartupError> {
+    let Some(socket) = connection.stream.take_plain() else {
+        return Err(StartupError::Closed { midway: true });
+    };
+    let accept = TlsAcceptor::from(tls.config()).accept(socket);
+    let stream = timeout_at(deadline, accept).await.map_err(|_| StartupError::Timeout)??;
+    connection.stream = Stream::Accepted(Box::new(stream));
+    Ok(())
+}
+
+/// In the words of a `pg_hba.conf` that has `hostssl` lines only.
+fn unencrypted(hello: &ClientHello) -> SqlError {
+    let ClientHello { user, database, .. } = hello;
+    SqlError::fatal(
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        format!("user \"{user}\" may not use database \"{database}\" without encryption"),
+    )
+    .hint("Connect with sslmode=require or stricter.")
 }
 
 /// A packet without a tag, its length word taken off.
@@ -292,6 +346,8 @@ pub struct Candidate<'a> {
     /// [`Method::Md5`] it is asked for md5; where all users have verifiers, [`Method::Scram`] is the one to use.
     pub credential: Option<&'a Credential>,
     pub mock: &'a MockKey,
+    /// `tls-server-end-point` of the connection, if it is encrypted.
+    pub channel_binding: Option<&'a [u8]>,
 }
 
 /// Lets the client show who it is. On success AuthenticationOk is appended to `output`, unsent, so that it leaves in
@@ -364,14 +420,22 @@ impl Conversation<'_> {
     async fn scram(&mut self, candidate: &Candidate<'_>, output: &mut BytesMut) -> Result<(), StartupError> {
         let verifier = candidate.credential.and_then(Credential::verifier);
         let nonce = scram::nonce(rand::random());
-        let state = AwaitClientFirst::new(candidate.user, verifier, candidate.mock, nonce);
-        let mut frame =
-            self.ask(Phase::Sasl, |buffer| server::authentication_sasl(buffer, &[MECHANISM])).await?;
+        let offered: &[&str] = match candidate.channel_binding {
+            Some(_) => &[MECHANISM_PLUS, MECHANISM],
+            None => &[MECHANISM],
+        };
+        let mut frame = self.ask(Phase::Sasl, |buffer| server::authentication_sasl(buffer, offered)).await?;
         let initial = SaslInitialResponse::decode(frame.body())?;
-        if initial.mechanism != MECHANISM.as_bytes() {
-            let message = "client selected an invalid SASL authentication mechanism";
-            return Err(SqlError::fatal(SqlState::PROTOCOL_VIOLATION, message).into());
-        }
+        let binding = match (initial.mechanism, candidate.channel_binding) {
+            (name, Some(data)) if name == MECHANISM_PLUS.as_bytes() => Binding::Bound(data),
+            (name, Some(_)) if name == MECHANISM.as_bytes() => Binding::Declined,
+            (name, None) if name == MECHANISM.as_bytes() => Binding::Unavailable,
+            _ => {
+                let message = "client selected an invalid SASL authentication mechanism";
+                return Err(SqlError::fatal(SqlState::PROTOCOL_VIOLATION, message).into());
+            }
+        };
+        let state = AwaitClientFirst::new(candidate.user, verifier, candidate.mock, nonce).bound(binding);
         let (state, challenge) = match initial.response {
             Some(first) => state.on_client_first(first)?,
             None => {

@@ -2,9 +2,8 @@
 //!
 //! Made by [`super::startup`] (clients) and [`super::login`] (servers), then owned by `session` or `backend`.
 //!
-//! [`Stream`] is where encryption will stand: a TLS stream becomes its second variant, and all that reads and writes
-//! through the traits stays as it is. What needs the bare socket asks for it with [`Stream::as_tcp`] and must go on
-//! without where there is none.
+//! [`Stream`] is a bare socket or one of the two sides of an encrypted one ([`super::tls`]); what reads and writes through
+//! the traits does not see the difference.
 //!
 //! Invariants:
 //! 1. Bytes that were read are in `input` until somebody takes them: no layer keeps a buffer of its own.
@@ -14,11 +13,13 @@
 //! Not here: when to read and for how long (callers give the deadline).
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -31,21 +32,57 @@ use super::frame::{Frame, FrameError, Limits, Phase, next_backend, next_frontend
 #[derive(Debug)]
 pub enum Stream {
     Plain(TcpStream),
+    /// Encrypted, by a client that connected to us.
+    Accepted(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// Encrypted, to a server.
+    Connected(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    /// A handshake failed, and took the socket with it.
+    Broken,
 }
 
 impl Stream {
-    /// The socket itself, if nothing stands between it and the protocol.
-    pub fn as_tcp(&self) -> Option<&TcpStream> {
+    /// The address of the other side.
+    pub fn peer_address(&self) -> io::Result<SocketAddr> {
         match self {
-            Stream::Plain(socket) => Some(socket),
+            Stream::Plain(socket) => socket.peer_addr(),
+            Stream::Accepted(socket) => socket.get_ref().0.peer_addr(),
+            Stream::Connected(socket) => socket.get_ref().0.peer_addr(),
+            Stream::Broken => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    /// The socket, for its options and addresses only: the bytes on it may be encrypted.
-    pub fn socket(&self) -> &TcpStream {
-        match self {
-            Stream::Plain(socket) => socket,
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Stream::Accepted(_) | Stream::Connected(_))
+    }
+
+    /// The bare socket, for a handshake on it.
+    pub fn take_plain(&mut self) -> Option<TcpStream> {
+        match std::mem::replace(self, Stream::Broken) {
+            Stream::Plain(socket) => Some(socket),
+            other => {
+                *self = other;
+                None
+            }
         }
+    }
+
+    /// Whether the handshake's choice of a protocol is the one that is asked about.
+    pub fn names_protocol(&self, is_it: impl FnOnce(Option<&[u8]>) -> bool) -> bool {
+        match self {
+            Stream::Accepted(socket) => is_it(socket.get_ref().1.alpn_protocol()),
+            Stream::Connected(socket) => is_it(socket.get_ref().1.alpn_protocol()),
+            Stream::Plain(_) | Stream::Broken => false,
+        }
+    }
+
+    /// The certificate that the other side has shown.
+    pub fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
+        let certificates = match self {
+            Stream::Accepted(socket) => socket.get_ref().1.peer_certificates(),
+            Stream::Connected(socket) => socket.get_ref().1.peer_certificates(),
+            Stream::Plain(_) | Stream::Broken => None,
+        };
+        certificates.and_then(|certificates| certificates.first())
     }
 }
 
@@ -57,6 +94,9 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
+            Stream::Accepted(socket) => Pin::new(&mut **socket).poll_read(context, buffer),
+            Stream::Connected(socket) => Pin::new(&mut **socket).poll_read(context, buffer),
+            Stream::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
@@ -65,34 +105,27 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
+            Stream::Accepted(socket) => Pin::new(&mut **socket).poll_write(context, bytes),
+            Stream::Connected(socket) => Pin::new(&mut **socket).poll_write(context, bytes),
+            Stream::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_flush(context),
+            Stream::Accepted(socket) => Pin::new(&mut **socket).poll_flush(context),
+            Stream::Connected(socket) => Pin::new(&mut **socket).poll_flush(context),
+            Stream::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(socket) => Pin::new(socket).poll_shutdown(context),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Stream::Plain(socket) => socket.is_write_vectored(),
+            Stream::Accepted(socket) => Pin::new(&mut **socket).poll_shutdown(context),
+            Stream::Connected(socket) => Pin::new(&mut **socket).poll_shutdown(context),
+            Stream::Broken => Poll::Ready(Ok(())),
         }
     }
 }
@@ -128,6 +161,16 @@ impl Connection {
         // Refused on no platform for a socket that is open; and slower without, but right.
         let _ = socket.set_nodelay(true);
         Connection { stream: Stream::Plain(socket), input: BytesMut::new() }
+    }
+
+    /// Whether the first byte that comes is this one; it is not taken. False where the peer closes without a word.
+    pub async fn begins_with(&mut self, byte: u8, deadline: Instant) -> Result<bool, ReadError> {
+        let Stream::Plain(socket) = &self.stream else { return Ok(false) };
+        let mut first = [0];
+        match timeout_at(deadline, socket.peek(&mut first)).await {
+            Err(_) => Err(ReadError::Timeout),
+            Ok(peeked) => Ok(peeked? == 1 && first[0] == byte),
+        }
     }
 
     /// Reads once. Cancel safe: what was read is in `input`.
@@ -168,7 +211,12 @@ impl Connection {
 
     /// Writes all of it. Not cancel safe: a part may have been sent.
     pub async fn write(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), ReadError> {
-        match timeout_at(deadline, self.stream.write_all(bytes)).await {
+        let write = async {
+            self.stream.write_all(bytes).await?;
+            // What is encrypted may wait for its record to be sent.
+            self.stream.flush().await
+        };
+        match timeout_at(deadline, write).await {
             Err(_) => Err(ReadError::Timeout),
             Ok(written) => written.map_err(ReadError::Io),
         }

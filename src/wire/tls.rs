@@ -118,14 +118,17 @@ impl Acceptor {
             Some(own) => channel_binding(own)?,
             None => return Err(TlsError::NoCertificate),
         };
-        let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        let builder =
+            ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let builder = match (clients, authority) {
             (ClientCertificates::None, _) | (_, None) => builder.with_no_client_auth(),
             (asked, Some(authority)) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots(authority)?, provider());
                 let verifier = match asked {
                     ClientCertificates::Required => verifier,
-                    ClientCertificates::None | ClientCertificates::Optional => verifier.allow_unauthenticated(),
+                    ClientCertificates::None | ClientCertificates::Optional => {
+                        verifier.allow_unauthenticated()
+                    }
                 };
                 let verifier = verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
                 builder.with_client_cert_verifier(verifier)

@@ -14,6 +14,7 @@ mod health;
 mod http;
 mod operation;
 mod stand;
+mod tls;
 mod tools;
 mod two_phase;
 mod wire_cases;

@@ -19,8 +19,11 @@ use crate::harness::{TestCluster, cluster, connect, eventually};
 
 /// Connections to the first node of every shard, each in a transaction of its own.
 async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
-    let waits =
-        Waits { connect_timeout: config.server.connect_timeout, primary_wait: config.session.primary_wait };
+    let waits = Waits {
+        tls: config.server.tls.clone(),
+        connect_timeout: config.server.connect_timeout,
+        primary_wait: config.session.primary_wait,
+    };
     let pools = Pools::new(config.pool.clone(), waits, 1);
     let account = Account { user: APP_USER.to_owned(), password: Some(Secret::new(APP_PASSWORD)) };
     let mut connections = Vec::new();

@@ -12,7 +12,12 @@ use crate::topology::Topology;
 pub const COLUMNS: &[Column] = &[text("key"), text("value"), text("changes")];
 
 pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
-    let Live { proxy, session, server, pool, health, limits, http, users, .. } = live;
+    let Live { proxy, session, server, pool, health, limits, tls, http, users, .. } = live;
+    let tls_mode = match tls {
+        None => "off",
+        Some(tls) if tls.required => "required",
+        Some(_) => "optional",
+    };
     let auth = match proxy.auth {
         AuthMethod::ScramSha256 => "scram-sha-256",
         AuthMethod::Md5 => "md5",
@@ -42,6 +47,8 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
         ("server.user", server.user.clone()),
         ("server.connect_timeout", time(server.connect_timeout)),
         ("server.keepalive", maybe(server.keepalive)),
+        ("server.tls", format!("{:?}", server.tls.mode)),
+        ("tls.mode", tls_mode.to_owned()),
         ("users", users.len().to_string()),
         ("pool.size", pool.size.to_string()),
         ("pool.idle_timeout", maybe(pool.idle_timeout)),

@@ -13,6 +13,7 @@
 //! Invariant: every finding has the span of the value that is to be changed.
 
 mod areas;
+mod encryption;
 mod keys;
 mod places;
 mod settings;
@@ -41,10 +42,11 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<Config, Vec<Finding
     let health = settings::health(&raw.health, &mut findings);
     let limits = settings::limits(&raw.limits, &mut findings);
     let http = settings::http(&raw.http, &mut findings);
+    let tls = encryption::clients(&raw.tls, folder, &mut findings);
     let topology = topology(&raw, folder, &mut findings);
     match topology {
         Some(topology) if findings.0.is_empty() => {
-            Ok(Config { proxy, session, server, users, pool, health, limits, http, topology })
+            Ok(Config { proxy, session, server, users, pool, health, limits, tls, http, topology })
         }
         _ => Err(findings.0),
     }

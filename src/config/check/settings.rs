@@ -102,6 +102,7 @@ pub(super) fn server(raw: &RawServer, folder: &Path, findings: &mut Findings) ->
     ServerSettings {
         user: Findings::text(&raw.user, "postgres"),
         password: secret(&raw.password, &raw.password_file, folder, findings),
+        tls: super::encryption::servers(raw, folder, findings),
         connect_timeout: findings.duration(&raw.connect_timeout, seconds(5)),
         keepalive: optional_duration(&raw.keepalive, Some(seconds(60))),
     }

@@ -78,7 +78,7 @@ async fn rest_of(wire: &mut Wire<'_>, lanes: Vec<&mut Lane>) {
     let cancels = keys.into_iter().map(|key| async move {
         key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
         let address = key.address.to_string();
-        if let Err(error) = login::cancel(&address, key.pid, &key.secret, REST_TIME).await {
+        if let Err(error) = login::cancel(&key.target(&address), key.pid, &key.secret, REST_TIME).await {
             tracing::warn!(%address, %error, "a cancel request did not reach its server");
         }
         key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);

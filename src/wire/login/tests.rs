@@ -23,7 +23,19 @@ async fn greeted_with(banner: &'static [u8]) -> LoginError {
 }
 
 fn login(address: &str, timeout: Duration) -> Login<'_> {
-    Login { address, user: "ann", database: "rides", password: None, parameters: &[], timeout }
+    // Of a handshake this file knows nothing.
+    static PLAIN: std::sync::OnceLock<Connector> = std::sync::OnceLock::new();
+    let tls = PLAIN.get_or_init(Connector::default);
+    Login {
+        address,
+        host: "localhost",
+        tls,
+        user: "ann",
+        database: "rides",
+        password: None,
+        parameters: &[],
+        timeout,
+    }
 }
 
 #[tokio::test]

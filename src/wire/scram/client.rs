@@ -12,14 +12,30 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{ITERATIONS_MAX, Key, ScramError, attribute, client_key, decode_key, equal, hmac};
+use super::{
+    BINDING_HEADER, ITERATIONS_MAX, Key, ScramError, attribute, client_key, decode_key, equal, hmac,
+};
 use super::{salted_password, server_key, stored_key, xor};
 use crate::wire::secret::Secret;
+
+/// What the exchange with a server is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerBinding<'a> {
+    /// The channel is not encrypted.
+    Impossible,
+    /// It is, and the server does not offer to bind to it: it is told that we could, so that it finds out if somebody
+    /// has taken its offer away.
+    NotOffered,
+    /// The server's `tls-server-end-point`.
+    Bound(&'a [u8]),
+}
 
 /// Awaits server-first.
 #[derive(Debug)]
 pub struct AwaitServerFirst {
     nonce: String,
+    /// What `c=` says: the header, and what it binds to.
+    binding: Vec<u8>,
 }
 
 /// Awaits server-final.
@@ -29,9 +45,14 @@ pub struct AwaitServerFinal {
 
 impl AwaitServerFirst {
     /// Starts an exchange: the state, and client-first. `nonce` comes from [`super::nonce`].
-    pub fn start(nonce: String) -> (Self, String) {
-        let first = format!("n,,n=,r={nonce}");
-        (AwaitServerFirst { nonce }, first)
+    pub fn start(nonce: String, binding: ServerBinding<'_>) -> (Self, String) {
+        let (header, data) = match binding {
+            ServerBinding::Impossible => ("n,,", &[][..]),
+            ServerBinding::NotOffered => ("y,,", &[][..]),
+            ServerBinding::Bound(data) => (BINDING_HEADER, data),
+        };
+        let first = format!("{header}n=,r={nonce}");
+        (AwaitServerFirst { nonce, binding: [header.as_bytes(), data].concat() }, first)
     }
 
     /// Takes server-first, returns client-final. Costs as many hashes as the server asks for: milliseconds.
@@ -50,7 +71,7 @@ impl AwaitServerFirst {
         let salt = salt.ok_or(ScramError::Malformed("Salt expected."))?;
         let iterations = iterations(attribute(&mut attributes, 'i'))?;
         let salted = salted_password(password, &salt, iterations);
-        let without_proof = format!("c=biws,r={nonce}");
+        let without_proof = format!("c={},r={nonce}", STANDARD.encode(&self.binding));
         let signed = format!("n=,r={},{server_first},{without_proof}", self.nonce);
         let client_key = client_key(&salted);
         let mut proof = client_key;

@@ -39,6 +39,12 @@ use super::secret::{Secret, equal};
 
 pub const MECHANISM: &str = "SCRAM-SHA-256";
 
+/// The same, bound to the encrypted channel that it runs through.
+pub const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+
+/// The only binding that PostgreSQL knows.
+pub(super) const BINDING_HEADER: &str = "p=tls-server-end-point,,";
+
 /// PostgreSQL's default (`SCRAM_SHA_256_DEFAULT_ITERATIONS`).
 pub const ITERATIONS: u32 = 4096;
 
@@ -65,6 +71,12 @@ pub enum ScramError {
     Extension,
     #[error("invalid SCRAM response")]
     NonceMismatch,
+    /// The client could bind the channel and was told that we could not.
+    #[error("SCRAM channel binding negotiation error")]
+    Downgraded,
+    /// The channel's other end is not who the client believes.
+    #[error("SCRAM channel binding check failed")]
+    BindingMismatch,
     /// The proof is wrong, or there is no such user.
     #[error("incorrect password")]
     WrongProof,
@@ -84,6 +96,9 @@ impl From<ScramError> for SqlError {
             ScramError::Malformed(_) | ScramError::NonceMismatch | ScramError::Iterations(_) => {
                 SqlState::PROTOCOL_VIOLATION
             }
+            ScramError::Downgraded | ScramError::BindingMismatch => {
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+            }
             ScramError::WrongProof => SqlState::INVALID_PASSWORD,
             ScramError::ServerSignature | ScramError::Server(_) => SqlState::CONNECTION_FAILURE,
         };
@@ -91,6 +106,10 @@ impl From<ScramError> for SqlError {
         match error {
             ScramError::Malformed(detail) => sql.detail(detail),
             ScramError::NonceMismatch => sql.detail("Nonce does not match."),
+            ScramError::Downgraded => sql.detail(
+                "The client supports SCRAM channel binding but thinks the server does not. However, this server does \
+                 support channel binding.",
+            ),
             _ => sql,
         }
     }

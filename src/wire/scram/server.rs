@@ -12,7 +12,20 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Key, MockKey, ScramError, Verifier, attribute, decode_key, equal, hmac, stored_key, xor};
+use super::{
+    BINDING_HEADER, Key, MockKey, ScramError, Verifier, attribute, decode_key, equal, hmac, stored_key, xor,
+};
+
+/// What was agreed on the binding of the exchange to its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding<'a> {
+    /// The channel is not encrypted, and nothing was offered.
+    Unavailable,
+    /// It was offered, and the client chose the mechanism without.
+    Declined,
+    /// The client chose the mechanism with: this is what it must name.
+    Bound(&'a [u8]),
+}
 
 /// Awaits client-first.
 #[derive(Debug)]
@@ -20,6 +33,8 @@ pub struct AwaitClientFirst {
     verifier: Verifier,
     genuine: bool,
     server_nonce: String,
+    offered: bool,
+    bound: Option<Vec<u8>>,
 }
 
 /// Awaits client-final.
@@ -28,7 +43,7 @@ pub struct AwaitClientFinal {
     verifier: Verifier,
     genuine: bool,
     /// What `c=` must say: the header that came first, in base64.
-    binding: &'static str,
+    binding: String,
     nonce: String,
     client_first_bare: String,
     server_first: String,
@@ -41,23 +56,25 @@ impl AwaitClientFirst {
             genuine: verifier.is_some(),
             verifier: verifier.cloned().unwrap_or_else(|| mock.verifier(user)),
             server_nonce,
+            offered: false,
+            bound: None,
         }
+    }
+
+    #[must_use]
+    pub fn bound(mut self, binding: Binding<'_>) -> Self {
+        self.offered = binding != Binding::Unavailable;
+        self.bound = match binding {
+            Binding::Bound(data) => Some(data.to_vec()),
+            Binding::Unavailable | Binding::Declined => None,
+        };
+        self
     }
 
     /// Takes client-first, returns server-first.
     pub fn on_client_first(self, message: &[u8]) -> Result<(AwaitClientFinal, String), ScramError> {
         let text = text(message)?;
-        let (binding, rest) = match text.as_bytes().first() {
-            Some(b'n') => ("biws", &text[1..]),
-            Some(b'y') => ("eSws", &text[1..]),
-            Some(b'p') => {
-                return Err(ScramError::Malformed(
-                    "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes \
-                     channel binding data.",
-                ));
-            }
-            _ => return Err(ScramError::Malformed("Unexpected channel-binding flag.")),
-        };
+        let (binding, rest) = self.binding(text)?;
         let rest = rest.strip_prefix(',').ok_or(ScramError::Malformed("Comma expected."))?;
         if rest.starts_with('a') {
             return Err(ScramError::AuthorizationIdentity);
@@ -88,6 +105,34 @@ impl AwaitClientFirst {
     }
 }
 
+impl AwaitClientFirst {
+    /// What `c=` must say, and the text behind the flag.
+    fn binding<'t>(&self, text: &'t str) -> Result<(String, &'t str), ScramError> {
+        match (text.as_bytes().first(), &self.bound) {
+            (Some(b'n'), None) => Ok(("biws".to_owned(), &text[1..])),
+            // It can, and believes that we cannot: somebody between has taken the offer out.
+            (Some(b'y'), None) if self.offered => Err(ScramError::Downgraded),
+            (Some(b'y'), None) => Ok(("eSws".to_owned(), &text[1..])),
+            (Some(b'p'), None) => Err(ScramError::Malformed(
+                "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message includes \
+                 channel binding data.",
+            )),
+            (Some(b'p'), Some(data)) => {
+                let flag = BINDING_HEADER.trim_end_matches(',');
+                let rest = text.strip_prefix(flag).filter(|rest| rest.starts_with(','));
+                let rest = rest.ok_or(ScramError::Malformed("Unsupported SCRAM channel-binding type."))?;
+                let expected = [BINDING_HEADER.as_bytes(), data].concat();
+                Ok((STANDARD.encode(expected), rest))
+            }
+            (Some(b'n' | b'y'), Some(_)) => Err(ScramError::Malformed(
+                "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include channel binding \
+                 data.",
+            )),
+            _ => Err(ScramError::Malformed("Unexpected channel-binding flag.")),
+        }
+    }
+}
+
 impl AwaitClientFinal {
     /// Takes client-final, returns server-final. The client is who it says it is.
     pub fn on_client_final(self, message: &[u8]) -> Result<String, ScramError> {
@@ -97,10 +142,14 @@ impl AwaitClientFinal {
         let mut attributes = without_proof;
         let binding =
             attribute(&mut attributes, 'c').ok_or(ScramError::Malformed("Channel binding expected."))?;
-        if binding != self.binding {
-            return Err(ScramError::Malformed(
-                "Unexpected SCRAM channel-binding attribute in client-final-message.",
-            ));
+        if !equal(binding.as_bytes(), self.binding.as_bytes()) {
+            let bound = self.binding != "biws" && self.binding != "eSws";
+            return Err(match bound {
+                true => ScramError::BindingMismatch,
+                false => ScramError::Malformed(
+                    "Unexpected SCRAM channel-binding attribute in client-final-message.",
+                ),
+            });
         }
         let nonce = attribute(&mut attributes, 'r').ok_or(ScramError::Malformed("Nonce expected."))?;
         if !equal(nonce.as_bytes(), self.nonce.as_bytes()) {

@@ -6,7 +6,7 @@
 
 use proptest::prelude::*;
 
-use super::client::AwaitServerFirst;
+use super::client::{AwaitServerFirst, ServerBinding};
 use super::server::{AwaitClientFinal, AwaitClientFirst};
 use super::*;
 
@@ -39,7 +39,7 @@ fn the_server_follows_the_rfc() {
 }
 
 fn exchange(verifier: Option<&Verifier>, password: &str) -> Result<(), ScramError> {
-    let (client, first) = AwaitServerFirst::start("cnonce".into());
+    let (client, first) = AwaitServerFirst::start("cnonce".into(), ServerBinding::Impossible);
     let server = AwaitClientFirst::new("ann", verifier, &mock(), "snonce".into());
     let (server, challenge) = server.on_client_first(first.as_bytes())?;
     let (client, proof) = client.on_server_first(challenge.as_bytes(), &Secret::from(password))?;
@@ -162,7 +162,7 @@ fn a_final_message_must_continue_the_exchange() {
 #[test]
 fn the_client_refuses_a_server_that_cheats() {
     let answer = |message: &str| {
-        let (client, _) = AwaitServerFirst::start("abc".into());
+        let (client, _) = AwaitServerFirst::start("abc".into(), ServerBinding::Impossible);
         client.on_server_first(message.as_bytes(), &Secret::from("x")).map(|(state, _)| state).err()
     };
     assert_eq!(answer("r=abd1,s=YQ==,i=1"), Some(ScramError::NonceMismatch));
@@ -173,7 +173,7 @@ fn the_client_refuses_a_server_that_cheats() {
         assert!(matches!(answer(malformed), Some(ScramError::Malformed(_))), "{malformed}");
     }
     let proven = || {
-        let (client, _) = AwaitServerFirst::start("abc".into());
+        let (client, _) = AwaitServerFirst::start("abc".into(), ServerBinding::Impossible);
         client.on_server_first(b"r=abc1,s=YQ==,i=1", &Secret::from("x")).unwrap().0
     };
     let zeros = format!("v={}", STANDARD.encode([0; 32]));
@@ -188,7 +188,7 @@ proptest! {
         for message in [bytes.as_bytes(), &raw[..]] {
             let _ = AwaitClientFirst::new("ann", None, &mock(), "s".into()).on_client_first(message);
             let _ = challenge(None).0.on_client_final(message);
-            let (client, _) = AwaitServerFirst::start("abc".into());
+            let (client, _) = AwaitServerFirst::start("abc".into(), ServerBinding::Impossible);
             let _ = client.on_server_first(message, &Secret::from("x"));
             let _ = Verifier::parse(&String::from_utf8_lossy(message));
         }

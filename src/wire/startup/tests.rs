@@ -44,7 +44,7 @@ async fn negotiated(parts: &[Vec<u8>]) -> (Result<Opening, StartupError>, Vec<u8
         client.read_to_end(&mut heard).await.unwrap();
         heard
     });
-    let result = negotiate(&mut server, &Limits::default(), soon()).await;
+    let result = negotiate(&mut server, None, &Limits::default(), soon()).await;
     match result.as_ref().err().and_then(StartupError::to_sql) {
         Some(error) => server.refuse(&error).await,
         None => drop(server),
@@ -160,7 +160,7 @@ async fn a_client_that_leaves_is_told_nothing() {
 async fn a_silent_client_is_left_at_the_deadline() {
     let (_client, mut server) = pair().await;
     let deadline = Instant::now() + Duration::from_millis(20);
-    let error = negotiate(&mut server, &Limits::default(), deadline).await.unwrap_err();
+    let error = negotiate(&mut server, None, &Limits::default(), deadline).await.unwrap_err();
     assert_eq!(error.to_sql().map(|error| error.sqlstate), Some(SqlState::QUERY_CANCELED));
 }
 
@@ -179,12 +179,15 @@ async fn login(method: Method, stored: Option<Credential>, password: Option<&str
     let server = tokio::spawn(async move {
         let mut connection = Connection::new(listener.accept().await.unwrap().0);
         let limits = Limits::default();
-        let Ok(Opening::Session(hello)) = negotiate(&mut connection, &limits, soon()).await else { return };
+        let Ok(Opening::Session(hello)) = negotiate(&mut connection, None, &limits, soon()).await else {
+            return;
+        };
         let candidate = Candidate {
             method,
             user: &hello.user,
             credential: stored.as_ref(),
             mock: &MockKey::new([1; 32]),
+            channel_binding: None,
         };
         let mut output = BytesMut::new();
         match authenticate(&mut connection, &candidate, &limits, soon(), &mut output).await {
@@ -204,6 +207,8 @@ async fn login(method: Method, stored: Option<Credential>, password: Option<&str
     let password = password.map(Secret::from);
     let request = Login {
         address: &address,
+        host: "localhost",
+        tls: &Default::default(),
         user: "ann",
         database: "rides",
         password: password.as_ref(),
@@ -264,8 +269,13 @@ async fn a_password_that_is_missing_is_named() {
 async fn nothing_but_a_password_is_read_before_authentication() {
     let (mut client, mut server) = pair().await;
     client.write_all(&[&b"Q"[..], &100_000_000_u32.to_be_bytes()].concat()).await.unwrap();
-    let candidate =
-        Candidate { method: Method::Scram, user: "ann", credential: None, mock: &MockKey::new([1; 32]) };
+    let candidate = Candidate {
+        method: Method::Scram,
+        user: "ann",
+        credential: None,
+        mock: &MockKey::new([1; 32]),
+        channel_binding: None,
+    };
     let mut output = BytesMut::new();
     let result = authenticate(&mut server, &candidate, &Limits::default(), soon(), &mut output).await;
     let Err(StartupError::Refused(error)) = result else { panic!("{result:?}") };

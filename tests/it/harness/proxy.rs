@@ -78,7 +78,10 @@ pub fn meridian(cluster: &Cluster) -> MeridianDescription {
         default_shard: cluster.shards()[0].name().to_owned(),
         database: APP_DATABASE.to_owned(),
         tables: String::new(),
-        sections: vec![("health".to_owned(), "interval = \"200ms\"\ntimeout = \"1s\"".to_owned())],
+        sections: vec![
+            ("server".to_owned(), format!("user = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"")),
+            ("health".to_owned(), "interval = \"200ms\"\ntimeout = \"1s\"".to_owned()),
+        ],
     }
 }
 
@@ -144,7 +147,6 @@ impl MeridianDescription {
         let sections: String = sections.iter().map(|(name, keys)| format!("[{name}]\n{keys}\n")).collect();
         format!(
             "[database]\nname = \"{database}\"\ndefault_shard = \"{default_shard}\"\n\
-             [server]\nuser = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"\n\
              [[users]]\nname = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"\nadmin = true\n\
              {sections}{regions}{shards}{tables}"
         )
