@@ -1,12 +1,18 @@
-//! The commands: `meridian serve` and `meridian demo`.
+//! The commands: `meridian serve`, `check`, `route`, `demo`, and what a shell and a manual need of them.
 //!
-//! Called by `main`; calls `config`, `server` and `demo`. Errors end here, printed with their causes.
+//! Called by `main`; calls `config`, `server`, `demo`, and for `check` and `route` what a running proxy uses, too. Errors end
+//! here, printed with their causes.
 
+mod check;
+mod route;
+mod servers;
+
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -14,8 +20,10 @@ use crate::demo::{self, DemoOptions};
 use crate::server::Server;
 
 /// PostgreSQL servers in many regions behind one connection string.
+///
+/// Log lines go to standard error; MERIDIAN_LOG chooses them, as in MERIDIAN_LOG=info,meridian::health=debug.
 #[derive(Debug, Parser)]
-#[command(name = "meridian", version, about, max_term_width = 110)]
+#[command(name = "meridian", version, about, long_about, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -24,11 +32,52 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the proxy.
+    ///
+    /// SIGHUP reads the configuration again, whole or not at all. SIGTERM and Ctrl-C let transactions end, then stop.
     Serve {
         /// The configuration file; config/meridian.toml documents every key.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Say whether a configuration is right; with --connect, whether the servers are as it needs them.
+    ///
+    /// Nothing is changed. Exit code 0: no error; 1: at least one.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Ask every node, read the catalogs of every shard, try every user's login.
+        #[arg(long)]
+        connect: bool,
+        /// Print the outcome of --connect as JSON.
+        #[arg(long, requires = "connect")]
+        json: bool,
+    },
+    /// Say where a statement would go, and why, without running it.
+    ///
+    /// The servers' catalogs are read, as a running proxy does. Exit code 0: it would run; 2: it is refused.
+    ///
+    /// Example: meridian route --config meridian.toml "SELECT * FROM rides WHERE region = \$1" --param 1=eu-central
+    Route {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The statement; "-" reads standard input.
+        sql: String,
+        /// A parameter of the statement, as text: its number, an equals sign, its value.
+        #[arg(long = "param", value_name = "N=VALUE", value_parser = parameter)]
+        parameters: Vec<(usize, String)>,
+        /// The session's search_path, separated by commas.
+        #[arg(long, value_name = "SCHEMAS", value_delimiter = ',', default_value = "public")]
+        search_path: Vec<String>,
+        /// Do not ask the servers: plan by the file alone.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Print what a shell needs to complete these commands.
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page.
+    Man,
     /// Start a real cluster of four regions on this machine, fill it with a ride-sharing service's data, and serve it.
     Demo(DemoOptions),
 }
@@ -37,12 +86,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging();
-    let result = match cli.command {
-        Command::Serve { config } => serve(&config),
-        Command::Demo(options) => demonstrate(options),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(cli.command) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("meridian: {error:#}");
             ExitCode::FAILURE
@@ -50,11 +95,54 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    match command {
+        Command::Serve { config } => serve(&config).map(done),
+        Command::Demo(options) => demonstrate(options).map(done),
+        Command::Check { config, connect, json } => {
+            let checked = Config::load(&config)?;
+            let form = if json { check::Form::Json } else { check::Form::Text };
+            if form == check::Form::Text {
+                println!("{}", check::describe(&checked, &config.display().to_string()));
+            }
+            if !connect {
+                return Ok(ExitCode::SUCCESS);
+            }
+            Ok(runtime()?.block_on(check::servers(&checked, form)))
+        }
+        Command::Route { config, sql, parameters, search_path, offline } => {
+            let catalogs = if offline { route::Source::Nowhere } else { route::Source::Servers };
+            let asked = route::Asked { sql, search_path, parameters, catalogs };
+            runtime()?.block_on(route::route(Config::load(&config)?, asked))
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "meridian", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// `1=value`.
+fn parameter(text: &str) -> Result<(usize, String), String> {
+    let (number, value) = text.split_once('=').ok_or("write it as N=VALUE")?;
+    match number.parse() {
+        Ok(number) if number > 0 => Ok((number, value.to_owned())),
+        _ => Err(format!("\"{number}\" is not the number of a parameter")),
+    }
+}
+
 /// Log lines go to standard error; `MERIDIAN_LOG` chooses, in the manner of `info,meridian::health=debug`.
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MERIDIAN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,tokio_postgres=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    lines.with_writer(std::io::stderr).init();
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

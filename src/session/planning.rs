@@ -305,7 +305,8 @@ impl Session {
 }
 
 /// A plan with its way of combining, which is compiled only if the planner asks for it.
-fn make_plan(parsed: Parsed, text: &[u8], options: LexOptions, planning: &PlanningContext) -> Plan {
+/// The plan of one statement, with the combine that several shards would need.
+pub fn make_plan(parsed: Parsed, text: &[u8], options: LexOptions, planning: &PlanningContext) -> Plan {
     let facts = Arc::new(parsed.facts.clone());
     // What EXPLAIN explains is combined as if it stood alone; options of EXPLAIN hold no literals.
     let parsed = match &facts.kind {

@@ -1,0 +1,286 @@
+//! `meridian check`: whether a configuration is right, and with `--connect` whether the servers are as it needs them.
+//!
+//! ```text
+//!   file ─▶ rules of the file ─▶ every node at once ─▶ every shard's catalogs ─▶ every user's login ─▶ table, findings
+//! ```
+//!
+//! Invariants:
+//! 1. The exit code is 0 if and only if there is no finding of level error.
+//! 2. Nothing is changed on any server.
+
+use std::process::ExitCode;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::servers::{self, NodeFacts};
+use crate::catalog::{self, Severity};
+use crate::config::Config;
+use crate::health;
+use crate::topology::{NodeId, Topology};
+use crate::wire::login::{self, Login};
+use crate::wire::secret::Secret;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Note,
+    Warning,
+    Error,
+}
+
+impl Level {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What was found, and about what.
+struct Finding {
+    level: Level,
+    about: String,
+    message: String,
+}
+
+/// How the outcome is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Json,
+}
+
+type Asked = Vec<(NodeId, Result<NodeFacts, String>)>;
+
+/// Says what the file describes; it has been checked already.
+pub(super) fn describe(config: &Config, file: &str) -> String {
+    let topology = &config.topology;
+    format!(
+        "{file}: right: {} regions, {} shards, {} nodes, {} tables, {} users",
+        topology.regions.len(),
+        topology.shards.len(),
+        topology.nodes.len(),
+        topology.tables.len(),
+        config.users.len()
+    )
+}
+
+/// Asks the servers, and prints what there is to do.
+pub(super) async fn servers(config: &Config, form: Form) -> ExitCode {
+    let asked = servers::facts(config).await;
+    let mut findings = node_findings(&config.topology, &asked);
+    findings.extend(shard_findings(&config.topology, &asked));
+    findings.extend(catalog_findings(config).await);
+    findings.extend(user_findings(config).await);
+    match form {
+        Form::Text => print_text(config, &asked, &findings),
+        Form::Json => print_json(config, &asked, &findings),
+    }
+    match findings.iter().any(|finding| finding.level == Level::Error) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn node_findings(topology: &Topology, asked: &Asked) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, facts) in asked {
+        let about = health::connect::address(topology.node(*id));
+        let mut report =
+            |level, message: String| findings.push(Finding { level, about: about.clone(), message });
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(reason) => {
+                report(Level::Error, format!("cannot be asked: {reason}"));
+                continue;
+            }
+        };
+        if facts.max_prepared_transactions == 0 {
+            let message = "max_prepared_transactions is 0: statements for every shard (DDL, reference tables, COPY) \
+                           are refused; set it to max_connections and restart the server";
+            report(Level::Error, message.to_owned());
+        } else if facts.max_prepared_transactions < facts.max_connections {
+            let message = format!(
+                "max_prepared_transactions ({}) is below max_connections ({}): under load some commits over several \
+                 shards would fail",
+                facts.max_prepared_transactions, facts.max_connections
+            );
+            report(Level::Warning, message);
+        }
+        if facts.encoding != "UTF8" {
+            report(Level::Error, format!("the database's encoding is {}, and must be UTF8", facts.encoding));
+        }
+        if facts.wal_level == "minimal" {
+            report(
+                Level::Warning,
+                "wal_level is minimal: no replica can follow; set it to replica".to_owned(),
+            );
+        }
+        if !facts.is_monitor && !facts.is_superuser {
+            let message = "the [server] account is no member of pg_monitor: lag is told with less detail; GRANT pg_monitor";
+            report(Level::Warning, message.to_owned());
+        }
+        if facts.synchronous_commit == "off" {
+            let message =
+                "synchronous_commit is off: an acknowledged commit can be lost when the server fails";
+            report(Level::Error, message.to_owned());
+        }
+    }
+    findings
+}
+
+fn shard_findings(topology: &Topology, asked: &Asked) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for shard in &topology.shards {
+        let known = |id: &NodeId| {
+            asked.iter().find(|(node, _)| node == id).and_then(|(_, facts)| facts.as_ref().ok())
+        };
+        let nodes: Vec<&NodeFacts> = shard.nodes.iter().filter_map(known).collect();
+        let primaries: Vec<&&NodeFacts> = nodes.iter().filter(|facts| !facts.is_replica).collect();
+        let mut report = |level, message: &str| {
+            findings.push(Finding {
+                level,
+                about: format!("shard {}", shard.name),
+                message: message.to_owned(),
+            });
+        };
+        match primaries.as_slice() {
+            [] => report(Level::Error, "has no primary that can be reached: promote a replica"),
+            [primary] => {
+                if shard.nodes.len() == 1 {
+                    report(Level::Warning, "has one node only: its data do not survive it");
+                } else if primary.synchronous_standby_names.is_empty() {
+                    report(
+                        Level::Warning,
+                        "synchronous_standby_names is empty on the primary: a commit that was acknowledged can be lost \
+                         with it",
+                    );
+                }
+            }
+            _ => report(
+                Level::Error,
+                "has more than one primary: stop the older one, and bring it back as a replica",
+            ),
+        }
+        let majors: std::collections::BTreeSet<&str> =
+            nodes.iter().filter_map(|facts| facts.version.split('.').next()).collect();
+        if majors.len() > 1 {
+            report(Level::Error, "its nodes run different major versions");
+        }
+    }
+    findings
+}
+
+async fn catalog_findings(config: &Config) -> Vec<Finding> {
+    let catalogs = servers::catalogs(config).await;
+    let finding = |level, message: String| Finding { level, about: "catalogs".to_owned(), message };
+    let mut findings: Vec<Finding> =
+        catalogs.failures.into_iter().map(|reason| finding(Level::Error, reason)).collect();
+    findings.extend(catalogs.drift.iter().map(|drift| finding(Level::Error, drift.message.clone())));
+    if let Some(catalog) = &catalogs.catalog {
+        let level = |severity| match severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warning,
+            Severity::Notice => Level::Note,
+        };
+        let tables = catalog::check_tables(&config.topology, catalog);
+        findings.extend(tables.into_iter().map(|table| finding(level(table.severity), table.message)));
+    }
+    findings
+}
+
+/// Whether each user can log in where it is sent.
+async fn user_findings(config: &Config) -> Vec<Finding> {
+    let topology = &config.topology;
+    let primaries: Vec<NodeId> = (0..topology.shards.len())
+        .filter_map(|index| health::primary(topology, crate::topology::ShardId(index as u16)))
+        .collect();
+    let logins = config.users.iter().flat_map(|user| primaries.iter().map(move |node| (user, *node)));
+    let tried = logins.map(|(user, id)| async move {
+        let node = topology.node(id);
+        let address = health::connect::address(node);
+        let password = user.server_password.as_ref().map(|password| Secret::new(password.expose()));
+        let login = Login {
+            address: &address,
+            host: &node.host,
+            tls: &config.server.tls,
+            user: &user.server_user,
+            database: &topology.shard(node.shard).database,
+            password: password.as_ref(),
+            parameters: &[("application_name", "meridian check")],
+            timeout: config.server.connect_timeout,
+        };
+        let failure = login::connect(&login).await.err()?;
+        Some(Finding {
+            level: Level::Error,
+            about: format!("user {}", user.name),
+            message: format!("cannot log in to {address} as \"{}\": {failure}", user.server_user),
+        })
+    });
+    join_all(tried).await.into_iter().flatten().collect()
+}
+
+fn print_text(config: &Config, asked: &Asked, findings: &[Finding]) {
+    let topology = &config.topology;
+    let mut rows = vec![["NODE", "SHARD", "REGION", "VERSION", "ROLE", "LAG"].map(str::to_owned)];
+    for (id, facts) in asked {
+        let node = topology.node(*id);
+        let (version, role, lag) = match facts {
+            Ok(facts) => (
+                facts.version.split(' ').next().unwrap_or_default().to_owned(),
+                if facts.is_replica { "replica" } else { "primary" },
+                facts.lag_seconds.as_ref().map(|lag| format!("{lag} s")).unwrap_or_default(),
+            ),
+            Err(_) => (String::new(), "unreachable", String::new()),
+        };
+        rows.push([
+            health::connect::address(node),
+            topology.shard(node.shard).name.clone(),
+            topology.region(node.region).name.clone(),
+            version,
+            role.to_owned(),
+            lag,
+        ]);
+    }
+    let widths: Vec<usize> =
+        (0..6).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", cells.join("  ").trim_end());
+    }
+    println!();
+    for finding in findings {
+        println!("{}: {}: {}", finding.level.name(), finding.about, finding.message);
+    }
+    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+    println!("{} errors, {} warnings", count(Level::Error), count(Level::Warning));
+}
+
+fn print_json(config: &Config, asked: &Asked, findings: &[Finding]) {
+    let topology = &config.topology;
+    let nodes: Vec<_> = asked
+        .iter()
+        .map(|(id, facts)| {
+            let node = topology.node(*id);
+            let (version, role) = match facts {
+                Ok(facts) => (Some(&facts.version), if facts.is_replica { "replica" } else { "primary" }),
+                Err(_) => (None, "unreachable"),
+            };
+            json!({
+                "address": health::connect::address(node),
+                "shard": topology.shard(node.shard).name,
+                "region": topology.region(node.region).name,
+                "version": version,
+                "role": role,
+            })
+        })
+        .collect();
+    let findings: Vec<_> = findings
+        .iter()
+        .map(|finding| json!({ "level": finding.level.name(), "about": finding.about, "message": finding.message }))
+        .collect();
+    println!("{:#}", json!({ "nodes": nodes, "findings": findings }));
+}
