@@ -53,6 +53,7 @@ const FLOORS: &[&str] = &[
     "sql",
     "merge",
     "topology",
+    "figures",
     "config",
     "catalog",
     "plan",

@@ -142,7 +142,9 @@ impl Page {
                     catalog: &catalog,
                     pools: &shared.pools.reports(),
                     pool_size: shared.pools.size,
-                    clients: &[],
+                    clients: &super::console::clients(shared),
+                    clients_max: shared.proxy.clients_max,
+                    two_phase: shared.registry.standing(),
                     figures: &shared.figures,
                     uptime: shared.started.elapsed(),
                 });

@@ -25,7 +25,7 @@ pub mod command;
 mod console;
 mod conversation;
 pub mod http;
-mod metrics;
+pub mod metrics;
 pub mod show;
 pub mod table;
 

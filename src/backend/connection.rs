@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use crate::figures::WorkerFigures;
+
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -75,6 +77,7 @@ pub struct Connection {
     pub idle_since: Instant,
     large: bool,
     pub(super) lifeline: Option<Rc<Lifeline>>,
+    figures: Arc<WorkerFigures>,
     /// Its place in a pool; given back when the connection is dropped.
     pub(super) slot: Option<Slot>,
 }
@@ -122,6 +125,7 @@ pub struct Greeted {
     pub leftover: BytesMut,
     pub parameters: Vec<(String, String)>,
     pub key: ServerKey,
+    pub figures: Arc<WorkerFigures>,
 }
 
 impl Connection {
@@ -129,6 +133,7 @@ impl Connection {
         let now = Instant::now();
         Self {
             stream: greeted.stream,
+            figures: greeted.figures,
             inbox: greeted.leftover,
             outbox: BytesMut::new(),
             node,
@@ -165,6 +170,7 @@ impl Connection {
                 };
             }
         };
+        self.figures.server_received.add(read as u64);
         self.large = read >= READ_BYTES / 2 && self.inbox.len() == self.inbox.capacity()
             || self.large && read >= READ_BYTES;
         Poll::Ready(Ok(read))
@@ -178,6 +184,7 @@ impl Connection {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.figures.server_sent.add(written as u64);
             self.outbox.advance(written);
         }
         if self.outbox.capacity() > READ_BYTES_LARGE {

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
 use crate::config::PoolSettings;
+use crate::figures::WorkerFigures;
 use crate::topology::{NodeId, NodeState, Topology};
 use crate::wire::login::{self, LoginError};
 use crate::wire::secret::Secret;
@@ -56,6 +57,7 @@ pub struct Pools {
     connect_timeout: Duration,
     /// This worker's share of `pool.size`.
     share: usize,
+    worker: Arc<WorkerFigures>,
 }
 
 /// By node and account name.
@@ -136,9 +138,14 @@ impl NodePool {
 
 impl Pools {
     /// `workers` share the configured size; each has at least one connection.
-    pub fn new(settings: PoolSettings, connect_timeout: Duration, workers: usize) -> Self {
+    pub fn new(
+        settings: PoolSettings,
+        connect_timeout: Duration,
+        workers: usize,
+        worker: Arc<WorkerFigures>,
+    ) -> Self {
         let share = settings.size.div_ceil(workers.max(1)).max(1);
-        Self { pools: RefCell::default(), settings, connect_timeout, share }
+        Self { pools: RefCell::default(), settings, connect_timeout, share, worker }
     }
 
     fn pool(&self, node: NodeId, user: &Rc<str>) -> Rc<NodePool> {
@@ -175,7 +182,12 @@ impl Pools {
         }
         let (sender, receiver) = oneshot::channel();
         pool.waiters.borrow_mut().push_back(sender);
-        match timeout(self.settings.wait_timeout, receiver).await {
+        let begun = Instant::now();
+        let granted = timeout(self.settings.wait_timeout, receiver).await;
+        if let Some(figures) = self.worker.node(node) {
+            figures.waits.record(begun.elapsed(), 1);
+        }
+        match granted {
             Ok(Ok(Grant::Connection(mut connection))) => {
                 lend(&mut connection);
                 Ok(*connection)
@@ -224,7 +236,11 @@ impl Pools {
             parameters: &[],
             timeout: self.connect_timeout,
         };
-        let greeting = login::connect(&target).await.map_err(|error| match error {
+        let greeting = login::connect(&target).await;
+        if let Some(figures) = self.worker.node(node) {
+            if greeting.is_ok() { figures.connects.one() } else { figures.failed_connects.one() }
+        }
+        let greeting = greeting.map_err(|error| match error {
             LoginError::Server(sql) => BackendError::Login(Box::new(sql)),
             other => BackendError::Connect { node: address.clone(), reason: other.to_string() },
         })?;
@@ -242,6 +258,7 @@ impl Pools {
             leftover: greeting.connection.input,
             parameters: greeting.parameters,
             key,
+            figures: Arc::clone(&self.worker),
         };
         let mut connection =
             Connection::new(greeted, node, address.into(), self.settings.prepared_statements_max);

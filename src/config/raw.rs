@@ -27,6 +27,7 @@ pub(super) struct RawConfig {
     pub health: RawHealth,
     pub limits: RawLimits,
     pub http: RawHttp,
+    pub log: RawLog,
     pub geo: RawGeo,
     pub regions: Vec<Spanned<RawRegion>>,
     pub shards: Vec<Spanned<RawShard>>,
@@ -116,6 +117,15 @@ pub(super) struct RawLimits {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHttp {
     pub listen: Value<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub format: Value<String>,
+    pub level: Value<String>,
+    pub slow_statement: Value<RawDuration>,
+    pub statements: Value<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

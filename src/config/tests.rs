@@ -47,7 +47,7 @@ fn the_documented_file_has_the_defaults() {
 
 #[test]
 fn every_key_is_documented() {
-    let sections: [(&str, Vec<&str>); 14] = [
+    let sections: [(&str, Vec<&str>); 15] = [
         ("[proxy]", keys::of::<raw::RawProxy>()),
         ("[database]", keys::of::<raw::RawDatabase>()),
         ("[server]", keys::of::<raw::RawServer>()),
@@ -56,6 +56,7 @@ fn every_key_is_documented() {
         ("[health]", keys::of::<raw::RawHealth>()),
         ("[limits]", keys::of::<raw::RawLimits>()),
         ("[http]", keys::of::<raw::RawHttp>()),
+        ("[log]", keys::of::<raw::RawLog>()),
         ("[geo]", keys::of::<raw::RawGeo>()),
         ("[[regions]]", keys::of::<raw::RawRegion>()),
         ("[[shards]]", keys::of::<raw::RawShard>()),

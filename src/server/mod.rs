@@ -29,8 +29,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::config::Config;
+use crate::figures::{Extent, Figures};
 use crate::session::board::PoolBoard;
-use crate::session::shared::{Figures, Shared};
+use crate::session::shared::Shared;
 use crate::topology::{Signals, Topology};
 use crate::transaction::Registry;
 use crate::wire::credential::Credential;
@@ -61,7 +62,7 @@ pub struct Running {
 impl Server {
     /// Starts all threads; returns when clients can be served.
     pub async fn start(config: Config) -> anyhow::Result<Running> {
-        let Config { proxy, session, server, users, pool, health, limits, http, topology } = config;
+        let Config { proxy, session, server, users, pool, health, limits, http, log, topology } = config;
         let topology = Arc::new(Topology { version: crate::topology::TopologyVersion(1), ..topology });
         let (catalog, requests) = CatalogHandle::new(Catalog::default());
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
@@ -69,6 +70,7 @@ impl Server {
         let address = listener.local_addr()?;
         let http_listener = http.as_ref().map(|http| listen(http.listen)).transpose()?;
         let workers = proxy.workers.max(1);
+        let extent = Extent { workers, regions: topology.regions.len(), nodes: topology.nodes.len() };
         let (stop, stopped) = watch::channel(false);
         let (stopping, _) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -79,13 +81,14 @@ impl Server {
             credentials,
             limits,
             http,
+            log,
             topology: ArcSwap::new(topology),
             catalog: Arc::new(catalog),
             signals: Arc::new(Signals::default()),
             registry: Arc::new(Registry::default()),
             cancels: DashMap::new(),
             clients: DashMap::new(),
-            figures: Figures::default(),
+            figures: Figures::new(extent),
             pools: PoolBoard::new(workers, pool.size),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),

@@ -96,7 +96,9 @@ impl Start {
         let Some(runtime) = runtime() else { return };
         let Self { index, shared, pool, connect_timeout, workers, mut sockets, mut stopped } = self;
         let local = LocalSet::new();
-        let worker = Worker::new(shared, Pools::new(pool, connect_timeout, workers));
+        let figures = shared.figures.worker(index);
+        let pools = Pools::new(pool, connect_timeout, workers, Arc::clone(&figures));
+        let worker = Worker::new(shared, figures, pools);
         let serve = async {
             while let Some(socket) = sockets.recv().await {
                 match TcpStream::from_std(socket) {

@@ -23,7 +23,7 @@ use super::block::Block;
 use super::cancel::{self, CancelTarget};
 use super::console::ConsoleClient;
 use super::planning::Context;
-use super::shared::{ClientInfo, ClientState, Figures, Shared, Worker};
+use super::shared::{ClientInfo, ClientState, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, extended, greeting, setting};
 use crate::backend::Account;
@@ -142,7 +142,7 @@ async fn welcome(
         }
     };
     if hello.database == CONSOLE_DATABASE {
-        return Ok(Some(at_the_console(connection, &hello, address, output, counted)));
+        return Ok(Some(at_the_console(worker, connection, &hello, address, output, counted)));
     }
     let mut session = match open(worker, connection, &hello, &user, address, output) {
         Ok(session) => session,
@@ -168,6 +168,7 @@ async fn welcome(
 }
 
 fn at_the_console(
+    worker: &Worker,
     connection: Connection,
     hello: &ClientHello,
     address: String,
@@ -175,7 +176,8 @@ fn at_the_console(
     counted: Counted,
 ) -> ConsoleClient {
     let (info, cancel) = register(counted.shared(), hello, address);
-    let mut stream = ClientStream::new(connection.stream, connection.input);
+    worker.figures.connections.one();
+    let mut stream = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
     stream.outbox = output;
     ConsoleClient::new(stream, info, cancel, counted)
 }
@@ -251,7 +253,8 @@ fn open(
     let topology = shared.topology.load_full();
     let own = setting::default_own(&shared.session, &topology);
     let (info, cancel) = register(shared, hello, address);
-    let mut client = ClientStream::new(connection.stream, connection.input);
+    worker.figures.connections.one();
+    let mut client = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
     client.outbox = output;
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
@@ -287,6 +290,7 @@ fn open(
         temporary: std::collections::HashSet::new(),
         skipping: false,
         awaiting_sync: false,
+        passage: Default::default(),
         worker: Rc::clone(worker),
     };
     session.follow_search_path();
@@ -313,7 +317,6 @@ fn register(shared: &Shared, hello: &ClientHello, address: String) -> (Arc<Clien
         }),
     });
     shared.clients.insert(id, Arc::clone(&info));
-    Figures::count(&shared.figures.connections);
     (info, cancel)
 }
 

@@ -40,6 +40,7 @@ mod shadows;
 pub mod shared;
 mod simple;
 pub mod statements;
+mod watch;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -93,6 +94,8 @@ pub struct Session {
     skipping: bool,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
     awaiting_sync: bool,
+    /// How the statement that runs now went so far.
+    passage: watch::Passage,
 }
 
 /// Settings that are Meridian's own: `meridian.*`.

@@ -10,7 +10,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -22,7 +21,10 @@ use super::planning::PlanCache;
 use super::statements::Interner;
 use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
-use crate::config::{HttpSettings, Limits, ProxySettings, ServerSettings, SessionSettings, User};
+use crate::config::{
+    HttpSettings, Limits, LogSettings, ProxySettings, ServerSettings, SessionSettings, User,
+};
+use crate::figures::{Figures, WorkerFigures};
 use crate::topology::{Signals, Topology};
 use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
@@ -37,6 +39,7 @@ pub struct Shared {
     pub credentials: std::collections::HashMap<String, Credential>,
     pub limits: Limits,
     pub http: Option<HttpSettings>,
+    pub log: LogSettings,
     pub topology: ArcSwap<Topology>,
     pub catalog: Arc<CatalogHandle>,
     pub signals: Arc<Signals>,
@@ -52,34 +55,6 @@ pub struct Shared {
     pub started: Instant,
     /// Clients are refused from now on; the running ones finish.
     pub stopping: tokio::sync::watch::Sender<bool>,
-}
-
-/// Counters of the whole process since its start.
-#[derive(Debug, Default)]
-pub struct Figures {
-    pub clients: AtomicU32,
-    pub connections: AtomicU64,
-    pub statements: AtomicU64,
-    pub transactions: AtomicU64,
-    pub relayed: AtomicU64,
-    pub scattered: AtomicU64,
-    pub everywhere: AtomicU64,
-    pub refused: AtomicU64,
-    pub errors: AtomicU64,
-    pub retries: AtomicU64,
-    pub replica_reads: AtomicU64,
-    pub pins: AtomicU64,
-    pub plans_made: AtomicU64,
-}
-
-impl Figures {
-    pub fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn add(counter: &AtomicU64, count: usize) {
-        counter.fetch_add(count as u64, Ordering::Relaxed);
-    }
 }
 
 /// One client, as the console shows it.
@@ -99,7 +74,6 @@ pub struct ClientState {
     pub doing: Doing,
     /// Why the session holds a server connection for itself.
     pub pinned: Option<&'static str>,
-    pub statements: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,6 +87,8 @@ pub enum Doing {
 /// One worker thread's state.
 pub struct Worker {
     pub shared: Arc<Shared>,
+    /// Written by this thread only.
+    pub figures: Arc<WorkerFigures>,
     pub pools: Pools,
     pub plans: RefCell<PlanCache>,
     pub interner: RefCell<Interner>,
@@ -123,10 +99,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, pools: Pools) -> Rc<Self> {
+    pub fn new(shared: Arc<Shared>, figures: Arc<WorkerFigures>, pools: Pools) -> Rc<Self> {
         let plans = PlanCache::new(shared.proxy.plan_cache_bytes);
         Rc::new(Self {
             shared,
+            figures,
             pools,
             plans: RefCell::new(plans),
             interner: RefCell::default(),

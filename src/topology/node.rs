@@ -27,6 +27,7 @@ pub struct NodeState {
     lag_bytes: AtomicU64,
     round_trip_micros: AtomicU64,
     in_use: AtomicU32,
+    promotions: AtomicU64,
 }
 
 impl NodeState {
@@ -46,7 +47,15 @@ impl NodeState {
             NodeRole::Replica => 2,
             NodeRole::Down => 3,
         };
-        self.role.store(code, Ordering::Release);
+        let before = self.role.swap(code, Ordering::AcqRel);
+        if before == 2 && role == NodeRole::Primary {
+            self.promotions.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Times it was seen as a replica and then as the primary.
+    pub fn promotions(&self) -> u64 {
+        self.promotions.load(Ordering::Relaxed)
     }
 
     pub fn timeline(&self) -> u32 {

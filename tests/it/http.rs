@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::harness::{connect, database, eventually, free_port, meridian};
 
 /// The whole answer, read until the server closes.
-async fn ask(port: u16, request: &str) -> String {
+pub async fn ask(port: u16, request: &str) -> String {
     let exchange = async {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await?;
         socket.write_all(request.as_bytes()).await?;
@@ -54,7 +54,11 @@ async fn metrics_health_and_readiness_are_served() {
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse::<f64>().ok()).unwrap_or_else(|| panic!("no {name} in\n{body}"))
     };
-    assert!(value("meridian_statements_total") >= 1.0);
+    let series = "meridian_statements_total{verb=\"select\",route=\"relay\",region=";
+    assert!(body.lines().any(|line| line.starts_with(series)), "{body}");
+    assert!(value("meridian_connections_total") >= 1.0);
+    assert!(value("meridian_client_sent_bytes_total") > 0.0);
+    assert!(value("meridian_rows_total") >= 1.0);
     assert!(value("meridian_clients") >= 1.0);
     for shard in database.cluster.shards() {
         let (name, node) = (shard.name(), shard.primary().address());

@@ -10,6 +10,8 @@ mod faults;
 mod harness;
 mod health;
 mod http;
+mod logs;
+mod prometheus;
 mod stand;
 mod tools;
 mod two_phase;

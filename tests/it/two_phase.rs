@@ -19,7 +19,7 @@ use crate::harness::{TestCluster, cluster, connect, eventually};
 
 /// Connections to the first node of every shard, each in a transaction of its own.
 async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
-    let pools = Pools::new(config.pool.clone(), config.server.connect_timeout, 1);
+    let pools = Pools::new(config.pool.clone(), config.server.connect_timeout, 1, Default::default());
     let account = Account { user: APP_USER.to_owned(), password: Some(Secret::new(APP_PASSWORD)) };
     let mut connections = Vec::new();
     for shard in &topology.shards {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::*;
 use crate::backend::pool::PoolFigures;
 use crate::config::Config;
+use crate::figures::{Route, Verb};
 use crate::session::shared::Doing;
 use crate::topology::{Lsn, NodeId, NodeRole};
 
@@ -79,7 +80,18 @@ pub fn topology() -> Topology {
 
 pub fn view<'a>(topology: &'a Topology, catalog: &'a Catalog, figures: &'a Figures) -> View<'a> {
     let uptime = Duration::from_secs(5);
-    View { topology, catalog, pools: &[], pool_size: 20, clients: &[], figures, uptime }
+    let two_phase = Default::default();
+    View {
+        topology,
+        catalog,
+        pools: &[],
+        pool_size: 20,
+        clients: &[],
+        clients_max: 100,
+        two_phase,
+        figures,
+        uptime,
+    }
 }
 
 /// The rows as psql would print them; NULL is `~`.
@@ -200,7 +212,7 @@ fn clients_stand_in_the_order_of_their_arrival() {
         database: "demo".to_owned(),
         address: "127.0.0.1:9".to_owned(),
         connected: Duration::from_secs(seconds),
-        state: ClientState { application_name: "psql".to_owned(), doing, pinned, statements: 0 },
+        state: ClientState { application_name: "psql".to_owned(), doing, pinned },
     };
     let clients =
         [client(7, 2, Doing::Idle, None), client(9, 60, Doing::IdleInTransaction, Some("temporary table"))];
@@ -217,7 +229,7 @@ fn clients_stand_in_the_order_of_their_arrival() {
 #[test]
 fn stats_show_every_counter() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
-    figures.statements.store(12, Ordering::Relaxed);
+    figures.worker(0).statement(Verb::Other, Route::Local, None, 12, Duration::ZERO);
     figures.clients.store(3, Ordering::Relaxed);
     let rows = printed(Topic::Stats, &view(&topology, &catalog, &figures));
     let shown = |start: &str| rows.iter().any(|row| row.starts_with(start));

@@ -24,9 +24,11 @@ pub use traffic::counters;
 
 use super::table::{Cell, Column, Table};
 use crate::catalog::Catalog;
+use crate::figures::Figures;
 use crate::session::board::PoolReport;
-use crate::session::shared::{ClientState, Figures};
+use crate::session::shared::ClientState;
 use crate::topology::Topology;
+use crate::transaction::registry::Standing;
 
 /// Everything that the console can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct View<'a> {
     /// Connections that one user may have to one node, as configured.
     pub pool_size: usize,
     pub clients: &'a [ClientView],
+    pub clients_max: usize,
+    pub two_phase: Standing,
     pub figures: &'a Figures,
     pub uptime: Duration,
 }

@@ -41,10 +41,11 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<Config, Vec<Finding
     let health = settings::health(&raw.health, &mut findings);
     let limits = settings::limits(&raw.limits, &mut findings);
     let http = settings::http(&raw.http, &mut findings);
+    let log = settings::log(&raw.log, &mut findings);
     let topology = topology(&raw, folder, &mut findings);
     match topology {
         Some(topology) if findings.0.is_empty() => {
-            Ok(Config { proxy, session, server, users, pool, health, limits, http, topology })
+            Ok(Config { proxy, session, server, users, pool, health, limits, http, log, topology })
         }
         _ => Err(findings.0),
     }
