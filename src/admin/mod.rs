@@ -8,7 +8,7 @@
 //!   console ── frames ─▶ conversation ── text ─▶ command ── Topic ─▶ show ── snapshots ─▶ Table
 //!    (I/O)                  (pure)                (pure)             (pure)
 //!
-//!   http ── snapshots ─▶ metrics ── Prometheus' text
+//!   http ── snapshots ─▶ metrics ── Prometheus' text, status ── JSON
 //!   (I/O)                (pure)
 //! ```
 //!
@@ -27,6 +27,7 @@ mod conversation;
 pub mod http;
 pub mod metrics;
 pub mod show;
+mod status;
 pub mod table;
 
 pub use console::serve;

@@ -67,6 +67,16 @@ async fn metrics_health_and_readiness_are_served() {
         assert!(value(&format!("meridian_node_role{{{labels},role=\"primary\"}}")) == 1.0);
     }
 
+    let answer = get(port, "/status").await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.contains("Content-Type: application/json"), "{head}");
+    let status: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    let shards = status["shards"].as_array().expect("shards");
+    assert_eq!(shards.len(), database.cluster.shards().len());
+    assert_eq!(shards[0]["nodes"][0]["role"], "primary");
+    assert!(status["clients"]["connected"].as_u64().is_some_and(|count| count >= 1), "{body}");
+    assert!(!body.contains("password"), "{body}");
+
     for (request, status) in [
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), "404"),
         ("POST /metrics HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody".to_owned(), "405"),
