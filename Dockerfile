@@ -3,7 +3,6 @@ FROM rust:1-bookworm AS build
 WORKDIR /meridian
 COPY Cargo.toml Cargo.lock ./
 COPY src src
-COPY benches benches
 COPY config config
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/meridian/target \

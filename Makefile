@@ -8,7 +8,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format postgres
+.PHONY: help demo test check format postgres prometheus
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ help: ## list the targets
 demo: postgres ## four regions on this machine, with data, behind one connection string
 	$(CARGO) run --release --locked -- demo $(DEMO_ARGS)
 
-test: postgres ## every test, on real servers; installs PostgreSQL if it is missing
+test: postgres prometheus ## every test, on real servers; installs PostgreSQL and Prometheus if they are missing
 	$(CARGO) test --locked $(TEST_ARGS)
 
 check: ## all that must pass before a change is merged: format, lints, documentation, tests
@@ -30,3 +30,6 @@ format: ## format the sources
 
 postgres:
 	@scripts/ensure-postgres
+
+prometheus:
+	@scripts/ensure-prometheus

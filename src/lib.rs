@@ -32,7 +32,7 @@
 //! Ground floor first. A room imports rooms that stand before it; `tests/tidy.rs` holds that, and knows the exceptions.
 //!
 //! - pure, at the bottom: [`geo`], [`wire`] (its drivers aside), [`sql`], [`merge`]
-//! - what is known: [`topology`], [`config`], [`catalog`]
+//! - what is known: [`topology`], [`figures`], [`config`], [`catalog`]
 //! - deciding: [`plan`]
 //! - servers: [`backend`], [`transaction`], [`health`]
 //! - doing: [`execute`], [`session`]
@@ -45,6 +45,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod execute;
+pub mod figures;
 pub mod geo;
 pub mod health;
 pub mod merge;

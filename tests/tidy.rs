@@ -51,6 +51,7 @@ const FLOORS: &[&str] = &[
     "sql",
     "merge",
     "topology",
+    "figures",
     "config",
     "catalog",
     "plan",

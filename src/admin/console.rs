@@ -177,12 +177,14 @@ fn show(shared: &Shared, topic: Topic) -> Table {
         live: Some(&live),
         pool_size: live.pool.size,
         clients: &clients,
+        clients_max: live.proxy.clients_max,
+        two_phase: shared.registry.standing(),
         figures: &shared.figures,
         uptime: shared.started.elapsed(),
     })
 }
 
-fn clients(shared: &Shared) -> Vec<ClientView> {
+pub(super) fn clients(shared: &Shared) -> Vec<ClientView> {
     let view = |info: &ClientInfo| ClientView {
         id: info.id,
         user: info.user.clone(),

@@ -1,13 +1,14 @@
 //! The HTTP address: whether this process lives, whether it is ready, and its figures for Prometheus.
 //!
 //! `server` binds the listener, so that a taken port is an error at start, and the control thread runs [`serve`]. No
-//! HTTP library: three pages without input need one request line.
+//! HTTP library: four pages without input need one request line.
 //!
 //! | page | answer |
 //! | --- | --- |
 //! | `/healthz` | 200 while the process serves |
 //! | `/readyz` | 200, or 503 with the reasons, one a line |
 //! | `/metrics` | the figures (`metrics`) |
+//! | `/status` | the state as JSON (`status`) |
 //!
 //! Invariants:
 //! 1. A stranger costs a bounded amount: [`CONNECTIONS_MAX`] at once, [`HEAD_BYTES_MAX`] and [`TIME_MAX`] each, and one
@@ -26,8 +27,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::metrics;
 use super::show::View;
+use super::{metrics, status};
 use crate::catalog::Catalog;
 use crate::session::shared::Shared;
 use crate::topology::{NodeRole, Topology};
@@ -105,6 +106,7 @@ enum Page {
     Health,
     Ready,
     Metrics,
+    Status,
 }
 
 impl Page {
@@ -126,33 +128,48 @@ impl Page {
             Some("/healthz") => Self::Health,
             Some("/readyz") => Self::Ready,
             Some("/metrics") => Self::Metrics,
+            Some("/status") => Self::Status,
             _ => return Err(Answer::NOT_FOUND),
         };
         if method == "GET" { Ok(page) } else { Err(Answer::METHOD_NOT_ALLOWED) }
     }
 
     fn answer(self, shared: &Shared) -> Answer {
-        let (topology, catalog) = (shared.topology.load(), shared.catalog.current());
         match self {
             Self::Health => Answer::text("200 OK", "ok\n"),
-            Self::Ready => ready(&unready(&topology, &catalog, *shared.stopping.borrow())),
+            Self::Ready => {
+                let (topology, catalog) = (shared.topology.load(), shared.catalog.current());
+                ready(&unready(&topology, &catalog, *shared.stopping.borrow()))
+            }
             Self::Metrics => {
-                let body = metrics::render(&View {
-                    topology: &topology,
-                    catalog: &catalog,
-                    pools: &shared.pools.reports(),
-                    plans: &[],
-                    paused: shared.orders.paused(),
-                    live: None,
-                    pool_size: shared.live.load().pool.size,
-                    clients: &[],
-                    figures: &shared.figures,
-                    uptime: shared.started.elapsed(),
-                });
+                let body = with_view(shared, metrics::render);
                 Answer { status: "200 OK", kind: metrics::CONTENT_TYPE, body }
+            }
+            Self::Status => {
+                let body = with_view(shared, |view| format!("{:#}\n", status::document(view)));
+                Answer { status: "200 OK", kind: "application/json", body }
             }
         }
     }
+}
+
+/// Calls with the snapshots of this moment.
+fn with_view(shared: &Shared, call: impl FnOnce(&View<'_>) -> String) -> String {
+    let live = shared.live.load_full();
+    call(&View {
+        topology: &shared.topology.load(),
+        catalog: &shared.catalog.current(),
+        pools: &shared.pools.reports(),
+        pool_size: live.pool.size,
+        plans: &[],
+        paused: shared.orders.paused(),
+        live: Some(&live),
+        clients: &super::console::clients(shared),
+        clients_max: live.proxy.clients_max,
+        two_phase: shared.registry.standing(),
+        figures: &shared.figures,
+        uptime: shared.started.elapsed(),
+    })
 }
 
 /// Why statements cannot all be answered now; empty when they can.

@@ -8,7 +8,7 @@
 //!   console ── frames ─▶ conversation ── text ─▶ command ── Topic ─▶ show ── snapshots ─▶ Table
 //!    (I/O)                  (pure)                (pure)             (pure)
 //!
-//!   http ── snapshots ─▶ metrics ── Prometheus' text
+//!   http ── snapshots ─▶ metrics ── Prometheus' text, status ── JSON
 //!   (I/O)                (pure)
 //! ```
 //!
@@ -25,10 +25,11 @@ pub mod command;
 mod console;
 mod conversation;
 pub mod http;
-mod metrics;
+pub mod metrics;
 mod order;
 pub mod reload;
 pub mod show;
+mod status;
 pub mod table;
 
 pub use console::serve;

@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::figures::WorkerFigures;
+
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
@@ -88,6 +90,7 @@ pub struct Connection {
     pub idle_since: Instant,
     large: bool,
     pub(super) lifeline: Option<Rc<Lifeline>>,
+    figures: Arc<WorkerFigures>,
     /// Its place in a pool; given back when the connection is dropped.
     pub(super) slot: Option<Slot>,
 }
@@ -161,6 +164,7 @@ pub struct Greeted {
     pub leftover: BytesMut,
     pub parameters: Vec<(String, String)>,
     pub key: ServerKey,
+    pub figures: Arc<WorkerFigures>,
 }
 
 impl Connection {
@@ -170,6 +174,7 @@ impl Connection {
         Self {
             server_major,
             stream: greeted.stream,
+            figures: greeted.figures,
             inbox: greeted.leftover,
             outbox: BytesMut::new(),
             node,
@@ -212,6 +217,7 @@ impl Connection {
                 };
             }
         };
+        self.figures.server_received.add(read as u64);
         self.large = read >= READ_BYTES / 2 && self.inbox.len() == self.inbox.capacity()
             || self.large && read >= READ_BYTES;
         Poll::Ready(Ok(read))
@@ -225,6 +231,7 @@ impl Connection {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.figures.server_sent.add(written as u64);
             self.outbox.advance(written);
         }
         // What is encrypted may not have left yet; of a bare socket there is nothing to flush.

@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
 use crate::config::PoolSettings;
+use crate::figures::WorkerFigures;
 use crate::topology::{NodeId, NodeState, Topology};
 use crate::wire::login::{self, LoginError};
 use crate::wire::secret::Secret;
@@ -68,6 +69,7 @@ pub struct Pools {
     workers: usize,
     /// Connections that are older are closed when they are free.
     renewed: Cell<Option<Instant>>,
+    worker: Arc<WorkerFigures>,
 }
 
 /// What is configured, as a reload may change it.
@@ -174,12 +176,13 @@ impl NodePool {
 
 impl Pools {
     /// `workers` share the configured size; each has at least one connection.
-    pub fn new(settings: PoolSettings, waits: Waits, workers: usize) -> Self {
+    pub fn new(settings: PoolSettings, waits: Waits, workers: usize, worker: Arc<WorkerFigures>) -> Self {
         Self {
             pools: RefCell::default(),
             bounds: RefCell::new(Bounds::new(settings, waits, workers)),
             workers,
             renewed: Cell::new(None),
+            worker,
         }
     }
 
@@ -225,7 +228,12 @@ impl Pools {
         let (sender, receiver) = oneshot::channel();
         pool.waiters.borrow_mut().push_back(sender);
         let wait_timeout = self.bounds.borrow().settings.wait_timeout;
-        match timeout(wait_timeout, receiver).await {
+        let begun = Instant::now();
+        let granted = timeout(wait_timeout, receiver).await;
+        if let Some(figures) = self.worker.node(node) {
+            figures.waits.record(begun.elapsed(), 1);
+        }
+        match granted {
             Ok(Ok(Grant::Connection(mut connection))) => {
                 lend(&mut connection);
                 Ok(*connection)
@@ -309,7 +317,11 @@ impl Pools {
             parameters: &[],
             timeout: bounds.waits.connect_timeout,
         };
-        let greeting = login::connect(&target).await.map_err(|error| match error {
+        let greeting = login::connect(&target).await;
+        if let Some(figures) = self.worker.node(node) {
+            if greeting.is_ok() { figures.connects.one() } else { figures.failed_connects.one() }
+        }
+        let greeting = greeting.map_err(|error| match error {
             LoginError::Server(sql) => BackendError::Login(Box::new(sql)),
             other => BackendError::Connect { node: address.clone(), reason: other.to_string() },
         })?;
@@ -330,6 +342,7 @@ impl Pools {
             leftover: greeting.connection.input,
             parameters: greeting.parameters,
             key,
+            figures: Arc::clone(&self.worker),
         };
         let mut connection =
             Connection::new(greeted, node, address.into(), bounds.settings.prepared_statements_max);

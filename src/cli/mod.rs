@@ -14,8 +14,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
-use crate::config::Config;
+use crate::config::{Config, LogFormat, LogSettings};
 use crate::demo::{self, DemoOptions};
 use crate::server::Server;
 
@@ -85,7 +86,6 @@ enum Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging();
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -136,13 +136,23 @@ fn parameter(text: &str) -> Result<(usize, String), String> {
     }
 }
 
-/// Log lines go to standard error; `MERIDIAN_LOG` chooses, in the manner of `info,meridian::health=debug`.
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MERIDIAN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,tokio_postgres=warn"));
-    let colours = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
-    lines.with_writer(std::io::stderr).init();
+/// Log lines go to standard error. `MERIDIAN_LOG` and `MERIDIAN_LOG_FORMAT` are stronger than the file.
+fn start_logging(settings: &LogSettings) {
+    let filter = EnvFilter::try_from_env("MERIDIAN_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(format!("tokio_postgres=warn,{}", settings.level)));
+    let format = match std::env::var("MERIDIAN_LOG_FORMAT").as_deref() {
+        Ok("json") => LogFormat::Json,
+        Ok("text") => LogFormat::Text,
+        Ok(_) | Err(_) => settings.format,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -151,6 +161,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn serve(file: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
+    start_logging(&config.log);
     runtime()?.block_on(async {
         let running = Server::start(config, Some(file.to_owned())).await?;
         let mut hang_up = signal(SignalKind::hangup())?;
@@ -174,6 +185,7 @@ fn serve(file: &std::path::Path) -> anyhow::Result<()> {
 fn demonstrate(options: DemoOptions) -> anyhow::Result<()> {
     let start = async |text: String| {
         let config = Config::parse(&text, "demo.toml", std::path::Path::new("."))?;
+        start_logging(&config.log);
         Server::start(config, None).await
     };
     runtime()?.block_on(demo::run(options, start, demo::interrupted()))

@@ -30,8 +30,8 @@ use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
-    AuthMethod, HealthSettings, HttpSettings, Limits, PoolSettings, ProxySettings, ServerSettings,
-    SessionSettings, User,
+    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings,
+    ServerSettings, SessionSettings, StatementText, User,
 };
 pub use value::Secret;
 
@@ -55,6 +55,7 @@ pub struct Config {
     pub tls: Option<Acceptor>,
     /// None: no HTTP listener.
     pub http: Option<HttpSettings>,
+    pub log: LogSettings,
     /// Version 0: [`Topology::following`] numbers it.
     pub topology: Topology,
 }

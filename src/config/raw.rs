@@ -28,6 +28,7 @@ pub(super) struct RawConfig {
     pub limits: RawLimits,
     pub http: RawHttp,
     pub tls: RawTls,
+    pub log: RawLog,
     pub geo: RawGeo,
     pub regions: Vec<Spanned<RawRegion>>,
     pub shards: Vec<Spanned<RawShard>>,
@@ -133,6 +134,15 @@ pub(super) struct RawTls {
     pub client_ca_file: Value<String>,
     pub client_certificates: Value<String>,
     pub client_name_is_user: Value<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub format: Value<String>,
+    pub level: Value<String>,
+    pub slow_statement: Value<RawDuration>,
+    pub statements: Value<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

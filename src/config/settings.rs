@@ -120,6 +120,34 @@ pub struct Limits {
     pub copy_row_bytes_max: usize,
 }
 
+/// What is written to standard error; read by `cli` (form and level) and `session` (slow statements).
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    /// In the manner of `info,meridian::health=debug`; the variable MERIDIAN_LOG is stronger.
+    pub level: String,
+    /// Statements that take as long are logged; None: none.
+    pub slow_statement: Option<Duration>,
+    pub statements: StatementText,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What a log line has of a statement's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatementText {
+    Off,
+    /// Without its literals.
+    Shape,
+    /// As the client sent it, literals and all.
+    Full,
+}
+
 /// Metrics, health and readiness; read by `admin`.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {

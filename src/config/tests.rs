@@ -47,7 +47,7 @@ fn the_documented_file_has_the_defaults() {
 
 #[test]
 fn every_key_is_documented() {
-    let sections: [(&str, Vec<&str>); 16] = [
+    let sections: [(&str, Vec<&str>); 17] = [
         ("[proxy]", keys::of::<raw::RawProxy>()),
         ("[database]", keys::of::<raw::RawDatabase>()),
         ("[server]", keys::of::<raw::RawServer>()),
@@ -58,6 +58,7 @@ fn every_key_is_documented() {
         ("[http]", keys::of::<raw::RawHttp>()),
         ("[functions]", keys::of::<raw::RawFunctions>()),
         ("[tls]", keys::of::<raw::RawTls>()),
+        ("[log]", keys::of::<raw::RawLog>()),
         ("[geo]", keys::of::<raw::RawGeo>()),
         ("[[regions]]", keys::of::<raw::RawRegion>()),
         ("[[shards]]", keys::of::<raw::RawShard>()),

@@ -96,15 +96,16 @@ fn duration(text: &str) -> Option<Duration> {
         return Some(Duration::ZERO);
     }
     let (number, unit) = split_unit(text)?;
-    let millis = match unit {
-        "ms" => number,
-        "s" => number.checked_mul(1_000)?,
-        "m" | "min" => number.checked_mul(60_000)?,
-        "h" => number.checked_mul(3_600_000)?,
-        "d" => number.checked_mul(86_400_000)?,
+    let micros = match unit {
+        "us" => number,
+        "ms" => number.checked_mul(1_000)?,
+        "s" => number.checked_mul(1_000_000)?,
+        "m" | "min" => number.checked_mul(60_000_000)?,
+        "h" => number.checked_mul(3_600_000_000)?,
+        "d" => number.checked_mul(86_400_000_000)?,
         _ => return None,
     };
-    Some(Duration::from_millis(millis))
+    Some(Duration::from_micros(micros))
 }
 
 /// A number of bytes as the file writes it.

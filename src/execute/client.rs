@@ -6,11 +6,13 @@
 
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
+use crate::figures::WorkerFigures;
 use crate::wire::stream::Stream;
 
 /// An idle client's buffer is let go above this.
@@ -20,14 +22,15 @@ const READ_BYTES: usize = 4 * 1024;
 #[derive(Debug)]
 pub struct ClientStream {
     stream: Stream,
+    figures: Arc<WorkerFigures>,
     pub inbox: BytesMut,
     pub outbox: BytesMut,
 }
 
 impl ClientStream {
     /// `inbox` holds what came in with the start-up messages.
-    pub fn new(stream: Stream, inbox: BytesMut) -> Self {
-        Self { stream, inbox, outbox: BytesMut::new() }
+    pub fn new(stream: Stream, inbox: BytesMut, figures: Arc<WorkerFigures>) -> Self {
+        Self { stream, figures, inbox, outbox: BytesMut::new() }
     }
 
     /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes.
@@ -37,7 +40,9 @@ impl ClientStream {
             self.inbox.reserve(more);
         }
         let read = pin!(self.stream.read_buf(&mut self.inbox));
-        read.poll(cx)
+        let read = std::task::ready!(read.poll(cx))?;
+        self.figures.client_received.add(read as u64);
+        Poll::Ready(Ok(read))
     }
 
     /// Makes room for a message whose length is known, so that it arrives in few reads.
@@ -57,6 +62,7 @@ impl ClientStream {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.figures.client_sent.add(written as u64);
             self.outbox.advance(written);
         }
         // What is encrypted may not have left yet; of a bare socket there is nothing to flush.
@@ -74,6 +80,7 @@ impl ClientStream {
             self.outbox.extend_from_slice(bytes);
             return self.flush().await;
         }
+        self.figures.client_sent.add(bytes.len() as u64);
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }

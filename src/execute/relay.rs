@@ -68,6 +68,8 @@ pub struct Report {
     pub awaits_sync: bool,
     /// ParseCompletes that the client got.
     pub parses: usize,
+    /// Rows that the command tags tell of, read or written.
+    pub rows: u64,
     /// Portal is suspended: it lives until Sync.
     pub suspended: bool,
 }
@@ -260,6 +262,7 @@ impl Relay<'_> {
             }
             b'D' => report.position = first_lsn(body).or(report.position),
             b'C' | b'I' | b's' => {
+                report.rows += if header.tag == b'C' && !hidden { rows_of_tag(body) } else { 0 };
                 if matches!(owed, Some(Owed::Execute { .. })) {
                     self.pop();
                 }
@@ -507,6 +510,14 @@ enum Event {
     ServerGone,
     Client,
     ClientGone,
+}
+
+/// The last word of a command tag, where it is a number: `INSERT 0 5`, `SELECT 5`, `COPY 5`.
+fn rows_of_tag(body: &[u8]) -> u64 {
+    let tag = body.strip_suffix(&[0]).unwrap_or(body);
+    let digits = tag.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = tag.get(tag.len() - digits..).unwrap_or_default();
+    digits.iter().fold(0, |rows: u64, digit| rows.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
 }
 
 /// The value of a one-column text row as an LSN.

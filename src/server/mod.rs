@@ -30,8 +30,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::config::Config;
+use crate::figures::{Extent, Figures};
 use crate::session::board::PoolBoard;
-use crate::session::shared::{Figures, Live, Shared};
+use crate::session::shared::{Live, Shared};
 use crate::topology::{Signals, Topology};
 use crate::transaction::Registry;
 use crate::wire::scram::MockKey;
@@ -40,6 +41,9 @@ use crate::wire::scram::MockKey;
 const BACKLOG: i32 = 1024;
 /// Accepted sockets that may wait for a worker.
 const HAND_OFF_MAX: usize = 1024;
+/// Regions and nodes that reloads may add and have counted; what comes beyond is served, and not counted by itself.
+const REGIONS_ROOM: usize = 16;
+const NODES_ROOM: usize = 128;
 /// How long the start waits for nodes and catalogs before it goes on without them.
 const READY_WAIT: Duration = Duration::from_secs(15);
 /// How long clients may take to hear that the proxy ends.
@@ -68,6 +72,11 @@ impl Server {
         let address = listener.local_addr()?;
         let http_listener = live.http.as_ref().map(|http| listen(http.listen)).transpose()?;
         let workers = live.proxy.workers.max(1);
+        let extent = Extent {
+            workers,
+            regions: topology.regions.len() + REGIONS_ROOM,
+            nodes: topology.nodes.len() + NODES_ROOM,
+        };
         let (stop, stopped) = watch::channel(false);
         let (stopping, _) = watch::channel(false);
         let shared = Arc::new(Shared {
@@ -81,7 +90,7 @@ impl Server {
             registry: Arc::new(Registry::default()),
             cancels: DashMap::new(),
             clients: DashMap::new(),
-            figures: Figures::default(),
+            figures: Figures::new(extent),
             pools: PoolBoard::new(workers),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),

@@ -96,7 +96,9 @@ impl Start {
         let live = shared.live.load_full();
         let mut reloads = shared.reloads.subscribe();
         let mut reconnects = shared.orders.reconnects.subscribe();
-        let worker = Worker::new(shared, Pools::new(live.pool.clone(), waits(&live), workers));
+        let figures = shared.figures.worker(index);
+        let pools = Pools::new(live.pool.clone(), waits(&live), workers, Arc::clone(&figures));
+        let worker = Worker::new(shared, figures, pools);
         let serve = async {
             while let Some(socket) = sockets.recv().await {
                 match TcpStream::from_std(socket) {
@@ -121,7 +123,7 @@ impl Start {
                     worker.pools.renew();
                 }
                 worker.pools.reap(&worker.shared.topology.load());
-                worker.shared.pools.publish_plans(index, worker.plans.borrow().report());
+                worker.shared.pools.publish_plans(index, worker.plans.borrow().report(&worker.figures));
                 worker.shared.pools.publish(index, worker.pools.figures());
             }
         };

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::perform::{BoundParameters, Work};
 use super::planning::Planned;
-use super::shared::Figures;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
@@ -74,7 +73,13 @@ impl Session {
                 return Err(failure);
             }
             let (sent, result) = self.answer_from(question, scatter, bound, shards).await;
-            let Err(error) = result else { return Ok(()) };
+            let error = match result {
+                Ok(rows) => {
+                    self.note_rows(rows);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
             if !sent {
                 self.client.outbox.truncate(mark);
             }
@@ -97,7 +102,7 @@ impl Session {
                     if !again {
                         return Err(failure);
                     }
-                    Figures::count(&self.worker.shared.figures.retries);
+                    self.worker.figures.retries.one();
                     avoid.push(node);
                 }
             }
@@ -125,7 +130,7 @@ impl Session {
         scatter: &Scatter,
         bound: BoundLimits,
         shards: ShardSet,
-    ) -> (bool, Result<(), ScatterError>) {
+    ) -> (bool, Result<u64, ScatterError>) {
         let default = self.default_shard();
         let near = self.context.planning.topology.region(self.own.region).shards.first().copied();
         let bounds = &self.live.limits;

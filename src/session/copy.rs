@@ -58,6 +58,7 @@ impl Session {
         };
         match outcome {
             Ok(rows) => {
+                self.note_rows(rows);
                 encode::server::command_complete(&mut self.client.outbox, format!("COPY {rows}").as_bytes());
                 Ok(())
             }
@@ -115,6 +116,7 @@ impl Session {
         let mut host = Host { session: self, access: Access::Read, began: false };
         match copy::copy_out(&mut host, job).await {
             Ok(copied) => {
+                self.note_rows(copied.rows);
                 let tag = format!("COPY {}", copied.rows);
                 encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
                 Ok(())

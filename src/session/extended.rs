@@ -23,7 +23,6 @@ use bytes::Bytes;
 
 use super::perform::{BoundParameters, Execution};
 use super::planning::Planned;
-use super::shared::Figures;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -147,9 +146,6 @@ impl Session {
         self.refresh_context();
         let batch = self.sort_out(&bytes, end);
         let executions = batch.executions;
-        if executions > 0 {
-            Figures::add(&self.worker.shared.figures.statements, executions);
-        }
         let outcome = self.run_batch(batch).await;
         let failed = outcome.is_err();
         match end {
@@ -167,7 +163,7 @@ impl Session {
                 if !self.block.is_open() {
                     self.portals.clear();
                     if executions > 0 {
-                        Figures::count(&self.worker.shared.figures.transactions);
+                        self.worker.figures.transactions.one();
                     }
                 }
             }

@@ -22,7 +22,7 @@ use super::block::Block;
 use super::cancel::{self, CancelTarget};
 use super::console::ConsoleClient;
 use super::planning::Context;
-use super::shared::{ClientInfo, ClientState, Figures, Shared, Worker};
+use super::shared::{ClientInfo, ClientState, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, extended, greeting, setting};
 use crate::backend::Account;
@@ -145,7 +145,7 @@ async fn welcome(
         }
     };
     if hello.database == CONSOLE_DATABASE {
-        return Ok(Some(at_the_console(connection, &hello, address, output, counted)));
+        return Ok(Some(at_the_console(worker, connection, &hello, address, output, counted)));
     }
     let mut session = match open(worker, connection, &hello, &user, address, output) {
         Ok(session) => session,
@@ -171,6 +171,7 @@ async fn welcome(
 }
 
 fn at_the_console(
+    worker: &Worker,
     connection: Connection,
     hello: &ClientHello,
     address: String,
@@ -178,7 +179,8 @@ fn at_the_console(
     counted: Counted,
 ) -> ConsoleClient {
     let (info, cancel) = register(counted.shared(), hello, address);
-    let mut stream = ClientStream::new(connection.stream, connection.input);
+    worker.figures.connections.one();
+    let mut stream = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
     stream.outbox = output;
     ConsoleClient::new(stream, info, cancel, counted)
 }
@@ -270,7 +272,8 @@ fn open(
     let live = shared.live.load_full();
     let own = setting::default_own(&live.session, &topology);
     let (info, cancel) = register(shared, hello, address);
-    let mut client = ClientStream::new(connection.stream, connection.input);
+    worker.figures.connections.one();
+    let mut client = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
     client.outbox = output;
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
@@ -307,6 +310,7 @@ fn open(
         skipping: false,
         request: super::Request::Extended,
         awaiting_sync: false,
+        passage: Default::default(),
         worker: Rc::clone(worker),
         live,
     };
@@ -326,7 +330,6 @@ fn register(shared: &Shared, hello: &ClientHello, address: String) -> (Arc<Clien
         ClientState { application_name: application_name.unwrap_or_default(), ..ClientState::default() };
     let info = Arc::new(ClientInfo::new(id, &hello.user, &hello.database, address, state));
     shared.clients.insert(id, Arc::clone(&info));
-    Figures::count(&shared.figures.connections);
     (info, cancel)
 }
 

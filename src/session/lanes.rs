@@ -11,7 +11,6 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::shared::Figures;
 use super::{End, Failure, Request, Session};
 use crate::backend::capture::Captured;
 use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
@@ -78,7 +77,7 @@ impl Session {
         self.cancel.add(&connection.key);
         let replica = self.context.planning.topology.node(connection.node).state.role() == NodeRole::Replica;
         if replica {
-            Figures::count(&self.worker.shared.figures.replica_reads);
+            self.worker.figures.replica_reads.one();
         }
         let lane = Lane::new(connection, shard, replica);
         self.enter(lane).await
@@ -280,6 +279,7 @@ impl Session {
     }
 
     fn after_relay(&mut self, index: usize, report: &Report) {
+        self.note_report(report);
         if let Some(position) = report.position {
             let lane = &self.lanes[index];
             let timeline = self.context.planning.topology.node(lane.connection.node).state.timeline();
@@ -511,7 +511,7 @@ impl Session {
 
     pub(super) fn set_pin(&mut self, reason: &'static str) {
         if self.pin.is_none() {
-            Figures::count(&self.worker.shared.figures.pins);
+            self.worker.figures.pins.one();
         }
         self.pin = Some(reason);
         if let Ok(mut state) = self.info.state.lock() {

@@ -42,6 +42,7 @@ pub mod shared;
 mod simple;
 pub mod statements;
 pub mod syntax;
+mod watch;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -99,6 +100,8 @@ pub struct Session {
     request: Request,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
     awaiting_sync: bool,
+    /// How the statement that runs now went so far.
+    passage: watch::Passage,
 }
 
 /// Settings that are Meridian's own: `meridian.*`.

@@ -13,13 +13,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::planning::Planned;
-use super::shared::Figures;
 use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
 use crate::execute::{Relay, relay};
+use crate::figures::Route;
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{INFERRED_ELSEWHERE, NoParameters, Parameters};
 use crate::sql::facts::{Kind, SessionObject};
@@ -92,6 +92,13 @@ impl<'a> Work<'a> {
 
 impl Session {
     pub(super) async fn perform(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        let begun = self.begin_watch();
+        let outcome = self.act(planned, work).await;
+        self.end_watch(begun, planned, work.text(), 1);
+        outcome
+    }
+
+    async fn act(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         if self.block.is_failed() && !planned.ends_failed_block() {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
@@ -102,10 +109,7 @@ impl Session {
         }
         self.check_uncommitted(planned)?;
         match &planned.plan.action {
-            Action::Refuse(refusal) => {
-                Figures::count(&self.worker.shared.figures.refused);
-                Err(SqlError::from(refusal.clone()).into())
-            }
+            Action::Refuse(refusal) => Err(self.refuse(refusal.clone())),
             Action::Control => self.control(planned, work).await,
             Action::Pinned(reason) => self.perform_pinned(work, reason).await,
             Action::Routed { many } => {
@@ -113,13 +117,10 @@ impl Session {
                 match (shards.single(), many) {
                     (Some(shard), _) => self.perform_on(planned, work, shard).await,
                     (None, Many::Scatter(scatter)) => {
-                        Figures::count(&self.worker.shared.figures.scattered);
+                        self.on_route(Route::Scatter, None);
                         self.scatter(planned, work, scatter, shards).await
                     }
-                    (None, Many::Refuse(refusal)) => {
-                        Figures::count(&self.worker.shared.figures.refused);
-                        Err(SqlError::from(refusal.clone()).into())
-                    }
+                    (None, Many::Refuse(refusal)) => Err(self.refuse(refusal.clone())),
                 }
             }
             Action::Anywhere | Action::Fixed(_) => {
@@ -141,10 +142,17 @@ impl Session {
             }
             Action::EachShard => {
                 self.bind_work(planned, work)?;
+                self.on_route(Route::Each, None);
                 self.perform_each(planned, work).await
             }
-            Action::CopyIn(copy) => self.copy_in(planned, work, copy).await,
-            Action::CopyOut { header } => self.copy_out(work, *header).await,
+            Action::CopyIn(copy) => {
+                self.on_route(Route::Copy, None);
+                self.copy_in(planned, work, copy).await
+            }
+            Action::CopyOut { header } => {
+                self.on_route(Route::Copy, None);
+                self.copy_out(work, *header).await
+            }
         }
     }
 
@@ -208,7 +216,7 @@ impl Session {
 
     /// One shard, inside a block or where the caller speaks the last word to the client.
     pub(super) async fn perform_on(&mut self, planned: &Planned, work: Work<'_>, shard: ShardId) -> Outcome {
-        Figures::count(&self.worker.shared.figures.relayed);
+        self.on_route(Route::Relay, Some(shard));
         let access = planned.plan.access;
         let mut avoid = Vec::new();
         loop {
@@ -239,7 +247,7 @@ impl Session {
                         return Err(failure);
                     }
                     self.client.outbox.truncate(mark);
-                    Figures::count(&self.worker.shared.figures.retries);
+                    self.worker.figures.retries.one();
                     avoid.push(node);
                 }
             }
@@ -294,6 +302,7 @@ impl Session {
     /// Statements that need a server connection for themselves.
     async fn perform_pinned(&mut self, work: Work<'_>, reason: &'static str) -> Outcome {
         let shard = self.default_shard();
+        self.on_route(Route::Relay, Some(shard));
         let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica);
         if others {
             return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
@@ -318,7 +327,7 @@ impl Session {
     /// Every shard or none. The default shard speaks first, so that two sessions take its locks in one order; its
     /// answer is held back until all others have done the same.
     async fn perform_everywhere(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
-        Figures::count(&self.worker.shared.figures.everywhere);
+        self.on_route(Route::Everywhere, None);
         let own_block = !self.block.is_open();
         if own_block {
             self.begin_implicit();
@@ -370,7 +379,10 @@ impl Session {
             .await
         };
         match report {
-            Ok(report) => self.after_performance(first, &report)?,
+            Ok(report) => {
+                self.note_report(&report);
+                self.after_performance(first, &report)?
+            }
             Err(error) => return Err(self.relay_failed(first, error).await),
         }
         for shard in topology.all_shards().iter().filter(|shard| *shard != default) {

@@ -10,7 +10,6 @@
 
 use super::extended::{Batch, BatchEnd, Message, Segment, ShardSegment, answers_itself};
 use super::perform::Work;
-use super::shared::Figures;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::backend::Connection;
@@ -18,6 +17,7 @@ use crate::execute::Lane;
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::refusals;
+use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
@@ -42,12 +42,7 @@ impl Session {
         for (at, segment) in segments.into_iter().enumerate() {
             let end = if at == last { Some(end) } else { None };
             let result = match segment {
-                Segment::Shard(segment) => {
-                    if segment.messages.iter().any(Message::is_execution) {
-                        Figures::count(&self.worker.shared.figures.relayed);
-                    }
-                    self.run_shard_segment(&segment, end, suspect).await
-                }
+                Segment::Shard(segment) => self.run_watched_segment(&segment, end, suspect).await,
                 Segment::Session(messages) => self.run_session_segment(messages).await.map(|()| (false, 0)),
             };
             match result {
@@ -149,6 +144,28 @@ impl Session {
         Ok(())
     }
 
+    /// The statements of a segment are watched as one: they run in one flight, and each counts with the time of all.
+    async fn run_watched_segment(
+        &mut self,
+        segment: &ShardSegment,
+        end: Option<BatchEnd>,
+        suspect: bool,
+    ) -> Ran {
+        let executions = segment.messages.iter().filter(|message| message.is_execution()).count();
+        let Some(planned) = segment.planned.as_ref().filter(|_| executions > 0) else {
+            return self.run_shard_segment(segment, end, suspect).await;
+        };
+        let begun = self.begin_watch();
+        self.on_route(Route::Relay, Some(segment.shard));
+        let ran = self.run_shard_segment(segment, end, suspect).await;
+        let text = segment.messages.iter().rev().find_map(|message| match message {
+            Message::Bind { prepared, .. } => Some(prepared.text()),
+            _ => None,
+        });
+        self.end_watch(begun, planned, text.unwrap_or_default(), executions);
+        ran
+    }
+
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
     async fn run_shard_segment(
         &mut self,
@@ -218,7 +235,7 @@ impl Session {
                     if !again {
                         return Err((failure, 0));
                     }
-                    Figures::count(&self.worker.shared.figures.retries);
+                    self.worker.figures.retries.one();
                     self.client.outbox.truncate(mark);
                     avoid.push(node);
                 }
@@ -233,7 +250,6 @@ impl Session {
 
     /// A server has told the error itself: the block fails, and statements whose Parse was not confirmed do not exist.
     fn fail_batch(&mut self, messages: &[Message], confirmed: usize) {
-        Figures::count(&self.worker.shared.figures.errors);
         self.block.fail();
         let parsed = messages.iter().filter_map(|message| match message {
             Message::Parse { name, .. } => Some(name.clone()),

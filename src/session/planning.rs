@@ -110,8 +110,6 @@ pub struct PlanCache {
     next_context: u32,
     bytes: usize,
     bytes_max: usize,
-    pub hits: u64,
-    pub misses: u64,
 }
 
 /// A plan's own size beside its key's, roughly: facts, names, routes.
@@ -125,8 +123,6 @@ impl PlanCache {
             next_context: 0,
             bytes: 0,
             bytes_max,
-            hits: 0,
-            misses: 0,
         }
     }
 
@@ -145,13 +141,8 @@ impl PlanCache {
         self.next_context
     }
 
-    fn get(&mut self, context: u32, shape: &[u8]) -> Option<Rc<Plan>> {
-        let found = self.plans.get(&KeyRef { context, shape }).map(Rc::clone);
-        match found {
-            Some(_) => self.hits += 1,
-            None => self.misses += 1,
-        }
-        found
+    fn get(&self, context: u32, shape: &[u8]) -> Option<Rc<Plan>> {
+        self.plans.get(&KeyRef { context, shape }).map(Rc::clone)
     }
 
     fn insert(&mut self, context: u32, shape: &[u8], plan: &Rc<Plan>) {
@@ -164,12 +155,12 @@ impl PlanCache {
         self.plans.insert(Key { context, shape: shape.into() }, Rc::clone(plan));
     }
 
-    pub fn report(&self) -> super::board::PlansReport {
+    pub fn report(&self, figures: &crate::figures::WorkerFigures) -> super::board::PlansReport {
         super::board::PlansReport {
             plans: self.plans.len(),
             bytes: self.bytes,
-            hits: self.hits,
-            misses: self.misses,
+            hits: figures.plan_hits.get(),
+            misses: figures.plan_misses.get(),
         }
     }
 
@@ -232,19 +223,25 @@ impl Session {
                 .hint("A hint reads /* meridian: shard=NAME role=primary */ before the statement.")
         })?;
         let cached = match shape.size {
-            Size::Parseable => worker.plans.borrow_mut().get(self.context.id, shape.key),
+            Size::Parseable => worker.plans.borrow().get(self.context.id, shape.key),
             Size::TooLarge => None,
         };
         let literals = shape.literals.into();
         let plan = match cached {
-            Some(plan) => plan,
+            Some(plan) => {
+                worker.figures.plan_hits.one();
+                plan
+            }
             None => {
-                super::shared::Figures::count(&worker.shared.figures.plans_made);
+                worker.figures.plan_misses.one();
                 let parsed = parse(text, options);
                 let cacheable = parsed.cacheable && shape.size == Size::Parseable;
                 let plan = Rc::new(make_plan(parsed, text, options, &self.context.planning));
                 if cacheable {
-                    worker.plans.borrow_mut().insert(self.context.id, shape.key, &plan);
+                    let mut plans = worker.plans.borrow_mut();
+                    plans.insert(self.context.id, shape.key, &plan);
+                    worker.figures.plan_entries.set(plans.len() as u64);
+                    worker.figures.plan_bytes.set(plans.bytes as u64);
                 }
                 plan
             }
@@ -291,7 +288,7 @@ impl Session {
         let bound = planned
             .plan
             .bind(&arguments, planned.hint.as_ref().and_then(|hint| hint.shard.as_deref()))
-            .map_err(SqlError::from)?;
+            .map_err(|refusal| self.refuse(refusal))?;
         if bound.shards.len() > 1 && matches!(planned.plan.action, Action::Anywhere) {
             return Ok(ShardSet::one(self.any_shard()));
         }

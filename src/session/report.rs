@@ -7,10 +7,12 @@ use crate::plan::refusal::Refusal;
 use crate::topology::{ShardId, Topology};
 use crate::wire::encode;
 use crate::wire::error::{Severity, SqlError, SqlState};
+use crate::wire::fault::Fault;
 
 impl Session {
     /// Puts an error into the outbox.
     pub(super) fn tell(&mut self, error: &SqlError) {
+        self.worker.figures.error(Fault::of_meridian(&error.sqlstate), &error.sqlstate);
         encode::server::error_response(&mut self.client.outbox, error);
     }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -27,9 +27,10 @@ use super::statements::Interner;
 use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
 use crate::config::{
-    Config, HealthSettings, HttpSettings, Limits, PoolSettings, ProxySettings, ServerSettings,
+    Config, HealthSettings, HttpSettings, Limits, LogSettings, PoolSettings, ProxySettings, ServerSettings,
     SessionSettings, User,
 };
+use crate::figures::{Figures, WorkerFigures};
 use crate::topology::{Signals, Topology};
 use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
@@ -77,14 +78,15 @@ pub struct Live {
     /// What clients are shown in a handshake; None: nothing is encrypted.
     pub tls: Option<Acceptor>,
     pub http: Option<HttpSettings>,
+    pub log: LogSettings,
 }
 
 impl Live {
     /// The settings of a configuration, and the topology that goes with them.
     pub fn new(config: Config) -> (Self, Topology) {
-        let Config { proxy, session, server, users, pool, health, limits, tls, http, topology } = config;
+        let Config { proxy, session, server, users, pool, health, limits, tls, http, log, topology } = config;
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
-        (Self { proxy, session, server, users, credentials, pool, health, limits, tls, http }, topology)
+        (Self { proxy, session, server, users, credentials, pool, health, limits, tls, http, log }, topology)
     }
 }
 
@@ -92,34 +94,6 @@ fn credential(user: &User) -> Credential {
     let secret = user.verifier.as_ref().or(user.password.as_ref());
     let text = secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();
     Credential::parse(&text, rand::random())
-}
-
-/// Counters of the whole process since its start.
-#[derive(Debug, Default)]
-pub struct Figures {
-    pub clients: AtomicU32,
-    pub connections: AtomicU64,
-    pub statements: AtomicU64,
-    pub transactions: AtomicU64,
-    pub relayed: AtomicU64,
-    pub scattered: AtomicU64,
-    pub everywhere: AtomicU64,
-    pub refused: AtomicU64,
-    pub errors: AtomicU64,
-    pub retries: AtomicU64,
-    pub replica_reads: AtomicU64,
-    pub pins: AtomicU64,
-    pub plans_made: AtomicU64,
-}
-
-impl Figures {
-    pub fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn add(counter: &AtomicU64, count: usize) {
-        counter.fetch_add(count as u64, Ordering::Relaxed);
-    }
 }
 
 /// One client, as the console shows it.
@@ -189,6 +163,8 @@ pub enum Doing {
 /// One worker thread's state.
 pub struct Worker {
     pub shared: Arc<Shared>,
+    /// Written by this thread only.
+    pub figures: Arc<WorkerFigures>,
     pub pools: Pools,
     pub plans: RefCell<PlanCache>,
     pub interner: RefCell<Interner>,
@@ -201,10 +177,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, pools: Pools) -> Rc<Self> {
+    pub fn new(shared: Arc<Shared>, figures: Arc<WorkerFigures>, pools: Pools) -> Rc<Self> {
         let plans = PlanCache::new(shared.live.load().proxy.plan_cache_bytes);
         Rc::new(Self {
             shared,
+            figures,
             pools,
             plans: RefCell::new(plans),
             interner: RefCell::default(),

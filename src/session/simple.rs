@@ -16,9 +16,9 @@ use std::ops::Range;
 use super::block::{Block, Origin, Transaction};
 use super::perform::Work;
 use super::planning::Planned;
-use super::shared::Figures;
 use super::{End, Failure, Session};
 use crate::execute::RelayError;
+use crate::figures::Route;
 use crate::plan::{Access, Action};
 use crate::sql::arguments::NoParameters;
 use crate::sql::lexer::LexOptions;
@@ -48,7 +48,7 @@ impl Session {
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
                 if !self.block.is_open() {
-                    Figures::count(&self.worker.shared.figures.transactions);
+                    self.worker.figures.transactions.one();
                 }
                 if !ready_sent {
                     self.ready();
@@ -63,7 +63,6 @@ impl Session {
     async fn simple_statements(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
         let mut pieces = Vec::new();
         split(text, self.lex_options(), &mut pieces);
-        Figures::add(&self.worker.shared.figures.statements, pieces.len());
         match pieces.as_slice() {
             [] => {
                 encode::server::empty_query_response(&mut self.client.outbox);
@@ -90,9 +89,25 @@ impl Session {
         }
         let shard = self.single_shard(&planned, text)?;
         match shard {
-            Some(shard) => self.relay_frame(frame, &planned, shard).await,
+            Some(shard) => self.relay_statements(frame, text, &planned, shard, 1).await,
             None => self.perform(&planned, Work::Simple { text }).await.map(|()| false),
         }
+    }
+
+    /// [`Session::relay_frame`], watched.
+    async fn relay_statements(
+        &mut self,
+        frame: &[u8],
+        text: &[u8],
+        planned: &Planned,
+        shard: ShardId,
+        count: usize,
+    ) -> Result<bool, Failure> {
+        let begun = self.begin_watch();
+        self.on_route(Route::Relay, Some(shard));
+        let outcome = self.relay_frame(frame, planned, shard).await;
+        self.end_watch(begun, planned, text, count);
+        outcome
     }
 
     /// A statement outside any block, for one shard: the client's bytes to the server, the server's to the client.
@@ -104,7 +119,6 @@ impl Session {
     ) -> Result<bool, Failure> {
         let access = planned.plan.access;
         let mut avoid: Vec<NodeId> = Vec::new();
-        Figures::count(&self.worker.shared.figures.relayed);
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();
@@ -120,9 +134,6 @@ impl Session {
                     if planned.copies_in() && report.error.is_none() {
                         self.ask_position_now(index).await;
                     }
-                    if report.error.is_some() {
-                        Figures::count(&self.worker.shared.figures.errors);
-                    }
                     if report.status.is_some_and(|s| s != crate::wire::backend::TransactionStatus::Idle) {
                         self.adopt_block(index);
                     }
@@ -135,7 +146,7 @@ impl Session {
                         return Err(failure);
                     }
                     self.client.outbox.truncate(mark);
-                    Figures::count(&self.worker.shared.figures.retries);
+                    self.worker.figures.retries.one();
                     avoid.push(node);
                 }
             }
@@ -170,7 +181,7 @@ impl Session {
         if !self.block.is_open()
             && let Some((planned, shard)) = self.all_for_one_shard(text, pieces)
         {
-            return self.relay_frame(frame, &planned, shard).await;
+            return self.relay_statements(frame, text, &planned, shard, pieces.len()).await;
         }
         self.check_syntax(text).await?;
         for piece in pieces {
@@ -239,7 +250,6 @@ impl Session {
             Ok(sent) => Ok(sent),
             Err(Failure::End(end)) => Err(end),
             Err(failure) => {
-                Figures::count(&self.worker.shared.figures.errors);
                 if let Failure::Sql(error) = failure {
                     self.tell(&error);
                 }

@@ -29,6 +29,7 @@ pub mod name;
 mod ordinals;
 pub mod parse;
 mod parser_text;
+pub mod printed_shape;
 pub mod render;
 pub mod rows;
 pub mod shape;

@@ -29,6 +29,7 @@ pub struct NodeState {
     round_trip_micros: AtomicU64,
     in_use: AtomicU32,
     disabled: AtomicBool,
+    promotions: AtomicU64,
 }
 
 impl NodeState {
@@ -48,7 +49,15 @@ impl NodeState {
             NodeRole::Replica => 2,
             NodeRole::Down => 3,
         };
-        self.role.store(code, Ordering::Release);
+        let before = self.role.swap(code, Ordering::AcqRel);
+        if before == 2 && role == NodeRole::Primary {
+            self.promotions.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Times it was seen as a replica and then as the primary.
+    pub fn promotions(&self) -> u64 {
+        self.promotions.load(Ordering::Relaxed)
     }
 
     pub fn timeline(&self) -> u32 {

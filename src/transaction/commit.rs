@@ -103,6 +103,13 @@ pub async fn commit(
     };
     let outcome = drive(&mut coordinator, participants, live.as_ref(), asides).await;
     let gid = live.as_ref().map(|live| live.gid.as_str());
+    if live.is_some() {
+        registry.note(|standing| match &outcome {
+            Outcome::Committed { .. } => standing.committed += 1,
+            Outcome::RolledBack { .. } => standing.rolled_back += 1,
+            Outcome::InDoubt { .. } => standing.in_doubt += 1,
+        });
+    }
     match outcome {
         Outcome::Committed { unfinished } => {
             for index in unfinished {

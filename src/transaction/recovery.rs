@@ -144,9 +144,13 @@ impl Recovery {
             abandoned.entry(part.gid.clone()).or_default().push(part.clone());
         }
         self.told.retain(|gid| abandoned.contains_key(gid));
-        for (gid, parts) in abandoned {
-            self.finish(&gid, &parts).await;
+        for (gid, parts) in &abandoned {
+            self.finish(gid, parts).await;
         }
+        let waiting = abandoned.iter().filter(|(gid, _)| self.told.contains(*gid));
+        let ages = waiting.clone().flat_map(|(_, parts)| parts.iter().map(|part| part.age));
+        let (count, oldest) = (waiting.count(), ages.max().unwrap_or_default());
+        self.registry.note(|standing| (standing.waiting, standing.oldest) = (count, oldest));
         if complete && self.cleaned.is_none_or(|cleaned| cleaned.elapsed() >= CLEAN_INTERVAL) {
             self.clean(&prepared).await;
             self.cleaned = Some(Instant::now());
@@ -182,6 +186,10 @@ impl Recovery {
             let Some(primary) = &self.primaries[index] else { continue };
             match apply(primary, part, fate).await {
                 Ok(()) => {
+                    self.registry.note(|standing| match fate {
+                        Fate::Commit => standing.recovered_committed += 1,
+                        Fate::Abort => standing.recovered_rolled_back += 1,
+                    });
                     let shard = self.topology.shard(part.shard).name.as_str();
                     tracing::info!(%gid, shard, ?fate, "finished a prepared transaction that was left behind");
                 }

@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::gid::{Gid, Proof};
 use crate::topology::{ShardId, ShardSet, Topology};
@@ -32,6 +33,23 @@ pub struct Registry {
     instance: u64,
     live: Mutex<HashSet<Gid>>,
     fitness: Mutex<Vec<Fitness>>,
+    standing: Mutex<Standing>,
+}
+
+/// What became of transactions over several shards since the start, and what waits now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    pub committed: u64,
+    pub rolled_back: u64,
+    /// The recorder was lost while it decided.
+    pub in_doubt: u64,
+    /// Parts that recovery has finished.
+    pub recovered_committed: u64,
+    pub recovered_rolled_back: u64,
+    /// Transactions that recovery cannot finish yet.
+    pub waiting: usize,
+    /// Age of the oldest of these.
+    pub oldest: Duration,
 }
 
 /// A transaction that is being coordinated; it is alive until this is dropped.
@@ -50,7 +68,12 @@ impl Drop for Live<'_> {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { instance: rand::random(), live: Mutex::default(), fitness: Mutex::default() }
+        Self {
+            instance: rand::random(),
+            live: Mutex::default(),
+            fitness: Mutex::default(),
+            standing: Mutex::default(),
+        }
     }
 }
 
@@ -65,6 +88,15 @@ impl Registry {
 
     pub fn is_live(&self, gid: &Gid) -> bool {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).contains(gid)
+    }
+
+    pub fn standing(&self) -> Standing {
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an outcome, or what waits.
+    pub fn note(&self, change: impl FnOnce(&mut Standing)) {
+        change(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Whether the gid was made by this process.

@@ -31,6 +31,7 @@ pub mod backend;
 pub mod credential;
 pub mod encode;
 pub mod error;
+pub mod fault;
 pub mod frame;
 pub mod frontend;
 pub mod login;

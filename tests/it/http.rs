@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::harness::{connect, database, eventually, free_port, meridian};
 
 /// The whole answer, read until the server closes.
-async fn ask(port: u16, request: &str) -> String {
+pub async fn ask(port: u16, request: &str) -> String {
     let exchange = async {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await?;
         socket.write_all(request.as_bytes()).await?;
@@ -54,7 +54,11 @@ async fn metrics_health_and_readiness_are_served() {
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse::<f64>().ok()).unwrap_or_else(|| panic!("no {name} in\n{body}"))
     };
-    assert!(value("meridian_statements_total") >= 1.0);
+    let series = "meridian_statements_total{verb=\"select\",route=\"relay\",region=";
+    assert!(body.lines().any(|line| line.starts_with(series)), "{body}");
+    assert!(value("meridian_connections_total") >= 1.0);
+    assert!(value("meridian_client_sent_bytes_total") > 0.0);
+    assert!(value("meridian_rows_total") >= 1.0);
     assert!(value("meridian_clients") >= 1.0);
     for shard in database.cluster.shards() {
         let (name, node) = (shard.name(), shard.primary().address());
@@ -62,6 +66,16 @@ async fn metrics_health_and_readiness_are_served() {
         assert!(value(&format!("meridian_node_up{{{labels}}}")) == 1.0);
         assert!(value(&format!("meridian_node_role{{{labels},role=\"primary\"}}")) == 1.0);
     }
+
+    let answer = get(port, "/status").await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.contains("Content-Type: application/json"), "{head}");
+    let status: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    let shards = status["shards"].as_array().expect("shards");
+    assert_eq!(shards.len(), database.cluster.shards().len());
+    assert_eq!(shards[0]["nodes"][0]["role"], "primary");
+    assert!(status["clients"]["connected"].as_u64().is_some_and(|count| count >= 1), "{body}");
+    assert!(!body.contains("password"), "{body}");
 
     for (request, status) in [
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), "404"),

@@ -24,7 +24,7 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
         connect_timeout: config.server.connect_timeout,
         primary_wait: config.session.primary_wait,
     };
-    let pools = Pools::new(config.pool.clone(), waits, 1);
+    let pools = Pools::new(config.pool.clone(), waits, 1, Default::default());
     let account = Account { user: APP_USER.to_owned(), password: Some(Secret::new(APP_PASSWORD)) };
     let mut connections = Vec::new();
     for shard in &topology.shards {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::*;
 use crate::backend::pool::PoolFigures;
 use crate::config::Config;
+use crate::figures::{Route, Verb};
 use crate::session::shared::Doing;
 use crate::topology::{Lsn, NodeId, NodeRole};
 
@@ -79,6 +80,7 @@ pub fn topology() -> Topology {
 
 pub fn view<'a>(topology: &'a Topology, catalog: &'a Catalog, figures: &'a Figures) -> View<'a> {
     let uptime = Duration::from_secs(5);
+    let two_phase = Default::default();
     View {
         topology,
         catalog,
@@ -88,6 +90,8 @@ pub fn view<'a>(topology: &'a Topology, catalog: &'a Catalog, figures: &'a Figur
         plans: &[],
         paused: crate::topology::ShardSet::EMPTY,
         live: None,
+        clients_max: 100,
+        two_phase,
         figures,
         uptime,
     }
@@ -228,7 +232,7 @@ fn clients_stand_in_the_order_of_their_arrival() {
 #[test]
 fn stats_show_every_counter() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
-    figures.statements.store(12, Ordering::Relaxed);
+    figures.worker(0).statement(Verb::Other, Route::Local, None, 12, Duration::ZERO);
     figures.clients.store(3, Ordering::Relaxed);
     let rows = printed(Topic::Stats, &view(&topology, &catalog, &figures));
     let shown = |start: &str| rows.iter().any(|row| row.starts_with(start));

@@ -25,9 +25,11 @@ pub use traffic::counters;
 
 use super::table::{Cell, Column, Table};
 use crate::catalog::Catalog;
+use crate::figures::Figures;
 use crate::session::board::{PlansReport, PoolReport};
-use crate::session::shared::{ClientState, Figures, Live};
+use crate::session::shared::{ClientState, Live};
 use crate::topology::{ShardSet, Topology};
+use crate::transaction::registry::Standing;
 
 /// Everything that the console can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct View<'a> {
     pub paused: ShardSet,
     /// The settings in force, where they are asked for.
     pub live: Option<&'a Live>,
+    pub clients_max: usize,
+    pub two_phase: Standing,
     pub figures: &'a Figures,
     pub uptime: Duration,
 }

@@ -4,12 +4,13 @@
 //! names them: `cl_` counts clients, `sv_` connections to servers.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::places::{address, role_name};
 use super::{ClientView, View};
 use crate::admin::table::{Cell, Column, float8, int4, int8, text};
-use crate::session::shared::{Doing, Figures};
+use crate::figures::{Count, Figures, Route, WorkerFigures};
+use crate::session::shared::Doing;
 use crate::topology::NodeId;
 
 pub const POOL_COLUMNS: &[Column] = &[
@@ -174,20 +175,34 @@ const fn doing(doing: Doing) -> &'static str {
 }
 
 /// Name, value and meaning of every counter; `metrics` shows them too.
-pub fn counters(figures: &Figures) -> [(&'static str, &AtomicU64, &'static str); 12] {
+pub fn counters(figures: &Figures) -> [(&'static str, u64, &'static str); 12] {
+    let sum = |count: fn(&WorkerFigures) -> &Count| figures.sum(|worker| count(worker).get());
+    let statements = Route::ALL.iter().map(|route| figures.on_route(*route)).sum();
     [
-        ("connections", &figures.connections, "clients that were let in"),
-        ("statements", &figures.statements, "statements that clients asked for"),
-        ("transactions", &figures.transactions, "requests that ended outside a transaction block"),
-        ("relayed", &figures.relayed, "statements and batches that one shard answered"),
-        ("scattered", &figures.scattered, "statements that were sent to several shards and combined"),
-        ("everywhere", &figures.everywhere, "statements that were run on every shard, such as DDL"),
-        ("refused", &figures.refused, "statements that could not be answered rightly"),
-        ("errors", &figures.errors, "requests that ended in an error"),
-        ("retries", &figures.retries, "reads that were tried again on another server"),
-        ("replica_reads", &figures.replica_reads, "reads that a replica answered"),
-        ("pins", &figures.pins, "sessions that had to keep a server connection"),
-        ("plans_made", &figures.plans_made, "plans that were not in a cache"),
+        ("connections", sum(|worker| &worker.connections), "clients that were let in"),
+        ("statements", statements, "statements of clients that have ended"),
+        (
+            "transactions",
+            sum(|worker| &worker.transactions),
+            "requests that ended outside a transaction block",
+        ),
+        ("relayed", figures.on_route(Route::Relay), "statements that one shard answered"),
+        (
+            "scattered",
+            figures.on_route(Route::Scatter),
+            "statements that were sent to several shards and combined",
+        ),
+        (
+            "everywhere",
+            figures.on_route(Route::Everywhere),
+            "statements that were run on every shard, such as DDL",
+        ),
+        ("refused", figures.sum(WorkerFigures::refused), "statements that could not be answered rightly"),
+        ("errors", figures.sum(WorkerFigures::failed), "errors that clients were told"),
+        ("retries", sum(|worker| &worker.retries), "reads that were tried again on another server"),
+        ("replica_reads", sum(|worker| &worker.replica_reads), "reads that a replica answered"),
+        ("pins", sum(|worker| &worker.pins), "sessions that had to keep a server connection"),
+        ("plans_made", sum(|worker| &worker.plan_misses), "plans that were not in a cache"),
     ]
 }
 
@@ -202,10 +217,6 @@ pub fn stats(view: &View<'_>) -> Vec<Vec<Cell>> {
         ),
     ];
     let counted = counters(view.figures).into_iter();
-    rows.extend(
-        counted.map(|(name, counter, meaning)| {
-            row(name, Cell::unsigned(counter.load(Ordering::Relaxed)), meaning)
-        }),
-    );
+    rows.extend(counted.map(|(name, count, meaning)| row(name, Cell::unsigned(count), meaning)));
     rows
 }

@@ -1,4 +1,4 @@
-//! The sections of single values: proxy, session, server, pool, health, limits, http, and the users.
+//! The sections of single values: proxy, session, server, pool, health, limits, http, log, and the users.
 //!
 //! The defaults stand here and, for people, in `config/meridian.toml` (a test compares them).
 
@@ -10,10 +10,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
 
-use super::super::raw::{RawDatabase, RawHealth, RawHttp, RawLimits, RawPool, RawProxy, RawServer, RawUser};
+use super::super::raw::{
+    RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawServer, RawUser,
+};
 use super::super::settings::{
-    AuthMethod, HealthSettings, HttpSettings, Limits, PoolSettings, ProxySettings, ServerSettings,
-    SessionSettings, User,
+    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings,
+    ServerSettings, SessionSettings, StatementText, User,
 };
 use super::super::value::Secret;
 use super::{Findings, optional_duration};
@@ -231,6 +233,33 @@ pub(super) fn limits(raw: &RawLimits, findings: &mut Findings) -> Limits {
         shard_buffer_bytes: findings.size(&raw.shard_buffer_bytes, 256 * KIB, (8 * KIB, GIB)),
         copy_row_bytes_max: findings.size(&raw.copy_row_bytes_max, 64 * MIB, (64 * KIB, GIB)),
     }
+}
+
+pub(super) fn log(raw: &RawLog, findings: &mut Findings) -> LogSettings {
+    let format = match raw.format.as_ref().map(|text| (text.get_ref().as_str(), text)) {
+        None | Some(("text", _)) => LogFormat::Text,
+        Some(("json", _)) => LogFormat::Json,
+        Some((other, text)) => {
+            findings.report(text.span(), format!("\"{other}\" is neither \"text\" nor \"json\""));
+            LogFormat::Text
+        }
+    };
+    let statements = match raw.statements.as_ref().map(|text| (text.get_ref().as_str(), text)) {
+        Some(("off", _)) => StatementText::Off,
+        None | Some(("shape", _)) => StatementText::Shape,
+        Some(("full", _)) => StatementText::Full,
+        Some((other, text)) => {
+            findings.report(text.span(), format!("\"{other}\" is none of \"off\", \"shape\", \"full\""));
+            StatementText::Off
+        }
+    };
+    let level = Findings::text(&raw.level, "info");
+    if let Some(text) = &raw.level
+        && let Err(error) = level.parse::<tracing_subscriber::filter::Targets>()
+    {
+        findings.report(text.span(), format!("\"{level}\" is not a level: {error}"));
+    }
+    LogSettings { format, level, slow_statement: optional_duration(&raw.slow_statement, None), statements }
 }
 
 pub(super) fn http(raw: &RawHttp, findings: &mut Findings) -> Option<HttpSettings> {

@@ -92,7 +92,7 @@ pub async fn answer(
     question: &Question<'_>,
     scatter: &Scatter,
     bound: BoundLimits,
-) -> Result<(), ScatterError> {
+) -> Result<u64, ScatterError> {
     let mut original = Original::default();
     let (mut scatter, mut bound) = (scatter, bound);
     loop {
@@ -132,7 +132,7 @@ pub async fn answer(
         };
         let tag = format!("SELECT {rows}");
         encode::server::command_complete(&mut wire.client.outbox, tag.as_bytes());
-        return Ok(());
+        return Ok(rows);
     }
 }
 
