@@ -45,7 +45,13 @@ async fn metrics_health_and_readiness_are_served() {
     })
     .await;
 
-    let answer = get(port, "/metrics").await;
+    // A statement is counted when it has ended, which is after its answer has been sent.
+    let series = "meridian_statements_total{verb=\"select\",route=\"relay\",region=";
+    let answer = eventually("the statement is counted", async || {
+        let answer = get(port, "/metrics").await;
+        answer.lines().any(|line| line.starts_with(series)).then_some(answer)
+    })
+    .await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
     assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
@@ -54,7 +60,6 @@ async fn metrics_health_and_readiness_are_served() {
         let line = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse::<f64>().ok()).unwrap_or_else(|| panic!("no {name} in\n{body}"))
     };
-    let series = "meridian_statements_total{verb=\"select\",route=\"relay\",region=";
     assert!(body.lines().any(|line| line.starts_with(series)), "{body}");
     assert!(value("meridian_connections_total") >= 1.0);
     assert!(value("meridian_client_sent_bytes_total") > 0.0);
