@@ -231,6 +231,7 @@ pub(super) mod tests {
             type_name: type_name.to_owned(),
             type_modifier: -1,
             collation: Collation::None,
+            collation_name: None,
             not_null: false,
             default: None,
             volatile_default: false,

@@ -223,6 +223,7 @@ impl Loader<'_> {
             type_name: row.try_get(3)?,
             type_modifier: row.try_get(4)?,
             collation: self.collation(row)?,
+            collation_name: row.try_get(16)?,
             not_null: row.try_get(5)?,
             default: row.try_get(6)?,
             // An identity column takes its values from a sequence.

@@ -37,6 +37,8 @@ pub struct Column {
     pub type_name: String,
     pub type_modifier: i32,
     pub collation: Collation,
+    /// For a COLLATE clause, qualified and quoted; None where the column has its type's own.
+    pub collation_name: Option<String>,
     pub not_null: bool,
     /// The text of the default, or of a generated column's expression.
     pub default: Option<String>,

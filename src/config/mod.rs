@@ -30,7 +30,7 @@ use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
-    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings,
+    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings, ScratchSettings,
     ServerSettings, SessionSettings, StatementText, User,
 };
 pub use value::Secret;
@@ -51,6 +51,7 @@ pub struct Config {
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
+    pub scratch: ScratchSettings,
     /// None: clients are not encrypted.
     pub tls: Option<Acceptor>,
     /// None: no HTTP listener.

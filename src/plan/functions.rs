@@ -30,8 +30,10 @@ pub(super) struct Demands {
     pub default_shard: Option<String>,
     /// Nobody may run it.
     pub refused: Option<Refusal>,
-    /// Several shards may not run it.
+    /// Several shards may not run it; one server may, over the rows of all.
     pub one_shard: Option<Refusal>,
+    /// It is about one server, or leaves something behind: not for rows of several shards in any way.
+    pub one_server: Option<Refusal>,
     /// The session must keep one server.
     pub pinned: Option<&'static str>,
     /// The first function whose value may differ between two servers.
@@ -65,6 +67,7 @@ impl Demands {
             default_shard: None,
             refused: None,
             one_shard: None,
+            one_server: None,
             pinned: None,
             unstable: None,
         };
@@ -102,7 +105,7 @@ impl Demands {
             Class::ServerState | Class::ServerEffect | Class::SessionState(_) => {
                 self.raise(if class == Class::ServerState { Access::ReadPrimary } else { Access::Write });
                 self.default_shard.get_or_insert_with(|| name.to_owned());
-                self.one_shard = self.one_shard.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
+                self.one_server = self.one_server.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
                 if let Class::SessionState(reason) = class {
                     self.pinned = Some(reason);
                 }
@@ -112,6 +115,8 @@ impl Demands {
             Class::User(volatility) => {
                 if volatility == Volatility::Volatile {
                     self.raise(Access::Write);
+                    self.one_server =
+                        self.one_server.take().or(over_shards(&refusal::USER_FUNCTION_OVER_SHARDS));
                 }
                 self.one_shard = self.one_shard.take().or(over_shards(&refusal::USER_FUNCTION_OVER_SHARDS));
             }

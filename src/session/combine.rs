@@ -19,7 +19,7 @@ use crate::execute::scatter::{Question, ScatterError, Wire, answer};
 use crate::execute::{Lane, RelayError};
 use crate::merge::PartialLimits;
 use crate::plan::Access;
-use crate::plan::scatter::{BoundLimits, Scatter};
+use crate::plan::scatter::{BoundLimits, Combine, Scatter};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::error::SqlError;
@@ -65,14 +65,19 @@ impl Session {
         shards: ShardSet,
     ) -> Outcome {
         let bound = question.check(scatter)?;
+        self.check_scratch(scatter)?;
         let mark = self.client.outbox.len();
         let mut avoid: Vec<NodeId> = Vec::new();
+        let mut tries = 0;
         loop {
             if let Err(failure) = self.join_shards(planned, shards, &avoid).await {
                 self.tidy(shards).await;
                 return Err(failure);
             }
-            let (sent, result) = self.answer_from(question, scatter, bound, shards).await;
+            let (sent, result) = match &scatter.combine {
+                Combine::Scratch(scratch) => self.answer_in_scratch(question, scratch, shards).await?,
+                _ => self.answer_from(question, scatter, bound, shards).await,
+            };
             let error = match result {
                 Ok(rows) => {
                     self.note_rows(rows);
@@ -91,6 +96,15 @@ impl Session {
                 ScatterError::Sql(error) => {
                     self.tidy(shards).await;
                     return Err(Failure::Sql(error));
+                }
+                ScatterError::Scratch(error) => {
+                    self.worker.shared.signals.probe_now();
+                    self.tidy(shards).await;
+                    if sent || !self.may_ask_again(&error, planned.plan.access, tries) {
+                        return Err(Failure::Sql(error.into_sql()));
+                    }
+                    tries += 1;
+                    self.worker.figures.retries.one();
                 }
                 ScatterError::Server { shard, error } => {
                     let index = self.lane_of(shard)?;
@@ -151,7 +165,7 @@ impl Session {
     }
 
     /// After a failure: lanes that were joined but not asked take their settings; those that did not come to rest go.
-    async fn tidy(&mut self, shards: ShardSet) {
+    pub(super) async fn tidy(&mut self, shards: ShardSet) {
         let queued = self
             .lanes
             .iter_mut()

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use super::{End, Failure, Request, Session};
 use crate::backend::capture::Captured;
-use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
+use crate::backend::{BackendError, Connection, Pools, ReadPolicy, WriteToken, choice};
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
@@ -179,6 +179,16 @@ impl Session {
         need: Need,
         avoid: &[NodeId],
     ) -> Result<Connection, BackendError> {
+        self.acquire_from(&self.worker.pools, shard, need, avoid).await
+    }
+
+    pub(super) async fn acquire_from(
+        &self,
+        pools: &Pools,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Result<Connection, BackendError> {
         let orders = &self.worker.shared.orders;
         // What has begun may go on, so that the shard comes to rest.
         if orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block) {
@@ -192,7 +202,7 @@ impl Session {
             let topology = std::sync::Arc::clone(&self.context.planning.topology);
             let error = match self.choose(&topology, shard, need, &failed) {
                 Some(node) => {
-                    match self.worker.pools.take(&topology, node, &self.pool_user, &self.account).await {
+                    match pools.take(&topology, node, &self.pool_user, &self.account).await {
                         Ok(connection) => return Ok(connection),
                         Err(error) if error.retry_elsewhere() => {
                             self.worker.shared.signals.probe_now();

@@ -36,6 +36,7 @@ mod perform;
 mod pipeline;
 pub mod planning;
 mod report;
+mod scratch;
 mod setting;
 mod shadows;
 pub mod shared;

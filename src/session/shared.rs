@@ -27,7 +27,7 @@ use super::statements::Interner;
 use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
 use crate::config::{
-    Config, HealthSettings, HttpSettings, Limits, LogSettings, PoolSettings, ProxySettings, ServerSettings,
+    Config, HealthSettings, HttpSettings, Limits, LogSettings, PoolSettings, ProxySettings, ScratchSettings, ServerSettings,
     SessionSettings, User,
 };
 use crate::figures::{Figures, WorkerFigures};
@@ -75,6 +75,7 @@ pub struct Live {
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
+    pub scratch: ScratchSettings,
     /// What clients are shown in a handshake; None: nothing is encrypted.
     pub tls: Option<Acceptor>,
     pub http: Option<HttpSettings>,
@@ -84,9 +85,24 @@ pub struct Live {
 impl Live {
     /// The settings of a configuration, and the topology that goes with them.
     pub fn new(config: Config) -> (Self, Topology) {
-        let Config { proxy, session, server, users, pool, health, limits, tls, http, log, topology } = config;
+        let Config { proxy, session, server, users, pool, health, limits, scratch, tls, http, log, topology } =
+            config;
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
-        (Self { proxy, session, server, users, credentials, pool, health, limits, tls, http, log }, topology)
+        let live = Self {
+            proxy,
+            session,
+            server,
+            users,
+            credentials,
+            pool,
+            health,
+            limits,
+            scratch,
+            tls,
+            http,
+            log,
+        };
+        (live, topology)
     }
 }
 
@@ -166,6 +182,8 @@ pub struct Worker {
     /// Written by this thread only.
     pub figures: Arc<WorkerFigures>,
     pub pools: Pools,
+    /// Connections to the default shard's primary on which gathered tables stand for the time of a statement.
+    pub scratches: Pools,
     pub plans: RefCell<PlanCache>,
     pub interner: RefCell<Interner>,
     /// Messages with several statements that a server has parsed already.
@@ -177,12 +195,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, figures: Arc<WorkerFigures>, pools: Pools) -> Rc<Self> {
+    pub fn new(shared: Arc<Shared>, figures: Arc<WorkerFigures>, pools: Pools, scratches: Pools) -> Rc<Self> {
         let plans = PlanCache::new(shared.live.load().proxy.plan_cache_bytes);
         Rc::new(Self {
             shared,
             figures,
             pools,
+            scratches,
             plans: RefCell::new(plans),
             interner: RefCell::default(),
             syntax: RefCell::default(),

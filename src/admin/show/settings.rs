@@ -12,7 +12,7 @@ use crate::topology::Topology;
 pub const COLUMNS: &[Column] = &[text("key"), text("value"), text("changes")];
 
 pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
-    let Live { proxy, session, server, pool, health, limits, tls, http, users, .. } = live;
+    let Live { proxy, session, server, pool, health, limits, scratch, tls, http, users, .. } = live;
     let tls_mode = match tls {
         None => "off",
         Some(tls) if tls.required => "required",
@@ -64,6 +64,9 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
         ("limits.batch_bytes_max", limits.batch_bytes_max.to_string()),
         ("limits.shard_buffer_bytes", limits.shard_buffer_bytes.to_string()),
         ("limits.copy_row_bytes_max", limits.copy_row_bytes_max.to_string()),
+        ("scratch.rows_max", scratch.rows_max.to_string()),
+        ("scratch.bytes_max", scratch.bytes_max.to_string()),
+        ("scratch.concurrent_max", scratch.concurrent_max.to_string()),
     ];
     let rows =
         |when: &'static str| move |(key, value): (&str, String)| vec![key.into(), value.into(), when.into()];

@@ -41,13 +41,27 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<Config, Vec<Finding
     let pool = settings::pool(&raw.pool, &mut findings);
     let health = settings::health(&raw.health, &mut findings);
     let limits = settings::limits(&raw.limits, &mut findings);
+    let scratch = settings::scratch(&raw.scratch, &mut findings);
     let http = settings::http(&raw.http, &mut findings);
     let tls = encryption::clients(&raw.tls, folder, &mut findings);
     let log = settings::log(&raw.log, &mut findings);
     let topology = topology(&raw, folder, &mut findings);
     match topology {
         Some(topology) if findings.0.is_empty() => {
-            Ok(Config { proxy, session, server, users, pool, health, limits, tls, http, log, topology })
+            Ok(Config {
+                proxy,
+                session,
+                server,
+                users,
+                pool,
+                health,
+                limits,
+                scratch,
+                tls,
+                http,
+                log,
+                topology,
+            })
         }
         _ => Err(findings.0),
     }

@@ -11,10 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
 
 use super::super::raw::{
-    RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawServer, RawUser,
+    RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawScratch, RawServer, RawUser,
 };
 use super::super::settings::{
-    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings,
+    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings, ScratchSettings,
     ServerSettings, SessionSettings, StatementText, User,
 };
 use super::super::value::Secret;
@@ -232,6 +232,14 @@ pub(super) fn limits(raw: &RawLimits, findings: &mut Findings) -> Limits {
         batch_bytes_max: findings.size(&raw.batch_bytes_max, 64 * MIB, (64 * KIB, GIB)),
         shard_buffer_bytes: findings.size(&raw.shard_buffer_bytes, 256 * KIB, (8 * KIB, GIB)),
         copy_row_bytes_max: findings.size(&raw.copy_row_bytes_max, 64 * MIB, (64 * KIB, GIB)),
+    }
+}
+
+pub(super) fn scratch(raw: &RawScratch, findings: &mut Findings) -> ScratchSettings {
+    ScratchSettings {
+        rows_max: findings.count(&raw.rows_max, 10_000_000, (1, 10_000_000_000)),
+        bytes_max: findings.size(&raw.bytes_max, 2 * GIB, (64 * KIB, 1024 * GIB)),
+        concurrent_max: findings.count(&raw.concurrent_max, 8, (1, 1000)),
     }
 }
 

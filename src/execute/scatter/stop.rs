@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::timeout;
 
-use super::run::Stop;
+use super::run::{Flight, Stop};
 use super::{ScatterError, Wire};
 use crate::execute::Lane;
 use crate::execute::drain::{Drained, drain};
@@ -35,6 +35,7 @@ pub(super) async fn stop(
     wire: &mut Wire<'_>,
     lanes: &mut [&mut Lane],
     stop: Stop,
+    flight: Flight,
     described: bool,
 ) -> ScatterError {
     let (mut sql, lost, doubtful) = match stop {
@@ -58,6 +59,7 @@ pub(super) async fn stop(
         lanes[lane].connection.broken = true;
     }
     match (sql, lost) {
+        (_, Some((lane, error))) if flight.fills && lane + 1 == lanes.len() => ScatterError::Scratch(error),
         (_, Some((lane, error))) => ScatterError::Server { shard: lanes[lane].shard, error },
         (Some(error), None) => ScatterError::Sql(error),
         (None, None) => ScatterError::ClientGone,

@@ -56,6 +56,7 @@ fn column((name, type_oid): &(&str, u32)) -> Column {
         type_name: String::new(),
         type_modifier: -1,
         collation,
+        collation_name: None,
         not_null: false,
         default: None,
         volatile_default: false,
@@ -164,7 +165,7 @@ pub(crate) fn context() -> PlanningContext {
 }
 
 pub(crate) fn compile(sql: &str) -> Result<Scatter, Refusal> {
-    Scatter::compile(&parse(sql.as_bytes(), LexOptions::default()), &context())
+    Scatter::merge(&parse(sql.as_bytes(), LexOptions::default()), &context())
 }
 
 /// Runs `then` with the arguments of a statement without parameters.
