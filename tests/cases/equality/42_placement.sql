@@ -267,18 +267,15 @@ CREATE SCHEMA shadow;
 CREATE TABLE shadow.small (k int, v text);
 INSERT INTO shadow.small VALUES (9, 'shadow');
 SET search_path = shadow, public;
--- may be refused
 SELECT * FROM small;
 INSERT INTO small VALUES (10, 'shadow too');
 SELECT * FROM public.small WHERE k = 2;
 SET LOCAL search_path = public; 
--- may be refused
 SELECT * FROM small ORDER BY k;
 BEGIN;
 SET LOCAL search_path = public;
 SELECT * FROM small WHERE k = 2;
 COMMIT;
--- may be refused
 SELECT * FROM small;
 -- simple
 SET search_path = public; SELECT * FROM small WHERE k = 2; SET search_path = shadow; SELECT * FROM small;
