@@ -6,19 +6,18 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use anyhow::bail;
 
 use super::contestants::Who;
-use super::interruption::{sleep_until, wait_for};
+use super::interruption::wait_for;
 use super::load::Load;
 use super::process::ChildProcess;
 use super::stand::Stand;
 
 const LISTED: usize = 5;
-const END_TIMEOUT: Duration = Duration::from_secs(20);
-/// strace attaches to every thread first.
-const ATTACH: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub struct Calls {
@@ -32,25 +31,37 @@ pub fn strace_is_there() -> bool {
     Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// Attached before the load begins and until it ends; logins are few beside its transactions.
+/// Attached before the load begins and until it has ended: its logins are few beside its transactions.
 pub fn measure(stand: &Stand, load: Load<'_>) -> anyhow::Result<Option<Calls>> {
     let Some(pid) = load.contestant.proxy else { return Ok(None) };
     let output = stand.path("strace.txt");
-    let (sample, ()) = load.run_with(stand, |end| {
-        let mut command = Command::new("strace");
-        command.args(["-f", "-c", "-U", "calls,name", "-p", &pid.to_string(), "-o"]).arg(&output);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut strace = ChildProcess::spawn(command)?;
-        thread::sleep(ATTACH);
-        sleep_until(end.checked_sub(ATTACH).unwrap_or_else(Instant::now))?;
-        strace.interrupt();
-        wait_for("strace", END_TIMEOUT, || strace.has_ended())
+    let mut command = Command::new("strace");
+    command.args(["-f", "-c", "-U", "calls,name", "-p", &pid.to_string(), "-o"]).arg(&output);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut strace = ChildProcess::spawn(command)?;
+    wait_for("strace", TIMEOUT, || {
+        if strace.has_ended()? {
+            bail!("strace may not attach to a process");
+        }
+        Ok(is_traced(pid))
     })?;
+    let sample = load.run(stand)?;
+    strace.interrupt();
+    wait_for("the end of strace", TIMEOUT, || strace.has_ended())?;
     Ok(read(&output)?.map(|(all, each)| {
-        let transactions = sample.transactions as f64;
+        let transactions = sample.transactions_of_run as f64;
         let each = each.into_iter().take(LISTED).map(|(name, count)| (name, count / transactions));
         Calls { who: load.contestant.who, all: all / transactions, each: each.collect() }
     }))
+}
+
+/// Whether every thread of a process is traced.
+fn is_traced(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.into_iter().all(|thread| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+    })
 }
 
 type Counted = (f64, Vec<(String, f64)>);

@@ -167,8 +167,9 @@ fn find_pgbouncer() -> Option<PgBouncer> {
     let path = folders.map(|folder| folder.join("pgbouncer")).find(|path| path.is_file())?;
     let output = Command::new(&path).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let version = text.lines().next()?.trim().to_owned();
-    let mut numbers = version.split(' ').next_back()?.split('.').map_while(|part| part.parse().ok());
+    // As "PgBouncer 1.18.0".
+    let version = text.lines().next()?.split_whitespace().last()?.to_owned();
+    let mut numbers = version.split('.').map_while(|part| part.parse().ok());
     let number = (numbers.next()?, numbers.next()?);
     Some(PgBouncer { path, version, number })
 }

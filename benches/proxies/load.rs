@@ -46,7 +46,8 @@ pub struct Load<'a> {
 /// What one run has shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
-    pub transactions: usize,
+    /// Before, within and after the window.
+    pub transactions_of_run: usize,
     pub per_second: f64,
     /// Microseconds.
     pub p50: f64,
@@ -57,17 +58,8 @@ pub struct Sample {
 }
 
 impl Load<'_> {
+    /// From the logins to the end of pgbench.
     pub fn run(&self, stand: &Stand) -> anyhow::Result<Sample> {
-        let (sample, ()) = self.run_with(stand, |_| Ok(()))?;
-        Ok(sample)
-    }
-
-    /// As `run`; the function is called at the beginning of the window, and may take of it what it needs.
-    pub fn run_with<T>(
-        &self,
-        stand: &Stand,
-        within: impl FnOnce(Instant) -> anyhow::Result<T>,
-    ) -> anyhow::Result<(Sample, T)> {
         let folder = stand.path("pgbench");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder)?;
@@ -90,7 +82,6 @@ impl Load<'_> {
 
         let (start, cpu) = (now(), meter.read());
         let end = Instant::now() + Duration::from_secs(self.seconds) - MARGIN;
-        let extra = within(end)?;
         sleep_until(end)?;
         let (cpu, end) = (meter.read().since(cpu), now());
 
@@ -100,22 +91,23 @@ impl Load<'_> {
         if !status.success() || said.contains("aborted") {
             bail!("pgbench: {}", said.trim());
         }
-        let mut latencies = latencies(&folder, start, end)?;
+        let all = logged(&folder)?;
+        let within = |logged: &&Logged| start <= logged.end && logged.end <= end;
+        let mut latencies: Vec<u64> = all.iter().filter(within).map(|logged| logged.micros).collect();
         latencies.sort_unstable();
         if latencies.is_empty() {
             bail!("no transaction ended within {} s", self.seconds);
         }
         let transactions = latencies.len() as f64;
         let each = |time: Duration| time.as_secs_f64() * 1e6 / transactions;
-        let sample = Sample {
-            transactions: latencies.len(),
+        Ok(Sample {
+            transactions_of_run: all.len(),
             per_second: transactions / end.saturating_sub(start).as_secs_f64(),
             p50: percentile(&latencies, 0.50),
             p99: percentile(&latencies, 0.99),
             proxy_cpu: cpu.proxy.map(each),
             server_cpu: each(cpu.servers),
-        };
-        Ok((sample, extra))
+        })
     }
 
     fn command(&self, stand: &Stand, folder: &Path) -> Command {
@@ -153,20 +145,23 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Durations in microseconds of the transactions that ended between the two times.
-///
+/// One transaction of the log.
+struct Logged {
+    micros: u64,
+    end: Duration,
+}
+
 /// A line is: client, number, microseconds, script, end in seconds, end's microseconds.
-fn latencies(folder: &Path, start: Duration, end: Duration) -> anyhow::Result<Vec<u64>> {
+fn logged(folder: &Path) -> anyhow::Result<Vec<Logged>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let text = fs::read_to_string(entry?.path())?;
         found.extend(text.lines().filter_map(|line| {
             let mut fields = line.split(' ').skip(2);
-            let latency: u64 = fields.next()?.parse().ok()?;
+            let micros = fields.next()?.parse().ok()?;
             let seconds = fields.nth(1)?.parse().ok()?;
-            let micros: u32 = fields.next()?.parse().ok()?;
-            let ended = Duration::new(seconds, micros * 1000);
-            (start <= ended && ended <= end).then_some(latency)
+            let fraction: u32 = fields.next()?.parse().ok()?;
+            Some(Logged { micros, end: Duration::new(seconds, fraction * 1000) })
         }));
     }
     Ok(found)

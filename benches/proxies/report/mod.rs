@@ -86,38 +86,41 @@ fn machine(text: &mut String, arguments: &Arguments, contestants: &Contestants, 
 
 fn method(text: &mut String, arguments: &Arguments, contestants: &Contestants) {
     let pool = arguments.pool;
-    let by_session = match contestants.prepared_by_session {
-        true => format!(
-            "This version of PgBouncer has no\n  prepared statements under transaction pooling (1.21 was the \
-             first): in the prepared mode it pools by session, with a\n  server connection for each client, which \
-             spares it all matching of statements and servers.\n"
-        ),
-        false => "PgBouncer keeps prepared statements\n  (`max_prepared_statements`), as Meridian does.\n"
-            .to_owned(),
-    };
-    text.push_str("## Method\n\n");
+    text.push_str(
+        "## Method\n\n\
+         - pgbench is the client. In each round every contestant has every load once, in turn; tables have the median of the\n  \
+         rounds, and in brackets the least and the greatest.\n\
+         - The first second of a run does not count. Rate, percentiles and CPU are of the transactions of one window, in which\n  \
+         no connection is made or closed. CPU is what the kernel charges to the processes of the proxy, and of all servers.\n\
+         - The table is placed by region: 100,000 rows in each of four. A point select is `SELECT abalance FROM accounts\n  \
+         WHERE region = '…' AND aid = :aid`, with keys at random.\n\
+         - **Like with like:** a direct connection, the relay and PgBouncer can speak to one server only. They have the keys of\n  \
+         one region and run against its server. Meridian stands before all four servers; it runs once with the keys of that\n  \
+         same region, and once with the keys of all four, which the others cannot do.\n\
+         - The relay copies bytes between two sockets on one thread, knows nothing of PostgreSQL, and has a server connection\n  \
+         for each client. It is the least that a proxy of this kind costs.\n",
+    );
     line(
         text,
         format_args!(
-            "- pgbench is the client. In each round every contestant has every load once, in turn; tables have the \
-             median of the\n  rounds, and in brackets the least and the greatest.\n\
-             - The first second of a run does not count. Rate, percentiles and CPU are of the transactions of one \
-             window, in which no\n  connection is made or closed. CPU is what the kernel charges to the processes of \
-             the proxy, and of all four servers.\n\
-             - The table is placed by region: 100,000 rows in each of four. A point select is \
-             `SELECT abalance FROM accounts WHERE\n  region = '…' AND aid = :aid`, with keys at random.\n\
-             - **Like with like:** a direct connection, the relay and PgBouncer can speak to one server only. They \
-             have the keys of\n  one region and run against its server. Meridian stands before all four servers; it \
-             runs once with the keys of that\n  same region, and once with the keys of all four, which the others \
-             cannot do.\n\
-             - The relay copies bytes between two sockets on one thread, knows nothing of PostgreSQL, and has a server \
-             connection\n  for each client. It is the least that a proxy of this kind costs.\n\
-             - PgBouncer and Meridian pool by transaction, with {pool} connections to each server; clients log in by \
-             SCRAM-SHA-256,\n  without encryption. {by_session}\
-             - All data are in the servers' memory. Nothing is written.\n\
-             - Everything shares the machine: with many clients the rate is what all of them together take from the \
-             processor, and\n  CPU per transaction says more about a proxy than the rate does.\n"
+            "- PgBouncer and Meridian pool by transaction, with {pool} connections to each server. Clients log in by\n  \
+             SCRAM-SHA-256, without encryption."
         ),
+    );
+    if contestants.pgbouncer.is_some() {
+        text.push_str(match contestants.prepared_by_session {
+            true => {
+                "- This version of PgBouncer has no prepared statements under transaction pooling (1.21 was the first). In the\n  \
+                 prepared mode it pools by session, with a server connection for each client: it need not match statements with\n  \
+                 servers, as Meridian does.\n"
+            }
+            false => "- PgBouncer keeps prepared statements (`max_prepared_statements`), as Meridian does.\n",
+        });
+    }
+    text.push_str(
+        "- All data are in the servers' memory. Nothing is written.\n\
+         - Everything shares the machine: with many clients the rate is what all of them together take from the processor. CPU\n  \
+         for a transaction says more about a proxy than the rate does.\n\n",
     );
 }
 

@@ -79,9 +79,10 @@ pub fn large(text: &mut String, all: &[Series]) {
     line(
         text,
         format_args!(
-            "## Large results\n\n{LINES} rows, about 1 MB, from one shard; {clients} clients, extended protocol.\n\n\
+            "## Large results\n\n{} rows, about 1 MB, from one shard; {clients} clients, extended protocol.\n\n\
              | through | results/s | p50, ms | p99, ms | CPU of the proxy, ms | of the servers, ms |\n\
-             | --- | ---: | ---: | ---: | ---: | ---: |"
+             | --- | ---: | ---: | ---: | ---: | ---: |",
+            number(f64::from(LINES), 0)
         ),
     );
     for series in all {
@@ -189,6 +190,7 @@ fn proxy_cpu(series: &Series) -> Option<Spread> {
 fn cell(spread: Option<Spread>, digits: usize) -> String {
     match spread {
         None => NOTHING.to_owned(),
+        Some(Spread { median, min, max }) if min == max => number(median, digits),
         Some(Spread { median, min, max }) => {
             format!("{} ({}–{})", number(median, digits), number(min, digits), number(max, digits))
         }
