@@ -71,7 +71,6 @@ fn main() -> anyhow::Result<()> {
     if arguments.has(Part::Calls) {
         findings.calls = bench.calls(&mut findings.failures)?;
     }
-    // Last: it leaves the proxies' memory as large as a thousand clients have made it.
     if arguments.has(Part::Idle) {
         findings.idle = bench.idle(&mut findings.failures)?;
     }

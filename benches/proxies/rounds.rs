@@ -121,11 +121,12 @@ impl Bench<'_> {
         Ok(found)
     }
 
-    /// Memory that idle clients take.
+    /// Memory that idle clients take, of proxies that have served nobody before: what load has left is not given back at
+    /// once.
     pub fn idle(&self, failures: &mut Failures) -> anyhow::Result<Vec<(Who, Idle)>> {
+        let fresh = Contestants::start(self.stand, self.arguments)?;
         let mut found = Vec::new();
-        for contestant in self.contestants.all.iter().filter(|contestant| contestant.who != Who::MeridianFour)
-        {
+        for contestant in fresh.all.iter().filter(|contestant| contestant.who != Who::MeridianFour) {
             let pools = matches!(contestant.who, Who::PgBouncer | Who::MeridianOne);
             let count = if pools { self.arguments.idle } else { self.arguments.idle.min(IDLE_WITHOUT_POOL) };
             eprintln!("idle clients: {count}, {}", contestant.who.name());
