@@ -61,6 +61,11 @@ impl fmt::Display for Mode {
     }
 }
 
+/// As "1 client", "16 clients".
+pub fn clients(count: usize) -> String {
+    if count == 1 { "1 client".to_owned() } else { format!("{count} clients") }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
     /// Point selects.

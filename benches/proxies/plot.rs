@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::arguments::clients;
 use super::contestants::Who;
 use super::load::Sample;
 use super::report::Findings;
@@ -112,8 +113,15 @@ fn panel(
         .y_label_area_size(58)
         .x_label_area_size(28)
         .build_cartesian_2d(0.0..groups.len() as f64, 0.0..top.max(1.0))?;
-    let thousands = |value: &f64| format!("{value:.0}");
-    chart.configure_mesh().disable_x_mesh().x_labels(0).y_labels(6).y_label_formatter(&thousands).draw()?;
+    let whole = |value: &f64| format!("{value:.0}");
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .max_light_lines(1)
+        .x_labels(0)
+        .y_labels(6)
+        .y_label_formatter(&whole)
+        .draw()?;
     let width = BARS_SHARE / shown.len().max(1) as f64;
     for (group, series) in groups.iter().enumerate() {
         for (place, who) in shown.iter().enumerate() {
@@ -128,8 +136,7 @@ fn panel(
             chart.draw_series([bar])?;
             chart.draw_series([whisker])?;
         }
-        let clients = series.first().map_or(0, |series| series.clients);
-        let label = if clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
+        let label = clients(series.first().map_or(0, |series| series.clients));
         let (x, y) = chart.backend_coord(&(group as f64 + 0.5, 0.0));
         let (left, above) = area.get_base_pixel();
         let at = (x - left - 4 * label.len() as i32 + 4, y - above + 8);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::arguments::{Arguments, Mode};
+use super::arguments::{self, Arguments, Mode};
 use super::calls::{self, Calls};
 use super::contestants::{Contestant, Contestants, Who};
 use super::interruption::check;
@@ -171,8 +171,8 @@ impl Bench<'_> {
                     let regions = contestant.regions().len().min(scripts.len());
                     let (mode, clients) = (series.mode, series.clients);
                     let load = self.load(contestant, mode, clients, &scripts[..regions], round);
-                    let what =
-                        format!("round {}: {mode}, {clients} clients, {}", round + 1, series.who.name());
+                    let who = series.who.name();
+                    let what = format!("round {}: {mode}, {}, {who}", round + 1, arguments::clients(clients));
                     series.samples.extend(self.attempt(&what, &load, failures)?);
                 }
             }

@@ -1,6 +1,6 @@
 //! The tables of the document, one function each.
 
-use super::super::arguments::Mode;
+use super::super::arguments::{Mode, clients};
 use super::super::calls::Calls;
 use super::super::contestants::Who;
 use super::super::load::Sample;
@@ -75,11 +75,11 @@ pub fn ratios(text: &mut String, all: &[Series]) {
 }
 
 pub fn large(text: &mut String, all: &[Series]) {
-    let clients = all.first().map_or(0, |series| series.clients);
+    let clients = clients(all.first().map_or(0, |series| series.clients));
     line(
         text,
         format_args!(
-            "## Large results\n\n{} rows, about 1 MB, from one shard; {clients} clients, extended protocol.\n\n\
+            "## Large results\n\n{} rows, about 1 MB, from one shard; {clients}, extended protocol.\n\n\
              | through | results/s | p50, ms | p99, ms | CPU of the proxy, ms | of the servers, ms |\n\
              | --- | ---: | ---: | ---: | ---: | ---: |",
             number(f64::from(LINES), 0)
