@@ -1,18 +1,17 @@
 //! One run of pgbench, and what its log says about the window that counts.
 //!
 //! ```text
-//! logins │ first second │ window: CPU read at both ends, transactions counted │ end
-//!                       ▲ pgbench's first line of progress
+//! logins │ first second │ window: transactions counted, CPU read at both ends │ end
+//!        ▲ first transaction
 //! ```
 //!
-//! pgbench logs every transaction with its end and its duration. Those that end within the window give the rate and the
-//! percentiles, so that rate, latency and CPU are of the same transactions.
+//! pgbench logs every transaction with its end and its duration, and CPU is read all the time. When pgbench has ended,
+//! its log says where the window is. Transactions that ended within it give the rate and the percentiles, so that rate,
+//! latency and CPU are of the same transactions.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,14 +20,16 @@ use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
 
 use super::arguments::Mode;
 use super::contestants::Contestant;
-use super::cpu::Meter;
-use super::interruption::{sleep_until, wait_for};
+use super::cpu::{Meter, Reading};
+use super::interruption::sleep_until;
 use super::process::ChildProcess;
 use super::stand::Stand;
 
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
-const END_TIMEOUT: Duration = Duration::from_secs(60);
-/// The window ends as long before pgbench does.
+const READING_INTERVAL: Duration = Duration::from_millis(150);
+/// At the beginning: caches are filled, pools connect.
+const UNCOUNTED: Duration = Duration::from_secs(1);
+/// The window ends as long before pgbench does, whose clients do not end all at the same instant.
 const MARGIN: Duration = Duration::from_millis(100);
 
 /// What is run, and by whom.
@@ -63,46 +64,48 @@ impl Load<'_> {
         let folder = stand.path("pgbench");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder)?;
+        let errors = stand.path("pgbench.err");
         let meter = Meter { proxy: self.contestant.proxy, postmasters: stand.postmasters() };
-        let mut pgbench = ChildProcess::spawn(self.command(stand, &folder))?;
-        let lines = lines(&mut pgbench)?;
-        let mut said = String::new();
-        wait_for("the first second of pgbench", LOGIN_TIMEOUT, || {
-            if let Ok(line) = lines.try_recv() {
-                said.push_str(&line);
-                said.push('\n');
-                return Ok(line.starts_with("progress:"));
+        let mut command = self.command(stand, &folder);
+        command.stderr(File::create(&errors)?);
+        let mut pgbench = ChildProcess::spawn(command)?;
+        let mut readings = Vec::new();
+        let deadline = Instant::now() + LOGIN_TIMEOUT + Duration::from_secs(self.seconds);
+        while !pgbench.has_ended()? {
+            readings.push((now(), meter.read()));
+            sleep_until(Instant::now() + READING_INTERVAL)?;
+            if Instant::now() > deadline {
+                bail!("pgbench does not end");
             }
-            if pgbench.has_ended()? {
-                said.extend(lines.iter().map(|line| line + "\n"));
-                bail!("pgbench has ended: {}", said.trim());
-            }
-            Ok(false)
-        })?;
-
-        let (start, cpu) = (now(), meter.read());
-        let end = Instant::now() + Duration::from_secs(self.seconds) - MARGIN;
-        sleep_until(end)?;
-        let (cpu, end) = (meter.read().since(cpu), now());
-
-        wait_for("the end of pgbench", END_TIMEOUT, || pgbench.has_ended())?;
-        let status = pgbench.inner().wait()?;
-        said.extend(lines.iter().map(|line| line + "\n"));
-        if !status.success() || said.contains("aborted") {
+        }
+        let said = fs::read_to_string(&errors)?;
+        if !pgbench.inner().wait()?.success() || said.contains("aborted") {
             bail!("pgbench: {}", said.trim());
         }
-        let all = logged(&folder)?;
-        let within = |logged: &&Logged| start <= logged.end && logged.end <= end;
-        let mut latencies: Vec<u64> = all.iter().filter(within).map(|logged| logged.micros).collect();
+        self.judge(&readings, &logged(&folder)?)
+    }
+
+    /// Chooses the window: from one second after the first transaction to shortly before the last second's end.
+    fn judge(&self, readings: &[(Duration, Reading)], all: &[Logged]) -> anyhow::Result<Sample> {
+        let first = all.iter().map(|logged| logged.end).min().context("no transaction has ended")?;
+        let earliest = first + UNCOUNTED;
+        let latest = first + UNCOUNTED + Duration::from_secs(self.seconds) - MARGIN;
+        let mut within = readings.iter().filter(|(at, _)| earliest <= *at && *at <= latest);
+        let (Some((start, before)), Some((end, after))) = (within.next(), within.next_back()) else {
+            bail!("CPU was not read twice within the window");
+        };
+        let counted = all.iter().filter(|logged| *start <= logged.end && logged.end <= *end);
+        let mut latencies: Vec<u64> = counted.map(|logged| logged.micros).collect();
         latencies.sort_unstable();
         if latencies.is_empty() {
-            bail!("no transaction ended within {} s", self.seconds);
+            bail!("none of {} transactions ended within the window", all.len());
         }
+        let cpu = after.since(*before);
         let transactions = latencies.len() as f64;
         let each = |time: Duration| time.as_secs_f64() * 1e6 / transactions;
         Ok(Sample {
             transactions_of_run: all.len(),
-            per_second: transactions / end.saturating_sub(start).as_secs_f64(),
+            per_second: transactions / end.saturating_sub(*start).as_secs_f64(),
             p50: percentile(&latencies, 0.50),
             p99: percentile(&latencies, 0.99),
             proxy_cpu: cpu.proxy.map(each),
@@ -110,12 +113,16 @@ impl Load<'_> {
         })
     }
 
+    fn duration(&self) -> u64 {
+        self.seconds + UNCOUNTED.as_secs()
+    }
+
     fn command(&self, stand: &Stand, folder: &Path) -> Command {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let mut command = Command::new(stand.installation.program("pgbench"));
         command.args(["-n", "-M", &self.mode.to_string(), "-c", &self.clients.to_string()]);
-        command.args(["-j", &self.clients.min(cores).to_string(), "-T", &(self.seconds + 1).to_string()]);
-        command.args(["-P", "1", "-l", &format!("--random-seed={}", self.seed)]);
+        command.args(["-j", &self.clients.min(cores).to_string(), "-T", &self.duration().to_string()]);
+        command.args(["-l", &format!("--random-seed={}", self.seed)]);
         command.arg(format!("--log-prefix={}", folder.join("log").display()));
         for script in self.scripts {
             command.arg("-f").arg(script);
@@ -124,21 +131,9 @@ impl Load<'_> {
         command.env("PGUSER", APP_USER).env("PGPASSWORD", APP_PASSWORD);
         command.env("PGDATABASE", self.contestant.database(self.mode));
         command.env("PGSSLMODE", "disable").env("PGGSSENCMODE", "disable").env("LC_ALL", "C");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
-}
-
-/// Its standard error, line by line, until it ends.
-fn lines(pgbench: &mut ChildProcess) -> anyhow::Result<Receiver<String>> {
-    let errors = pgbench.inner().stderr.take().context("pgbench has no standard error")?;
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(errors).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    Ok(receiver)
 }
 
 fn now() -> Duration {
