@@ -29,6 +29,8 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 const READING_INTERVAL: Duration = Duration::from_millis(150);
 /// At the beginning: caches are filled, pools connect.
 const UNCOUNTED: Duration = Duration::from_secs(1);
+/// At least, on a busy machine.
+const LOGINS_PER_SECOND: u64 = 40;
 /// The window ends as long before pgbench does, whose clients do not end all at the same instant.
 const MARGIN: Duration = Duration::from_millis(100);
 
@@ -85,11 +87,12 @@ impl Load<'_> {
         self.judge(&readings, &logged(&folder)?)
     }
 
-    /// Chooses the window: from one second after the first transaction to shortly before the last second's end.
+    /// Chooses the window: from one second after the first transaction, for as long as was asked for.
     fn judge(&self, readings: &[(Duration, Reading)], all: &[Logged]) -> anyhow::Result<Sample> {
-        let first = all.iter().map(|logged| logged.end).min().context("no transaction has ended")?;
+        let ends = || all.iter().map(|logged| logged.end);
+        let (first, last) = ends().min().zip(ends().max()).context("no transaction has ended")?;
         let earliest = first + UNCOUNTED;
-        let latest = first + UNCOUNTED + Duration::from_secs(self.seconds) - MARGIN;
+        let latest = (earliest + Duration::from_secs(self.seconds)).min(last - MARGIN);
         let mut within = readings.iter().filter(|(at, _)| earliest <= *at && *at <= latest);
         let (Some((start, before)), Some((end, after))) = (within.next(), within.next_back()) else {
             bail!("CPU was not read twice within the window");
@@ -113,8 +116,10 @@ impl Load<'_> {
         })
     }
 
+    /// Seconds of all of it; pgbench counts its logins too.
     fn duration(&self) -> u64 {
-        self.seconds + UNCOUNTED.as_secs()
+        let logins = 1 + self.clients as u64 / LOGINS_PER_SECOND;
+        logins + UNCOUNTED.as_secs() + self.seconds
     }
 
     fn command(&self, stand: &Stand, folder: &Path) -> Command {
