@@ -2,13 +2,15 @@
 #
 #   make demo DEMO_ARGS="--rows 10000 --wan"
 #   make test TEST_ARGS="--test it replicas"
+#   make bench BENCH_ARGS="--rounds 3 --seconds 3 --clients 1,16"
 
 CARGO ?= cargo
 DEMO_ARGS ?=
 TEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format postgres prometheus
+.PHONY: help demo test bench check format postgres prometheus pgbouncer
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +20,9 @@ demo: postgres ## four regions on this machine, with data, behind one connection
 
 test: postgres prometheus ## every test, on real servers; installs PostgreSQL and Prometheus if they are missing
 	$(CARGO) test --locked $(TEST_ARGS)
+
+bench: postgres pgbouncer ## compare with PgBouncer, a plain relay and no proxy; writes docs/benchmarks/ (half an hour)
+	$(CARGO) bench --locked --bench proxies -- $(BENCH_ARGS)
 
 check: ## all that must pass before a change is merged: format, lints, documentation, tests
 	$(CARGO) fmt --check
@@ -33,3 +38,6 @@ postgres:
 
 prometheus:
 	@scripts/ensure-prometheus
+
+pgbouncer:
+	@scripts/ensure-pgbouncer

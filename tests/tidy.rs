@@ -304,7 +304,7 @@ fn the_configuration_in_the_readme_loads() {
 #[test]
 fn the_tree_speaks_of_itself_only() {
     let mut found = Vec::new();
-    for folder in ["src", "tests", "config", "docs", "scripts", "."] {
+    for folder in ["src", "tests", "benches", "config", "docs", "scripts", "."] {
         for file in file_names(folder) {
             let Ok(text) = fs::read_to_string(root().join(&file)) else { continue };
             for (number, line) in text.lines().enumerate() {

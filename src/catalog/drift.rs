@@ -249,6 +249,7 @@ pub(super) mod tests {
             columns,
             reads: Vec::new(),
             calls: Vec::new(),
+            write_calls: Vec::new(),
             parents: Vec::new(),
             children: Vec::new(),
             triggers: Vec::new(),

@@ -15,7 +15,8 @@ use tokio_postgres::{Client, Row};
 
 use super::drift::Drift;
 use super::snapshot::{
-    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
+    CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
+    RelationKind, Volatility,
 };
 use super::{queries, settings};
 use crate::sql::name::ObjectName;
@@ -31,6 +32,7 @@ pub struct CatalogParts {
     pub functions: HashMap<ObjectName, FunctionInfo>,
     /// Words in the definitions of functions that are not PostgreSQL's own.
     pub function_words: HashMap<ObjectName, HashSet<String>>,
+    pub hidden: HiddenCalls,
     pub user_types: HashMap<u32, ObjectName>,
     /// Labels of enums, in their order.
     pub enums: BTreeMap<ObjectName, Vec<String>>,
@@ -75,6 +77,7 @@ impl CatalogParts {
             relations: self.relations,
             functions: self.functions,
             function_words: self.function_words,
+            hidden: self.hidden,
             user_types: self.user_types,
             default_search_path: self.default_search_path,
             role_search_paths: self.role_search_paths,
@@ -120,6 +123,7 @@ impl Loader<'_> {
         self.inheritance().await?;
         self.unique_sets().await?;
         self.functions().await?;
+        self.hidden_calls().await?;
         self.definitions().await?;
         self.types().await?;
         Ok(self.parts)
@@ -183,6 +187,7 @@ impl Loader<'_> {
                 columns: Vec::new(),
                 reads: Vec::new(),
                 calls: Vec::new(),
+                write_calls: Vec::new(),
                 parents: Vec::new(),
                 children: Vec::new(),
                 triggers: zip_names(row.try_get(5)?, row.try_get(6)?),
@@ -305,13 +310,42 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// What operators, casts, domains and writes call.
+    async fn hidden_calls(&mut self) -> Result<(), LoadError> {
+        let called = |row: &Row, at: usize| -> Result<ObjectName, tokio_postgres::Error> {
+            Ok(ObjectName::qualified(row.try_get::<_, String>(at)?, row.try_get::<_, String>(at + 1)?))
+        };
+        for row in self.query(queries::WRITE_CALLS, "defaults and constraints").await? {
+            if let Some(relation) = self.relation(row.try_get(0)?) {
+                relation.write_calls.push(called(&row, 1)?);
+            }
+        }
+        for row in self.query(queries::OPERATOR_CALLS, "operators").await? {
+            self.parts.hidden.operators.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
+        }
+        for row in self.query(queries::CAST_CALLS, "casts").await? {
+            let (source, target, implicit) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            self.parts.hidden.casts.push(CastCall { source, target, implicit, function: called(&row, 3)? });
+        }
+        for row in self.query(queries::DOMAIN_CALLS, "domains").await? {
+            self.parts.hidden.domains.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
+        }
+        Ok(())
+    }
+
     /// The words of every function of the user's, and of the functions that it names.
     async fn definitions(&mut self) -> Result<(), LoadError> {
         let mut words: HashMap<ObjectName, HashSet<String>> = HashMap::new();
         for row in self.query(queries::DEFINITIONS, "functions").await? {
             let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
-            let text: String = row.try_get(2)?;
-            words.insert(name, split_words(&text));
+            let text: Option<&str> = row.try_get(2)?;
+            let text = text.unwrap_or_default();
+            let mut own = split_words(text);
+            // An operator calls its function.
+            let operators = &self.parts.hidden.operators;
+            let used = operators.iter().filter(|(operator, _)| text.contains(operator.as_str()));
+            own.extend(used.flat_map(|(_, calls)| calls).map(|call| call.name.clone()));
+            words.insert(name, own);
         }
         // What a called function mentions is mentioned by its caller; as many rounds as calls are deep.
         for _ in 0..CALL_DEPTH_MAX {

@@ -25,6 +25,7 @@ pub use drift::{Drift, compare};
 pub use handle::{CatalogHandle, RefreshRequest};
 pub use load::{CatalogParts, LoadError, fingerprint, load};
 pub use snapshot::{
-    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
+    CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
+    RelationKind, Volatility,
 };
 pub use tables::{Severity, TableFinding, check_tables};

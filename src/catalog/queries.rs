@@ -73,29 +73,106 @@ SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttyp
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
  ORDER BY a.attrelid, a.attnum";
 
-/// View, and relation that it names itself. Only what is not pinned: not the system's own tables.
+/// View, and relation that it names itself; table, and relation that its row security names. Only what is not pinned:
+/// not the system's own tables.
 pub(super) const VIEW_READS: &str = "
 SELECT DISTINCT r.ev_class, d.refobjid
   FROM pg_rewrite r
   JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
   JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
- WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class";
+ WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+ UNION
+SELECT p.polrelid, d.refobjid
+  FROM pg_policy p
+  JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity
+  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+ WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> p.polrelid";
 
-/// View of a user schema, and function that its definition calls and that is volatile or not built in.
-pub(super) const VIEW_CALLS: &str = "
-SELECT DISTINCT r.ev_class, pn.nspname::text, p.proname::text
-  FROM pg_rewrite r
-  JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
-  JOIN pg_namespace n ON n.oid = v.relnamespace
-  CROSS JOIN LATERAL (
-    SELECT m[1]::oid FROM regexp_matches(r.ev_action::text, ':(?:funcid|aggfnoid|winfnoid) ([0-9]+)', 'g') m
+/// The oids of the functions in the node tree `e.tree`, as a sub-select.
+macro_rules! functions_of_tree {
+    () => {
+        "(SELECT m[1]::oid FROM regexp_matches(e.tree, ':(?:funcid|aggfnoid|winfnoid) ([0-9]+)', 'g') m
     UNION
-    SELECT o.oprcode FROM regexp_matches(r.ev_action::text, ':opno ([0-9]+)', 'g') m
-      JOIN pg_operator o ON o.oid = m[1]::oid) AS f(oid)
+    SELECT o.oprcode FROM regexp_matches(e.tree, ':opno ([0-9]+)', 'g') m
+      JOIN pg_operator o ON o.oid = m[1]::oid)"
+    };
+}
+
+/// View of a user schema, and function that its definition calls and that is volatile or not built in; table, and
+/// function that its row security calls and that is not built in.
+pub(super) const VIEW_CALLS: &str = concat!(
+    "
+SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
+  FROM (SELECT r.ev_class, r.ev_action::text, true FROM pg_rewrite r
+          JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
+         UNION ALL
+        SELECT p.polrelid, concat(p.polqual::text, p.polwithcheck::text), false FROM pg_policy p
+          JOIN pg_class c ON c.oid = p.polrelid AND c.relrowsecurity) AS e(relation, tree, is_view)
+  JOIN pg_class c ON c.oid = e.relation
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL ",
+    functions_of_tree!(),
+    " AS f(oid)
   JOIN pg_proc p ON p.oid = f.oid
   JOIN pg_namespace pn ON pn.oid = p.pronamespace
  WHERE n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-   AND (p.provolatile = 'v' OR p.oid >= 16384)";
+   AND (e.is_view AND p.provolatile = 'v' OR p.oid >= 16384)"
+);
+
+/// Table, and function that is not built in and that a write calls: in a default, a generated column, a CHECK
+/// constraint, an expression or predicate of an index, WHEN of a trigger.
+pub(super) const WRITE_CALLS: &str = concat!(
+    "
+SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
+  FROM (SELECT d.adrelid, d.adbin::text FROM pg_attrdef d
+         UNION ALL
+        SELECT a.attrelid, t.typdefaultbin::text FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND t.typdefaultbin IS NOT NULL
+         UNION ALL
+        SELECT c.conrelid, c.conbin::text FROM pg_constraint c WHERE c.conrelid <> 0 AND c.conbin IS NOT NULL
+         UNION ALL
+        SELECT i.indrelid, concat(i.indexprs::text, i.indpred::text) FROM pg_index i
+         WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+         UNION ALL
+        SELECT t.tgrelid, t.tgqual::text FROM pg_trigger t WHERE t.tgqual IS NOT NULL) AS e(relation, tree)
+  CROSS JOIN LATERAL ",
+    functions_of_tree!(),
+    " AS f(oid)
+  JOIN pg_proc p ON p.oid = f.oid
+  JOIN pg_namespace pn ON pn.oid = p.pronamespace
+ WHERE p.oid >= 16384"
+);
+
+/// Operator, and function of the user's that it calls.
+pub(super) const OPERATOR_CALLS: &str = "
+SELECT DISTINCT o.oprname::text, n.nspname::text, p.proname::text
+  FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE p.oid >= 16384";
+
+/// Source, target, whether it is made unwritten, and function of the user's that the cast calls.
+pub(super) const CAST_CALLS: &str = "
+SELECT s.typname::text, t.typname::text, c.castcontext <> 'e', n.nspname::text, p.proname::text
+  FROM pg_cast c JOIN pg_type s ON s.oid = c.castsource JOIN pg_type t ON t.oid = c.casttarget
+  JOIN pg_proc p ON p.oid = c.castfunc JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE p.oid >= 16384";
+
+/// Domain, and function of the user's that its CHECK constraints call, or those of the domains below it.
+pub(super) const DOMAIN_CALLS: &str = concat!(
+    "
+WITH RECURSIVE below(domain, base) AS (
+  SELECT t.oid, t.oid FROM pg_type t WHERE t.typtype = 'd'
+  UNION ALL
+  SELECT b.domain, t.typbasetype FROM below b JOIN pg_type t ON t.oid = b.base WHERE t.typbasetype <> 0)
+SELECT DISTINCT t.typname::text, pn.nspname::text, p.proname::text
+  FROM (SELECT b.domain, c.conbin::text FROM below b JOIN pg_constraint c ON c.contypid = b.base) AS e(domain, tree)
+  JOIN pg_type t ON t.oid = e.domain
+  CROSS JOIN LATERAL ",
+    functions_of_tree!(),
+    " AS f(oid)
+  JOIN pg_proc p ON p.oid = f.oid
+  JOIN pg_namespace pn ON pn.oid = p.pronamespace
+ WHERE p.oid >= 16384"
+);
 
 pub(super) const INHERITANCE: &str =
     "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno";
@@ -123,13 +200,33 @@ SELECT n.nspname::text, p.proname::text,
  WHERE n.nspname !~ '^pg_(toast|temp_)'
  GROUP BY 1, 2";
 
-/// Definitions of the functions that are not PostgreSQL's own, overloads together. Those in a language that is not
-/// read for its SQL get the word of dynamic SQL.
+/// Bodies of the functions that are not PostgreSQL's own, overloads together, with their parameters' defaults; for an
+/// aggregate, the names of the functions that it calls. What is in a language that is not read for its SQL gets the word
+/// of dynamic SQL; but for functions in C that are immutable, and those of extensions that read no tables of the user's.
 pub(super) const DEFINITIONS: &str = "
-SELECT n.nspname::text, p.proname::text,
-       string_agg(pg_get_functiondef(p.oid) || CASE WHEN l.lanname IN ('sql', 'plpgsql') THEN '' ELSE ' execute' END, ' ')
+SELECT n.nspname::text, p.proname::text, string_agg(CASE
+         WHEN p.prokind = 'a' THEN
+           (SELECT string_agg(s.proname::text, ' ') FROM pg_aggregate a JOIN pg_proc s ON s.oid IN (
+              a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn,
+              a.aggminvtransfn, a.aggmfinalfn)
+             WHERE a.aggfnoid = p.oid)
+         WHEN l.lanname = 'internal' THEN p.prosrc
+         WHEN l.lanname = 'c' THEN CASE WHEN p.provolatile = 'i' OR x.harmless THEN '' ELSE 'execute' END
+         WHEN l.lanname NOT IN ('sql', 'plpgsql') THEN p.prosrc || ' execute'
+         WHEN p.prosrc = '' THEN pg_get_functiondef(p.oid)
+         ELSE concat(p.prosrc, ' ', pg_get_expr(p.proargdefaults, 0)) END, ' ')
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
- WHERE n.nspname !~ '^pg_(toast|temp_)' AND p.oid >= 16384 AND p.prokind <> 'a' AND l.lanname NOT IN ('c', 'internal')
+  CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+                      AND d.refclassid = 'pg_extension'::regclass AND e.extname IN (
+                        'adminpack', 'amcheck', 'bloom', 'btree_gin', 'btree_gist', 'citext', 'cube', 'earthdistance',
+                        'fuzzystrmatch', 'hstore', 'insert_username', 'intagg', 'intarray', 'isn', 'ltree',
+                        'moddatetime', 'pageinspect', 'pg_buffercache', 'pg_freespacemap', 'pg_stat_statements',
+                        'pg_trgm', 'pg_visibility', 'pgcrypto', 'pgrowlocks', 'pgstattuple', 'postgis',
+                        'postgis_raster', 'seg', 'sslinfo', 'tsm_system_rows', 'tsm_system_time', 'unaccent',
+                        'uuid-ossp', 'vector')) AS harmless) AS x
+ WHERE n.nspname !~ '^pg_(toast|temp_)' AND p.oid >= 16384
  GROUP BY 1, 2";
 
 /// User-defined types; labels of enums in their order.
@@ -154,6 +251,10 @@ SELECT hashtextextended(coalesce(sum(hashint8extended(id::int8, x::text::int8)),
         UNION ALL SELECT t.oid, t.xmin FROM pg_trigger t JOIN rel ON rel.oid = t.tgrelid
         UNION ALL SELECT r.oid, r.xmin FROM pg_rewrite r JOIN rel ON rel.oid = r.ev_class
         UNION ALL SELECT p.oid, p.xmin FROM pg_proc p WHERE p.oid >= 16384
+        UNION ALL SELECT p.oid, p.xmin FROM pg_policy p
+        UNION ALL SELECT o.oid, o.xmin FROM pg_operator o WHERE o.oid >= 16384
+        UNION ALL SELECT c.oid, c.xmin FROM pg_cast c WHERE c.oid >= 16384
+        UNION ALL SELECT c.oid, c.xmin FROM pg_constraint c WHERE c.contypid <> 0 AND c.oid >= 16384
         UNION ALL SELECT t.oid, t.xmin FROM pg_type t JOIN here ON here.oid = t.typnamespace WHERE t.oid >= 16384
         UNION ALL SELECT e.oid, e.xmin FROM pg_enum e
         UNION ALL SELECT o.oid, o.xmin FROM pg_collation o WHERE o.oid >= 16384

@@ -55,10 +55,13 @@ pub struct RelationInfo {
     pub name: ObjectName,
     pub kind: RelationKind,
     pub columns: Vec<Column>,
-    /// For views: every relation that it reads, through other views too.
+    /// For views: every relation that it reads, through other views too. For tables: what their row security reads.
     pub reads: Vec<ObjectName>,
     /// For views: the functions in their definitions that are not built in, or are volatile; through other views too.
+    /// For tables: those of their row security.
     pub calls: Vec<ObjectName>,
+    /// The user's functions that a write calls: in defaults, generated columns, CHECK constraints, indexes, WHEN.
+    pub write_calls: Vec<ObjectName>,
     /// Partition parent or inheritance parents.
     pub parents: Vec<ObjectName>,
     /// Partitions or inheriting tables.
@@ -96,6 +99,26 @@ pub struct FunctionInfo {
     pub built_in: bool,
 }
 
+/// The user's functions that are called without their names.
+#[derive(Debug, Default)]
+pub struct HiddenCalls {
+    /// By the operator.
+    pub operators: HashMap<String, Vec<ObjectName>>,
+    pub casts: Vec<CastCall>,
+    /// Those of a domain's CHECK constraints, by its name; of the domains below it too.
+    pub domains: HashMap<String, Vec<ObjectName>>,
+}
+
+/// A cast that calls a function, with the types' names without their schemas.
+#[derive(Debug)]
+pub struct CastCall {
+    pub source: String,
+    pub target: String,
+    /// Made where nobody wrote it.
+    pub implicit: bool,
+    pub function: ObjectName,
+}
+
 #[derive(Debug, Default)]
 pub struct Catalog {
     pub version: u64,
@@ -106,6 +129,7 @@ pub struct Catalog {
     pub functions: HashMap<ObjectName, FunctionInfo>,
     /// Words in the definitions of functions that are not PostgreSQL's own, those that they call included.
     pub function_words: HashMap<ObjectName, HashSet<String>>,
+    pub hidden: HiddenCalls,
     /// Names of user-defined types and domains, by OID on the default shard.
     pub user_types: HashMap<u32, ObjectName>,
     /// Default search_path of the database, for roles without one of their own; "$user" is kept as written.

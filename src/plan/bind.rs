@@ -179,16 +179,91 @@ pub fn is_clock_word(text: &str) -> bool {
     }
 }
 
+/// `DecodeDateTime` takes its words in any order: `04:05 today`, `EST today`, `now()`. One of the four words is a clock
+/// unless a word stands beside it that no date or time has.
 fn reads_clock(text: &str) -> bool {
-    let text = text.trim_ascii();
-    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
-    let clock = ["now", "today", "tomorrow", "yesterday"].iter().any(|w| word.eq_ignore_ascii_case(w));
-    clock
-        && rest
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b' ' | b':' | b'.' | b'+' | b'-' | b'Z' | b'z'))
+    const CLOCKS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+    let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let is = |word: &str, names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let zone = text.contains('/');
+    let goes_along =
+        |word: &str| zone || is(word, &CLOCKS) || is(word, &BESIDE_A_CLOCK) || is_zone(text, word);
+    words.clone().any(|word| is(word, &CLOCKS)) && words.all(goes_along)
 }
+
+/// Abbreviations of time zones end in T, but for those of the list; an offset may stand behind any letters.
+fn is_zone(text: &str, word: &str) -> bool {
+    let abbreviation = (3..=5).contains(&word.len()) && word.ends_with(['t', 'T']);
+    let offset = || {
+        text.match_indices(word).any(|(at, _)| {
+            let rest = &text[at + word.len()..];
+            let digits = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+            digits.starts_with(|c: char| c.is_ascii_digit())
+        })
+    };
+    abbreviation || offset()
+}
+
+/// What may stand in a date or time beside a clock: noise words, days, zones of one word.
+const BESIDE_A_CLOCK: [&str; 57] = [
+    "allballs",
+    "am",
+    "pm",
+    "at",
+    "on",
+    "t",
+    "z",
+    "zulu",
+    "bc",
+    "ad",
+    "utc",
+    "uct",
+    "ut",
+    "bra",
+    "mesz",
+    "mez",
+    "msd",
+    "msk",
+    "mon",
+    "monday",
+    "tue",
+    "tues",
+    "tuesday",
+    "wed",
+    "weds",
+    "wednesday",
+    "thu",
+    "thur",
+    "thurs",
+    "thursday",
+    "fri",
+    "friday",
+    "sat",
+    "saturday",
+    "sun",
+    "sunday",
+    "cuba",
+    "eire",
+    "gb",
+    "greenwich",
+    "hongkong",
+    "iceland",
+    "iran",
+    "israel",
+    "jamaica",
+    "japan",
+    "kwajalein",
+    "libya",
+    "navajo",
+    "nz",
+    "poland",
+    "portugal",
+    "prc",
+    "roc",
+    "rok",
+    "singapore",
+    "turkey",
+];
 
 #[cfg(test)]
 mod tests {
@@ -196,9 +271,23 @@ mod tests {
 
     #[test]
     fn clock_words_stand_alone_or_with_a_time() {
-        for word in
-            ["now", " NOW ", "today", "tomorrow 04:05", "yesterday +01", "{2024-01-01,now}", "[today,)"]
-        {
+        for word in [
+            "now",
+            " NOW ",
+            "today",
+            "tomorrow 04:05",
+            "yesterday +01",
+            "{2024-01-01,now}",
+            "[today,)",
+            "now()",
+            "today;",
+            "04:05 today",
+            "EST today",
+            "today America/New_York",
+            "PM 04:05 today",
+            "mon today",
+            "today Foo+5",
+        ] {
             assert!(is_clock_word(word), "{word}");
         }
         for word in [
@@ -210,6 +299,8 @@ mod tests {
             "2024-01-01",
             "{known,nowhere}",
             "[\"now and then\"]",
+            "buy now",
+            "this is now",
         ] {
             assert!(!is_clock_word(word), "{word}");
         }

@@ -5,18 +5,20 @@
 //! the default shard. Code and text that is not understood go to the default shard if no word of them names a table
 //! whose rows are elsewhere.
 
+use std::collections::HashSet;
+
 use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject, TransactionCommand};
 use crate::sql::name::ObjectName;
 use crate::topology::{Placement, TableRule};
 
 use super::action::{Access, Action, PlanningContext};
-use super::code;
 use super::functions::{self, Demands};
 use super::home::{self, Home};
 use super::make::Outcome;
 use super::reads;
 use super::refusal::{self, Refusal};
-use super::survey::{self, Survey};
+use super::survey::{self, Fixed, Survey};
+use super::{code, fired};
 
 pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, Refusal> {
     let default = Action::Fixed(context.topology.default_shard);
@@ -30,18 +32,17 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
         Kind::Do | Kind::Call => {
             refuse_words(facts, context, &refusal::CODE_NAMES_TABLE)?;
             refuse_relations(facts, context, &refusal::CODE_NAMES_TABLE)?;
-            if let Some(refusal) = facts.functions.iter().find_map(|f| code::refuse_function(context, f)) {
-                return Err(refusal);
+            if matches!(facts.kind, Kind::Do) {
+                refuse_code(facts, context, "do")?;
             }
-            let several = context.topology.shards.len() > 1;
-            if several && matches!(facts.kind, Kind::Do) && facts.words.iter().any(|word| word == "execute") {
-                // What it executes is put together when it runs.
-                return Err(refusal::FUNCTION_RUNS_SQL.naming(&["do"]));
-            }
+            let demands = Demands::of(context, facts);
+            refuse_demands(context, &demands)?;
             Ok(Outcome::new(default, Access::Write))
         }
         Kind::Unparsed { .. } => {
             refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+            refuse_code(facts, context, "")?;
+            refuse_demands(context, &Demands::of(context, facts))?;
             Ok(Outcome::new(default, Access::Write))
         }
         Kind::Transaction(TransactionCommand::TwoPhase) => Err(refusal::CLIENT_TWO_PHASE.refuse()),
@@ -59,6 +60,7 @@ fn ddl(
     if creates.is_none() {
         refuse_rename(facts, context)?;
         refuse_computed_columns(facts, context)?;
+        refuse_numbered_rows(facts, context)?;
     }
     Ok(match scope {
         DdlScope::Transactional => Outcome::new(Action::Everywhere, Access::Write),
@@ -110,6 +112,64 @@ fn refuse_computed_columns(facts: &Facts, context: &PlanningContext) -> Result<(
     }
 }
 
+/// ALTER TABLE sharded ADD COLUMN … serial: each shard would count from one.
+fn refuse_numbered_rows(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    if !has_word(facts, "alter") || !has_word(facts, "add") || context.topology.shards.len() == 1 {
+        return Ok(());
+    }
+    let counts = |word: &String| word.ends_with("serial") || word == "identity" || word == "nextval";
+    let tables = &context.topology.tables;
+    match tables.iter().find(|rule| rule.is_sharded() && has_word(facts, &rule.name.name)) {
+        Some(rule) if facts.words.iter().any(counts) => {
+            Err(refusal::NUMBERED_ROWS.naming(&[&rule.name.name]))
+        }
+        Some(_) => refuse_code(facts, context, ""),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a text whose words call what must not run on the default shard. `executor`: what runs EXECUTE, if anything.
+fn refuse_code(facts: &Facts, context: &PlanningContext, executor: &str) -> Result<(), Refusal> {
+    if !code::is_spread(context) {
+        return Ok(());
+    }
+    let runs = |word: &&String| code::runs_sql(word, None) && (!executor.is_empty() || *word != "execute");
+    if let Some(word) = facts.words.iter().find(runs) {
+        // What it executes is put together when it runs.
+        let name = if word == "execute" { executor } else { word };
+        return Err(refusal::FUNCTION_RUNS_SQL.naming(&[name]));
+    }
+    let hidden = &context.catalog.hidden;
+    let casts = hidden.casts.iter().filter(|c| has_word(facts, &c.target)).map(|cast| &cast.function);
+    let domains =
+        hidden.domains.iter().filter(|(name, _)| has_word(facts, name)).flat_map(|(_, calls)| calls);
+    for function in casts.chain(domains) {
+        refuse_elsewhere(context, code::look_into(context, function)?)?;
+    }
+    let words: HashSet<String> = facts.words.iter().map(|word| word.to_lowercase()).collect();
+    if code::writes(&words) {
+        let default = Some(context.topology.default_shard);
+        let tables = code::named(context, &words).filter(|(_, home)| matches!(home, Home::Single(_)));
+        tables.map(|(name, _)| name).try_for_each(|name| fired::refuse(context, name, default))?;
+    }
+    refuse_elsewhere(context, code::look_into_named(context, &facts.words)?)
+}
+
+fn refuse_demands(context: &PlanningContext, demands: &Demands) -> Result<(), Refusal> {
+    match &demands.refused {
+        Some(refusal) => Err(refusal.clone()),
+        None => refuse_elsewhere(context, demands.server.clone()),
+    }
+}
+
+/// Of what runs on the default shard.
+fn refuse_elsewhere(context: &PlanningContext, needed: Option<Fixed>) -> Result<(), Refusal> {
+    match needed.filter(|needed| needed.shard != context.topology.default_shard) {
+        Some(needed) => Err(refusal::MIXED_HOMES.naming(&[&needed.name, "the session's objects"])),
+        None => Ok(()),
+    }
+}
+
 fn temporary(
     facts: &Facts,
     context: &PlanningContext,
@@ -123,6 +183,11 @@ fn temporary(
     if has_word(facts, "view") || has_word(facts, "inherits") {
         refuse_words(facts, context, &refusal::CREATE_TABLE_AS)?;
     }
+    let of_code = has_word(facts, "function") || has_word(facts, "procedure");
+    if of_code {
+        refuse_words(facts, context, &refusal::CODE_NAMES_TABLE)?;
+    }
+    refuse_code(facts, context, if of_code { "a temporary function" } else { "" })?;
     refuse_relations(facts, context, &refusal::CREATE_TABLE_AS)?;
     Ok(Outcome::new(Action::Pinned("a temporary object"), Access::Write))
 }
@@ -145,9 +210,7 @@ fn create_table_as(
     if let Some(fixed) = survey.fixed()?.filter(|fixed| fixed.shard != default) {
         return Err(refusal::MIXED_HOMES.naming(&[&name.to_string(), &fixed.name]));
     }
-    if let Some(refusal) = Demands::of(context, facts).refused {
-        return Err(refusal);
-    }
+    refuse_demands(context, &Demands::of(context, facts))?;
     Ok(Outcome::new(Action::Pinned("a temporary table"), Access::Write))
 }
 
@@ -184,6 +247,11 @@ fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> 
         SessionObject::Prepare { .. } => {
             refuse_relations(facts, context, &refusal::SQL_PREPARE)?;
             refuse_words(facts, context, &refusal::SQL_PREPARE)?;
+            refuse_demands(context, &Demands::of(context, facts))?;
+            if !facts.words.is_empty() {
+                // It writes, or is not followed.
+                refuse_code(facts, context, "")?;
+            }
             pinned("PREPARE")
         }
         SessionObject::DeclareCursor { hold: true, .. } => {

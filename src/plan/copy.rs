@@ -10,11 +10,11 @@ use crate::sql::facts::{Copy, CopyDirection, CopyFormat, CopyHeader, Facts};
 use crate::topology::TableRule;
 
 use super::action::{Access, Action, PlanningContext};
-use super::code;
+use super::fired;
 use super::home::{self, Home};
 use super::make::Outcome;
 use super::refusal::{self, Refusal};
-use super::survey::Fixed;
+use super::survey::{Fixed, Survey};
 use super::{functions::Demands, reads, rows};
 
 /// How the rows of a COPY FROM STDIN are placed. With [`Placement::Reference`](crate::topology::Placement) every shard
@@ -38,7 +38,7 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Res
             Home::Single(shard) | Home::Elsewhere(shard) => Some(shard),
             Home::Sharded { .. } | Home::Reference { .. } | Home::OverSharded | Home::OverReference => None,
         };
-        code::refuse_triggers(context, &relation.name, shard)?;
+        fired::refuse(context, &relation.name, shard)?;
     }
     match (home, copy.direction) {
         (Home::Single(shard) | Home::Elsewhere(shard), _) => {
@@ -76,6 +76,8 @@ fn of_query(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Result<Out
         if elsewhere {
             return Err(refusal::QUERY_OVER_SHARDS.naming(&["a write"]));
         }
+        let survey = Survey::of_sources(context, &facts.block);
+        survey.members().try_for_each(|m| fired::refuse(context, &m.relation.name, Some(default)))?;
         return Ok(Outcome { access: Access::Write, ..outcome });
     }
     Ok(outcome)

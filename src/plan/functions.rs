@@ -13,21 +13,24 @@
 //!   know its settings. Functions that run SQL out of a string are refused: the string may name sharded tables.
 //! - A function of the user's own, or one that nobody knows, may read tables: never over several shards.
 
-use crate::catalog::{FunctionInfo, FunctionKind, Volatility};
-use crate::sql::facts::{Block, Facts, FunctionUse};
+use crate::catalog::{FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility};
+use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation};
 use crate::sql::name::ObjectName;
 
 use super::action::{Access, PlanningContext};
 use super::code;
-use super::home;
+use super::home::{self, Home};
 use super::refusal::{self, Refusal};
+use super::survey::Fixed;
 
 /// What all functions of a statement together demand.
 #[derive(Debug, Clone)]
 pub(super) struct Demands {
     pub access: Access,
-    /// The state of the default shard is asked or changed, by this function.
-    pub default_shard: Option<String>,
+    /// The shard whose state or tables a function asks or changes, with that function's name.
+    pub server: Option<Fixed>,
+    /// A body names tables of one shard: a hint cannot send it anywhere else.
+    pub reads_tables: bool,
     /// Nobody may run it.
     pub refused: Option<Refusal>,
     /// Several shards may not run it; one server may, over the rows of all.
@@ -64,7 +67,8 @@ impl Demands {
     pub fn of(context: &PlanningContext, facts: &Facts) -> Self {
         let mut demands = Self {
             access: Access::Read,
-            default_shard: None,
+            server: None,
+            reads_tables: false,
             refused: None,
             one_shard: None,
             one_server: None,
@@ -72,30 +76,82 @@ impl Demands {
             unstable: None,
         };
         for function in &facts.functions {
-            demands.add(function, classify(context, function));
-            demands.look_inside(context, function);
+            demands.add(context, function);
+            demands.look_inside(context, &function.name);
         }
-        demands.add_views(context, &facts.block);
+        demands.add_hidden(context, facts);
+        demands.add_relations(context, &facts.block);
+        if let Some(target) = target(&facts.kind) {
+            demands.add_relation(context, target);
+        }
         demands
     }
 
-    /// What the statement's views call is called by the statement.
-    fn add_views(&mut self, context: &PlanningContext, block: &Block) {
-        for relation in &block.relations {
-            let view = home::resolve(context, &relation.name);
-            let calls = view.and_then(|name| context.catalog.relations.get(&name)).map(|view| &view.calls);
-            for name in calls.into_iter().flatten() {
-                let function = FunctionUse { name: name.clone(), argument_count: 0 };
-                self.add(&function, classify(context, &function));
-                self.look_inside(context, &function);
-            }
+    /// Functions that no call shows: of operators, casts and domains, and those written like a column.
+    fn add_hidden(&mut self, context: &PlanningContext, facts: &Facts) {
+        let hidden = &context.catalog.hidden;
+        let of_operators =
+            facts.operators.iter().filter_map(|operator| hidden.operators.get(operator)).flatten();
+        let cast_to =
+            |name: &str| facts.casts.iter().any(|cast| cast.type_name.as_deref().is_none_or(|to| to == name));
+        let of_casts = hidden.casts.iter().filter(|cast| cast_to(&cast.target)).map(|cast| &cast.function);
+        let of_domains = hidden.domains.iter().filter(|(name, _)| cast_to(name)).flat_map(|(_, calls)| calls);
+        for function in of_operators.chain(of_casts).chain(of_domains) {
+            self.look_inside(context, function);
         }
-        for child in &block.children {
-            self.add_views(context, child);
+        for attribute in facts.attributes.iter().filter(|name| !is_column(context, &facts.block, name)) {
+            self.look_inside(context, &ObjectName::unqualified(attribute.as_str()));
         }
     }
 
-    fn add(&mut self, function: &FunctionUse, class: Class) {
+    fn add_relations(&mut self, context: &PlanningContext, block: &Block) {
+        block.relations.iter().for_each(|relation| self.add_relation(context, relation));
+        block.children.iter().for_each(|child| self.add_relations(context, child));
+    }
+
+    /// What the statement's views call is called by the statement; so is what row security calls, for each row.
+    fn add_relation(&mut self, context: &PlanningContext, relation: &Relation) {
+        let name = home::resolve(context, &relation.name);
+        let Some(info) = name.and_then(|name| context.catalog.relations.get(&name)) else { return };
+        let is_view = matches!(info.kind, RelationKind::View | RelationKind::MaterializedView);
+        for name in &info.calls {
+            if is_view {
+                self.add(context, &FunctionUse { name: name.clone(), argument_count: 0 });
+            }
+            self.look_inside(context, name);
+        }
+        if !is_view {
+            self.add_policies(context, info);
+        }
+        for cast in context.catalog.hidden.casts.iter().filter(|cast| cast.implicit) {
+            let types = info.columns.iter().filter_map(|c| context.catalog.user_types.get(&c.type_oid));
+            if types.map(|name| &name.name).any(|name| *name == cast.source || *name == cast.target) {
+                self.look_inside(context, &cast.function);
+            }
+        }
+    }
+
+    /// A table's row security judges by rows of the same shard.
+    fn add_policies(&mut self, context: &PlanningContext, info: &RelationInfo) {
+        let own = match home::of(context, &info.name) {
+            Home::Single(shard) => Some(shard),
+            _ => None,
+        };
+        let elsewhere = |read: &&ObjectName| match home::of(context, read) {
+            Home::Sharded { .. } | Home::OverSharded => true,
+            Home::Single(shard) => Some(shard) != own,
+            Home::Reference { .. } | Home::OverReference | Home::Elsewhere(_) => false,
+        };
+        if !code::is_spread(context) {
+            return;
+        }
+        if let Some(read) = info.reads.iter().find(elsewhere) {
+            self.refuse(refusal::POLICY_READS.naming(&[&info.name.name, &read.name]));
+        }
+    }
+
+    fn add(&mut self, context: &PlanningContext, function: &FunctionUse) {
+        let class = classify(context, function);
         let name = function.name.name.as_str();
         let over_shards = |limit: &refusal::Limit| Some(limit.naming(&[name]));
         match class {
@@ -104,7 +160,8 @@ impl Demands {
             Class::Computes => self.raise(Access::ReadPrimary),
             Class::ServerState | Class::ServerEffect | Class::SessionState(_) => {
                 self.raise(if class == Class::ServerState { Access::ReadPrimary } else { Access::Write });
-                self.default_shard.get_or_insert_with(|| name.to_owned());
+                let shard = context.topology.default_shard;
+                self.demand(Ok(Some(Fixed { shard, name: format!("{name}()") })));
                 self.one_server = self.one_server.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
                 if let Class::SessionState(reason) = class {
                     self.pinned = Some(reason);
@@ -124,9 +181,16 @@ impl Demands {
         self.unstable.get_or_insert_with(|| name.to_owned());
     }
 
-    fn look_inside(&mut self, context: &PlanningContext, function: &FunctionUse) {
-        if let Some(refusal) = code::refuse_function(context, function) {
-            self.refuse(refusal);
+    fn look_inside(&mut self, context: &PlanningContext, function: &ObjectName) {
+        let needed = code::look_into(context, function);
+        self.reads_tables |= matches!(needed, Ok(Some(_)));
+        self.demand(needed);
+    }
+
+    fn demand(&mut self, needed: Result<Option<Fixed>, Refusal>) {
+        match needed.and_then(|needed| code::merge(self.server.clone(), needed)) {
+            Ok(server) => self.server = server,
+            Err(refusal) => self.refuse(refusal),
         }
     }
 
@@ -144,7 +208,10 @@ fn classify(context: &PlanningContext, function: &FunctionUse) -> Class {
     let known = context.catalog.function(&function.name, &context.search_path);
     let built_in = match known {
         Some(info) if info.built_in => info,
-        Some(_) if runs_sql_of_extension(name) && !code::is_trusted(context, &function.name) => {
+        Some(_)
+            if code::runs_sql(name, Some(function.argument_count))
+                && !code::is_trusted(context, &function.name) =>
+        {
             return Class::RunsSql;
         }
         Some(info) => return Class::User(info.volatility),
@@ -155,9 +222,25 @@ fn classify(context: &PlanningContext, function: &FunctionUse) -> Class {
     listed(name, function.argument_count).unwrap_or_else(|| by_volatility(built_in))
 }
 
-/// Of dblink, tablefunc, xml2 and pgRouting: they take a statement as an argument.
-fn runs_sql_of_extension(name: &str) -> bool {
-    ["dblink", "crosstab", "connectby", "xpath_table", "pgr_"].iter().any(|prefix| name.starts_with(prefix))
+/// Whether a relation of the statement has a column of that name.
+fn is_column(context: &PlanningContext, block: &Block, name: &str) -> bool {
+    let has = |relation: &Relation| {
+        let info =
+            home::resolve(context, &relation.name).and_then(|name| context.catalog.relations.get(&name));
+        info.is_some_and(|info| info.columns.iter().any(|column| column.name == name))
+    };
+    block.relations.iter().any(has) || block.children.iter().any(|child| is_column(context, child, name))
+}
+
+/// The table that a statement writes.
+fn target(kind: &Kind) -> Option<&Relation> {
+    match kind {
+        Kind::Insert(insert) => Some(&insert.target),
+        Kind::Update(update) => Some(&update.target),
+        Kind::Delete(delete) => Some(&delete.target),
+        Kind::Merge { target } => Some(target),
+        _ => None,
+    }
 }
 
 /// Whether a word of DDL is a function whose value may differ between two servers.
@@ -188,22 +271,10 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         // The session asks the server afterwards what has been set.
         "set_config" => Class::ServerEffect,
         "setseed" => Class::SessionState("setseed()"),
-        "ts_stat" => Class::RunsSql,
-        // The form with two arguments takes a SELECT.
-        "ts_rewrite" if argument_count == 2 => Class::RunsSql,
+        _ if code::runs_sql(name, Some(argument_count)) => Class::RunsSql,
         _ if starts(&["pg_advisory_xact_lock", "pg_try_advisory_xact_lock"]) => Class::ServerEffect,
         _ if starts(&["pg_advisory_", "pg_try_advisory_"]) => {
             Class::SessionState("a session's advisory lock")
-        }
-        _ if starts(&[
-            "query_to_xml",
-            "table_to_xml",
-            "schema_to_xml",
-            "database_to_xml",
-            "cursor_to_xml",
-        ]) =>
-        {
-            Class::RunsSql
         }
         "pg_relation_size"
         | "pg_table_size"

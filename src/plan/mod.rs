@@ -16,6 +16,7 @@ mod code;
 mod commands;
 pub mod copy;
 pub mod explain;
+mod fired;
 mod functions;
 mod home;
 mod make;

@@ -9,6 +9,7 @@ use crate::sql::facts::Facts;
 
 use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
+use super::code;
 use super::functions::Demands;
 use super::home::Home;
 use super::make::{Combine, Outcome};
@@ -49,18 +50,20 @@ fn query(
     }
     let access = if locking { Access::Write } else { demands.access };
     let survey = Survey::of_sources(context, &facts.block);
-    let server = demands.default_shard.clone();
-    let fixed = with_server(context, survey.fixed()?, server)?;
+    let fixed = code::merge(survey.fixed()?, demands.server.clone())?;
     let keyed = survey.keyed();
     if let Some(reason) = demands.pinned {
-        return match keyed.first() {
-            Some(keyed) => Err(refusal::MIXED_HOMES.naming(&[reason, &keyed.name])),
+        let elsewhere = fixed.as_ref().filter(|fixed| fixed.shard != context.topology.default_shard);
+        return match keyed.first().map(|keyed| &keyed.name).or(elsewhere.map(|fixed| &fixed.name)) {
+            Some(name) => Err(refusal::MIXED_HOMES.naming(&[reason, name])),
             None => Ok(Outcome::new(Action::Pinned(reason), Access::Write)),
         };
     }
     if keyed.is_empty() {
         let only_default = locking || demands.one_shard.is_some() || demands.one_server.is_some();
-        return Ok(without_sharded(context, &survey, fixed, access, only_default));
+        let mut outcome = without_sharded(context, &survey, fixed, access, only_default);
+        outcome.route.any_server &= !demands.reads_tables;
+        return Ok(outcome);
     }
     let many = if let Some(member) = survey.over_sharded() {
         Many::Refuse(refusal::VIEW_OVER_SHARDS.naming(&[&member.relation.name.to_string()]))
@@ -74,7 +77,10 @@ fn query(
     } else if let Some(fixed) = &fixed {
         let name = keyed.first().map(|keyed| keyed.name.as_str()).unwrap_or_default();
         let refusal = refusal::MIXED_HOMES.naming(&[name, &fixed.name]);
-        combine(Ways::ScratchOnly).unwrap_or(Many::Refuse(refusal))
+        match demands.reads_tables {
+            true => Many::Refuse(refusal),
+            false => combine(Ways::ScratchOnly).unwrap_or(Many::Refuse(refusal)),
+        }
     } else if let Some(refusal) = demands.one_shard {
         combine(Ways::ScratchOnly).unwrap_or(Many::Refuse(refusal))
     } else {
@@ -105,20 +111,4 @@ fn without_sharded(
     outcome.route.any_server = access != Access::Write && !of_tables;
     outcome.route.fixed = fixed;
     outcome
-}
-
-/// The fixed shard with the demand of a function that works on the default shard's state.
-pub(super) fn with_server(
-    context: &PlanningContext,
-    fixed: Option<Fixed>,
-    function: Option<String>,
-) -> Result<Option<Fixed>, Refusal> {
-    let Some(function) = function else { return Ok(fixed) };
-    let shard = context.topology.default_shard;
-    let name = format!("{function}()");
-    match fixed {
-        Some(fixed) if fixed.shard != shard => Err(refusal::MIXED_HOMES.naming(&[&fixed.name, &name])),
-        Some(fixed) => Ok(Some(fixed)),
-        None => Ok(Some(Fixed { shard, name })),
-    }
 }

@@ -95,14 +95,15 @@ const NOT_REFUSED: &str = "
 ## Not refused, but good to know
 
 - A unique constraint that does not contain the key is enforced by each shard for itself.
-- A function of the user's own that runs alone (`SELECT f()`) runs on the default shard, on its primary if it is
-  volatile; if it reads sharded tables it sees that shard's rows only.
-- A function of the user's own in a statement for one shard runs on that shard and sees that shard's rows only.
+- A function of the user's own that runs alone (`SELECT f()`) runs on the shard of the tables that it names, else on the
+  default shard; on its primary if it is volatile.
 - Catalogs, `information_schema`, sizes (`pg_relation_size` …), sequences, advisory locks and `NOTIFY` are the default
   shard's. A hint (`/* meridian: shard=… */`) asks another shard's catalogs.
 - Triggers and foreign-key actions run on the shard of the row that fires them. A trigger must not change a column
-  that names the row's shard. A trigger of which a table name or `EXECUTE` can be read refuses the write (M050, M051);
-  functions in C are not looked into.
+  that names the row's shard. A trigger of which a table name or `EXECUTE` can be read refuses the write (M050, M051).
+- Functions are looked into by the words of their bodies, also where an operator, a cast, a default, a CHECK constraint
+  or a row security policy calls them. A body in another language than SQL and PL/pgSQL counts as one that runs
+  anything, but for immutable functions in C and those of well-known extensions.
 - `now()` in a statement over several shards is each shard's own clock.
 ";
 
@@ -284,7 +285,7 @@ limits! {
         "Try again in a moment; if the table is missing on a shard, create it.",
         "A row is placed by its columns.";
     CLIENT_TWO_PHASE = "M042" "0A000",
-        "PREPARE TRANSACTION by clients is not supported",
+        "PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED are not supported",
         "Use COMMIT; Meridian commits on several shards by itself.",
         "Meridian uses two-phase commit for its own transactions.";
     REFERENCE_TRIGGERS = "M043" "0A000",
@@ -335,6 +336,18 @@ limits! {
         "\"{}\" of rows on several shards is not supported",
         "Add a condition that leaves one shard.",
         "Where a row lies is each server's own matter, and numbers of different servers say nothing together.";
+    FUNCTION_WRITES_REFERENCE = "M055" "0A000",
+        "function {}() may write a reference table and cannot be run",
+        "Send its statements themselves, or name the function under [functions] trusted if it only reads.",
+        "It would write the copy of one shard, and the copies would differ.";
+    POLICY_READS = "M056" "0A000",
+        "the row security policy of \"{}\" reads \"{}\", whose rows are not all on the same shard",
+        "Make that a reference table.",
+        "On each shard the policy would judge by that shard's rows only.";
+    NUMBERED_ROWS = "M057" "0A000",
+        "numbering the rows of sharded table \"{}\" is not supported",
+        "Add the column without a sequence, and fill it with values that do not repeat.",
+        "Each shard has its own sequence, and the values would repeat.";
 }
 
 #[cfg(test)]

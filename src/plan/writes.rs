@@ -15,20 +15,21 @@ use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
 use super::changes::Changes;
 use super::code;
+use super::fired;
 use super::functions::Demands;
 use super::home::{self, Home};
 use super::make::Outcome;
 use super::refusal::{self, Limit, Refusal};
 use super::rows::Rows;
+use super::scope;
 use super::survey::{Fixed, Survey};
-use super::{reads, scope};
 
 pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) -> Result<Outcome, Refusal> {
     let table = insert.target.name.to_string();
     match home::of(context, &insert.target.name) {
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
-            code::refuse_triggers(context, &insert.target.name, None)?;
+            fired::refuse(context, &insert.target.name, None)?;
             let rows = Rows::of(rule, info, insert)?;
             let sets = match &insert.on_conflict {
                 Some(conflict) => conflict_sets(&table, rule, info, conflict)?,
@@ -52,7 +53,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
         }
         Home::OverSharded | Home::OverReference => Err(refusal::WRITE_TO_VIEW.naming(&[&table])),
         Home::Single(shard) | Home::Elsewhere(shard) => {
-            code::refuse_triggers(context, &insert.target.name, Some(shard))?;
+            fired::refuse(context, &insert.target.name, Some(shard))?;
             let survey = Survey::of_sources(context, &facts.block);
             let target = Fixed { shard, name: table };
             single(facts, context, &survey, target)
@@ -83,7 +84,7 @@ fn change(
     match home::of(context, &target.name) {
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
-            code::refuse_triggers(context, &target.name, None)?;
+            fired::refuse(context, &target.name, None)?;
             let route = Route { changes: changes(rule, info)?, ..Route::default() };
             relayed(facts, context, &survey, (&table, &refusal::WRITE_OVER_SHARDS.naming(&[&table])), route)
         }
@@ -93,7 +94,7 @@ fn change(
         }
         Home::OverSharded | Home::OverReference => Err(refusal::WRITE_TO_VIEW.naming(&[&table])),
         Home::Single(shard) | Home::Elsewhere(shard) => {
-            code::refuse_triggers(context, &target.name, Some(shard))?;
+            fired::refuse(context, &target.name, Some(shard))?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
     }
@@ -105,7 +106,7 @@ pub(super) fn merge(facts: &Facts, context: &PlanningContext, target: &Relation)
     let source = survey.sharded().map(|m| m.relation.name.to_string());
     match home::of(context, &target.name) {
         Home::Single(shard) | Home::Elsewhere(shard) if source.is_none() => {
-            code::refuse_triggers(context, &target.name, Some(shard))?;
+            fired::refuse(context, &target.name, Some(shard))?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
         _ => Err(refusal::MERGE.naming(&[&table])),
@@ -120,9 +121,7 @@ pub(super) fn modifying_with(facts: &Facts, context: &PlanningContext) -> Result
     }
     let shard = survey.fixed()?.map_or(context.topology.default_shard, |fixed| fixed.shard);
     // Which of them is written is not told apart.
-    survey
-        .members()
-        .try_for_each(|member| code::refuse_triggers(context, &member.relation.name, Some(shard)))?;
+    survey.members().try_for_each(|member| fired::refuse(context, &member.relation.name, Some(shard)))?;
     single(facts, context, &survey, Fixed { shard, name: "WITH".to_owned() })
 }
 
@@ -169,7 +168,7 @@ fn relayed(
         return Err(refusal::MIXED_HOMES.naming(&[&target.name, &other.name]));
     }
     fixed = route.fixed.take().or(fixed);
-    route.fixed = reads::with_server(context, fixed, demands.default_shard)?;
+    route.fixed = code::merge(fixed, demands.server)?;
     route.keyed = survey.keyed();
     if let Some(reason) = demands.pinned {
         if route.rows.is_some() || !route.keyed.is_empty() {
@@ -198,6 +197,7 @@ fn everywhere(
     if !info.triggers.is_empty() {
         return Err(refusal::REFERENCE_TRIGGERS.naming(&[table]));
     }
+    fired::refuse(context, &info.name, None)?;
     if let Some(relation) = reads {
         return Err(refusal::REFERENCE_READS.naming(&[table, &relation.name.to_string()]));
     }
@@ -207,6 +207,9 @@ fn everywhere(
     }
     if let Some(function) = demands.unstable {
         return Err(refusal::REFERENCE_FUNCTION.naming(&[&function, table]));
+    }
+    if let Some(server) = demands.server {
+        return Err(refusal::MIXED_HOMES.naming(&[table, &server.name]));
     }
     if let Some(column) = facts.system_column {
         return Err(refusal::SYSTEM_COLUMN_WRITTEN.naming(&[column, table]));

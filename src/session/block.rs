@@ -62,6 +62,8 @@ pub struct Transaction {
     pub changed: std::collections::HashSet<String>,
     /// That DDL may have changed what names mean: views, functions, renamed things.
     pub changed_views: bool,
+    /// ROLLBACK TO may have brought temporary tables back, or taken them.
+    pub rolled_back_to: bool,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl Transaction {
             one_lane: false,
             changed: std::collections::HashSet::new(),
             changed_views: false,
+            rolled_back_to: false,
         }
     }
 
@@ -169,6 +172,7 @@ impl Transaction {
         let savepoint = &self.savepoints[at];
         self.prologue.truncate(savepoint.prologue);
         self.failed = false;
+        self.rolled_back_to = true;
         Some((Rc::clone(&savepoint.settings), savepoint.own.clone()))
     }
 

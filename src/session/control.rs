@@ -16,7 +16,7 @@ use crate::backend::WriteToken;
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
-use crate::plan::Access;
+use crate::plan::{Access, refusal};
 use crate::sql::facts::{Isolation, TransactionCommand};
 use crate::topology::Consistency;
 use crate::transaction::{self, Participant};
@@ -41,7 +41,7 @@ impl Session {
                 Err(Failure::Sql(refusals::SESSION_CHARACTERISTICS.error(&[])))
             }
             TransactionCommand::SetConstraints => self.set_constraints(sql).await,
-            TransactionCommand::TwoPhase => Err(Failure::Sql(refusals::CLIENT_TWO_PHASE_COMMAND.error(&[]))),
+            TransactionCommand::TwoPhase => Err(Failure::Sql(refusal::CLIENT_TWO_PHASE.error(&[]))),
         }
     }
 

@@ -307,6 +307,7 @@ fn open(
         late: bytes::BytesMut::new(),
         cursors: std::collections::HashMap::new(),
         temporary: std::collections::HashSet::new(),
+        temporary_touched: false,
         skipping: false,
         request: super::Request::Extended,
         awaiting_sync: false,

@@ -95,6 +95,8 @@ pub struct Session {
     late: bytes::BytesMut,
     /// Temporary relations on the pinned server.
     temporary: std::collections::HashSet<String>,
+    /// The open transaction has made or dropped some of them.
+    temporary_touched: bool,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
     /// How the request came that is being served.

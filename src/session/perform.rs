@@ -102,7 +102,13 @@ impl Session {
         if self.block.is_failed() && !planned.ends_failed_block() {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
+        self.relearn_temporary().await?;
         if self.names_temporary(planned) {
+            if let (Kind::Ddl { .. }, Action::Refuse(refusal)) =
+                (&planned.plan.facts.kind, &planned.plan.action)
+            {
+                return Err(self.refuse(refusal.clone()));
+            }
             self.check_temporary(planned)?;
             self.perform_on(planned, work, self.default_shard()).await?;
             return if planned.changes_schema() { self.learn_temporary().await } else { Ok(()) };

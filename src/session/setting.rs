@@ -291,9 +291,12 @@ impl Session {
                 self.follow_search_path();
                 "DISCARD ALL"
             }
+            Discard::Temp => {
+                self.temporary.clear();
+                "DISCARD TEMP"
+            }
             Discard::Plans => "DISCARD PLANS",
             Discard::Sequences => "DISCARD SEQUENCES",
-            Discard::Temp => "DISCARD TEMP",
         };
         if what == Discard::All {
             self.report_initial().await?;
@@ -304,6 +307,8 @@ impl Session {
 
     fn unpin(&mut self) {
         self.pin = None;
+        self.temporary.clear();
+        self.temporary_touched = false;
         if let Ok(mut state) = self.info.state.lock() {
             state.pinned = None;
         }

@@ -30,7 +30,21 @@ impl Session {
         let captured = self.capture_on(index, TEMPORARY_QUERY).await?;
         let names = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
         self.temporary = names.collect();
+        // What the transaction has made or dropped may come to nothing, or end with it.
+        self.temporary_touched = self.block.is_open();
         Ok(())
+    }
+
+    /// Asks again once the transaction is over that made or dropped a temporary relation, or went back to a savepoint.
+    pub(super) async fn relearn_temporary(&mut self) -> Outcome {
+        let over = !self.block.is_open() || self.block.get().is_some_and(|t| t.rolled_back_to);
+        if !self.temporary_touched || !over || self.pin.is_none() {
+            return Ok(());
+        }
+        if let Some(transaction) = self.block.transaction() {
+            transaction.rolled_back_to = false;
+        }
+        self.learn_temporary().await
     }
 
     /// Whether the statement names a temporary table of this session.
@@ -43,6 +57,7 @@ impl Session {
         };
         let facts = &planned.plan.facts;
         relations(facts).iter().any(|name| own(name))
+            || facts.objects.iter().any(own)
             || names_by_words(facts) && facts.words.iter().any(|word| self.temporary.contains(word))
     }
 
@@ -121,12 +136,7 @@ impl Session {
 fn names_by_words(facts: &Facts) -> bool {
     matches!(
         facts.kind,
-        Kind::Ddl { .. }
-            | Kind::Unparsed { .. }
-            | Kind::Maintenance { .. }
-            | Kind::LockTable
-            | Kind::Do
-            | Kind::Call
+        Kind::Unparsed { .. } | Kind::Maintenance { .. } | Kind::LockTable | Kind::Do | Kind::Call
     )
 }
 

@@ -9,7 +9,8 @@
 //! 2. [`Block::filter`] is implied by WHERE and by the ON/USING of inner joins of that block, and by nothing else:
 //!    not by select lists, HAVING, FILTER, outer joins' ON, or nested queries.
 //! 3. A predicate that is not understood exactly is [`Predicate::Unknown`], which narrows nothing.
-//! 4. Every function call anywhere in the text is in [`Facts::functions`], operators excepted.
+//! 4. Every function call anywhere in the text is in [`Facts::functions`], but for those that operators, casts and the
+//!    notation of columns (`row.function`) make: [`Facts::operators`], [`Facts::casts`], [`Facts::attributes`].
 
 use super::name::ObjectName;
 
@@ -396,12 +397,18 @@ pub struct Facts {
     pub block: Block,
     /// For `Unparsed` and for DDL: every identifier in the text, for the lexical scan.
     pub words: Vec<String>,
+    /// For DDL: the names that stand where a table, view, index or sequence is named, but for what it creates.
+    pub objects: Vec<ObjectName>,
     /// Each once. Not here: forms of the grammar that call only pg_catalog's own immutable and stable functions
     /// (COALESCE, NULLIF, GREATEST, LEAST, EXTRACT, SUBSTRING, TRIM, AT TIME ZONE …). Here: CURRENT_TIMESTAMP,
     /// CURRENT_USER and the like, with no arguments; and `current_of` for WHERE CURRENT OF.
     pub functions: Vec<FunctionUse>,
     /// Casts at any depth, each once.
     pub casts: Vec<CastUse>,
+    /// Operators of the text, each once: any of them may be the user's own, and call a function.
+    pub operators: Vec<String>,
+    /// What stands behind a point: a column, or a function of the whole row.
+    pub attributes: Vec<String>,
     /// A column that tells where a row lies: `tableoid`, `ctid`, `xmin` …
     pub system_column: Option<&'static str>,
     /// One more than the highest `$n`.

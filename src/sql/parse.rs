@@ -82,7 +82,12 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
     if command.words {
         facts.words = tokens.words();
     }
-    if matches!(facts.kind, Kind::Do) {
+    if let Kind::Ddl { creates, .. } = &facts.kind {
+        facts.objects = commands::objects(tokens, creates.as_ref());
+    }
+    let temporary_code = matches!(facts.kind, Kind::Ddl { temporary: true, .. })
+        && facts.words.iter().any(|word| word == "function" || word == "procedure");
+    if temporary_code || matches!(facts.kind, Kind::Do) {
         facts.words.extend(words_in_strings(tokens));
     }
     if let Some(inner) = command.inner {
@@ -100,6 +105,9 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
         }
         facts.block.children.push(inner.block);
         facts.functions = inner.functions;
+        facts.casts = inner.casts;
+        facts.operators = inner.operators;
+        facts.attributes = inner.attributes;
         facts.shadowed = inner.shadowed;
         if facts.block.relations.is_empty() && facts.block.children.len() == 1 {
             facts.block = facts.block.children.remove(0);
@@ -137,6 +145,7 @@ fn query(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {
         insert.source = InsertSource::Rows(rows.cells);
     }
     facts.param_count = tokens.param_count;
+    facts.operators = tokens.operators();
     Parsed {
         facts,
         text,
@@ -198,8 +207,11 @@ fn empty_facts(kind: Kind) -> Facts {
         kind,
         block: Block::empty(),
         words: Vec::new(),
+        objects: Vec::new(),
         functions: Vec::new(),
         casts: Vec::new(),
+        operators: Vec::new(),
+        attributes: Vec::new(),
         system_column: None,
         param_count: 0,
         repeated_params: Vec::new(),
@@ -210,6 +222,7 @@ fn empty_facts(kind: Kind) -> Facts {
 fn unparsed(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {
     let mut facts = empty_facts(Kind::Unparsed { first_word: tokens.word(range.start) });
     facts.words = tokens.words();
+    facts.operators = tokens.operators();
     facts.param_count = tokens.param_count;
     Parsed { facts, text: None, cacheable: tokens.text.len() <= TEXT_BYTES_MAX }
 }
@@ -237,7 +250,7 @@ fn unparsed_scan(text: &[u8], options: LexOptions) -> Facts {
     facts
 }
 
-/// The identifiers inside string literals: DO's body is SQL.
+/// The identifiers inside string literals: DO's body is SQL, as that of a function is.
 fn words_in_strings(tokens: &Tokens<'_>) -> Vec<String> {
     let mut words = Vec::new();
     for at in 0..tokens.len() {

@@ -173,6 +173,18 @@ impl<'t> Tokens<'t> {
         self.len()
     }
 
+    /// Every operator of the tokens, each once, in order of appearance.
+    pub fn operators(&self) -> Vec<String> {
+        let mut operators: Vec<String> = Vec::new();
+        for at in (0..self.len()).filter(|at| self.kind(*at) == Some(TokenKind::Operator)) {
+            let operator = String::from_utf8_lossy(self.bytes(at)).into_owned();
+            if !operators.contains(&operator) {
+                operators.push(operator);
+            }
+        }
+        operators
+    }
+
     /// Every identifier of the tokens, each once, in order of appearance.
     pub fn words(&self) -> Vec<String> {
         let mut seen = std::collections::HashSet::new();

@@ -56,6 +56,16 @@ async fn code_that_cannot_be_seen_into_is_refused_unless_it_is_vouched_for() {
     refused("COPY visits FROM STDIN", "fires trigger function note()").await;
     let sums = client.query_one("SELECT sum(n) FROM visits", &[]).await.expect("an answer");
     assert_eq!(sums.get::<_, i64>(0), 1 + 4);
+    // What is in C is seen only from outside, unless it is known.
+    for shard in database.cluster.shards() {
+        let server = connect(&shard.primary().superuser(&database.name)).await;
+        server.batch_execute("CREATE EXTENSION refint; CREATE EXTENSION pgcrypto").await.expect("extensions");
+    }
+    let in_c = "CREATE TABLE kept (n int);
+                CREATE TRIGGER c BEFORE INSERT ON kept FOR EACH ROW EXECUTE FUNCTION check_primary_key('n', 'seen', 'n')";
+    client.batch_execute(in_c).await.expect("a trigger in C");
+    refused("INSERT INTO kept VALUES (1)", "check_primary_key() puts SQL together").await;
+    client.query_one("SELECT gen_salt('md5')", &[]).await.expect("pgcrypto only computes");
     // Disabled, it does not count.
     client.batch_execute("ALTER TABLE visits DISABLE TRIGGER n").await.expect("disabled");
     client.batch_execute("INSERT INTO visits VALUES ('ap-south', 3)").await.expect("nothing hidden fires");

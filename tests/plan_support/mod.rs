@@ -107,6 +107,7 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
         columns: Vec::new(),
         reads: list("reads"),
         calls: list("calls"),
+        write_calls: list("fires"),
         parents: list("parent"),
         children: Vec::new(),
         triggers: list("triggers"),

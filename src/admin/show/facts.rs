@@ -268,6 +268,7 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
         columns: Vec::new(),
         reads: Vec::new(),
         calls: Vec::new(),
+        write_calls: Vec::new(),
         parents: Vec::new(),
         children: Vec::new(),
         triggers: Vec::new(),

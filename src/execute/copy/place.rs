@@ -17,7 +17,6 @@
 use super::fields::{Field, Fields};
 use super::rows::{Encoding, RowError, RowFormat};
 use super::splitter::Row;
-use crate::execute::refusals;
 use crate::plan::copy::CopyIn;
 use crate::plan::{is_clock_word, misplaced, refusal};
 use crate::topology::{Key, KeyType, Placement, RowPosition, ShardId, TableRule, Topology};
@@ -63,7 +62,12 @@ impl<'a> Placer<'a> {
         let longitude = optional(position.and_then(|columns| columns.longitude.as_ref()));
         let geohash = optional(position.and_then(|columns| columns.geohash.as_ref()));
         let wanted = key.map(|(index, _)| index).into_iter().chain(latitude).chain(longitude).chain(geohash);
-        let fields = Fields::new(wanted.collect());
+        // In a reference table's row, each field may be a clock.
+        let wanted = match rule.placement {
+            Placement::Reference => (0..plan.columns.len()).collect(),
+            _ => wanted.collect(),
+        };
+        let fields = Fields::new(wanted);
         Ok(Self { rule, columns: &plan.columns, key, latitude, longitude, geohash, encoding, fields })
     }
 
@@ -74,7 +78,7 @@ impl<'a> Placer<'a> {
         row: &Row<'_>,
     ) -> Result<Home, SqlError> {
         match self.rule.placement {
-            Placement::Reference => return refuse_clock(self.rule, format, row).map(|()| Home::Every),
+            Placement::Reference => return self.refuse_clock(format, row).map(|()| Home::Every),
             Placement::Single(shard) => return Ok(Home::One(shard)),
             Placement::Region { .. }
             | Placement::Geo
@@ -107,6 +111,22 @@ impl<'a> Placer<'a> {
             let refusal = misplaced(&self.rule.name.name, self.rule, &error);
             in_line(SqlError::from(refusal), self.rule, row.line)
         })
+    }
+
+    /// `now` and its kin would be each server's own time, and the copies of the row would differ. A row that lacks
+    /// columns is the servers' to judge.
+    fn refuse_clock(&mut self, format: &RowFormat, row: &Row<'_>) -> Result<(), SqlError> {
+        if let Err(error) = self.fields.read(format, row.content) {
+            return Err(in_line(error.into_sql(), self.rule, row.line));
+        }
+        for column in 0..self.columns.len() {
+            let Some(Field::Value(bytes)) = self.fields.get(column) else { continue };
+            if let Some(word) = std::str::from_utf8(bytes).ok().filter(|word| is_clock_word(word)) {
+                let error = SqlError::from(refusal::CLOCK_WORD.naming(&[word]));
+                return Err(in_line(error, self.rule, row.line));
+            }
+        }
+        Ok(())
     }
 
     fn field(&self, column: Option<usize>) -> Field<'_> {
@@ -162,19 +182,6 @@ fn number(bytes: &[u8]) -> Option<f64> {
 
 fn missing_key(rule: &TableRule, column: &str) -> SqlError {
     SqlError::from(refusal::COPY_COLUMN.naming(&[&rule.name.name, column]))
-}
-
-/// `now` and its kin would be each server's own time, and the copies of the row would differ.
-fn refuse_clock(rule: &TableRule, format: &RowFormat, row: &Row<'_>) -> Result<(), SqlError> {
-    let fields = row.content.split(|byte| *byte == format.delimiter);
-    for field in fields.filter_map(|field| std::str::from_utf8(field).ok()) {
-        let word = field.trim_matches(['"', '\'', ' ', '\r', '\n']);
-        if is_clock_word(word) {
-            let error = refusals::COPY_CLOCK_WORD.error(&[word]);
-            return Err(in_line(error, rule, row.line));
-        }
-    }
-    Ok(())
 }
 
 /// Says where the row stands, as the servers do.

@@ -349,7 +349,9 @@ fn ranges_and_reference_tables_are_placed() {
 
 #[test]
 fn a_clock_word_is_no_row_of_a_reference_table() {
-    for row in ["now", "1,'now'", "1,\"Today 04:05\"", "x, yesterday"] {
+    for row in
+        ["1,now", "1,'now'", "1,\"Today 04:05\"", "x, yesterday", "1,n\"o\"w", "1,04:05 today", "now()"]
+    {
         let error = place("kinds", &["id", "at"], None, row).unwrap_err();
         assert_eq!(error.sqlstate, SqlState::FEATURE_NOT_SUPPORTED, "{row}");
         assert_eq!(context(&error), "COPY kinds, line 17");

@@ -11,6 +11,8 @@
 
 use super::{Command, Cursor};
 use crate::sql::facts::{DdlScope, Kind};
+use crate::sql::name::ObjectName;
+use crate::sql::tokens::Tokens;
 
 pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     let first = c.t.word(c.at);
@@ -142,4 +144,46 @@ fn query_end(c: &Cursor<'_, '_>, start: usize) -> usize {
         }
     }
     c.end
+}
+
+/// The names that stand where a relation is named, but for the first that is what the statement creates.
+pub(in crate::sql) fn objects(t: &Tokens<'_>, creates: Option<&ObjectName>) -> Vec<ObjectName> {
+    const BEFORE: [&str; 13] = [
+        "table",
+        "exists",
+        "only",
+        "index",
+        "view",
+        "sequence",
+        "concurrently",
+        "on",
+        "to",
+        "from",
+        "join",
+        "column",
+        "into",
+    ];
+    let is_drop = t.is(0, "drop");
+    let renames = (0..t.len()).any(|at| t.is(at, "rename"));
+    let mut created = creates;
+    let mut found = Vec::new();
+    for at in 1..t.len() {
+        let listed = is_drop && t.punctuation(at - 1, b',');
+        // RENAME TO gives a name that is not there yet.
+        let named = t.is_any(at - 1, &BEFORE) && !(renames && t.is(at - 1, "to"));
+        let Some((name, _)) = t.name(at).filter(|_| listed || named) else { continue };
+        if created == Some(&name) {
+            created = None;
+            continue;
+        }
+        // The owner of a column.
+        found.extend(
+            name.schema
+                .iter()
+                .map(|owner| ObjectName::unqualified(owner.as_str()))
+                .filter(|_| t.is(at - 1, "column")),
+        );
+        found.push(name);
+    }
+    found
 }

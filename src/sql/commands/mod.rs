@@ -17,6 +17,8 @@ mod settings;
 mod tables;
 mod transaction;
 
+pub(super) use ddl::objects;
+
 use std::ops::Range;
 
 use super::facts::{Explain, Kind, Relation};

@@ -1,4 +1,5 @@
-//! What an expression anywhere in a statement may take from the server that computes it: casts, and system columns.
+//! What an expression anywhere in a statement may take from the server that computes it: casts, system columns, and
+//! functions of a row that are written like its columns (`r.fullname`).
 //!
 //! Most statements go to one server, and need none of this. A value that is to be the same on several servers must not
 //! depend on the clock that a cast reads (`('no' || 'w')::timestamp`), on numbers of the catalog (`'t'::regclass`), or on
@@ -8,9 +9,9 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Statement, Visit, Visitor};
+use sqlparser::ast::{AccessExpr, Expr, Ident, Statement, Visit, Visitor};
 
-use super::types;
+use super::{names, types};
 use crate::sql::facts::CastUse;
 
 /// Every table has them.
@@ -19,6 +20,7 @@ const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "ctid", "xmin", "xmax", "cmin", "
 #[derive(Default)]
 pub(super) struct Marks {
     pub casts: Vec<CastUse>,
+    pub attributes: Vec<String>,
     pub system_column: Option<&'static str>,
 }
 
@@ -33,6 +35,12 @@ impl Marks {
         let cast = CastUse { type_name, of_value };
         if !self.casts.contains(&cast) {
             self.casts.push(cast);
+        }
+    }
+
+    fn attribute(&mut self, name: &Ident) {
+        if let Some(name) = names::identifier(name).filter(|name| !self.attributes.contains(name)) {
+            self.attributes.push(name);
         }
     }
 
@@ -58,6 +66,14 @@ impl Visitor for Marks {
             Expr::CompoundIdentifier(parts) => {
                 if let Some(column) = parts.last() {
                     self.column(&column.value);
+                    self.attribute(column);
+                }
+            }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let AccessExpr::Dot(Expr::Identifier(attribute)) = access {
+                        self.attribute(attribute);
+                    }
                 }
             }
             _ => {}

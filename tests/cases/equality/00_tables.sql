@@ -67,3 +67,85 @@ INSERT INTO fares VALUES ('us-east', 2.50, 1.60), ('us-west', 2.75, 1.70), ('eu-
 INSERT INTO notes SELECT i, (ARRAY['us-east','us-west','eu-central','ap-south'])[i % 4 + 1], 'note ' || i FROM generate_series(1, 40) i;
 INSERT INTO other.rides VALUES (1, 'us-east', 'not a ride');
 INSERT INTO other.rides VALUES (2, 'ap-south', 'nor this');
+
+-- Keys of other types, partitions, children, and a table of another shard.
+
+CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE "odd-name" (id int, region varchar(50) NOT NULL, v text, PRIMARY KEY (region, id));
+CREATE TABLE badges (badge char(6) PRIMARY KEY, owner text);
+CREATE TABLE devices (device uuid PRIMARY KEY, label text);
+CREATE TABLE folded (id int PRIMARY KEY, word text COLLATE folding);
+CREATE TABLE small (k smallint PRIMARY KEY, v text);
+CREATE TABLE bookings (day date, id int, v text, PRIMARY KEY (day, id));
+CREATE TABLE flags (k boolean, v int);
+CREATE TABLE events (day date NOT NULL, region varchar(50) NOT NULL, id int, v text) PARTITION BY RANGE (day);
+CREATE TABLE events_2023 PARTITION OF events FOR VALUES FROM ('2023-01-01') TO ('2024-01-01');
+CREATE TABLE events_2024 PARTITION OF events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (region);
+CREATE TABLE events_2024_us PARTITION OF events_2024 FOR VALUES IN ('us-east', 'us-west');
+CREATE TABLE events_2024_rest PARTITION OF events_2024 DEFAULT;
+CREATE TABLE tips (id int, region varchar(50) NOT NULL, amount numeric(8,2), doubled numeric GENERATED ALWAYS AS (amount * 2) STORED, note text DEFAULT 'none', PRIMARY KEY (region, id));
+CREATE TABLE tips_extra (bonus int) INHERITS (tips);
+CREATE TABLE journal (id int, what text);
+CREATE TABLE grades (code varchar(10) PRIMARY KEY, title text, n int DEFAULT 1);
+CREATE TABLE stock (item text PRIMARY KEY, n int);
+
+INSERT INTO "odd-name" VALUES (1, 'us-east', 'a');
+INSERT INTO "odd-name" VALUES (2, 'ap-south', 'b');
+INSERT INTO badges VALUES ('a', 'ann');
+INSERT INTO badges VALUES ('a     ', 'x') ON CONFLICT DO NOTHING;
+INSERT INTO badges VALUES ('b  ', 'bob');
+INSERT INTO badges VALUES ('', 'empty');
+INSERT INTO badges VALUES (' c', 'blank before');
+INSERT INTO badges VALUES ('007', 'agent');
+INSERT INTO devices VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'plain');
+INSERT INTO devices VALUES ('{B0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}', 'braces and capitals');
+INSERT INTO devices VALUES ('c0eebc999c0b4ef8bb6d6bb9bd380a11', 'without hyphens');
+INSERT INTO devices VALUES ('00000000-0000-0000-0000-000000000000', 'nil');
+INSERT INTO small VALUES (1, 'one');
+INSERT INTO small VALUES (-1, 'minus one');
+INSERT INTO small VALUES (32767, 'most');
+INSERT INTO small VALUES ('-32768', 'least');
+-- may be refused
+INSERT INTO small VALUES (+2, 'two');
+INSERT INTO small VALUES (' 3 ', 'three');
+INSERT INTO small VALUES ('007', 'seven');
+INSERT INTO small VALUES (4.0, 'four');
+-- may be refused
+INSERT INTO small VALUES (5.4, 'five');
+INSERT INTO bookings VALUES ('2023-12-31', 1, 'before');
+INSERT INTO bookings VALUES ('2024-01-01', 1, 'first');
+INSERT INTO bookings VALUES ('2024-02-29', 1, 'leap');
+INSERT INTO bookings VALUES ('2025-01-01', 1, 'after');
+-- may be refused
+INSERT INTO bookings VALUES ('01/02/2024', 2, 'spelt otherwise');
+-- may be refused
+INSERT INTO bookings VALUES ('Jan 3, 2024', 3, 'spelt otherwise');
+-- may be refused
+INSERT INTO bookings VALUES ('infinity', 4, 'never');
+-- may be refused
+INSERT INTO bookings VALUES ('-infinity', 4, 'ever');
+-- may be refused
+INSERT INTO bookings VALUES ('0044-03-15 BC', 5, 'ides');
+INSERT INTO flags VALUES (true, 1);
+INSERT INTO flags VALUES ('f', 2);
+INSERT INTO flags VALUES ('no', 3);
+INSERT INTO flags VALUES ('ON', 4);
+INSERT INTO flags VALUES (NULL, 5);
+INSERT INTO folded VALUES (1, 'word');
+INSERT INTO folded VALUES (2, 'Word');
+INSERT INTO folded VALUES (3, 'WORD');
+INSERT INTO folded VALUES (4, 'other');
+INSERT INTO folded VALUES (5, 'Other');
+INSERT INTO folded VALUES (6, NULL);
+INSERT INTO events VALUES ('2023-05-05', 'us-east', 1, 'a');
+INSERT INTO events VALUES ('2024-05-05', 'us-west', 2, 'b');
+INSERT INTO events VALUES ('2024-05-05', 'eu-central', 3, 'c');
+INSERT INTO events_2024 VALUES ('2024-06-05', 'ap-south', 4, 'd');
+INSERT INTO events_2024_us VALUES ('2024-06-05', 'us-east', 5, 'e');
+INSERT INTO tips VALUES (1, 'us-east', 1.50);
+INSERT INTO tips VALUES (2, 'eu-central', 2.50);
+INSERT INTO tips_extra (id, region, amount, bonus) VALUES (3, 'us-west', 3.50, 9);
+INSERT INTO tips_extra (id, region, amount, bonus) VALUES (4, 'eu-central', 4.50, 8);
+INSERT INTO journal VALUES (1, 'begin');
+INSERT INTO grades (code, title) VALUES ('a', 'first'), ('b', 'second');
+INSERT INTO stock VALUES ('bolt', 5), ('nut', 7);

@@ -7,6 +7,7 @@
 //! is counted. Meridian is asked first, so that what it refuses is not done on the plain server either.
 
 mod answer;
+mod placed;
 mod script;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use meridian::demo::data::{Dataset, Table, schema};
 use crate::harness::RIDE_TABLES;
 use crate::stand::{self, Pair, RawClient, Target};
 use answer::{Answer, ask};
+use placed::Placed;
 use script::{Mode, Statement};
 
 /// Users, drivers and rides together.
@@ -76,7 +78,101 @@ key = '"Region"'
 [[tables]]
 name = "fares"
 placement = "reference"
+
+[[tables]]
+name = '"odd-name"'
+placement = "region"
+key = "region"
+
+[[tables]]
+name = "badges"
+placement = "hash"
+key = "badge"
+
+[[tables]]
+name = "devices"
+placement = "hash"
+key = "device"
+
+[[tables]]
+name = "folded"
+placement = "hash"
+key = "id"
+
+[[tables]]
+name = "small"
+placement = "hash"
+key = "k"
+
+[[tables]]
+name = "bookings"
+placement = "range"
+key = "day"
+key_type = "date"
+ranges = [
+  { to = "2024-01-01", shard = "us-east" },
+  { from = "2024-01-01", to = "2025-01-01", shard = "us-west" },
+  { from = "2025-01-01", shard = "eu-central" },
+]
+
+[[tables]]
+name = "flags"
+placement = "list"
+key = "k"
+key_type = "boolean"
+values = { us-west = [true], ap-south = [false] }
+null_key = "eu-central"
+
+[[tables]]
+name = "events"
+placement = "region"
+key = "region"
+
+[[tables]]
+name = "tips"
+placement = "region"
+key = "region"
+
+[[tables]]
+name = "grades"
+placement = "reference"
+
+[[tables]]
+name = "stock"
+placement = "single"
+shard = "eu-central"
 "#;
+
+/// Where the rows of all these tables are to be.
+const PLACES: &[(&str, Placed)] = &[
+    ("users", Placed::By("region")),
+    ("drivers", Placed::By("region")),
+    ("rides", Placed::By("region")),
+    ("driver_locations", Placed::ByPosition),
+    ("regions", Placed::Everywhere),
+    ("kinds", Placed::By("region")),
+    ("maybe", Placed::By("region")),
+    ("accounts", Placed::By("id")),
+    ("codes", Placed::By("code")),
+    ("tenants", Placed::By("tenant")),
+    ("measures", Placed::By("n")),
+    ("\"Mixed\"", Placed::By("\"Region\"")),
+    ("fares", Placed::Everywhere),
+    ("notes", Placed::On("us-east")),
+    ("other.rides", Placed::On("us-east")),
+    ("\"odd-name\"", Placed::By("region")),
+    ("badges", Placed::By("badge")),
+    ("devices", Placed::By("device")),
+    ("folded", Placed::By("id")),
+    ("small", Placed::By("k")),
+    ("bookings", Placed::By("day")),
+    ("flags", Placed::By("k")),
+    ("events", Placed::By("region")),
+    ("tips", Placed::By("region")),
+    ("grades", Placed::Everywhere),
+    ("stock", Placed::On("eu-central")),
+    ("journal", Placed::On("us-east")),
+];
 
 /// What became of the statements.
 #[derive(Debug, Default)]
@@ -106,6 +202,10 @@ fn answers_equal_those_of_one_postgres() {
         if path.to_string_lossy().contains("/00") || path.to_string_lossy().contains(&only) {
             pair.settle();
             run(&pair, &script::statements(&path, &text), &mut tally);
+            let misplaced = placed::misplaced(&pair, PLACES);
+            if !misplaced.is_empty() {
+                let _ = write!(tally.differences, "after {}:\n{misplaced}", path.display());
+            }
         }
     }
     println!("{} answers equal; refused: {:?}", tally.equal, tally.refused);

@@ -193,6 +193,19 @@ impl Pair {
         std::iter::once(&self.plain).chain(&self.meridian)
     }
 
+    /// The primaries of the shards behind Meridian, each asked directly.
+    pub fn shards(&self) -> Vec<(String, Target)> {
+        let servers = servers();
+        let target = |shard: &Shard| {
+            let port = shard.primary().direct_address().port();
+            (
+                shard.name().to_owned(),
+                Target { kind: Kind::Postgres, port, database: self.plain.database.clone() },
+            )
+        };
+        servers.regions.shards().iter().map(target).collect()
+    }
+
     /// Waits until every replica has replayed what its primary has written: a new session may read it anywhere.
     pub fn settle(&self) {
         let behind = "SELECT count(*) FROM pg_stat_replication \

@@ -74,6 +74,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         columns: columns.iter().map(column).collect(),
         reads: Vec::new(),
         calls: Vec::new(),
+        write_calls: Vec::new(),
         parents: Vec::new(),
         children: Vec::new(),
         triggers: Vec::new(),

@@ -1,0 +1,119 @@
+//! What a write runs besides itself: triggers, rules, defaults, CHECK constraints, expressions of indexes.
+//!
+//! Called by `writes`, `copy` and `commands` for every table that is written; asks `code` about bodies. All of it runs on
+//! the shard of the row, so what it names must be there.
+//!
+//! ```text
+//!   INSERT INTO rides …       a trigger's words name another table      M051
+//!                             … or EXECUTE, another language            M050
+//!   INSERT INTO notes …       a rule                                    M038
+//!                             a default calls f()                       as SELECT f() there
+//! ```
+//!
+//! Invariants:
+//! 1. A trigger may name what lives wholly on the shard where it fires, and its own table.
+//! 2. A write through a view fires what its tables fire; one to a parent, what its children fire.
+
+use std::collections::HashSet;
+
+use crate::catalog::{RelationInfo, RelationKind};
+use crate::sql::name::ObjectName;
+use crate::topology::ShardId;
+
+use super::action::PlanningContext;
+use super::code;
+use super::home::{self, Home};
+use super::refusal::{self, Refusal};
+
+/// Refuses a write of which more may come than can be seen. `home`: the one shard that has the table's rows.
+pub(super) fn refuse(
+    context: &PlanningContext,
+    table: &ObjectName,
+    home: Option<ShardId>,
+) -> Result<(), Refusal> {
+    if !code::is_spread(context) {
+        return Ok(());
+    }
+    let Some(name) = home::resolve(context, table) else { return Ok(()) };
+    refuse_triggers(context, &name, home)?;
+    for info in written(context, &name) {
+        let types = info.columns.iter().filter_map(|column| context.catalog.user_types.get(&column.type_oid));
+        let checks = types.filter_map(|name| context.catalog.hidden.domains.get(&name.name)).flatten();
+        for function in info.write_calls.iter().chain(checks) {
+            if let Some(needed) =
+                code::look_into(context, function)?.filter(|needed| Some(needed.shard) != home)
+            {
+                return Err(refusal::MIXED_HOMES.naming(&[&info.name.name, &needed.name]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// As [`refuse`], for triggers and rules alone; the name is the relation's own.
+pub(super) fn refuse_triggers(
+    context: &PlanningContext,
+    name: &ObjectName,
+    home: Option<ShardId>,
+) -> Result<(), Refusal> {
+    for info in written(context, name) {
+        if info.has_rules {
+            return Err(refusal::RULES.naming(&[&info.name.name]));
+        }
+        info.triggers.iter().try_for_each(|trigger| refuse_trigger(context, info, trigger, home))?;
+    }
+    Ok(())
+}
+
+fn refuse_trigger(
+    context: &PlanningContext,
+    info: &RelationInfo,
+    trigger: &ObjectName,
+    home: Option<ShardId>,
+) -> Result<(), Refusal> {
+    if code::is_vouched_for(context, trigger) {
+        return Ok(());
+    }
+    let Some(words) = context.catalog.function_words.get(trigger) else { return Ok(()) };
+    if words.iter().any(|word| code::runs_sql(word, None)) {
+        return Err(refusal::FUNCTION_BUILDS_SQL.naming(&[&trigger.name]));
+    }
+    let table = &info.name.name;
+    let elsewhere = |(name, found): &(&ObjectName, Home<'_>)| {
+        !name.name.eq_ignore_ascii_case(table)
+            && match found {
+                Home::Sharded { .. } | Home::Reference { .. } | Home::OverSharded | Home::OverReference => {
+                    true
+                }
+                Home::Single(shard) => Some(*shard) != home,
+                Home::Elsewhere(_) => false,
+            }
+    };
+    if let Some((other, _)) = code::named(context, words).find(elsewhere) {
+        return Err(refusal::TRIGGER_NAMES_TABLE.naming(&[table, &trigger.name, &other.name]));
+    }
+    match words.iter().find(|word| code::is_of_default_shard(word)) {
+        Some(word) if home != Some(context.topology.default_shard) => {
+            Err(refusal::TRIGGER_NAMES_TABLE.naming(&[table, &trigger.name, word]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The relation, what inherits from it at any depth, and what stands behind it if it is a view.
+fn written<'c>(context: &'c PlanningContext, name: &ObjectName) -> Vec<&'c RelationInfo> {
+    let mut found: Vec<&RelationInfo> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut open = vec![name];
+    while let Some(name) = open.pop() {
+        let Some(info) = context.catalog.relations.get(name) else { continue };
+        if seen.insert(&info.name) {
+            found.push(info);
+            open.extend(&info.children);
+            if info.kind == RelationKind::View {
+                open.extend(&info.reads);
+            }
+        }
+    }
+    found
+}
