@@ -55,6 +55,7 @@ pub(super) struct Described {
 }
 
 /// Why a run stopped.
+#[derive(Debug)]
 pub(super) enum Stop {
     ClientGone,
     /// An error for the client, of a server or of ours.
