@@ -1,0 +1,154 @@
+//! The oracle: random statements over the same rows in one plain PostgreSQL and behind Meridian over four regions.
+//!
+//! It holds the first promise: an answer of Meridian is the answer of one PostgreSQL that holds all rows, or it is a
+//! refusal of the list in `docs/limits.md`. Everything else is wrong, and is printed as small as it can be made.
+//!
+//! ```text
+//! make oracle QUERIES=100000 SEED=7      so many, from this seed
+//! make oracle SEED=7 QUERY=4711          this one alone
+//! ```
+//!
+//! Invariants:
+//! 1. A seed and a number are one statement, asked in one way; the rows of the tables are the same for all seeds.
+//! 2. Nothing that is run changes the rows: writes are rolled back.
+
+mod compare;
+mod grammar;
+mod random;
+mod refusals;
+mod run;
+mod tables;
+mod tree;
+
+// Shared with the other tests that need servers (`tests/it`).
+#[allow(dead_code, reason = "of the equality suite only asking is used here")]
+#[path = "../it/equality/answer.rs"]
+mod answer;
+#[allow(unused_imports, reason = "a harness offers more than one suite uses")]
+#[path = "../it/harness/mod.rs"]
+mod harness;
+#[allow(dead_code, reason = "of the equality suite only its statements are used here")]
+#[path = "../it/equality/script.rs"]
+mod script;
+#[allow(dead_code, unused_imports, reason = "a stand offers more than one suite uses")]
+#[path = "../it/stand/mod.rs"]
+mod stand;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Instant;
+
+use grammar::{Grammar, Work};
+use random::Random;
+use run::{Sides, Verdict, style};
+use script::Mode;
+use stand::Pair;
+use tables::Table;
+use tree::Style;
+
+const SEED: u64 = 1;
+const QUERIES: u64 = 2000;
+/// So many wrong answers are made small and printed; the others are counted.
+const REPORTS_MAX: usize = 25;
+
+#[test]
+fn random_answers_equal_those_of_one_postgres() {
+    let (seed, queries) = (number("SEED").unwrap_or(SEED), number("QUERIES").unwrap_or(QUERIES));
+    let tables: &'static [Table] = Box::leak(tables::tables().into_boxed_slice());
+    let pair = Pair::new("oracle", &tables::configuration(tables));
+    load(&pair, tables);
+    let mut sides = Sides::new(&pair);
+    let mut tally = Tally::default();
+    let begun = Instant::now();
+    let numbers = number("QUERY").map_or(0..queries, |only| only..only + 1);
+    for query in numbers {
+        ask(&mut sides, tables, (seed, query), &mut tally);
+    }
+    println!("seed {seed}: {} in {:.0?}", tally.summary(), begun.elapsed());
+    assert!(tally.wrong == 0, "{}\n{}", tally.summary(), tally.reports);
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text}")))
+}
+
+fn load(pair: &Pair, tables: &[Table]) {
+    for target in pair.targets() {
+        target.run(tables::PREPARATION);
+        for table in tables {
+            target.run(&[&table.create()]);
+        }
+    }
+    for target in pair.targets() {
+        for table in tables {
+            let rows = table.inserts();
+            target.run(&rows.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+    }
+    pair.settle();
+}
+
+/// What became of the statements.
+#[derive(Debug, Default)]
+struct Tally {
+    equal: usize,
+    wrong: usize,
+    refused: BTreeMap<String, usize>,
+    reports: String,
+    reported: usize,
+}
+
+impl Tally {
+    fn summary(&self) -> String {
+        let refused: usize = self.refused.values().sum();
+        let all = self.equal + self.wrong + refused;
+        let mut by_number: Vec<_> = self.refused.iter().collect();
+        by_number.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let by_number: Vec<_> = by_number.iter().map(|(number, count)| format!("{number} {count}")).collect();
+        let share = 100.0 * refused as f64 / all.max(1) as f64;
+        format!(
+            "{} equal, {refused} refused ({share:.1} %), {} wrong; refused: {}",
+            self.equal,
+            self.wrong,
+            by_number.join(", ")
+        )
+    }
+}
+
+fn ask(sides: &mut Sides<'_>, tables: &'static [Table], (seed, query): (u64, u64), tally: &mut Tally) {
+    let mut random = Random::new(seed, query);
+    let mode = *random.pick(&[Mode::Simple, Mode::Extended, Mode::Binary]);
+    let parameters = mode != Mode::Simple && random.chance(60);
+    let work = Grammar::new(random, tables, parameters).work();
+    if number("VERBOSE").is_some() {
+        let (Work::Read(node) | Work::Change(node, _)) = &work;
+        println!("{query} {mode:?}: {}", node.print(style(mode)).text);
+    }
+    match sides.judge(&work, mode) {
+        Verdict::Equal => tally.equal += 1,
+        Verdict::Refused(number) => *tally.refused.entry(number).or_default() += 1,
+        Verdict::Wrong(_) if tally.reported >= REPORTS_MAX => tally.wrong += 1,
+        Verdict::Wrong(difference) => {
+            tally.wrong += 1;
+            tally.reported += 1;
+            let smallest = sides.shrunk(&work, mode, &difference.kind);
+            let detail = match sides.judge(&smallest, mode) {
+                Verdict::Wrong(difference) => difference.detail,
+                verdict => format!("{verdict:?} when asked again; at first: {}", difference.detail),
+            };
+            let (Work::Read(node) | Work::Change(node, _)) = &smallest;
+            let printed = node.print(style(mode));
+            let report = format!(
+                "\nSEED={seed} QUERY={query} {mode:?}: {}\n    {}\n    parameters {:?}\n    in full: {}\n    {detail}    explained: {}\n",
+                difference.kind,
+                printed.text,
+                printed.parameters,
+                { let (Work::Read(node) | Work::Change(node, _)) = &work; node.print(Style::Literals).text },
+                sides.explained(&smallest)
+            );
+            println!("{report}");
+            let _ = tally.reports.write_str(&report);
+        }
+    }
+}
