@@ -6,6 +6,7 @@
 //! ```text
 //! make oracle QUERIES=100000 SEED=7      so many, from this seed
 //! make oracle SEED=7 QUERY=4711          this one alone
+//! make oracle VERBOSE=1                  every statement, and what became of it
 //! ```
 //!
 //! Invariants:
@@ -38,9 +39,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Instant;
 
-use grammar::{Grammar, Work};
+use grammar::Grammar;
 use random::Random;
-use run::{Sides, Verdict, style};
+use run::{Agreement, Sides, Verdict, style};
 use script::Mode;
 use stand::Pair;
 use tables::Table;
@@ -92,7 +93,7 @@ fn load(pair: &Pair, tables: &[Table]) {
 /// What became of the statements.
 #[derive(Debug, Default)]
 struct Tally {
-    equal: usize,
+    equal: BTreeMap<Agreement, usize>,
     wrong: usize,
     refused: BTreeMap<String, usize>,
     reports: String,
@@ -101,19 +102,22 @@ struct Tally {
 
 impl Tally {
     fn summary(&self) -> String {
-        let refused: usize = self.refused.values().sum();
-        let all = self.equal + self.wrong + refused;
-        let mut by_number: Vec<_> = self.refused.iter().collect();
-        by_number.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        let by_number: Vec<_> = by_number.iter().map(|(number, count)| format!("{number} {count}")).collect();
+        let (equal, refused) = (self.equal.values().sum::<usize>(), self.refused.values().sum::<usize>());
+        let all = equal + self.wrong + refused;
         let share = 100.0 * refused as f64 / all.max(1) as f64;
         format!(
-            "{} equal, {refused} refused ({share:.1} %), {} wrong; refused: {}",
-            self.equal,
+            "{equal} equal, {refused} refused ({share:.1} %), {} wrong\n  equal: {}\n  refused: {}",
             self.wrong,
-            by_number.join(", ")
+            by_count(self.equal.iter().map(|(agreement, count)| (format!("{agreement:?}"), *count))),
+            by_count(self.refused.iter().map(|(number, count)| (number.clone(), *count))),
         )
     }
+}
+
+fn by_count(counts: impl Iterator<Item = (String, usize)>) -> String {
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.iter().map(|(what, count)| format!("{what} {count}")).collect::<Vec<_>>().join(", ")
 }
 
 fn ask(sides: &mut Sides<'_>, tables: &'static [Table], (seed, query): (u64, u64), tally: &mut Tally) {
@@ -121,12 +125,12 @@ fn ask(sides: &mut Sides<'_>, tables: &'static [Table], (seed, query): (u64, u64
     let mode = *random.pick(&[Mode::Simple, Mode::Extended, Mode::Binary]);
     let parameters = mode != Mode::Simple && random.chance(60);
     let work = Grammar::new(random, tables, parameters).work();
+    let verdict = sides.judge(&work, mode);
     if number("VERBOSE").is_some() {
-        let (Work::Read(node) | Work::Change(node, _)) = &work;
-        println!("{query} {mode:?}: {}", node.print(style(mode)).text);
+        println!("{query} {mode:?} {}: {}", verdict.word(), work.node().print(style(mode)).text);
     }
-    match sides.judge(&work, mode) {
-        Verdict::Equal => tally.equal += 1,
+    match verdict {
+        Verdict::Equal(agreement) => *tally.equal.entry(agreement).or_default() += 1,
         Verdict::Refused(number) => *tally.refused.entry(number).or_default() += 1,
         Verdict::Wrong(_) if tally.reported >= REPORTS_MAX => tally.wrong += 1,
         Verdict::Wrong(difference) => {
@@ -137,14 +141,14 @@ fn ask(sides: &mut Sides<'_>, tables: &'static [Table], (seed, query): (u64, u64
                 Verdict::Wrong(difference) => difference.detail,
                 verdict => format!("{verdict:?} when asked again; at first: {}", difference.detail),
             };
-            let (Work::Read(node) | Work::Change(node, _)) = &smallest;
-            let printed = node.print(style(mode));
+            let printed = smallest.node().print(style(mode));
             let report = format!(
-                "\nSEED={seed} QUERY={query} {mode:?}: {}\n    {}\n    parameters {:?}\n    in full: {}\n    {detail}    explained: {}\n",
+                "\nSEED={seed} QUERY={query} {mode:?}: {}\n    {}\n    parameters {:?}\n    in full: {}\n    {}\n    explained: {}\n",
                 difference.kind,
                 printed.text,
                 printed.parameters,
-                { let (Work::Read(node) | Work::Change(node, _)) = &work; node.print(Style::Literals).text },
+                work.node().print(Style::Literals).text,
+                detail.trim_end(),
                 sides.explained(&smallest)
             );
             println!("{report}");

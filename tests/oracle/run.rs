@@ -6,17 +6,47 @@ use crate::grammar::Work;
 use crate::refusals::Refusals;
 use crate::script::{Mode, Order, Statement};
 use crate::stand::{Pair, RawClient, Target};
-use crate::tree::{Node, Printed, Style};
+use crate::tree::{Printed, Style};
 
 /// Tries at making a statement smaller.
 const SIMPLIFICATIONS_MAX: usize = 600;
 
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    Equal,
+    /// An answer, or the same error on both sides.
+    Equal(Agreement),
     /// By this number of the list of limits.
     Refused(String),
     Wrong(Difference),
+}
+
+impl Verdict {
+    pub fn word(&self) -> String {
+        match self {
+            Self::Equal(agreement) => format!("{agreement:?}"),
+            Self::Refused(number) => number.clone(),
+            Self::Wrong(difference) => format!("WRONG {}", difference.kind),
+        }
+    }
+}
+
+/// What both sides say.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Agreement {
+    Rows,
+    Nothing,
+    /// With this SQLSTATE.
+    Error(String),
+}
+
+impl Agreement {
+    fn of(answer: &Answer) -> Self {
+        match answer.sqlstate() {
+            Some(sqlstate) => Self::Error(sqlstate.to_owned()),
+            None if answer.rows.is_empty() => Self::Nothing,
+            None => Self::Rows,
+        }
+    }
 }
 
 /// Both sides, connected.
@@ -52,7 +82,8 @@ impl<'a> Sides<'a> {
         let plain = answer::ask(&mut self.plain, &statement(printed), mode);
         let plainly = &mut self.plain;
         let whole = || answer::ask(plainly, &statement(&unlimited()), mode);
-        difference(&mine, &plain, printed, whole).map_or(Verdict::Equal, Verdict::Wrong)
+        let difference = difference(&mine, &plain, printed, whole);
+        difference.map_or_else(|| Verdict::Equal(Agreement::of(&plain)), Verdict::Wrong)
     }
 
     /// In a transaction that is rolled back on both sides.
@@ -61,16 +92,16 @@ impl<'a> Sides<'a> {
         self.plain.simple("BEGIN");
         let verdict = self.judge_read(printed, || printed.clone(), mode);
         let looked = match verdict {
-            Verdict::Equal => {
+            Verdict::Equal(Agreement::Rows | Agreement::Nothing) => {
                 let look = Printed { text: look.to_owned(), ..Printed::default() };
                 self.judge_read(&look, || look.clone(), Mode::Simple)
             }
-            _ => Verdict::Equal,
+            _ => Verdict::Equal(Agreement::Nothing),
         };
         self.meridian.simple("ROLLBACK");
         self.plain.simple("ROLLBACK");
         match (verdict, looked) {
-            (Verdict::Equal, Verdict::Wrong(Difference { kind, detail })) => {
+            (Verdict::Equal(_), Verdict::Wrong(Difference { kind, detail })) => {
                 Verdict::Wrong(Difference { kind: format!("afterwards: {kind}"), detail })
             }
             (verdict, _) => verdict,
@@ -94,15 +125,12 @@ impl<'a> Sides<'a> {
 
     /// What Meridian says of the statement.
     pub fn explained(&mut self, work: &Work) -> String {
-        let (Work::Read(node) | Work::Change(node, _)) = work;
-        let text = format!("EXPLAIN (ROUTE) {}", node.print(Style::Literals).text);
-        let plain = text.replace("EXPLAIN (ROUTE)", "EXPLAIN");
-        let lines = |answer: Answer| -> Vec<String> {
-            let values = answer.rows.iter().flatten().flatten();
-            values.map(|value| String::from_utf8_lossy(value).into_owned()).chain(answer.error.map(|e| e.1)).collect()
-        };
-        let mut ask = |text: String| lines(self.ask_meridian(&Printed { text, ..Printed::default() }, Mode::Simple));
-        ask(plain).join("\n      ")
+        let text = format!("EXPLAIN {}", work.node().print(Style::Literals).text);
+        let answer = self.ask_meridian(&Printed { text, ..Printed::default() }, Mode::Simple);
+        let lines = answer.rows.iter().flatten().flatten().map(|value| String::from_utf8_lossy(value).into_owned());
+        // What each server makes of its part follows, and is no matter here.
+        let lines = lines.take_while(|line| !line.starts_with("Shard "));
+        lines.chain(answer.error.clone().map(|error| error.1)).collect::<Vec<_>>().join("\n      ")
     }
 
     /// A smaller work that fails in the same way.
@@ -111,21 +139,14 @@ impl<'a> Sides<'a> {
         let (mut step, mut tries) = (0, 0);
         let mut found_any = false;
         while tries < SIMPLIFICATIONS_MAX {
-            let (node, rebuild): (&Node, Box<dyn Fn(Node) -> Work>) = match &smallest {
-                Work::Read(node) => (node, Box::new(Work::Read)),
-                Work::Change(node, look) => {
-                    let look = look.clone();
-                    (node, Box::new(move |node| Work::Change(node, look.clone())))
-                }
-            };
-            let Some(simpler) = node.simplified(step) else {
+            let Some(simpler) = smallest.node().simplified(step) else {
                 if !found_any {
                     break;
                 }
                 (step, found_any) = (0, false);
                 continue;
             };
-            let simpler = rebuild(simpler);
+            let simpler = smallest.with(simpler);
             tries += 1;
             match self.judge(&simpler, mode) {
                 Verdict::Wrong(difference) if difference.kind == kind => {

@@ -15,8 +15,8 @@ impl Grammar {
         let mut scope = Scope { sources: vec![source] };
         let joins = self.random.weighted(&[60, 33, 7]);
         let mut parts = vec![first];
-        for _ in 0..joins {
-            parts.push(self.join(named, &mut scope, depth).optional());
+        for number in 1..=joins {
+            parts.push(self.join(named, &mut scope, depth, number == joins).optional());
         }
         (Node::Seq(parts), scope)
     }
@@ -38,7 +38,6 @@ impl Grammar {
     }
 
     fn named_table(&mut self, table: &'static Table) -> (Node, Source) {
-        // Without an alias, when the statement has no other use of the table's name.
         let alias = self.name("t");
         (format!("{} {alias}", table.name).into(), Source::of(table, alias))
     }
@@ -75,13 +74,12 @@ impl Grammar {
         (query, Source { alias: alias.to_owned(), fields, unique, table: None })
     }
 
-    fn join(&mut self, named: &Named, scope: &mut Scope, depth: usize) -> Node {
+    fn join(&mut self, named: &Named, scope: &mut Scope, depth: usize, is_last: bool) -> Node {
         let partner = self.partner(scope).filter(|_| self.random.chance(65));
         let (item, source) = match partner {
             Some(table) => self.named_table(table),
             None => self.item(named, depth),
         };
-        let lateral = "";
         let kind = self.random.weighted(&[45, 25, 8, 6, 6, 10]);
         let condition = self.tie(scope, &source);
         let mut conditions: Vec<Node> = condition.into_iter().collect();
@@ -92,13 +90,14 @@ impl Grammar {
         }
         let on = Node::List { head: " ON ", between: " AND ", tail: "", items: conditions, least: 1 };
         match kind {
-            0 => seq![" JOIN ", lateral, item, on],
+            0 => seq![" JOIN ", item, on],
             1 => seq![" LEFT JOIN ", item, on],
             2 => seq![" RIGHT JOIN ", item, on],
             // Conditions that cannot be merged or hashed are refused for FULL JOIN.
             3 => seq![" FULL JOIN ", item, on],
-            4 => seq![" CROSS JOIN ", item],
-            _ => seq![", ", item],
+            // A comma binds less than JOIN does.
+            5 if is_last => seq![", ", item],
+            _ => seq![" CROSS JOIN ", item],
         }
     }
 

@@ -1,11 +1,13 @@
 //! Aggregates, GROUP BY, HAVING.
 
+use std::collections::BTreeSet;
+
 use super::Grammar;
 use super::from::Named;
 use super::scope::{Field, Scope};
 use super::select::{Body, Output};
 use crate::tables::Type;
-use crate::tree::{Node, seq};
+use crate::tree::{Node, Style, seq};
 
 impl Grammar {
     pub fn grouped(&mut self, named: &Named) -> Body {
@@ -37,14 +39,16 @@ impl Grammar {
         };
         let word = if self.chance(6) { "SELECT DISTINCT " } else { "SELECT " };
         let is_single = groups.is_empty();
-        let by = self.group_by(written);
+        let texts: BTreeSet<String> = groups.iter().map(|group| group.print(Style::Literals).text).collect();
+        // Of a grouping set with one column twice, PostgreSQL 15 itself gets the order wrong.
+        let by = self.group_by(written, texts.len() == groups.len());
         let ordinals = (1..=outputs.len()).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
         let keys = match word == "SELECT " {
             true => vec![self.aggregate(&scope)],
             false => Vec::new(),
         };
         let node = seq![word, list, " FROM ", from, filter, by, having];
-        Body { node, outputs, keys, unique: (!is_single).then_some(ordinals) }
+        Body { node, outputs, keys, unique: (!is_single).then_some(ordinals), is_ordered: false }
     }
 
     fn group(&mut self, scope: &Scope) -> Node {
@@ -54,7 +58,7 @@ impl Grammar {
                 let ty = self.a_type(scope);
                 self.expression(scope, ty, 1)
             }
-            _ => (*self.random.pick(&["'all'", "1", "NULL::int", "true"])).into(),
+            _ => (*self.random.pick(&["'all'::text", "(1 + 0)", "NULL::int", "(1 = 1)"])).into(),
         }
     }
 
@@ -67,8 +71,9 @@ impl Grammar {
         }
     }
 
-    fn group_by(&mut self, written: Vec<Node>) -> Node {
-        let (head, tail) = match self.random.weighted(&[90, 4, 3, 3]) {
+    fn group_by(&mut self, written: Vec<Node>, may_have_sets: bool) -> Node {
+        let sets = usize::from(may_have_sets);
+        let (head, tail) = match self.random.weighted(&[90, 4 * sets, 3 * sets, 3 * sets]) {
             1 => (" GROUP BY ROLLUP (", ")"),
             2 => (" GROUP BY CUBE (", ")"),
             3 => (" GROUP BY GROUPING SETS (", ", ())"),

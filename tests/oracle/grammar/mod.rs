@@ -4,7 +4,7 @@
 //! query        WITH, a body, ORDER BY, LIMIT                     select
 //!   body       plain, grouped, set operation                     select, grouped
 //!     FROM     tables, joins, subqueries                         from
-//!     WHERE    conditions on the key, on columns, subqueries     predicate
+//!     WHERE    conditions on the key, on columns, subqueries     predicate, key
 //!     items    typed expressions, aggregates, windows            expression, grouped, window
 //! oddities     forms that are rare and easily got wrong          oddity
 //! changes      INSERT, UPDATE, DELETE of one row or shard        change
@@ -17,6 +17,7 @@ mod change;
 mod expression;
 mod from;
 mod grouped;
+mod key;
 mod oddity;
 mod predicate;
 mod scope;
@@ -38,6 +39,22 @@ pub enum Work {
     Read(Node),
     /// In a transaction that is rolled back; the second looks at what was done.
     Change(Node, String),
+}
+
+impl Work {
+    /// The statement under test.
+    pub fn node(&self) -> &Node {
+        let (Self::Read(node) | Self::Change(node, _)) = self;
+        node
+    }
+
+    /// The same with another statement.
+    pub fn with(&self, node: Node) -> Self {
+        match self {
+            Self::Read(_) => Self::Read(node),
+            Self::Change(_, look) => Self::Change(node, look.clone()),
+        }
+    }
 }
 
 pub struct Grammar {

@@ -12,7 +12,7 @@ const EITHER_WAY: &[&str] = &[" = ", " = ", " < ", " > ", " <= ", " >= ", " IS D
 impl Grammar {
     /// ` WHERE …`, or nothing.
     pub fn filter(&mut self, scope: &Scope, depth: usize) -> Node {
-        let count = self.random.weighted(&[20, 40, 30, 10]);
+        let count = self.random.weighted(&[27, 45, 22, 6]);
         let items = (0..count).map(|_| self.predicate(scope, depth)).collect();
         Node::List { head: " WHERE ", between: " AND ", tail: "", items, least: 0 }
     }
@@ -21,6 +21,7 @@ impl Grammar {
     pub fn predicate(&mut self, scope: &Scope, depth: usize) -> Node {
         match self.random.weighted(&[35, 25, 20, if depth > 0 { 12 } else { 0 }, 8]) {
             0 => match scope.key(&mut self.random).cloned() {
+                Some(key) if self.chance(40) => self.misleading(&key),
                 Some(key) => self.on_key(&key, scope),
                 None => self.on_column(scope),
             },

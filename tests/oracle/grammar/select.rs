@@ -24,6 +24,8 @@ pub struct Body {
     pub keys: Vec<Node>,
     /// Sort keys without ties.
     pub unique: Option<String>,
+    /// ORDER BY is written already.
+    pub is_ordered: bool,
 }
 
 impl Grammar {
@@ -73,7 +75,7 @@ impl Grammar {
         let least = if distinct { count } else { 1 };
         let list = Node::List { head: "", between: ", ", tail: "", items, least };
         let word = if distinct { "SELECT DISTINCT " } else { "SELECT " };
-        Body { node: seq![word, list, " FROM ", from, filter], outputs, keys, unique }
+        Body { node: seq![word, list, " FROM ", from, filter], outputs, keys, unique, is_ordered: false }
     }
 
     /// The select list; no outputs: it has a star.
@@ -147,8 +149,7 @@ impl Grammar {
             }
             _ => node,
         };
-        // Its ORDER BY is written already.
-        Body { node, outputs, keys: Vec::new(), unique: None }
+        Body { node, outputs, keys: Vec::new(), unique: None, is_ordered: true }
     }
 
     fn set_operation(&mut self, named: &Named) -> Body {
@@ -168,7 +169,7 @@ impl Grammar {
             node = seq![node.clone(), word, other.clone()].or(vec![node, other]);
         }
         let outputs: Vec<_> = (1..=types.len()).map(|n| Output { name: Some(format!("c{n}")) }).collect();
-        Body { node, unique: Some(ordinals(outputs.len())), outputs, keys: Vec::new() }
+        Body { node, unique: Some(ordinals(outputs.len())), outputs, keys: Vec::new(), is_ordered: false }
     }
 
     fn branch(&mut self, named: &Named, types: &[Type]) -> Node {
@@ -191,7 +192,7 @@ impl Grammar {
     fn tail(&mut self, body: &Body) -> Node {
         let mut keys = Vec::new();
         let named = body.outputs.iter().any(|output| output.name.is_some());
-        if (named || !body.keys.is_empty()) && self.chance(60) {
+        if !body.is_ordered && (named || !body.keys.is_empty()) && self.chance(60) {
             for _ in 0..self.random.weighted(&[15, 60, 25]) {
                 keys.extend(self.key(body));
             }
@@ -204,7 +205,7 @@ impl Grammar {
         }
         let is_ordered = !keys.is_empty();
         let order = Node::List { head: " ORDER BY ", between: ", ", tail: "", items: keys, least: 0 };
-        let limit = if limited { self.limit(is_ordered) } else { Node::empty() };
+        let limit = if limited { self.limit(is_ordered || body.is_ordered) } else { Node::empty() };
         seq![order, limit]
     }
 
@@ -231,12 +232,13 @@ impl Grammar {
 
     fn limit(&mut self, is_ordered: bool) -> Node {
         let (rows, skipped) = (self.number(&["0", "1", "2", "5", "20", "1000"]), self.number(&["0", "1", "3", "50"]));
-        let node = match self.random.below(9) {
+        let node = match self.random.below(12) {
             0 => seq![" LIMIT ", rows, " OFFSET ", skipped],
             1 => seq![" OFFSET ", skipped, " LIMIT ", rows],
             2 => seq![" OFFSET ", skipped],
             3 => seq![" OFFSET ", skipped, " ROWS FETCH NEXT 4 ROWS ONLY"],
-            4 => return " LIMIT NULL".into(),
+            4 => return (*self.random.pick(&[" LIMIT NULL", " LIMIT ALL", " OFFSET 0", " LIMIT NULL OFFSET NULL"])).into(),
+            6 => (*self.random.pick(&[" LIMIT 2.5", " LIMIT '3'", " LIMIT 1 + 1", " LIMIT (SELECT 2)", " LIMIT -1", " OFFSET -1", " LIMIT 3::smallint"])).into(),
             5 if is_ordered => {
                 return Node::from(" FETCH FIRST 3 ROWS WITH TIES").marked(Mark::Ties).optional();
             }
