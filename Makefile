@@ -2,13 +2,18 @@
 #
 #   make demo DEMO_ARGS="--rows 10000 --wan"
 #   make test TEST_ARGS="--test it replicas"
+#   make oracle QUERIES=100000 SEED=7
 
 CARGO ?= cargo
 DEMO_ARGS ?=
 TEST_ARGS ?=
+SEED ?=
+QUERIES ?=
+QUERY ?=
+VERBOSE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format postgres prometheus
+.PHONY: help demo test oracle check format postgres prometheus
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +23,10 @@ demo: postgres ## four regions on this machine, with data, behind one connection
 
 test: postgres prometheus ## every test, on real servers; installs PostgreSQL and Prometheus if they are missing
 	$(CARGO) test --locked $(TEST_ARGS)
+
+oracle: postgres ## random statements on one PostgreSQL and over four regions: QUERIES, SEED, or one QUERY alone
+	SEED=$(SEED) QUERIES=$(QUERIES) QUERY=$(QUERY) VERBOSE=$(VERBOSE) \
+		$(CARGO) test --locked --test oracle -- --nocapture
 
 check: ## all that must pass before a change is merged: format, lints, documentation, tests
 	$(CARGO) fmt --check

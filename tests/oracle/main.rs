@@ -20,6 +20,7 @@ mod refusals;
 mod run;
 mod tables;
 mod tree;
+mod way;
 
 // Shared with the other tests that need servers (`tests/it`).
 #[allow(dead_code, reason = "of the equality suite only asking is used here")]
@@ -36,16 +37,15 @@ mod script;
 mod stand;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Instant;
 
 use grammar::Grammar;
 use random::Random;
-use run::{Agreement, Sides, Verdict, style};
-use script::Mode;
+use run::{Agreement, Sides, Verdict};
 use stand::Pair;
 use tables::Table;
 use tree::Style;
+use way::Way;
 
 const SEED: u64 = 1;
 const QUERIES: u64 = 2000;
@@ -78,7 +78,7 @@ fn load(pair: &Pair, tables: &[Table]) {
     for target in pair.targets() {
         target.run(tables::PREPARATION);
         for table in tables {
-            target.run(&[&table.create()]);
+            table.create().iter().for_each(|statement| target.run(&[statement]));
         }
     }
     for target in pair.targets() {
@@ -122,12 +122,12 @@ fn by_count(counts: impl Iterator<Item = (String, usize)>) -> String {
 
 fn ask(sides: &mut Sides<'_>, tables: &'static [Table], (seed, query): (u64, u64), tally: &mut Tally) {
     let mut random = Random::new(seed, query);
-    let mode = *random.pick(&[Mode::Simple, Mode::Extended, Mode::Binary]);
-    let parameters = mode != Mode::Simple && random.chance(60);
+    let way = *random.pick(Way::ALL);
+    let parameters = way.has_parameters() && random.chance(60);
     let work = Grammar::new(random, tables, parameters).work();
-    let verdict = sides.judge(&work, mode);
+    let verdict = sides.judge(&work, way);
     if number("VERBOSE").is_some() {
-        println!("{query} {mode:?} {}: {}", verdict.word(), work.node().print(style(mode)).text);
+        println!("{query} {way:?} {}: {}", verdict.word(), work.print(way.style()));
     }
     match verdict {
         Verdict::Equal(agreement) => *tally.equal.entry(agreement).or_default() += 1,
@@ -136,23 +136,21 @@ fn ask(sides: &mut Sides<'_>, tables: &'static [Table], (seed, query): (u64, u64
         Verdict::Wrong(difference) => {
             tally.wrong += 1;
             tally.reported += 1;
-            let smallest = sides.shrunk(&work, mode, &difference.kind);
-            let detail = match sides.judge(&smallest, mode) {
+            let smallest = sides.shrunk(&work, way, &difference.kind);
+            let detail = match sides.judge(&smallest, way) {
                 Verdict::Wrong(difference) => difference.detail,
                 verdict => format!("{verdict:?} when asked again; at first: {}", difference.detail),
             };
-            let printed = smallest.node().print(style(mode));
             let report = format!(
-                "\nSEED={seed} QUERY={query} {mode:?}: {}\n    {}\n    parameters {:?}\n    in full: {}\n    {}\n    explained: {}\n",
+                "\nSEED={seed} QUERY={query} {way:?}: {}\n    {}\n    in full: {}\n    {}\n    explained: {}\n",
                 difference.kind,
-                printed.text,
-                printed.parameters,
-                work.node().print(Style::Literals).text,
+                smallest.print(way.style()),
+                work.print(Style::Literals),
                 detail.trim_end(),
                 sides.explained(&smallest)
             );
             println!("{report}");
-            let _ = tally.reports.write_str(&report);
+            tally.reports.push_str(&report);
         }
     }
 }

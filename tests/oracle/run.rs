@@ -1,12 +1,12 @@
 //! Runs one work on both sides, judges it, and makes what fails smaller.
 
-use crate::answer::{self, Answer};
+use crate::answer::Answer;
 use crate::compare::{Difference, difference};
 use crate::grammar::Work;
 use crate::refusals::Refusals;
-use crate::script::{Mode, Order, Statement};
 use crate::stand::{Pair, RawClient, Target};
-use crate::tree::{Printed, Style};
+use crate::tree::{Node, Printed, Style};
+use crate::way::Way;
 
 /// Tries at making a statement smaller.
 const SIMPLIFICATIONS_MAX: usize = 600;
@@ -67,49 +67,52 @@ impl<'a> Sides<'a> {
         pair.meridian.as_ref().expect("the oracle compares with Meridian")
     }
 
-    pub fn judge(&mut self, work: &Work, mode: Mode) -> Verdict {
-        match work {
-            Work::Read(node) => self.judge_read(&node.print(style(mode)), || node.print(Style::Unlimited), mode),
-            Work::Change(node, look) => self.judge_change(&node.print(style(mode)), look, mode),
+    pub fn judge(&mut self, work: &Work, way: Way) -> Verdict {
+        for setting in &work.settings {
+            self.both(setting);
         }
+        let verdict = match work.in_transaction {
+            true => self.judge_transaction(work, way.in_transaction()),
+            false => self.judge_statement(&work.statements[0], way),
+        };
+        if !work.settings.is_empty() {
+            self.both("RESET ALL");
+        }
+        verdict
     }
 
-    fn judge_read(&mut self, printed: &Printed, unlimited: impl FnOnce() -> Printed, mode: Mode) -> Verdict {
-        let mine = self.ask_meridian(printed, mode);
+    fn both(&mut self, command: &str) {
+        self.meridian.simple(command);
+        self.plain.simple(command);
+    }
+
+    /// One after the other in a transaction that is rolled back; the first that is wrong or refused ends it.
+    fn judge_transaction(&mut self, work: &Work, way: Way) -> Verdict {
+        self.both("BEGIN");
+        let mut verdict = Verdict::Equal(Agreement::Nothing);
+        for (index, statement) in work.statements.iter().enumerate() {
+            let Verdict::Equal(_) = verdict else { break };
+            verdict = match self.judge_statement(statement, way) {
+                // What the change did is looked at, if that is supported.
+                Verdict::Refused(_) if index > 0 => break,
+                verdict => verdict,
+            };
+        }
+        self.both("ROLLBACK");
+        verdict
+    }
+
+    fn judge_statement(&mut self, node: &Node, way: Way) -> Verdict {
+        let printed = node.print(way.style());
+        let mine = way.ask(&mut self.meridian, &printed);
         if let Some(verdict) = self.unanswered(&mine) {
             return verdict;
         }
-        let plain = answer::ask(&mut self.plain, &statement(printed), mode);
+        let plain = way.ask(&mut self.plain, &printed);
         let plainly = &mut self.plain;
-        let whole = || answer::ask(plainly, &statement(&unlimited()), mode);
-        let difference = difference(&mine, &plain, printed, whole);
+        let whole = || way.ask(plainly, &node.print(if way.has_parameters() { Style::Unlimited } else { Style::UnlimitedLiterals }));
+        let difference = difference(&mine, &plain, &printed, whole);
         difference.map_or_else(|| Verdict::Equal(Agreement::of(&plain)), Verdict::Wrong)
-    }
-
-    /// In a transaction that is rolled back on both sides.
-    fn judge_change(&mut self, printed: &Printed, look: &str, mode: Mode) -> Verdict {
-        self.meridian.simple("BEGIN");
-        self.plain.simple("BEGIN");
-        let verdict = self.judge_read(printed, || printed.clone(), mode);
-        let looked = match verdict {
-            Verdict::Equal(Agreement::Rows | Agreement::Nothing) => {
-                let look = Printed { text: look.to_owned(), ..Printed::default() };
-                self.judge_read(&look, || look.clone(), Mode::Simple)
-            }
-            _ => Verdict::Equal(Agreement::Nothing),
-        };
-        self.meridian.simple("ROLLBACK");
-        self.plain.simple("ROLLBACK");
-        match (verdict, looked) {
-            (Verdict::Equal(_), Verdict::Wrong(Difference { kind, detail })) => {
-                Verdict::Wrong(Difference { kind: format!("afterwards: {kind}"), detail })
-            }
-            (verdict, _) => verdict,
-        }
-    }
-
-    fn ask_meridian(&mut self, printed: &Printed, mode: Mode) -> Answer {
-        answer::ask(&mut self.meridian, &statement(printed), mode)
     }
 
     /// What is judged without asking the plain server.
@@ -123,10 +126,11 @@ impl<'a> Sides<'a> {
         self.refusals.number(sqlstate, message).map(Verdict::Refused)
     }
 
-    /// What Meridian says of the statement.
+    /// What Meridian says of its last statement.
     pub fn explained(&mut self, work: &Work) -> String {
-        let text = format!("EXPLAIN {}", work.node().print(Style::Literals).text);
-        let answer = self.ask_meridian(&Printed { text, ..Printed::default() }, Mode::Simple);
+        let last = work.statements.last().map(|node| node.print(Style::Literals).text).unwrap_or_default();
+        let text = format!("EXPLAIN {last}");
+        let answer = Way::Simple.ask(&mut self.meridian, &Printed { text, ..Printed::default() });
         let lines = answer.rows.iter().flatten().flatten().map(|value| String::from_utf8_lossy(value).into_owned());
         // What each server makes of its part follows, and is no matter here.
         let lines = lines.take_while(|line| !line.starts_with("Shard "));
@@ -134,21 +138,18 @@ impl<'a> Sides<'a> {
     }
 
     /// A smaller work that fails in the same way.
-    pub fn shrunk(&mut self, work: &Work, mode: Mode, kind: &str) -> Work {
+    pub fn shrunk(&mut self, work: &Work, way: Way, kind: &str) -> Work {
         let mut smallest = work.clone();
-        let (mut step, mut tries) = (0, 0);
-        let mut found_any = false;
-        while tries < SIMPLIFICATIONS_MAX {
-            let Some(simpler) = smallest.node().simplified(step) else {
+        let (mut step, mut found_any) = (0, false);
+        for _ in 0..SIMPLIFICATIONS_MAX {
+            let Some(simpler) = smallest.simplified(step) else {
                 if !found_any {
                     break;
                 }
                 (step, found_any) = (0, false);
                 continue;
             };
-            let simpler = smallest.with(simpler);
-            tries += 1;
-            match self.judge(&simpler, mode) {
+            match self.judge(&simpler, way) {
                 Verdict::Wrong(difference) if difference.kind == kind => {
                     smallest = simpler;
                     found_any = true;
@@ -157,24 +158,5 @@ impl<'a> Sides<'a> {
             }
         }
         smallest
-    }
-}
-
-/// The simple protocol has no parameters.
-pub fn style(mode: Mode) -> Style {
-    if mode == Mode::Simple { Style::Literals } else { Style::AsIs }
-}
-
-fn statement(printed: &Printed) -> Statement {
-    Statement {
-        place: String::new(),
-        text: printed.text.clone(),
-        modes: Vec::new(),
-        order: Order::Open,
-        approximate: false,
-        may_be_refused: true,
-        refused_with: None,
-        error: None,
-        parameters: printed.parameters.clone(),
     }
 }

@@ -131,8 +131,10 @@ pub struct Table {
     pub unique: &'static [&'static str],
     pub rows: usize,
     pub columns: Vec<Column>,
-    /// Tables whose rows with an equal key are on the same shard, and their keys.
+    /// Tables whose rows with an equal key are on the same shard.
     pub partners: &'static [&'static str],
+    /// How it is made, where that is not by its columns.
+    pub made_by: &'static [&'static str],
 }
 
 impl Table {
@@ -140,9 +142,17 @@ impl Table {
         self.placement.contains("reference")
     }
 
-    pub fn create(&self) -> String {
+    pub fn create(&self) -> Vec<String> {
+        if !self.made_by.is_empty() {
+            return self.made_by.iter().map(|text| (*text).to_owned()).collect();
+        }
         let columns: Vec<_> = self.columns.iter().map(|c| format!("{} {}", c.name, c.definition)).collect();
-        format!("CREATE TABLE {} ({})", self.name, columns.join(", "))
+        vec![format!("CREATE TABLE {} ({})", self.name, columns.join(", "))]
+    }
+
+    /// Rows can be put into it: it is no view.
+    pub fn is_writable(&self) -> bool {
+        self.rows > 0
     }
 
     /// One INSERT for each row.
@@ -177,6 +187,7 @@ pub fn quoted(value: &str) -> String {
 pub const PREPARATION: &[&str] = &[
     "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')",
     "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    "CREATE DOMAIN label AS varchar(12) CHECK (value <> 'forbidden')",
 ];
 
 const REGIONS: &[&str] = &["us-east", "us-west", "eu-central", "ap-south"];
@@ -199,6 +210,7 @@ const LONG: &[&str] = &[
     "NULL",
 ];
 const CODES: &[&str] = &["ab", "ab  ", "b", "", "AB", "NULL"];
+const KEY_CODES: &[&str] = &["ab", "b", "", "AB", "abc", "abcdef", "é"];
 const BOOLS: &[&str] = &["true", "false", "NULL"];
 const DATES: &[&str] = &["2020-02-29", "2021-01-01", "2021-12-31", "1999-12-31", "2024-06-15", "NULL"];
 const WILD_DATES: &[&str] = &["infinity", "-infinity", "0044-03-15 BC", "2020-02-29", "2021-03-28", "NULL"];
@@ -279,7 +291,7 @@ impl Column {
 
 /// All tables, in the order in which they are made.
 pub fn tables() -> Vec<Table> {
-    [by_region(), by_hash(), by_order(), everywhere()].into_iter().flatten().collect()
+    [by_region(), by_hash(), by_rare_keys(), by_order(), everywhere(), views()].into_iter().flatten().collect()
 }
 
 /// `[[tables]]` of the configuration.
@@ -298,6 +310,7 @@ fn by_region() -> Vec<Table> {
             unique: &["id"],
             rows: 40,
             partners: &["visits"],
+            made_by: &[],
             columns: vec![
                 column("id", Int, &[]).number(),
                 column("region", Text, REGIONS).defined("varchar(50) NOT NULL"),
@@ -322,6 +335,7 @@ fn by_region() -> Vec<Table> {
             unique: &["id"],
             rows: 40,
             partners: &["people"],
+            made_by: &[],
             columns: vec![
                 column("id", Int, &[]).number(),
                 column("region", Text, MAYBE_REGIONS).defined("varchar(50)"),
@@ -341,6 +355,7 @@ fn by_region() -> Vec<Table> {
             unique: &["id"],
             rows: 30,
             partners: &[],
+            made_by: &[],
             columns: vec![
                 column("id", Int, &[]).number(),
                 column("lat", Float, LATITUDES).each().defined("float8 NOT NULL"),
@@ -364,6 +379,7 @@ fn by_hash() -> Vec<Table> {
             unique: &["id"],
             rows: 40,
             partners: &["lines"],
+            made_by: &[],
             columns: vec![
                 column("id", Big, &[]).number().defined("bigint PRIMARY KEY"),
                 column("customer", Int, ORDERS),
@@ -385,6 +401,7 @@ fn by_hash() -> Vec<Table> {
             unique: &["n"],
             rows: 60,
             partners: &["orders"],
+            made_by: &[],
             columns: vec![
                 column("order_id", Big, ORDERS).defined("bigint NOT NULL"),
                 column("n", Int, &[]).number(),
@@ -401,6 +418,7 @@ fn by_hash() -> Vec<Table> {
             unique: &["word"],
             rows: WORDS.len(),
             partners: &[],
+            made_by: &[],
             columns: vec![
                 column("word", Text, WORDS).each().defined("text PRIMARY KEY"),
                 column("lang", Text, TEXTS),
@@ -415,11 +433,131 @@ fn by_hash() -> Vec<Table> {
             unique: &["id"],
             rows: 24,
             partners: &[],
+            made_by: &[],
             columns: vec![
                 column("device", Uuid, EVERY_UUID).defined("uuid NOT NULL"),
                 column("id", Int, &[]).number(),
                 column("label", Text, TEXTS),
                 column("level", Num, PLAIN_NUMBERS),
+            ],
+        },
+    ]
+}
+
+/// Types of keys that are seldom seen, and a partitioned table.
+fn by_rare_keys() -> Vec<Table> {
+    use Type::*;
+    vec![
+        Table {
+            name: "padded",
+            placement: "placement = \"hash\"\nkey = \"code\"",
+            key: &["code"],
+            unique: &["id"],
+            rows: 20,
+            partners: &[],
+            made_by: &[],
+            columns: vec![
+                column("code", Char, KEY_CODES).defined("char(6) NOT NULL"),
+                column("id", Int, &[]).number(),
+                column("v", Int, SMALL_NUMBERS),
+                column("other", Text, TEXTS).defined("varchar(20)"),
+            ],
+        },
+        Table {
+            name: "tiny",
+            placement: "placement = \"hash\"\nkey = \"n\"\nnull_key = \"us-west\"",
+            key: &["n"],
+            unique: &["id"],
+            rows: 20,
+            partners: &[],
+            made_by: &[],
+            columns: vec![
+                column("n", Small, SMALL_NUMBERS),
+                column("id", Int, &[]).number(),
+                column("v", Num, PLAIN_NUMBERS),
+                column("mood", Mood, MOODS),
+            ],
+        },
+        Table {
+            name: "flags",
+            placement: "placement = \"list\"\nkey = \"flag\"\nkey_type = \"boolean\"\n\
+                        values = { us-west = [\"true\"], ap-south = [\"false\"] }",
+            key: &["flag"],
+            unique: &["id"],
+            rows: 12,
+            partners: &[],
+            made_by: &[],
+            columns: vec![
+                column("flag", Bool, &["true", "false"]).defined("boolean NOT NULL"),
+                column("id", Int, &[]).number(),
+                column("v", Int, SMALL_NUMBERS),
+            ],
+        },
+        Table {
+            name: "parts",
+            placement: "placement = \"hash\"\nkey = \"label\"",
+            key: &["label"],
+            unique: &["id"],
+            rows: 24,
+            partners: &[],
+            made_by: &[
+                "CREATE TABLE parts (label varchar(30) NOT NULL, id int, kind text, v int, \
+                 twice int GENERATED ALWAYS AS (v * 2) STORED) PARTITION BY LIST (kind)",
+                "CREATE TABLE parts_rest PARTITION OF parts DEFAULT",
+            ],
+            columns: vec![
+                column("label", Text, WORDS),
+                column("id", Int, &[]).number(),
+                column("kind", Text, TEXTS),
+                column("v", Int, SMALL_NUMBERS),
+            ],
+        },
+    ]
+}
+
+/// Over sharded tables, over a reference table, and a partition by its own name: read only.
+fn views() -> Vec<Table> {
+    use Type::*;
+    vec![
+        Table {
+            name: "grown",
+            placement: "",
+            key: &["region"],
+            unique: &["id"],
+            rows: 0,
+            partners: &["people"],
+            made_by: &["CREATE VIEW grown AS SELECT id, region, nick, age FROM people WHERE age >= 1"],
+            columns: vec![
+                column("id", Int, ORDERS),
+                column("region", Text, REGIONS),
+                column("nick", Text, TEXTS),
+                column("age", Int, SMALL_NUMBERS),
+            ],
+        },
+        Table {
+            name: "per_word",
+            placement: "",
+            key: &[],
+            unique: &["word"],
+            rows: 0,
+            partners: &[],
+            made_by: &["CREATE VIEW per_word AS SELECT word, count(*) AS n FROM cats WHERE word IS NOT NULL GROUP BY word"],
+            columns: vec![column("word", Text, WORDS), column("n", Big, SMALL_NUMBERS)],
+        },
+        Table {
+            name: "parts_a",
+            placement: "",
+            key: &["label"],
+            unique: &["id"],
+            rows: 0,
+            partners: &["parts"],
+            made_by: &["CREATE TABLE parts_a PARTITION OF parts FOR VALUES IN ('a', 'b')"],
+            columns: vec![
+                column("label", Text, WORDS),
+                column("id", Int, ORDERS),
+                column("kind", Text, TEXTS),
+                column("v", Int, SMALL_NUMBERS),
+                column("twice", Int, SMALL_NUMBERS),
             ],
         },
     ]
@@ -436,6 +574,7 @@ fn by_order() -> Vec<Table> {
             unique: &["id"],
             rows: 32,
             partners: &[],
+            made_by: &[],
             columns: vec![
                 column("tenant", Text, TENANTS).defined("text NOT NULL"),
                 column("id", Int, &[]).number(),
@@ -452,6 +591,7 @@ fn by_order() -> Vec<Table> {
             unique: &["n"],
             rows: MEASURES.len(),
             partners: &[],
+            made_by: &[],
             columns: vec![
                 column("n", Int, MEASURES).each().defined("int PRIMARY KEY"),
                 column("v", Float, WILD_FLOATS).wild(),
@@ -470,6 +610,7 @@ fn by_order() -> Vec<Table> {
             unique: &["id"],
             rows: 24,
             partners: &[],
+            made_by: &[],
             columns: vec![
                 column("day", Date, DAYS).defined("date NOT NULL"),
                 column("id", Int, &[]).number(),
@@ -501,8 +642,9 @@ fn everywhere() -> Vec<Table> {
             unique: &["id"],
             rows: 12,
             partners: &[],
+            made_by: &[],
             columns: columns(),
         },
-        Table { name: "solo", placement: "", key: &[], unique: &["id"], rows: 12, partners: &[], columns: columns() },
+        Table { name: "solo", placement: "", key: &[], unique: &["id"], rows: 12, partners: &[], made_by: &[], columns: columns() },
     ]
 }

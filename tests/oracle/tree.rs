@@ -52,6 +52,8 @@ pub struct Value {
     pub raw: Option<String>,
     /// The cast behind `$1`, if any.
     pub cast: &'static str,
+    /// What may be declared in Parse instead.
+    pub type_oid: u32,
     pub is_parameter: bool,
 }
 
@@ -78,6 +80,8 @@ pub(crate) use seq;
 pub struct Printed {
     pub text: String,
     pub parameters: Vec<Option<String>>,
+    /// A type for each parameter; zero: the server is to find it.
+    pub types: Vec<u32>,
     pub marks: Vec<Mark>,
 }
 
@@ -95,6 +99,17 @@ pub enum Style {
     Literals,
     /// Without LIMIT, OFFSET and FETCH.
     Unlimited,
+    UnlimitedLiterals,
+}
+
+impl Style {
+    fn is_unlimited(self) -> bool {
+        matches!(self, Self::Unlimited | Self::UnlimitedLiterals)
+    }
+
+    fn has_parameters(self) -> bool {
+        matches!(self, Self::AsIs | Self::Unlimited)
+    }
 }
 
 impl Node {
@@ -125,8 +140,9 @@ impl Node {
     fn print_to(&self, style: Style, to: &mut Printed) {
         match self {
             Self::Text(text) => to.text.push_str(text),
-            Self::Value(value) if value.is_parameter && style != Style::Literals => {
+            Self::Value(value) if value.is_parameter && style.has_parameters() => {
                 to.parameters.push(value.raw.clone());
+                to.types.push(value.type_oid);
                 to.text.push_str(&format!("${}{}", to.parameters.len(), value.cast));
             }
             Self::Value(value) => to.text.push_str(&value.literal),
@@ -142,7 +158,7 @@ impl Node {
             }
             Self::Optional(node) => node.print_to(style, to),
             Self::Either(nodes) => nodes[0].print_to(style, to),
-            Self::Marked(Mark::Limit | Mark::Ties, _) if style == Style::Unlimited => {}
+            Self::Marked(Mark::Limit | Mark::Ties, _) if style.is_unlimited() => {}
             Self::Marked(mark, node) => {
                 to.marks.push(mark.clone());
                 node.print_to(style, to);
@@ -150,15 +166,8 @@ impl Node {
         }
     }
 
-    /// This tree with its `step`-th simplification made, counted in the order of printing; None: it has fewer.
-    pub fn simplified(&self, step: usize) -> Option<Node> {
-        let mut tree = self.clone();
-        let mut left = step;
-        tree.simplify(&mut left).then_some(tree)
-    }
-
     /// Makes the simplification that `left` counts down to; false: it is none of this tree's.
-    fn simplify(&mut self, left: &mut usize) -> bool {
+    pub fn simplify(&mut self, left: &mut usize) -> bool {
         let mut is_due = || {
             let due = *left == 0;
             *left = left.wrapping_sub(1);

@@ -1,26 +1,56 @@
 //! INSERT, UPDATE and DELETE, mostly of one row or one shard, and a look at the table afterwards.
 
-use super::Grammar;
+use super::{Grammar, Work};
 use super::scope::{Field, Scope, Source};
 use super::value;
 use crate::tables::{Column, Fill, Table};
 use crate::tree::{Node, seq};
 
 impl Grammar {
-    /// The change, and the query that shows what it did.
-    pub fn change(&mut self) -> (Node, String) {
-        let table = self.table();
+    /// Changes, what they did, and reads between them.
+    pub fn transaction(&mut self) -> Work {
+        let mut statements = Vec::new();
+        let mut tables = Vec::new();
+        let table = self.writable();
+        for _ in 0..self.random.weighted(&[0, 60, 25, 15]) {
+            // Mostly the same table: one transaction writes to one shard.
+            let table = if self.chance(80) { table } else { self.writable() };
+            statements.push(self.change(table));
+            tables.push(table.name);
+            match self.random.below(12) {
+                0 => statements.push(self.query()),
+                1 => statements.insert(0, self.query()),
+                2 => {
+                    statements.insert(statements.len() - 1, "SAVEPOINT s".into());
+                    statements.push("ROLLBACK TO s".into());
+                }
+                _ => {}
+            }
+        }
+        tables.dedup();
+        statements.extend(tables.into_iter().map(|name| format!("SELECT * FROM {name}").into()));
+        Work { settings: Vec::new(), statements, in_transaction: true }
+    }
+
+    fn writable(&mut self) -> &'static Table {
+        loop {
+            let table = self.table();
+            if table.is_writable() {
+                return table;
+            }
+        }
+    }
+
+    fn change(&mut self, table: &'static Table) -> Node {
         let source = Source::of(table, table.name.to_owned());
-        let look = format!("SELECT * FROM {}", table.name);
-        let change = match self.random.below(5) {
+        match self.random.below(5) {
             0 | 1 => self.insert(table),
             2 | 3 => self.update(table, source),
             _ => {
                 let filter = self.narrow(&Scope { sources: vec![source.clone()] });
                 seq!["DELETE FROM ", table.name, filter, self.returning(&source)]
             }
-        };
-        (change, look)
+        }
     }
 
     fn insert(&mut self, table: &'static Table) -> Node {

@@ -11,9 +11,12 @@ pub type Named = Vec<(Node, Source)>;
 impl Grammar {
     /// The items of FROM and what they offer.
     pub fn from(&mut self, named: &Named, depth: usize) -> (Node, Scope) {
-        let (first, source) = self.item(named, depth);
-        let mut scope = Scope { sources: vec![source] };
         let joins = self.random.weighted(&[60, 33, 7]);
+        let (first, source) = match joins == 0 && self.chance(22) {
+            true => self.unqualified(),
+            false => self.item(named, depth),
+        };
+        let mut scope = Scope { sources: vec![source] };
         let mut parts = vec![first];
         for number in 1..=joins {
             parts.push(self.join(named, &mut scope, depth, number == joins).optional());
@@ -35,6 +38,14 @@ impl Grammar {
         }
         let table = self.table();
         self.named_table(table)
+    }
+
+    /// A table whose columns are named without it.
+    fn unqualified(&mut self) -> (Node, Source) {
+        let table = self.table();
+        let schema = *self.random.pick(&["", "", "public.", "ONLY "]);
+        let source = Source::of(table, table.name.to_owned()).unqualified();
+        (format!("{schema}{}", table.name).into(), source)
     }
 
     fn named_table(&mut self, table: &'static Table) -> (Node, Source) {

@@ -52,7 +52,8 @@ impl Grammar {
     }
 
     fn group(&mut self, scope: &Scope) -> Node {
-        match self.random.weighted(&[65, 28, 7]) {
+        match self.random.weighted(&[65, 28, 7, 7]) {
+            3 => scope.collated(&mut self.random).unwrap_or("(1 + 0)".into()),
             0 => scope.any(&mut self.random).sql.clone().into(),
             1 => {
                 let ty = self.a_type(scope);
@@ -144,6 +145,10 @@ impl Grammar {
         let distinct = if self.chance(12) { "DISTINCT " } else { "" };
         match self.random.weighted(&[12, 12, 26, 18, 10, 6, 8, 6, 5, 4]) {
             0 => "count(*)".into(),
+            1 if self.chance(15) => match scope.collated(&mut self.random) {
+                Some(text) => seq![*self.random.pick(&["count(DISTINCT ", "min(", "max("]), text, ")"],
+                None => "count(*)".into(),
+            },
             1 => seq!["count(", distinct, scope.any(&mut self.random).sql.clone(), ")"],
             2 => self.sum(scope, distinct),
             3 => self.extreme(scope),
@@ -176,7 +181,7 @@ impl Grammar {
             let field = self.random.pick(&wild).sql.clone();
             return seq![name, distinct, field, ")"];
         }
-        let types = [Type::Int, Type::Num, Type::Float, Type::Small, Type::Interval];
+        let types = [Type::Int, Type::Num, Type::Float, Type::Small, Type::Interval, Type::Real, Type::Big];
         let ty = *self.random.pick(&types);
         seq![name, distinct, self.expression(scope, ty, 1), ")"]
     }

@@ -315,22 +315,23 @@ impl Grammar {
     /// A form of its type's list.
     pub fn misleading(&mut self, key: &Field) -> Node {
         let of_type: &[&str] = match key.ty {
-            Type::Int | Type::Big => INTEGERS,
-            Type::Text => TEXTS,
+            Type::Small | Type::Int | Type::Big => INTEGERS,
+            Type::Text | Type::Char => TEXTS,
             Type::Date => DATES,
             Type::Uuid => UUIDS,
-            _ => POSITIONS,
+            Type::Float => POSITIONS,
+            _ => ANY_TYPE,
         };
         if self.parameters && self.chance(20) {
             return self.any_of_parameter(key);
         }
         let list = if key.ty != Type::Float && self.chance(40) { ANY_TYPE } else { of_type };
         let form = *self.random.pick(list);
-        let alias = key.sql.split('.').next().unwrap_or_default();
+        let alias = key.sql.rsplit_once('.').map(|(alias, _)| format!("{alias}.")).unwrap_or_default();
         let form = match key.ty {
             Type::Float => {
-                let words = form.replace("lat", &format!("{alias}.lat"));
-                words.replace("lon", &format!("{alias}.lon"))
+                let words = form.replace("lat", &format!("{alias}lat"));
+                words.replace("lon", &format!("{alias}lon"))
             }
             _ => form.replace("{k}", &key.sql),
         };
@@ -356,7 +357,7 @@ impl Grammar {
         let values: Vec<_> = (0..count).map(|_| quote(self.random.pick(key.values))).collect();
         let raw = format!("{{{}}}", values.join(","));
         let literal = format!("'{}'", raw.replace('\'', "''"));
-        let value = Node::Value(Value { literal, raw: Some(raw), cast: "", is_parameter: true });
+        let value = Node::Value(Value { literal, raw: Some(raw), cast: "", type_oid: 0, is_parameter: true });
         let word = *self.random.pick(&[" = ANY (", " <> ALL (", " = ANY (", " > ALL ("]);
         Node::Seq(vec![key.sql.clone().into(), word.into(), value, ")".into()])
     }

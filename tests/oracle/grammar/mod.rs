@@ -27,33 +27,84 @@ mod window;
 
 use crate::random::Random;
 use crate::tables::Table;
-use crate::tree::Node;
+use crate::tree::{Node, Style};
 
 /// Of how many statements in a hundred.
 const CHANGES: usize = 12;
 const ODDITIES: usize = 14;
+const SETTINGS: usize = 8;
+
+/// What changes how values are read or shown.
+const SETTINGS_LIST: &[&str] = &[
+    "SET timezone = 'America/New_York'",
+    "SET timezone = 'Asia/Kolkata'",
+    "SET datestyle = 'SQL, DMY'",
+    "SET datestyle = 'German'",
+    "SET datestyle = 'ISO, YMD'",
+    "SET intervalstyle = 'iso_8601'",
+    "SET extra_float_digits = 0",
+    "SET bytea_output = 'escape'",
+    "SET standard_conforming_strings = off",
+    "SET escape_string_warning = off",
+    "SET array_nulls = off",
+    "SET search_path = pg_catalog, public",
+    "SET client_min_messages = error",
+    "SET enable_hashagg = off",
+    "SET enable_sort = off",
+    "SET enable_hashjoin = off",
+    "SET quote_all_identifiers = on",
+    "SET default_transaction_read_only = on",
+    "SET row_security = off",
+    "SET plan_cache_mode = force_generic_plan",
+];
 
 /// What is to be run.
 #[derive(Debug, Clone)]
-pub enum Work {
-    Read(Node),
-    /// In a transaction that is rolled back; the second looks at what was done.
-    Change(Node, String),
+pub struct Work {
+    /// Put in force before, and reset afterwards.
+    pub settings: Vec<&'static str>,
+    /// One, or several in a transaction.
+    pub statements: Vec<Node>,
+    /// Which is rolled back.
+    pub in_transaction: bool,
 }
 
 impl Work {
-    /// The statement under test.
-    pub fn node(&self) -> &Node {
-        let (Self::Read(node) | Self::Change(node, _)) = self;
-        node
+    fn of(statement: Node) -> Self {
+        Self { settings: Vec::new(), statements: vec![statement], in_transaction: false }
     }
 
-    /// The same with another statement.
-    pub fn with(&self, node: Node) -> Self {
-        match self {
-            Self::Read(_) => Self::Read(node),
-            Self::Change(_, look) => Self::Change(node, look.clone()),
+    /// This work with its `step`-th simplification made, counted in the order of printing; None: it has fewer.
+    pub fn simplified(&self, step: usize) -> Option<Self> {
+        let mut simpler = self.clone();
+        if step < self.settings.len() {
+            simpler.settings.remove(step);
+            return Some(simpler);
         }
+        let mut left = step - self.settings.len();
+        if self.statements.len() > 1 {
+            if left < self.statements.len() {
+                simpler.statements.remove(left);
+                return Some(simpler);
+            }
+            left -= self.statements.len();
+        }
+        simpler.statements.iter_mut().any(|statement| statement.simplify(&mut left)).then_some(simpler)
+    }
+
+    /// For people.
+    pub fn print(&self, style: Style) -> String {
+        let statement = |node: &Node| {
+            let printed = node.print(style);
+            match printed.parameters.is_empty() {
+                true => printed.text,
+                false => format!("{} {:?} {:?}", printed.text, printed.parameters, printed.types),
+            }
+        };
+        let mut parts: Vec<String> = self.settings.iter().map(|setting| (*setting).to_owned()).collect();
+        parts.extend(self.in_transaction.then(|| "BEGIN".to_owned()));
+        parts.extend(self.statements.iter().map(statement));
+        parts.join(";\n    ")
     }
 }
 
@@ -71,13 +122,14 @@ impl Grammar {
     }
 
     pub fn work(&mut self) -> Work {
-        match self.random.weighted(&[CHANGES, ODDITIES, 100 - CHANGES - ODDITIES]) {
-            0 => {
-                let (change, look) = self.change();
-                Work::Change(change, look)
-            }
-            1 => Work::Read(self.oddity()),
-            _ => Work::Read(self.query()),
+        let work = match self.random.weighted(&[CHANGES, ODDITIES, 100 - CHANGES - ODDITIES]) {
+            0 => self.transaction(),
+            1 => Work::of(self.oddity()),
+            _ => Work::of(self.query()),
+        };
+        match self.chance(SETTINGS) {
+            true => Work { settings: vec![*self.random.pick(SETTINGS_LIST)], ..work },
+            false => work,
         }
     }
 
@@ -92,7 +144,11 @@ impl Grammar {
     }
 
     fn table(&mut self) -> &'static Table {
-        let index = self.random.below(self.tables.len());
-        &self.tables[index]
+        let mut table = self.random.pick(self.tables);
+        // Views are mostly refused.
+        if !table.is_writable() && self.chance(75) {
+            table = self.random.pick(self.tables);
+        }
+        table
     }
 }

@@ -14,7 +14,9 @@ impl Grammar {
         let field = scope.any(&mut self.random).sql.clone();
         let other = scope.any(&mut self.random).sql.clone();
         let unique = source.unique.join(", ");
-        match self.random.below(8) {
+        match self.random.below(10) {
+            8 => self.clocks(&scope, &field, seq![from, filter]),
+            9 => self.names(&scope, &field, &other, seq![from, filter]),
             0 | 1 => self.odd_items(&alias, &field, &unique, seq![from, filter]),
             2 => self.odd_order(&field, &other, &unique, seq![from, filter]),
             3 | 4 => self.odd_groups(&scope, &field, &other, seq![from, filter]),
@@ -95,6 +97,64 @@ impl Grammar {
             13 => seq!["SELECT ", field, " FROM ", from, " GROUP BY 1 HAVING count(*) > 1 ORDER BY count(*) DESC, 1"],
             14 => seq!["SELECT count(*) FROM (SELECT DISTINCT ", field, " FROM ", from, ") AS d"],
             _ => seq!["SELECT (SELECT count(*) FROM cats), ", aggregate, " FROM ", from],
+        }
+    }
+
+    /// What each server has of its own, in forms whose value is the same wherever it is computed.
+    fn clocks(&mut self, scope: &Scope, field: &str, from: Node) -> Node {
+        let field = field.to_owned();
+        let number = self.leaf(scope, Type::Int);
+        match self.random.below(18) {
+            0 => seq!["SELECT min(now()) = max(now()) AS one FROM ", from],
+            1 => seq!["SELECT max(now()) = now() AS one FROM ", from],
+            2 => seq!["SELECT count(*) FROM ", from, " GROUP BY now()"],
+            3 => seq!["SELECT count(*) FROM ", from, " GROUP BY now() - now()"],
+            4 => seq!["SELECT count(DISTINCT now()::text) FROM ", from],
+            5 => seq!["SELECT bool_and(now() = transaction_timestamp()) FROM ", from],
+            6 => seq!["SELECT count(*) FROM ", from, " HAVING min(now()) = max(now())"],
+            7 => seq!["SELECT (random() >= 0) AS r, ", field, " FROM ", from],
+            8 => seq!["SELECT count(*) FILTER (WHERE random() < 2) FROM ", from],
+            9 => seq!["SELECT ", field, " FROM ", from, " ORDER BY random()"],
+            10 => seq!["SELECT DISTINCT now() = now(), ", field, " FROM ", from],
+            11 => seq!["SELECT pg_typeof(", field, ")::text FROM ", from],
+            12 => seq!["SELECT DISTINCT pg_typeof(", field, ")::text FROM ", from],
+            13 => seq!["SELECT count(DISTINCT random() >= 0), max(", number, ") FROM ", from],
+            14 => seq!["SELECT max(now()) OVER () = now() FROM ", from],
+            15 => seq!["SELECT current_date = now()::date, count(*) FROM ", from, " GROUP BY 1"],
+            16 => seq!["SELECT sum(extract(epoch FROM now() - now())) FROM ", from],
+            _ => seq!["SELECT count(DISTINCT current_setting('timezone')), count(DISTINCT version()) FROM ", from],
+        }
+    }
+
+    /// Names that mean one thing in the select list and another one elsewhere.
+    fn names(&mut self, scope: &Scope, field: &str, other: &str, from: Node) -> Node {
+        let last = |sql: &str| sql.rsplit('.').next().unwrap_or_default().to_owned();
+        let (a, b) = (last(field), last(other));
+        let (field, other) = (field.to_owned(), other.to_owned());
+        let swapped = format!("{field} AS {b}, {other} AS {a}");
+        let numbers: Vec<String> =
+            scope.fields().filter(|f| f.ty == Type::Int && !f.is_wild).map(|f| f.sql.clone()).collect();
+        let number = if numbers.is_empty() { "1".to_owned() } else { self.random.pick(&numbers).clone() };
+        let n = if numbers.is_empty() { "n".to_owned() } else { last(&number) };
+        match self.random.below(18) {
+            0 => seq!["SELECT ", swapped, ", count(*) FROM ", from, " GROUP BY ", field, ", ", other],
+            1 => seq!["SELECT ", swapped, ", count(*) FROM ", from, " GROUP BY ", a, ", ", b],
+            2 => seq!["SELECT ", swapped, ", count(*) FROM ", from, " GROUP BY 1, 2 ORDER BY ", a, ", ", b],
+            3 => seq!["SELECT ", swapped, " FROM ", from, " ORDER BY ", Node::from(a).marked(Mark::OrderKey(None)), ", ", b],
+            4 => seq!["SELECT DISTINCT ", swapped, " FROM ", from, " ORDER BY ", a, ", ", b],
+            5 => seq!["SELECT ", field.clone(), ", sum(", number, ") AS ", n.clone(), " FROM ", from, " GROUP BY ", field, " ORDER BY ", n, ", 1"],
+            6 => seq!["SELECT sum(", number.clone(), ") AS ", n.clone(), " FROM ", from, " GROUP BY ", number, " ORDER BY ", n],
+            7 => seq!["SELECT sum(", number.clone(), ") AS ", n.clone(), " FROM ", from, " GROUP BY ", n.clone(), " ORDER BY ", n, " + 1"],
+            8 => seq!["SELECT (", field.clone(), ", ", other.clone(), ") AS r, count(*) FROM ", from, " GROUP BY (", field, ", ", other, ")"],
+            9 => seq!["SELECT DISTINCT (", field, ", ", other, ") AS r FROM ", from],
+            10 => seq!["SELECT count(DISTINCT (", field, ", ", other, ")) FROM ", from],
+            11 => seq!["SELECT ", field.clone(), " FROM ", from, " ORDER BY (", field, ", ", other, ")"],
+            12 => seq!["SELECT ", field.clone(), " AS \"Quoted Name\", ", other.clone(), " AS \"order\" FROM ", from, " GROUP BY \"Quoted Name\", \"order\""],
+            13 => seq!["SELECT *, count(*) OVER () AS n FROM ", from, " GROUP BY ", scope.sources[0].unique[0].clone()],
+            14 => seq!["SELECT ", field, ", ", other, " FROM ", from, " GROUP BY ", scope.sources[0].unique[0].clone()],
+            15 => seq!["SELECT ", field.clone(), " AS x, ", field.clone(), " AS y, count(*) FROM ", from, " GROUP BY x, y, ", field],
+            16 => seq!["SELECT ALL ", field.clone(), " FROM ", from, " GROUP BY DISTINCT ", field],
+            _ => seq!["SELECT ", field.clone(), " FROM ", from, " GROUP BY ((", field, ")) HAVING ", other, " IS NULL"],
         }
     }
 

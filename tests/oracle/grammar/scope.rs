@@ -45,6 +45,14 @@ impl Source {
         }
     }
 
+    /// Its columns named by themselves.
+    pub fn unqualified(mut self) -> Self {
+        let bare = |sql: &mut String| *sql = sql.rsplit('.').next().unwrap_or_default().to_owned();
+        self.fields.iter_mut().for_each(|field| bare(&mut field.sql));
+        self.unique.iter_mut().for_each(bare);
+        self
+    }
+
     pub fn key(&self) -> Option<&Field> {
         self.fields.iter().find(|field| field.is_key)
     }
@@ -79,6 +87,14 @@ impl Scope {
             true => Node::from(format!("({} COLLATE \"C\")", field.sql)),
             false => Node::from(field.sql.clone()),
         })
+    }
+
+    /// A text under one of the collations: what is equal under it, and in which order, differs.
+    pub fn collated(&self, random: &mut Random) -> Option<Node> {
+        let texts: Vec<_> = self.fields().filter(|field| field.ty == Type::Text).collect();
+        let field = *texts.get(random.below(texts.len().max(1)))?;
+        let collation = *random.pick(&["folded", "\"en-x-icu\"", "\"C\"", "\"de-x-icu\""]);
+        Some(format!("({} COLLATE {collation})", field.sql).into())
     }
 
     /// Sort keys without ties, if every source has some.

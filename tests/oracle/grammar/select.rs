@@ -89,7 +89,8 @@ impl Grammar {
         }
         let (mut items, mut outputs) = (Vec::new(), Vec::new());
         for number in 1..=1 + self.random.below(4) {
-            let expression = match self.random.weighted(&[50, 43, 5]) {
+            let expression = match self.random.weighted(&[50, 43, 5, 4]) {
+                3 => scope.collated(&mut self.random).unwrap_or("1".into()),
                 0 => scope.any(&mut self.random).sql.clone().into(),
                 1 => {
                     let ty = self.a_type(scope);
@@ -121,6 +122,9 @@ impl Grammar {
     }
 
     fn sort_expression(&mut self, scope: &Scope) -> Node {
+        if let Some(collated) = scope.collated(&mut self.random).filter(|_| self.random.chance(12)) {
+            return collated;
+        }
         match self.chance(70) {
             true => scope.any(&mut self.random).sql.clone().into(),
             false => {
@@ -137,11 +141,14 @@ impl Grammar {
     fn distinct_on(&mut self, named: &Named) -> Body {
         let (from, scope) = self.from(named, 1);
         let filter = self.filter(&scope, 1);
-        let on = scope.any(&mut self.random).sql.clone();
+        let on = match scope.collated(&mut self.random).filter(|_| self.random.chance(15)) {
+            Some(collated) => collated,
+            None => scope.any(&mut self.random).sql.clone().into(),
+        };
         let (items, outputs) = self.items(&scope);
         let list = Node::List { head: "", between: ", ", tail: "", items, least: 1 };
         let head = seq!["SELECT DISTINCT ON (", on.clone(), ") "].marked(Mark::Choice);
-        let node = seq![head, list, " FROM ", from, filter, " ORDER BY ", Node::from(on).marked(Mark::OrderKey(None))];
+        let node = seq![head, list, " FROM ", from, filter, " ORDER BY ", on.marked(Mark::OrderKey(None))];
         let unique = scope.unique();
         let node = match unique {
             Some(unique) if self.chance(85) => {
@@ -250,7 +257,7 @@ impl Grammar {
     fn number(&mut self, from: &[&'static str]) -> Node {
         let value = (*self.random.pick(from)).to_owned();
         let is_parameter = self.parameters && self.chance(60);
-        Node::Value(Value { literal: value.clone(), raw: Some(value), cast: "", is_parameter })
+        Node::Value(Value { literal: value.clone(), raw: Some(value), cast: "", type_oid: 0, is_parameter })
     }
 
     /// A scope of one table, and its FROM.

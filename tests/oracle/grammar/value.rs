@@ -52,7 +52,7 @@ pub fn of(random: &mut Random, value: &str, ty: Type, parameters: bool) -> Node 
         _ => format!("{}{cast}", quoted(value)),
     };
     let raw = (value != "NULL").then(|| value.to_owned());
-    Node::Value(Value { literal, raw, cast, is_parameter: parameters && random.chance(60) })
+    Node::Value(Value { literal, raw, cast, type_oid: 0, is_parameter: parameters && random.chance(60) })
 }
 
 /// This value of a column with no type of its own, as an application writes it beside the column.
@@ -65,5 +65,22 @@ pub fn bare(random: &mut Random, value: &str, ty: Type, parameters: bool) -> Nod
         _ => quoted(value),
     };
     let raw = (value != "NULL").then(|| value.to_owned());
-    Node::Value(Value { literal, raw, cast: "", is_parameter: parameters && random.chance(70) })
+    let type_oid = declared(random, ty);
+    Node::Value(Value { literal, raw, cast: "", type_oid, is_parameter: parameters && random.chance(70) })
+}
+
+/// A type that a driver may declare for a parameter that meets a column of this one.
+fn declared(random: &mut Random, ty: Type) -> u32 {
+    let usual: &[u32] = match ty {
+        Type::Bool => &[0, 16],
+        Type::Small | Type::Int | Type::Big => &[0, 21, 23, 20, 1700, 701, 700, 26],
+        Type::Num => &[0, 1700, 701, 23],
+        Type::Float | Type::Real => &[0, 701, 700, 1700, 23],
+        Type::Text | Type::Char => &[0, 25, 1043, 1042, 705, 19],
+        Type::Date => &[0, 1082, 1114, 1184],
+        Type::Stamp | Type::Zoned => &[0, 1114, 1184],
+        Type::Uuid => &[0, 2950],
+        _ => &[0],
+    };
+    *random.pick(usual)
 }
