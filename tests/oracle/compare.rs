@@ -57,7 +57,8 @@ pub fn difference(
     if mine.tags != plain.tags {
         return wrong("tags".to_owned(), format!("tags {:?}, plain: {:?}", mine.tags, plain.tags));
     }
-    let comparison = Comparison { mine, plain, lenient: CHOOSING.iter().any(|word| printed.text.contains(word)) };
+    let comparison =
+        Comparison { mine, plain, lenient: CHOOSING.iter().any(|word| printed.text.contains(word)) };
     comparison.rows(printed, unlimited).and_then(|kind| wrong(kind.to_owned(), comparison.shown()))
 }
 
@@ -114,7 +115,8 @@ impl Comparison<'_> {
     }
 
     fn in_order(&self, columns: &[usize]) -> bool {
-        let alike = |(one, other): (&Row, &Row)| columns.iter().all(|c| self.alike(*c, &one[*c], &other[*c], true));
+        let alike =
+            |(one, other): (&Row, &Row)| columns.iter().all(|c| self.alike(*c, &one[*c], &other[*c], true));
         self.mine.rows.iter().zip(&self.plain.rows).all(alike)
     }
 
@@ -128,7 +130,8 @@ impl Comparison<'_> {
         }
         few.iter().all(|row| {
             let same = |other: &Row| {
-                row.len() == other.len() && (0..row.len()).all(|c| self.alike(c, &row[c], &other[c], self.lenient))
+                row.len() == other.len()
+                    && (0..row.len()).all(|c| self.alike(c, &row[c], &other[c], self.lenient))
             };
             // An equal row before one that is only alike.
             let found = left.iter().position(|other| other == row).or_else(|| left.iter().position(same));
@@ -177,7 +180,8 @@ impl Comparison<'_> {
 }
 
 fn shown(row: &Row) -> String {
-    let value = |value: &Option<Vec<u8>>| value.as_ref().map_or("NULL".to_owned(), |v| crate::stand::escaped(v));
+    let value =
+        |value: &Option<Vec<u8>>| value.as_ref().map_or("NULL".to_owned(), |v| crate::stand::escaped(v));
     row.iter().map(value).collect::<Vec<_>>().join(" | ").chars().take(200).collect()
 }
 

@@ -110,7 +110,12 @@ impl<'a> Sides<'a> {
         }
         let plain = way.ask(&mut self.plain, &printed);
         let plainly = &mut self.plain;
-        let whole = || way.ask(plainly, &node.print(if way.has_parameters() { Style::Unlimited } else { Style::UnlimitedLiterals }));
+        let whole = || {
+            way.ask(
+                plainly,
+                &node.print(if way.has_parameters() { Style::Unlimited } else { Style::UnlimitedLiterals }),
+            )
+        };
         let difference = difference(&mine, &plain, &printed, whole);
         difference.map_or_else(|| Verdict::Equal(Agreement::of(&plain)), Verdict::Wrong)
     }
@@ -131,7 +136,8 @@ impl<'a> Sides<'a> {
         let last = work.statements.last().map(|node| node.print(Style::Literals).text).unwrap_or_default();
         let text = format!("EXPLAIN {last}");
         let answer = Way::Simple.ask(&mut self.meridian, &Printed { text, ..Printed::default() });
-        let lines = answer.rows.iter().flatten().flatten().map(|value| String::from_utf8_lossy(value).into_owned());
+        let lines =
+            answer.rows.iter().flatten().flatten().map(|value| String::from_utf8_lossy(value).into_owned());
         // What each server makes of its part follows, and is no matter here.
         let lines = lines.take_while(|line| !line.starts_with("Shard "));
         lines.chain(answer.error.clone().map(|error| error.1)).collect::<Vec<_>>().join("\n      ")

@@ -195,14 +195,18 @@ const MAYBE_REGIONS: &[&str] = &["us-east", "us-west", "eu-central", "ap-south",
 const SMALL_NUMBERS: &[&str] = &["0", "1", "2", "3", "5", "7", "10", "-1", "-4", "NULL"];
 const PLAIN_NUMBERS: &[&str] = &["0", "1", "1.0", "1.00", "2.5", "-3.75", "10.10", "100", "0.00", "NULL"];
 const PRICES: &[&str] = &["0.00", "9.99", "10.00", "10.50", "99.90", "-1.25", "NULL"];
-const NUMBERS: &[&str] = &["NaN", "0", "-0.0", "1e-20", "123456789012345678901234567890.5", "1.10", "1.1", "NULL"];
+const NUMBERS: &[&str] =
+    &["NaN", "0", "-0.0", "1e-20", "123456789012345678901234567890.5", "1.10", "1.1", "NULL"];
 const FLOATS: &[&str] = &["0", "-0", "0.25", "1.5", "-2.75", "100", "12.5", "NULL"];
 const WILD_FLOATS: &[&str] =
     &["NaN", "Infinity", "-Infinity", "0", "-0", "1e300", "-1e300", "5e-324", "0.1", "1.5", "NULL"];
 const BIGS: &[&str] = &["9223372036854775807", "-9223372036854775808", "0", "1", "4294967296", "NULL"];
-const NAMES: &[&str] =
-    &["Zoë", "zoe", "Zoe", "Ärger", "arger", "éclair", "Eclair", "côté", "cote", "coté", "ant", "Bee", "", "NULL"];
-const TEXTS: &[&str] = &["a", "b", "B", "ab", "a b", "it's", "back\\slash", "%", "_x", "", "ß", "SS", "10", "9", "NULL"];
+const NAMES: &[&str] = &[
+    "Zoë", "zoe", "Zoe", "Ärger", "arger", "éclair", "Eclair", "côté", "cote", "coté", "ant", "Bee", "",
+    "NULL",
+];
+const TEXTS: &[&str] =
+    &["a", "b", "B", "ab", "a b", "it's", "back\\slash", "%", "_x", "", "ß", "SS", "10", "9", "NULL"];
 const LONG: &[&str] = &[
     "short",
     "longlonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglonglong",
@@ -214,8 +218,14 @@ const KEY_CODES: &[&str] = &["ab", "b", "", "AB", "abc", "abcdef", "é"];
 const BOOLS: &[&str] = &["true", "false", "NULL"];
 const DATES: &[&str] = &["2020-02-29", "2021-01-01", "2021-12-31", "1999-12-31", "2024-06-15", "NULL"];
 const WILD_DATES: &[&str] = &["infinity", "-infinity", "0044-03-15 BC", "2020-02-29", "2021-03-28", "NULL"];
-const STAMPS: &[&str] =
-    &["2021-03-28 01:30", "2021-03-28 02:30", "2021-10-31 02:30", "2020-02-29 12:00:00.123456", "1969-07-20 20:17:40", "NULL"];
+const STAMPS: &[&str] = &[
+    "2021-03-28 01:30",
+    "2021-03-28 02:30",
+    "2021-10-31 02:30",
+    "2020-02-29 12:00:00.123456",
+    "1969-07-20 20:17:40",
+    "NULL",
+];
 const ZONED: &[&str] = &[
     "2021-03-28 00:59:59+00",
     "2021-03-28 02:00+01",
@@ -224,7 +234,8 @@ const ZONED: &[&str] = &[
     "2021-11-07 01:30-04",
     "NULL",
 ];
-const INTERVALS: &[&str] = &["1 mon", "30 days", "720 hours", "1 day", "24 hours", "-1 days", "00:00:01.5", "NULL"];
+const INTERVALS: &[&str] =
+    &["1 mon", "30 days", "720 hours", "1 day", "24 hours", "-1 days", "00:00:01.5", "NULL"];
 const UUIDS: &[&str] = &[
     "00000000-0000-0000-0000-000000000001",
     "00000000-0000-0000-0000-000000000002",
@@ -244,22 +255,48 @@ const EVERY_UUID: &[&str] = &[
 ];
 const BYTES: &[&str] = &["\\x", "\\x00ff", "\\x41", "\\xffff", "NULL"];
 const JSONS: &[&str] = &[
-    r#"{"a": 1}"#, r#"{"a": 1.0}"#, r#"{"b": [1, null, "x"]}"#, "null", "[]", "1", "1.00", r#""ä""#, "true", "NULL",
+    r#"{"a": 1}"#,
+    r#"{"a": 1.0}"#,
+    r#"{"b": [1, null, "x"]}"#,
+    "null",
+    "[]",
+    "1",
+    "1.00",
+    r#""ä""#,
+    "true",
+    "NULL",
 ];
 const INTEGERS: &[&str] = &["{}", "{1,2}", "{NULL,3}", "{1}", "{2,1}", "{{1,2},{3,4}}", "NULL"];
 const TAGS: &[&str] = &["{}", "{a,b}", "{\"it's\",NULL}", "{B}", "NULL"];
 const RANGES: &[&str] = &["empty", "[1,5)", "(,3]", "[4,)", "[1,4]", "(,)", "NULL"];
 const MOODS: &[&str] = &["sad", "ok", "happy", "NULL"];
 const LATITUDES: &[&str] = &["40.5", "41.25", "37.5", "34", "52.5", "48.25", "19", "28.5", "24", "49.75"];
-const LONGITUDES: &[&str] = &["-74", "-75.5", "-122.25", "-118.5", "13.5", "2.25", "72.75", "77.25", "-80.25", "11.5"];
+const LONGITUDES: &[&str] =
+    &["-74", "-75.5", "-122.25", "-118.5", "13.5", "2.25", "72.75", "77.25", "-80.25", "11.5"];
 const TENANTS: &[&str] = &["acme", "007", "7", "Straße", "", "anyone", "Acme", "zzz"];
 const ORDERS: &[&str] = &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "99"];
 const MEASURES: &[&str] = &[
-    "-100", "-2", "-1", "0", "1", "2", "50", "98", "99", "100", "101", "102", "200", "1000", "3", "4", "5", "6", "7", "8",
+    "-100", "-2", "-1", "0", "1", "2", "50", "98", "99", "100", "101", "102", "200", "1000", "3", "4", "5",
+    "6", "7", "8",
 ];
 const DAYS: &[&str] = &["2019-12-31", "2020-01-01", "2020-02-29", "2020-12-31", "2021-01-01", "2022-05-05"];
 const WORDS: &[&str] = &[
-    "apple", "Apple", "äpfel", "Äpfel", "", " ", "zebra", "Zebra", "it's", "007", "7", "ß", "ss", "long word", "élan", "elan",
+    "apple",
+    "Apple",
+    "äpfel",
+    "Äpfel",
+    "",
+    " ",
+    "zebra",
+    "Zebra",
+    "it's",
+    "007",
+    "7",
+    "ß",
+    "ss",
+    "long word",
+    "élan",
+    "elan",
 ];
 
 fn column(name: &'static str, ty: Type, values: &'static [&'static str]) -> Column {
@@ -291,13 +328,18 @@ impl Column {
 
 /// All tables, in the order in which they are made.
 pub fn tables() -> Vec<Table> {
-    [by_region(), by_hash(), by_rare_keys(), by_order(), everywhere(), views()].into_iter().flatten().collect()
+    [by_region(), by_hash(), by_rare_keys(), by_order(), everywhere(), views()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// `[[tables]]` of the configuration.
 pub fn configuration(tables: &[Table]) -> String {
     let configured = tables.iter().filter(|table| !table.placement.is_empty());
-    configured.map(|table| format!("[[tables]]\nname = \"{}\"\n{}\n\n", table.name, table.placement)).collect()
+    configured
+        .map(|table| format!("[[tables]]\nname = \"{}\"\n{}\n\n", table.name, table.placement))
+        .collect()
 }
 
 fn by_region() -> Vec<Table> {
@@ -541,7 +583,9 @@ fn views() -> Vec<Table> {
             unique: &["word"],
             rows: 0,
             partners: &[],
-            made_by: &["CREATE VIEW per_word AS SELECT word, count(*) AS n FROM cats WHERE word IS NOT NULL GROUP BY word"],
+            made_by: &[
+                "CREATE VIEW per_word AS SELECT word, count(*) AS n FROM cats WHERE word IS NOT NULL GROUP BY word",
+            ],
             columns: vec![column("word", Text, WORDS), column("n", Big, SMALL_NUMBERS)],
         },
         Table {
@@ -645,6 +689,15 @@ fn everywhere() -> Vec<Table> {
             made_by: &[],
             columns: columns(),
         },
-        Table { name: "solo", placement: "", key: &[], unique: &["id"], rows: 12, partners: &[], made_by: &[], columns: columns() },
+        Table {
+            name: "solo",
+            placement: "",
+            key: &[],
+            unique: &["id"],
+            rows: 12,
+            partners: &[],
+            made_by: &[],
+            columns: columns(),
+        },
     ]
 }

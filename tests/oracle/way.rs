@@ -102,7 +102,12 @@ fn ended(client: &mut RawClient, answer: Answer) -> Answer {
 }
 
 /// Parse, Bind and Execute in one flight; then Execute again while rows are left.
-fn extended(client: &mut RawClient, printed: &Printed, types: &[u32], (portal, rows_max): (&str, i32)) -> Answer {
+fn extended(
+    client: &mut RawClient,
+    printed: &Printed,
+    types: &[u32],
+    (portal, rows_max): (&str, i32),
+) -> Answer {
     let value = |value: &Option<String>| match value {
         Some(value) => Parameter::Text(value.clone().into_bytes()),
         None => Parameter::Null,
@@ -127,7 +132,8 @@ fn extended(client: &mut RawClient, printed: &Printed, types: &[u32], (portal, r
 }
 
 fn is_suspended(messages: &[Message]) -> bool {
-    messages.iter().any(|message| message.tag == b's') && messages.last().is_some_and(|message| message.tag == b'Z')
+    messages.iter().any(|message| message.tag == b's')
+        && messages.last().is_some_and(|message| message.tag == b'Z')
 }
 
 fn statement(printed: &Printed) -> Statement {

@@ -1,8 +1,8 @@
 //! INSERT, UPDATE and DELETE, mostly of one row or one shard, and a look at the table afterwards.
 
-use super::{Grammar, Work};
 use super::scope::{Field, Scope, Source};
 use super::value;
+use super::{Grammar, Work};
 use crate::tables::{Column, Fill, Table};
 use crate::tree::{Node, seq};
 
@@ -59,7 +59,10 @@ impl Grammar {
             .iter()
             .filter(|column| {
                 let needed = column.definition.contains("NOT NULL") || column.definition.contains("PRIMARY");
-                needed || table.key.contains(&column.name) || table.unique.contains(&column.name) || self.random.chance(60)
+                needed
+                    || table.key.contains(&column.name)
+                    || table.unique.contains(&column.name)
+                    || self.random.chance(60)
             })
             .collect();
         let names: Vec<_> = columns.iter().map(|column| column.name).collect();
@@ -79,7 +82,16 @@ impl Grammar {
         let rows = Node::List { head: "", between: ", ", tail: "", items, least: 1 };
         let source = Source::of(table, table.name.to_owned());
         let conflict = self.conflict(table);
-        seq!["INSERT INTO ", table.name, " (", names.join(", "), ") VALUES ", rows, conflict, self.returning(&source)]
+        seq![
+            "INSERT INTO ",
+            table.name,
+            " (",
+            names.join(", "),
+            ") VALUES ",
+            rows,
+            conflict,
+            self.returning(&source)
+        ]
     }
 
     fn conflict(&mut self, table: &'static Table) -> Node {

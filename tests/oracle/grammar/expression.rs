@@ -90,7 +90,13 @@ impl Grammar {
             Type::Bytes => seq!["(", self.leaf(scope, ty), " || ", self.leaf(scope, ty), ")"],
             Type::Json => seq!["jsonb_build_object('k', ", self.expression(scope, Type::Int, deeper), ")"],
             Type::Ints => match self.random.below(2) {
-                0 => seq!["ARRAY[", self.expression(scope, Type::Int, deeper), ", ", self.leaf(scope, Type::Int), "]"],
+                0 => seq![
+                    "ARRAY[",
+                    self.expression(scope, Type::Int, deeper),
+                    ", ",
+                    self.leaf(scope, Type::Int),
+                    "]"
+                ],
                 _ => seq!["array_append(", self.leaf(scope, ty), ", ", self.leaf(scope, Type::Int), ")"],
             },
             Type::Texts => seq!["ARRAY[", self.expression(scope, Type::Text, deeper), "]"],

@@ -74,7 +74,8 @@ impl Grammar {
         let filter = self.filter(&scope, 0);
         let limit = match scope.unique() {
             Some(keys) if self.chance(20) => {
-                seq![" ORDER BY ", keys, " LIMIT ", self.random.pick(&["1", "3", "10"]).to_string()].optional()
+                seq![" ORDER BY ", keys, " LIMIT ", self.random.pick(&["1", "3", "10"]).to_string()]
+                    .optional()
             }
             _ => Node::empty(),
         };

@@ -59,7 +59,15 @@ impl Grammar {
             // The output's name hides the column's in ORDER BY, but not in an expression of it.
             0 => {
                 let name = other.rsplit('.').next().unwrap_or_default().to_owned();
-                seq!["SELECT ", field, " AS ", name.clone(), " FROM ", from, total(format!("{name}, {unique}"))]
+                seq![
+                    "SELECT ",
+                    field,
+                    " AS ",
+                    name.clone(),
+                    " FROM ",
+                    from,
+                    total(format!("{name}, {unique}"))
+                ]
             }
             1 => {
                 let name = other.rsplit('.').next().unwrap_or_default().to_owned();
@@ -68,8 +76,22 @@ impl Grammar {
             }
             2 => seq!["SELECT ", field, " AS a, ", other, " AS a FROM ", from, " ORDER BY a"],
             3 => seq!["SELECT ", field, " FROM ", from, " ORDER BY 1 DESC, 2"],
-            4 => seq!["SELECT ", field, " FROM ", from, total(format!("{other} IS NULL, {unique}")), " LIMIT NULL OFFSET NULL"],
-            5 => seq!["SELECT ", field, " FROM ", from, total(format!("'x'::text, {unique}")), Node::from(" LIMIT 4").marked(Mark::Limit)],
+            4 => seq![
+                "SELECT ",
+                field,
+                " FROM ",
+                from,
+                total(format!("{other} IS NULL, {unique}")),
+                " LIMIT NULL OFFSET NULL"
+            ],
+            5 => seq![
+                "SELECT ",
+                field,
+                " FROM ",
+                from,
+                total(format!("'x'::text, {unique}")),
+                Node::from(" LIMIT 4").marked(Mark::Limit)
+            ],
             6 => seq!["(SELECT ", field, " FROM ", from, ")", total("1".to_owned())],
             7 => seq!["SELECT ", field, " FROM ", from, " ORDER BY 'x'"],
             _ => seq!["SELECT ", field, " FROM ", from, total(format!("md5({unique}::text)"))],
@@ -90,11 +112,27 @@ impl Grammar {
             6 => seq!["SELECT DISTINCT count(*) FROM ", from, " GROUP BY ", field],
             7 => seq!["SELECT count(*), count(*), ", aggregate.clone(), ", ", aggregate, " FROM ", from],
             8 => seq!["SELECT ", field, ", count(*) FROM ", from],
-            9 => seq!["SELECT ", field.clone(), ", grouping(", field.clone(), "), count(*) FROM ", from, " GROUP BY ROLLUP (", field, ")"],
+            9 => seq![
+                "SELECT ",
+                field.clone(),
+                ", grouping(",
+                field.clone(),
+                "), count(*) FROM ",
+                from,
+                " GROUP BY ROLLUP (",
+                field,
+                ")"
+            ],
             10 => seq!["SELECT count(*) FROM ", from, " GROUP BY ", field, ", ", other, " ORDER BY 1"],
             11 => seq!["SELECT ", field.clone(), ", sum(count(*)) OVER () FROM ", from, " GROUP BY ", field],
             12 => seq!["SELECT max(", aggregate, ") FROM ", from],
-            13 => seq!["SELECT ", field, " FROM ", from, " GROUP BY 1 HAVING count(*) > 1 ORDER BY count(*) DESC, 1"],
+            13 => seq![
+                "SELECT ",
+                field,
+                " FROM ",
+                from,
+                " GROUP BY 1 HAVING count(*) > 1 ORDER BY count(*) DESC, 1"
+            ],
             14 => seq!["SELECT count(*) FROM (SELECT DISTINCT ", field, " FROM ", from, ") AS d"],
             _ => seq!["SELECT (SELECT count(*) FROM cats), ", aggregate, " FROM ", from],
         }
@@ -122,7 +160,10 @@ impl Grammar {
             14 => seq!["SELECT max(now()) OVER () = now() FROM ", from],
             15 => seq!["SELECT current_date = now()::date, count(*) FROM ", from, " GROUP BY 1"],
             16 => seq!["SELECT sum(extract(epoch FROM now() - now())) FROM ", from],
-            _ => seq!["SELECT count(DISTINCT current_setting('timezone')), count(DISTINCT version()) FROM ", from],
+            _ => seq![
+                "SELECT count(DISTINCT current_setting('timezone')), count(DISTINCT version()) FROM ",
+                from
+            ],
         }
     }
 
@@ -140,21 +181,120 @@ impl Grammar {
             0 => seq!["SELECT ", swapped, ", count(*) FROM ", from, " GROUP BY ", field, ", ", other],
             1 => seq!["SELECT ", swapped, ", count(*) FROM ", from, " GROUP BY ", a, ", ", b],
             2 => seq!["SELECT ", swapped, ", count(*) FROM ", from, " GROUP BY 1, 2 ORDER BY ", a, ", ", b],
-            3 => seq!["SELECT ", swapped, " FROM ", from, " ORDER BY ", Node::from(a).marked(Mark::OrderKey(None)), ", ", b],
+            3 => seq![
+                "SELECT ",
+                swapped,
+                " FROM ",
+                from,
+                " ORDER BY ",
+                Node::from(a).marked(Mark::OrderKey(None)),
+                ", ",
+                b
+            ],
             4 => seq!["SELECT DISTINCT ", swapped, " FROM ", from, " ORDER BY ", a, ", ", b],
-            5 => seq!["SELECT ", field.clone(), ", sum(", number, ") AS ", n.clone(), " FROM ", from, " GROUP BY ", field, " ORDER BY ", n, ", 1"],
-            6 => seq!["SELECT sum(", number.clone(), ") AS ", n.clone(), " FROM ", from, " GROUP BY ", number, " ORDER BY ", n],
-            7 => seq!["SELECT sum(", number.clone(), ") AS ", n.clone(), " FROM ", from, " GROUP BY ", n.clone(), " ORDER BY ", n, " + 1"],
-            8 => seq!["SELECT (", field.clone(), ", ", other.clone(), ") AS r, count(*) FROM ", from, " GROUP BY (", field, ", ", other, ")"],
+            5 => seq![
+                "SELECT ",
+                field.clone(),
+                ", sum(",
+                number,
+                ") AS ",
+                n.clone(),
+                " FROM ",
+                from,
+                " GROUP BY ",
+                field,
+                " ORDER BY ",
+                n,
+                ", 1"
+            ],
+            6 => seq![
+                "SELECT sum(",
+                number.clone(),
+                ") AS ",
+                n.clone(),
+                " FROM ",
+                from,
+                " GROUP BY ",
+                number,
+                " ORDER BY ",
+                n
+            ],
+            7 => seq![
+                "SELECT sum(",
+                number.clone(),
+                ") AS ",
+                n.clone(),
+                " FROM ",
+                from,
+                " GROUP BY ",
+                n.clone(),
+                " ORDER BY ",
+                n,
+                " + 1"
+            ],
+            8 => seq![
+                "SELECT (",
+                field.clone(),
+                ", ",
+                other.clone(),
+                ") AS r, count(*) FROM ",
+                from,
+                " GROUP BY (",
+                field,
+                ", ",
+                other,
+                ")"
+            ],
             9 => seq!["SELECT DISTINCT (", field, ", ", other, ") AS r FROM ", from],
             10 => seq!["SELECT count(DISTINCT (", field, ", ", other, ")) FROM ", from],
             11 => seq!["SELECT ", field.clone(), " FROM ", from, " ORDER BY (", field, ", ", other, ")"],
-            12 => seq!["SELECT ", field.clone(), " AS \"Quoted Name\", ", other.clone(), " AS \"order\" FROM ", from, " GROUP BY \"Quoted Name\", \"order\""],
-            13 => seq!["SELECT *, count(*) OVER () AS n FROM ", from, " GROUP BY ", scope.sources[0].unique[0].clone()],
-            14 => seq!["SELECT ", field, ", ", other, " FROM ", from, " GROUP BY ", scope.sources[0].unique[0].clone()],
-            15 => seq!["SELECT ", field.clone(), " AS x, ", field.clone(), " AS y, count(*) FROM ", from, " GROUP BY x, y, ", field],
+            12 => seq![
+                "SELECT ",
+                field.clone(),
+                " AS \"Quoted Name\", ",
+                other.clone(),
+                " AS \"order\" FROM ",
+                from,
+                " GROUP BY \"Quoted Name\", \"order\""
+            ],
+            13 => seq![
+                "SELECT *, count(*) OVER () AS n FROM ",
+                from,
+                " GROUP BY ",
+                scope.sources[0].unique[0].clone()
+            ],
+            14 => seq![
+                "SELECT ",
+                field,
+                ", ",
+                other,
+                " FROM ",
+                from,
+                " GROUP BY ",
+                scope.sources[0].unique[0].clone()
+            ],
+            15 => seq![
+                "SELECT ",
+                field.clone(),
+                " AS x, ",
+                field.clone(),
+                " AS y, count(*) FROM ",
+                from,
+                " GROUP BY x, y, ",
+                field
+            ],
             16 => seq!["SELECT ALL ", field.clone(), " FROM ", from, " GROUP BY DISTINCT ", field],
-            _ => seq!["SELECT ", field.clone(), " FROM ", from, " GROUP BY ((", field, ")) HAVING ", other, " IS NULL"],
+            _ => seq![
+                "SELECT ",
+                field.clone(),
+                " FROM ",
+                from,
+                " GROUP BY ((",
+                field,
+                ")) HAVING ",
+                other,
+                " IS NULL"
+            ],
         }
     }
 
@@ -219,12 +359,44 @@ impl Grammar {
         match self.random.below(9) {
             0 => seq!["SELECT * FROM (SELECT ", field, " AS f FROM ", from, ") q"],
             1 => seq!["SELECT max(n) FROM (SELECT count(*) AS n FROM ", from, " GROUP BY ", field, ") q"],
-            2 => seq!["SELECT count(*) FROM (SELECT ", field, " FROM ", from, " ORDER BY ", unique, " LIMIT 3) q"],
+            2 => seq![
+                "SELECT count(*) FROM (SELECT ",
+                field,
+                " FROM ",
+                from,
+                " ORDER BY ",
+                unique,
+                " LIMIT 3) q"
+            ],
             3 => seq!["SELECT EXISTS (SELECT ", field, " FROM ", from, ")"],
             4 => seq!["SELECT (SELECT ", aggregate, " FROM ", from, ")"],
-            5 => seq!["SELECT ARRAY(SELECT ", self.leaf(scope, Type::Int), " FROM ", from, " ORDER BY ", unique, ")"],
-            6 => seq!["WITH q AS (SELECT ", key, " AS k, ", field, " AS f FROM ", from, ") SELECT k, count(f) FROM q GROUP BY k"],
-            7 => seq!["SELECT f, count(*) FROM (SELECT DISTINCT ", key, " AS k, ", field, " AS f FROM ", from, ") q GROUP BY f"],
+            5 => seq![
+                "SELECT ARRAY(SELECT ",
+                self.leaf(scope, Type::Int),
+                " FROM ",
+                from,
+                " ORDER BY ",
+                unique,
+                ")"
+            ],
+            6 => seq![
+                "WITH q AS (SELECT ",
+                key,
+                " AS k, ",
+                field,
+                " AS f FROM ",
+                from,
+                ") SELECT k, count(f) FROM q GROUP BY k"
+            ],
+            7 => seq![
+                "SELECT f, count(*) FROM (SELECT DISTINCT ",
+                key,
+                " AS k, ",
+                field,
+                " AS f FROM ",
+                from,
+                ") q GROUP BY f"
+            ],
             _ => seq!["SELECT count(*) FROM cats c WHERE EXISTS (SELECT 1 FROM ", from, ")"],
         }
     }
@@ -234,16 +406,46 @@ impl Grammar {
         let (from, scope) = self.one_table();
         let odd = |field: &&Field| field.ty.has_lookalikes() || field.is_collated;
         let fields: Vec<String> = scope.fields().filter(odd).map(|field| field.sql.clone()).collect();
-        let field = if fields.is_empty() { scope.any(&mut self.random).sql.clone() } else { self.random.pick(&fields).clone() };
+        let field = if fields.is_empty() {
+            scope.any(&mut self.random).sql.clone()
+        } else {
+            self.random.pick(&fields).clone()
+        };
         match self.random.below(8) {
             0 => seq!["SELECT DISTINCT ", field, " AS c1 FROM ", from],
             1 => seq!["SELECT ", field.clone(), " AS c1, count(*) FROM ", from, " GROUP BY ", field],
             2 => seq!["SELECT count(DISTINCT ", field, ") FROM ", from],
             3 => seq!["SELECT count(*) FROM ", from, " GROUP BY ", field],
-            4 => seq!["SELECT ", field.clone(), " AS c1, count(*) FROM ", from, " GROUP BY ", field, " ORDER BY ", seq!["1"].marked(Mark::Unique)],
-            5 => seq!["SELECT ", field.clone(), " AS c1 FROM ", from, " ORDER BY ", field, ", ", Node::from(scope.sources[0].unique.join(", ")).marked(Mark::Unique)],
+            4 => seq![
+                "SELECT ",
+                field.clone(),
+                " AS c1, count(*) FROM ",
+                from,
+                " GROUP BY ",
+                field,
+                " ORDER BY ",
+                seq!["1"].marked(Mark::Unique)
+            ],
+            5 => seq![
+                "SELECT ",
+                field.clone(),
+                " AS c1 FROM ",
+                from,
+                " ORDER BY ",
+                field,
+                ", ",
+                Node::from(scope.sources[0].unique.join(", ")).marked(Mark::Unique)
+            ],
             6 => seq!["SELECT DISTINCT ", field, " AS c1 FROM ", from, " ORDER BY 1 DESC"],
-            _ => seq!["SELECT ", field.clone(), " AS c1, count(*), min(", scope.sources[0].unique[0].clone(), ") FROM ", from, " GROUP BY 1 HAVING count(*) > 1"],
+            _ => seq![
+                "SELECT ",
+                field.clone(),
+                " AS c1, count(*), min(",
+                scope.sources[0].unique[0].clone(),
+                ") FROM ",
+                from,
+                " GROUP BY 1 HAVING count(*) > 1"
+            ],
         }
     }
 }

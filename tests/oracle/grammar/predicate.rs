@@ -7,7 +7,8 @@ use crate::tables::Type;
 use crate::tree::{Node, seq};
 
 const COMPARISONS: &[&str] = &[" = ", " <> ", " < ", " <= ", " > ", " >= "];
-const EITHER_WAY: &[&str] = &[" = ", " = ", " < ", " > ", " <= ", " >= ", " IS DISTINCT FROM ", " IS NOT DISTINCT FROM "];
+const EITHER_WAY: &[&str] =
+    &[" = ", " = ", " < ", " > ", " <= ", " >= ", " IS DISTINCT FROM ", " IS NOT DISTINCT FROM "];
 
 impl Grammar {
     /// ` WHERE …`, or nothing.
@@ -158,7 +159,8 @@ impl Grammar {
             4 => self.special_condition(scope),
             _ => {
                 let ty = self.a_type(scope);
-                let operator = *self.random.pick(if ty == Type::Json { &[" = ", " <> "] } else { COMPARISONS });
+                let operator =
+                    *self.random.pick(if ty == Type::Json { &[" = ", " <> "] } else { COMPARISONS });
                 seq!["(", self.expression(scope, ty, deeper), operator, self.leaf(scope, ty), ")"]
             }
         }

@@ -45,11 +45,11 @@ impl Source {
         }
     }
 
-    /// Its columns named by themselves.
+    /// Its columns named by themselves, but for those of `unique`: an output's name would hide them in ORDER BY.
     pub fn unqualified(mut self) -> Self {
-        let bare = |sql: &mut String| *sql = sql.rsplit('.').next().unwrap_or_default().to_owned();
-        self.fields.iter_mut().for_each(|field| bare(&mut field.sql));
-        self.unique.iter_mut().for_each(bare);
+        for field in &mut self.fields {
+            field.sql = field.sql.rsplit('.').next().unwrap_or_default().to_owned();
+        }
         self
     }
 

@@ -238,14 +238,32 @@ impl Grammar {
     }
 
     fn limit(&mut self, is_ordered: bool) -> Node {
-        let (rows, skipped) = (self.number(&["0", "1", "2", "5", "20", "1000"]), self.number(&["0", "1", "3", "50"]));
+        let (rows, skipped) =
+            (self.number(&["0", "1", "2", "5", "20", "1000"]), self.number(&["0", "1", "3", "50"]));
         let node = match self.random.below(12) {
             0 => seq![" LIMIT ", rows, " OFFSET ", skipped],
             1 => seq![" OFFSET ", skipped, " LIMIT ", rows],
             2 => seq![" OFFSET ", skipped],
             3 => seq![" OFFSET ", skipped, " ROWS FETCH NEXT 4 ROWS ONLY"],
-            4 => return (*self.random.pick(&[" LIMIT NULL", " LIMIT ALL", " OFFSET 0", " LIMIT NULL OFFSET NULL"])).into(),
-            6 => (*self.random.pick(&[" LIMIT 2.5", " LIMIT '3'", " LIMIT 1 + 1", " LIMIT (SELECT 2)", " LIMIT -1", " OFFSET -1", " LIMIT 3::smallint"])).into(),
+            4 => {
+                return (*self.random.pick(&[
+                    " LIMIT NULL",
+                    " LIMIT ALL",
+                    " OFFSET 0",
+                    " LIMIT NULL OFFSET NULL",
+                ]))
+                .into();
+            }
+            6 => (*self.random.pick(&[
+                " LIMIT 2.5",
+                " LIMIT '3'",
+                " LIMIT 1 + 1",
+                " LIMIT (SELECT 2)",
+                " LIMIT -1",
+                " OFFSET -1",
+                " LIMIT 3::smallint",
+            ]))
+            .into(),
             5 if is_ordered => {
                 return Node::from(" FETCH FIRST 3 ROWS WITH TIES").marked(Mark::Ties).optional();
             }

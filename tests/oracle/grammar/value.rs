@@ -17,7 +17,9 @@ fn tame(ty: Type) -> &'static [&'static str] {
         Type::Stamp => &["2021-03-28 02:30", "2020-02-29 12:00", "NULL"],
         Type::Zoned => &["2021-03-28 00:59:59+00", "2021-10-31 02:30+01", "NULL"],
         Type::Interval => &["1 mon", "30 days", "1 day", "-02:00", "NULL"],
-        Type::Uuid => &["00000000-0000-0000-0000-000000000001", "FFFFFFFF-ffff-ffff-ffff-ffffffffffff", "NULL"],
+        Type::Uuid => {
+            &["00000000-0000-0000-0000-000000000001", "FFFFFFFF-ffff-ffff-ffff-ffffffffffff", "NULL"]
+        }
         Type::Bytes => &["\\x", "\\x41", "NULL"],
         Type::Json => &[r#"{"a": 1}"#, "null", "1.0", "NULL"],
         Type::Ints => &["{}", "{1,2}", "{NULL,3}", "NULL"],

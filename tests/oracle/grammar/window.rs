@@ -23,7 +23,9 @@ impl Grammar {
                 let name = *self.random.pick(&["rank()", "dense_rank()"]);
                 seq![name, " OVER (", partition, " ORDER BY ", loose, " DESC)"]
             }
-            (3, _) => seq!["sum(", self.leaf(scope, Type::Int), ") OVER (", partition, " ORDER BY ", loose, ")"],
+            (3, _) => {
+                seq!["sum(", self.leaf(scope, Type::Int), ") OVER (", partition, " ORDER BY ", loose, ")"]
+            }
             (4, _) => seq!["count(*) OVER (", partition, ")"],
             _ => seq!["max(", self.leaf(scope, Type::Int), ") OVER (", partition, ")"],
         }
