@@ -14,6 +14,8 @@ pub enum Way {
     Binary,
     /// Parameters with the types declared in Parse, and no Describe of the statement.
     Declared,
+    /// Prepared by name, executed with nulls, then with the values.
+    Again,
     /// A few rows at a time, in a transaction.
     Portal,
     /// DECLARE and FETCH, in a transaction.
@@ -42,6 +44,8 @@ impl Way {
         Self::Binary,
         Self::Declared,
         Self::Declared,
+        Self::Again,
+        Self::Again,
         Self::Portal,
         Self::Cursor,
         Self::Copy,
@@ -49,7 +53,7 @@ impl Way {
     ];
 
     pub fn has_parameters(self) -> bool {
-        matches!(self, Self::Extended | Self::Binary | Self::Declared | Self::Portal)
+        matches!(self, Self::Extended | Self::Binary | Self::Declared | Self::Again | Self::Portal)
     }
 
     pub fn style(self) -> Style {
@@ -59,7 +63,7 @@ impl Way {
     /// The same in a transaction block that others have begun.
     pub fn in_transaction(self) -> Self {
         match self {
-            Self::Portal => Self::Extended,
+            Self::Portal | Self::Again => Self::Extended,
             Self::Cursor | Self::Copy | Self::Amid => Self::Simple,
             way => way,
         }
@@ -72,6 +76,7 @@ impl Way {
             Self::Extended => answer::ask(client, &statement(printed), Mode::Extended),
             Self::Binary => answer::ask(client, &statement(printed), Mode::Binary),
             Self::Declared => extended(client, printed, &printed.types, ("", 0)),
+            Self::Again => again(client, printed),
             Self::Portal => {
                 client.simple("BEGIN");
                 let answer = extended(client, printed, &[], ("p", 7));
@@ -108,11 +113,7 @@ fn extended(
     types: &[u32],
     (portal, rows_max): (&str, i32),
 ) -> Answer {
-    let value = |value: &Option<String>| match value {
-        Some(value) => Parameter::Text(value.clone().into_bytes()),
-        None => Parameter::Null,
-    };
-    let parameters: Vec<Parameter> = printed.parameters.iter().map(value).collect();
+    let parameters = values(printed);
     let flight = [
         stand::parse("", &printed.text, types),
         stand::bind(portal, "", &parameters, &[]),
@@ -129,6 +130,38 @@ fn extended(
         messages.extend(more);
     }
     answer::read(&messages)
+}
+
+/// One prepared statement, two executions; the second is the answer.
+fn again(client: &mut RawClient, printed: &Printed) -> Answer {
+    client.send(&[stand::parse("again", &printed.text, &[]), stand::sync()].concat());
+    let parsed = answer::read(&client.until_ready());
+    if parsed.error.is_some() {
+        return parsed;
+    }
+    let mut run = |parameters: &[Parameter]| {
+        let flight = [
+            stand::bind("", "again", parameters, &[]),
+            stand::describe(b'P', ""),
+            stand::execute("", 0),
+            stand::sync(),
+        ];
+        client.send(&flight.concat());
+        answer::read(&client.until_ready())
+    };
+    run(&vec![Parameter::Null; printed.parameters.len()]);
+    let answer = run(&values(printed));
+    client.send(&[stand::close(b'S', "again"), stand::sync()].concat());
+    client.until_ready();
+    answer
+}
+
+fn values(printed: &Printed) -> Vec<Parameter> {
+    let value = |value: &Option<String>| match value {
+        Some(value) => Parameter::Text(value.clone().into_bytes()),
+        None => Parameter::Null,
+    };
+    printed.parameters.iter().map(value).collect()
 }
 
 fn is_suspended(messages: &[Message]) -> bool {

@@ -13,6 +13,12 @@ impl Grammar {
         let mut tables = Vec::new();
         let table = self.writable();
         for _ in 0..self.random.weighted(&[0, 60, 25, 15]) {
+            if self.chance(20) {
+                let (change, name) = self.rare_change();
+                statements.push(change);
+                tables.push(name);
+                continue;
+            }
             // Mostly the same table: one transaction writes to one shard.
             let table = if self.chance(80) { table } else { self.writable() };
             statements.push(self.change(table));

@@ -87,7 +87,7 @@ impl Grammar {
     }
 
     fn join(&mut self, named: &Named, scope: &mut Scope, depth: usize, is_last: bool) -> Node {
-        let partner = self.partner(scope).filter(|_| self.random.chance(65));
+        let partner = self.partner(scope).filter(|_| self.random.chance(80));
         let (item, source) = match partner {
             Some(table) => self.named_table(table),
             None => self.item(named, depth),
@@ -119,7 +119,7 @@ impl Grammar {
         let wanted = match self.random.below(4) {
             0 => table.name,
             1 => *table.partners.first()?,
-            _ => return self.tables.iter().find(|table| table.is_reference()),
+            _ => return self.reference_table(),
         };
         self.tables.iter().find(|table| table.name == wanted)
     }

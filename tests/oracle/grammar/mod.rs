@@ -7,7 +7,7 @@
 //!     WHERE    conditions on the key, on columns, subqueries     predicate, key
 //!     items    typed expressions, aggregates, windows            expression, grouped, window
 //! oddities     forms that are rare and easily got wrong          oddity
-//! changes      INSERT, UPDATE, DELETE of one row or shard        change
+//! changes      INSERT, UPDATE, DELETE of one row or shard        change, rare_change
 //! ```
 //!
 //! What is kept out, because PostgreSQL itself may answer it in several ways: errors that depend on the rows that are
@@ -20,6 +20,7 @@ mod grouped;
 mod key;
 mod oddity;
 mod predicate;
+mod rare_change;
 mod scope;
 mod select;
 mod value;
@@ -30,7 +31,7 @@ use crate::tables::Table;
 use crate::tree::{Node, Style};
 
 /// Of how many statements in a hundred.
-const CHANGES: usize = 12;
+const CHANGES: usize = 14;
 const ODDITIES: usize = 14;
 const SETTINGS: usize = 8;
 
@@ -141,6 +142,10 @@ impl Grammar {
 
     fn chance(&mut self, percent: usize) -> bool {
         self.random.chance(percent)
+    }
+
+    fn reference_table(&self) -> Option<&'static Table> {
+        self.tables.iter().find(|table| table.is_reference())
     }
 
     fn table(&mut self) -> &'static Table {

@@ -190,7 +190,11 @@ impl Grammar {
 
     /// EXISTS, IN and scalar subqueries over another table, with or without a tie to this query.
     fn on_subquery(&mut self, scope: &Scope, depth: usize) -> Node {
-        let table = self.table();
+        // Those over sharded tables are mostly refused.
+        let table = match self.reference_table() {
+            Some(table) if self.chance(45) => table,
+            _ => self.table(),
+        };
         let name = self.name("s");
         let inner = Scope { sources: vec![Source::of(table, name.clone())] };
         let field = inner.any(&mut self.random).clone();

@@ -31,7 +31,7 @@ pub struct Body {
 impl Grammar {
     pub fn query(&mut self) -> Node {
         let (with, named) = self.with();
-        let body = match self.random.weighted(&[52, 33, 11, 4]) {
+        let body = match self.random.weighted(&[52, 35, 8, 5]) {
             0 => self.plain(&named),
             1 => self.grouped(&named),
             2 => self.set_operation(&named),
