@@ -106,7 +106,8 @@ impl Grammar {
     }
 
     fn small_number(&mut self) -> &'static str {
-        *self.random.pick(&["1", "2", "3", "7"])
+        const NUMBERS: &[&str] = &["1", "2", "3", "7"];
+        self.random.pick::<&str>(NUMBERS)
     }
 
     fn binary(&mut self, scope: &Scope, ty: Type, operators: &[&'static str], depth: usize) -> Node {
