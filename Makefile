@@ -3,14 +3,19 @@
 #   make demo DEMO_ARGS="--rows 10000 --wan"
 #   make test TEST_ARGS="--test it replicas"
 #   make bench BENCH_ARGS="--rounds 3 --seconds 3 --clients 1,16"
+#   make oracle QUERIES=100000 SEED=7
 
 CARGO ?= cargo
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+SEED ?=
+QUERIES ?=
+QUERY ?=
+VERBOSE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check format postgres prometheus pgbouncer
+.PHONY: help demo test oracle bench check format postgres prometheus pgbouncer
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +28,10 @@ test: postgres prometheus ## every test, on real servers; installs PostgreSQL an
 
 bench: postgres pgbouncer ## compare with PgBouncer, a plain relay and no proxy; writes docs/benchmarks/ (half an hour)
 	$(CARGO) bench --locked --bench proxies -- $(BENCH_ARGS)
+
+oracle: postgres ## random statements on one PostgreSQL and over four regions: QUERIES, SEED, or one QUERY alone
+	SEED=$(SEED) QUERIES=$(QUERIES) QUERY=$(QUERY) VERBOSE=$(VERBOSE) \
+		$(CARGO) test --locked --test oracle -- --nocapture
 
 check: ## all that must pass before a change is merged: format, lints, documentation, tests
 	$(CARGO) fmt --check

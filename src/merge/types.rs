@@ -19,6 +19,7 @@ pub mod oid {
     pub const JSON: u32 = 114;
     pub const FLOAT4: u32 = 700;
     pub const FLOAT8: u32 = 701;
+    pub const UNKNOWN: u32 = 705;
     pub const MACADDR8: u32 = 774;
     pub const MONEY: u32 = 790;
     pub const MACADDR: u32 = 829;

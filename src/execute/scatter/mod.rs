@@ -31,6 +31,7 @@ use bytes::BytesMut;
 use super::{ClientStream, Lane, Told};
 use crate::backend::BackendError;
 use crate::merge::{Limiter, PartialLimits};
+use crate::plan::scatter::refusals::Reason;
 use crate::plan::scatter::{BoundLimits, Combine, Finish, Scatter, ShardText};
 use crate::topology::ShardId;
 use crate::wire::encode;
@@ -241,8 +242,20 @@ async fn finished(
     drop(arrays);
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
-    run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await?;
+    let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
+    told.map_err(of_final_text)?;
     Ok(combiner.rows())
+}
+
+/// The client's own text has been described by now. If the final one is not grouped well, a primary key stood in its
+/// GROUP BY: gathered rows have none.
+fn of_final_text(error: ScatterError) -> ScatterError {
+    match error {
+        ScatterError::Sql(error) if error.sqlstate == SqlState::GROUPING_ERROR => {
+            ScatterError::Sql(Reason::UngroupedColumn.refusal("").into())
+        }
+        error => error,
+    }
 }
 
 fn internal(message: &str) -> SqlError {

@@ -16,6 +16,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::execute::Lane;
 use crate::execute::lane::Owed;
+use crate::merge::types::oid;
 use crate::plan::scatter::{BoundLimits, Combine, Scatter, ShardText};
 use crate::sql::arguments::Arguments;
 use crate::wire::encode;
@@ -82,10 +83,11 @@ impl<'a> Question<'a> {
         Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message))
     }
 
-    /// Declared parameter types as far as the rewritten texts may use them; 0 where the server is to infer.
+    /// Declared parameter types as far as the rewritten texts may use them; 0 where the server is to infer, which it
+    /// does for `unknown`, too.
     pub(super) fn declared_types(&self, scatter: &Scatter) -> Vec<u32> {
-        let count = scatter.param_count as usize;
-        (0..count).map(|index| self.declared.get(index).copied().unwrap_or(0)).collect()
+        let declared = |index| self.declared.get(index).copied().filter(|declared| *declared != oid::UNKNOWN);
+        (0..scatter.param_count as usize).map(|index| declared(index).unwrap_or(0)).collect()
     }
 
     /// The text for each shard.

@@ -315,6 +315,8 @@ impl Run<'_, '_, '_, '_> {
         if matches!(lane.owed.front(), Some(Owed::Hidden(_))) {
             return Stop::Prologue { lane: index, error };
         }
+        // Settings that were on their way are rolled back with their pipeline.
+        lane.connection.applying = None;
         lane.skip_to_sync();
         let described = self.sources.get(index).map_or(0, |source| source.columns.len());
         let original = index == 0 && described < self.flight.beforehand;
@@ -327,18 +329,15 @@ impl Run<'_, '_, '_, '_> {
     fn on_ready(&mut self, index: usize, body: &[u8]) -> Result<(), Stop> {
         let ready = ReadyForQuery::decode(body).map_err(|error| self.broken(index, error.to_string()))?;
         let lane = &mut self.lanes[index];
-        lane.connection.status = ready.status;
         match lane.owed.front() {
             Some(Owed::Sync { .. } | Owed::Hidden(_) | Owed::Query { .. }) => {
                 lane.owed.pop_front();
             }
             _ => return Err(self.broken(index, "ReadyForQuery was not expected".to_owned())),
         }
+        lane.connection.ready(ready.status, true);
         if lane.owed.is_empty() {
             lane.connection.broken = false;
-            if let Some(settings) = lane.connection.applying.take() {
-                lane.connection.applied = settings;
-            }
         }
         Ok(())
     }

@@ -90,12 +90,14 @@ fn text_array(value: &str, element: i32) -> Vec<u8> {
     bytes
 }
 
-fn read(messages: &[Message]) -> Answer {
+pub fn read(messages: &[Message]) -> Answer {
     let mut answer = Answer { columns: vec![], rows: vec![], tags: vec![], error: None, status: '?' };
     for message in messages {
         match message.tag {
             b'T' => answer.columns.extend(message.columns()),
             b'D' => answer.rows.push(message.values()),
+            // A line of COPY TO STDOUT.
+            b'd' => answer.rows.push(vec![Some(message.body.clone())]),
             b'C' => answer.tags.push(message.command_tag()),
             b'E' => {
                 let field = |code| message.field(code).unwrap_or_default();
