@@ -19,9 +19,11 @@
 //!
 //! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
 
+mod admission;
 mod block;
 pub mod board;
 pub mod cancel;
+pub mod census;
 mod combine;
 mod console;
 mod control;

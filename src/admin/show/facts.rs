@@ -13,7 +13,7 @@ use super::*;
 use crate::backend::pool::PoolFigures;
 use crate::config::Config;
 use crate::figures::{Route, Verb};
-use crate::session::shared::Doing;
+use crate::session::shared::{ClientNames, Doing};
 use crate::topology::{Lsn, NodeId, NodeRole};
 
 const CONFIG: &str = r#"
@@ -211,9 +211,12 @@ fn clients_stand_in_the_order_of_their_arrival() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
     let client = |id, seconds, doing, pinned| ClientView {
         id,
-        user: "app".to_owned(),
-        database: "demo".to_owned(),
-        address: "127.0.0.1:9".to_owned(),
+        names: ClientNames {
+            user: "app".to_owned(),
+            database: "demo".to_owned(),
+            address: "127.0.0.1:9".to_owned(),
+            access: Some("2 scram-sha-256".to_owned()),
+        },
         connected: Duration::from_secs(seconds),
         state: ClientState { application_name: "psql".to_owned(), doing, pinned, in_transaction: None },
     };
@@ -223,8 +226,8 @@ fn clients_stand_in_the_order_of_their_arrival() {
     assert_eq!(
         printed(Topic::Clients, &view),
         [
-            "9|app|demo|127.0.0.1:9|psql|idle in transaction|temporary table|60",
-            "7|app|demo|127.0.0.1:9|psql|idle|~|2",
+            "9|app|demo|127.0.0.1:9|psql|idle in transaction|temporary table|60|2 scram-sha-256",
+            "7|app|demo|127.0.0.1:9|psql|idle|~|2|2 scram-sha-256",
         ]
     );
 }

@@ -33,6 +33,7 @@ pub const CLIENT_COLUMNS: &[Column] = &[
     text("state"),
     text("pinned"),
     float8("connected_seconds"),
+    text("access_rule"),
 ];
 
 pub const SERVER_COLUMNS: &[Column] = &[
@@ -99,13 +100,14 @@ pub fn clients(clients: &[ClientView]) -> Vec<Vec<Cell>> {
     let row = |client: &ClientView| {
         vec![
             Cell::Integer(i64::from(client.id)),
-            client.user.as_str().into(),
-            client.database.as_str().into(),
-            client.address.as_str().into(),
+            client.names.user.as_str().into(),
+            client.names.database.as_str().into(),
+            client.names.address.as_str().into(),
             client.state.application_name.as_str().into(),
             doing(client.state.doing).into(),
             client.state.pinned.into(),
             Cell::seconds(client.connected),
+            client.names.access.as_deref().into(),
         ]
     };
     clients.into_iter().map(row).collect()
@@ -142,8 +144,8 @@ pub fn transactions(clients: &[ClientView]) -> Vec<Vec<Cell>> {
     let row = |(since, client): (std::time::Instant, &ClientView)| {
         vec![
             Cell::Integer(i64::from(client.id)),
-            client.user.as_str().into(),
-            client.address.as_str().into(),
+            client.names.user.as_str().into(),
+            client.names.address.as_str().into(),
             client.state.application_name.as_str().into(),
             doing(client.state.doing).into(),
             Cell::seconds(since.elapsed()),

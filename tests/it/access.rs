@@ -1,0 +1,248 @@
+//! Who may come in, and how far: access rules, connection limits.
+
+use std::net::SocketAddr;
+
+use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
+use tokio::net::TcpSocket;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::harness::{Meridian, MeridianDescription, connect, database, eventually, meridian, try_connect};
+use crate::tls::{Authority, answered, psql, words};
+
+/// A client's account whose role on the servers is the application's.
+fn user(name: &str, keys: &str) -> String {
+    format!(
+        "[[users]]\nname = \"{name}\"\npassword = \"{name}\"\nserver_user = \"{APP_USER}\"\n\
+         server_password = \"{APP_PASSWORD}\"\n{keys}\n"
+    )
+}
+
+fn rule(keys: &str) -> String {
+    format!("[[access]]\n{keys}\n")
+}
+
+fn as_user(meridian: &Meridian, name: &str) -> Config {
+    let mut config = meridian.app();
+    config.user(name).password(name);
+    config
+}
+
+fn at_console(mut config: Config) -> Config {
+    config.dbname("meridian");
+    config
+}
+
+/// Connects from another address of this machine.
+async fn connect_from(
+    address: [u8; 4],
+    meridian: &Meridian,
+    config: &Config,
+) -> Result<Client, tokio_postgres::Error> {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from((address, 0))).expect("an address of this machine");
+    let stream = socket.connect(meridian.address()).await.expect("it listens");
+    let (client, connection) = config.connect_raw(stream, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// What the client is told: SQLSTATE and message.
+fn told(error: &tokio_postgres::Error) -> (SqlState, String) {
+    let error = error.as_db_error().unwrap_or_else(|| panic!("an error of SQL: {error}"));
+    (error.code().clone(), error.message().to_owned())
+}
+
+async fn refusal(config: &Config) -> (SqlState, String) {
+    match try_connect(config).await {
+        Ok(_) => panic!("{:?} is let in", config.get_user()),
+        Err(error) => told(&error),
+    }
+}
+
+#[tokio::test]
+async fn the_first_rule_that_fits_lets_in_or_turns_away() {
+    let database = database().await;
+    let rules = [
+        rule("method = \"reject\"\nusers = [\"app_13\"]"),
+        rule("method = \"trust\"\nusers = [\"guest\"]\naddresses = [\"127.0.0.2\", \"::1\"]"),
+        rule("method = \"scram-sha-256\"\nusers = [\"app_*\"]\naddresses = [\"127.0.0.0/31\"]"),
+        rule(&format!("method = \"md5\"\nusers = [\"{APP_USER}\"]\ndatabases = [\"meridian\"]")),
+    ];
+    let users = ["app_1", "app_13", "guest"].map(|name| user(name, ""));
+    let described = meridian(&database.cluster).database(&database.name);
+    let meridian = described.tables(&users.concat()).tables(&rules.concat()).start();
+    let name = &database.name;
+
+    connect(&as_user(&meridian, "app_1")).await.simple_query("SELECT 1").await.expect("it works");
+    let mut wrong = as_user(&meridian, "app_1");
+    wrong.password("guess");
+    assert_eq!(refusal(&wrong).await.0, SqlState::INVALID_PASSWORD);
+
+    let expected = |why: &str, host: &str, user: &str, name: &str| {
+        let message =
+            format!("{why} for host \"{host}\", user \"{user}\", database \"{name}\", no encryption");
+        (SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
+    };
+    let rejected = refusal(&as_user(&meridian, "app_13")).await;
+    assert_eq!(rejected, expected("an access rule rejects connection", "127.0.0.1", "app_13", name));
+    // Nothing is told of users and databases to whom no rule fits.
+    for stranger in ["guest", "nobody"] {
+        let refused = refusal(&as_user(&meridian, stranger)).await;
+        assert_eq!(refused, expected("no access rule", "127.0.0.1", stranger, name));
+    }
+    let elsewhere = connect_from([127, 0, 0, 2], &meridian, &as_user(&meridian, "app_1")).await;
+    let elsewhere = told(&elsewhere.err().expect("another address"));
+    assert_eq!(elsewhere, expected("no access rule", "127.0.0.2", "app_1", name));
+    let mut guest = as_user(&meridian, "guest");
+    guest.password("not asked for");
+    connect_from([127, 0, 0, 2], &meridian, &guest).await.expect("whoever comes from there is trusted");
+
+    // The console is a database like others: its admin may come there, and nowhere else.
+    assert_eq!(refusal(&meridian.app()).await, expected("no access rule", "127.0.0.1", APP_USER, name));
+    let console = connect(&at_console(meridian.app())).await;
+    let shown = column(&console, "SHOW CLIENTS", "access_rule").await;
+    assert_eq!(shown, ["4 md5"]);
+    let refused = refusal(&at_console(as_user(&meridian, "guest"))).await;
+    assert_eq!(refused, expected("no access rule", "127.0.0.1", "guest", "meridian"));
+}
+
+#[tokio::test]
+async fn encryption_and_certificates_are_what_a_rule_may_ask_for() {
+    let database = database().await;
+    let authority = Authority::new();
+    authority.sign("server", &["localhost"], "localhost");
+    authority.sign("right", &[], APP_USER);
+    authority.sign("other", &[], "somebody");
+    let more =
+        format!("client_ca_file = \"{}\"\nclient_certificates = \"optional\"\n", authority.ca().display());
+    let start = |rules: &str| {
+        meridian(&database.cluster)
+            .database(&database.name)
+            .section("tls", &authority.section("optional", &more))
+            .tables(rules)
+            .start()
+    };
+    let shown = |name: &str| {
+        let (certificate, key) =
+            (authority.path(&format!("{name}.pem")), authority.path(&format!("{name}.key")));
+        format!("sslmode=require sslcert={} sslkey={}", certificate.display(), key.display())
+    };
+    let none = "sslmode=require sslcert=/nowhere sslkey=/nowhere";
+
+    let encrypted = start(&rule("method = \"password\"\nconnection = \"tls\""));
+    let plain = psql(&encrypted, &database.name, "sslmode=disable");
+    assert!(
+        words(&plain).contains("no access rule") && words(&plain).contains("no encryption"),
+        "{}",
+        words(&plain)
+    );
+    assert!(answered(&psql(&encrypted, &database.name, none)));
+
+    let certified = start(&rule("method = \"cert\"\nconnection = \"tls\""));
+    let right = psql(&certified, &database.name, &format!("{} password=none", shown("right")));
+    assert!(answered(&right), "{}", words(&right));
+    for wrong in [shown("other"), none.to_owned()] {
+        let output = psql(&certified, &database.name, &wrong);
+        assert!(words(&output).contains("certificate authentication failed"), "{}", words(&output));
+    }
+
+    let rejected = start(&rule("method = \"reject\"\nconnection = \"tls\""));
+    let output = psql(&rejected, &database.name, none);
+    assert!(words(&output).contains("rejects connection") && words(&output).contains("SSL encryption"));
+}
+
+/// One column of what the console shows.
+async fn column(client: &Client, statement: &str, name: &str) -> Vec<String> {
+    let messages =
+        client.simple_query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    let cell = |message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(name).map(str::to_owned),
+        _ => None,
+    };
+    messages.into_iter().filter_map(cell).collect()
+}
+
+#[tokio::test]
+async fn rules_follow_a_reload_and_disturb_nobody_who_is_in() {
+    let database = database().await;
+    let described: MeridianDescription = meridian(&database.cluster).database(&database.name);
+    let everybody = rule("method = \"scram-sha-256\"");
+    let meridian = described.tables(&user("ann", "")).tables(&everybody).start();
+    let ann = connect(&as_user(&meridian, "ann")).await;
+    let console = connect(&at_console(meridian.app())).await;
+    assert!(
+        column(&console, "SHOW CONFIG", "value").await.contains(&"any all all all scram-sha-256".to_owned())
+    );
+
+    meridian.edit(|text| {
+        text.replace(&everybody, &(rule("method = \"reject\"\nusers = [\"ann\"]") + &everybody))
+    });
+    console.batch_execute("RELOAD").await.expect("the file is right");
+    assert!(refusal(&as_user(&meridian, "ann")).await.1.starts_with("an access rule rejects connection"));
+    ann.simple_query("SELECT 1").await.expect("who is in stays in");
+    let rules = column(&console, "SHOW CONFIG", "key").await;
+    assert!(rules.contains(&"access.1".to_owned()) && rules.contains(&"access.2".to_owned()));
+}
+
+#[tokio::test]
+async fn no_more_clients_than_allowed_are_let_in_and_places_come_back() {
+    let database = database().await;
+    let described = meridian(&database.cluster).database(&database.name);
+    let meridian = described
+        .section("proxy", "workers = 3")
+        .section("database", "connections_max = 6")
+        .tables(&user("ann", "connections_max = 4"))
+        .tables(&user("ben", ""))
+        .start();
+    let (ann, ben) = (as_user(&meridian, "ann"), as_user(&meridian, "ben"));
+    let console = connect(&at_console(meridian.app())).await;
+
+    // Twelve at once: four are let in, whichever worker they come to.
+    let at_once = futures_util::future::join_all((0..12).map(|_| try_connect(&ann))).await;
+    let (inside, refused): (Vec<_>, Vec<_>) = at_once.into_iter().partition(Result::is_ok);
+    assert_eq!((inside.len(), refused.len()), (4, 8));
+    for error in refused.into_iter().filter_map(Result::err) {
+        let expected = "too many connections for role \"ann\"".to_owned();
+        assert_eq!(told(&error), (SqlState::TOO_MANY_CONNECTIONS, expected));
+    }
+    let others = [connect(&ben).await, connect(&ben).await];
+    let full = format!("too many connections for database \"{}\"", database.name);
+    assert_eq!(refusal(&ben).await, (SqlState::TOO_MANY_CONNECTIONS, full));
+    // Who cannot show who it is learns nothing of limits.
+    let mut wrong = as_user(&meridian, "ann");
+    wrong.password("guess");
+    assert_eq!(refusal(&wrong).await.0, SqlState::INVALID_PASSWORD);
+    connect(&at_console(meridian.app())).await;
+
+    // A place is free again however its client ended: by itself, or killed inside a transaction.
+    let mut inside: Vec<Client> = inside.into_iter().filter_map(Result::ok).collect();
+    inside[0].batch_execute("BEGIN; CREATE TABLE left_behind (id int)").await.expect("it works");
+    drop(inside.remove(0));
+    inside.push(eventually("a place is free", async || try_connect(&ann).await.ok()).await);
+    inside[0].simple_query("BEGIN").await.expect("a transaction");
+    let killed = column(&console, "SHOW TRANSACTIONS", "client").await;
+    console.batch_execute(&format!("KILL {}", killed[0])).await.expect("it is killed");
+    inside.remove(0);
+    inside.push(eventually("a place is free", async || try_connect(&ann).await.ok()).await);
+    assert_eq!(refusal(&ann).await.0, SqlState::TOO_MANY_CONNECTIONS);
+
+    // A reload counts for who comes next; who is in stays in.
+    meridian.edit(|text| {
+        text.replace("connections_max = 4", "connections_max = 2").replace("connections_max = 6", "")
+    });
+    console.batch_execute("RELOAD").await.expect("the file is right");
+    for client in inside.iter().chain(&others) {
+        client.simple_query("SELECT 1").await.expect("it works");
+    }
+    connect(&ben).await;
+    drop(inside.split_off(2));
+    eventually("two are counted out", async || (clients(&console, "ann").await == 2).then_some(())).await;
+    assert_eq!(refusal(&ann).await.0, SqlState::TOO_MANY_CONNECTIONS);
+    drop(inside.remove(0));
+    eventually("a place is free", async || try_connect(&ann).await.ok()).await;
+}
+
+async fn clients(console: &Client, user: &str) -> usize {
+    column(console, "SHOW CLIENTS", "user").await.iter().filter(|name| *name == user).count()
+}
