@@ -40,6 +40,8 @@ use crate::wire::tls::Connector;
 pub struct Account {
     pub user: String,
     pub password: Option<Secret>,
+    /// Its transactions are read-only unless they say otherwise.
+    pub read_only: bool,
 }
 
 /// Figures of one pool, for the console.
@@ -97,6 +99,9 @@ pub struct Waits {
     /// For the answer of a primary that is down.
     pub primary_wait: Duration,
 }
+
+/// What the connections of a read-only account say when they begin.
+const READ_ONLY: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
 
 /// By node and account name.
 type PoolMap = HashMap<(NodeId, Rc<str>), Rc<NodePool>>;
@@ -314,7 +319,7 @@ impl Pools {
             user: &account.user,
             database: &topology.shard(place.shard).database,
             password: account.password.as_ref(),
-            parameters: &[],
+            parameters: if account.read_only { READ_ONLY } else { &[] },
             timeout: bounds.waits.connect_timeout,
         };
         let greeting = login::connect(&target).await;

@@ -90,6 +90,8 @@ pub(super) struct RawUser {
     pub server_password_file: Value<String>,
     #[serde(default)]
     pub admin: bool,
+    #[serde(default)]
+    pub read_only: bool,
     pub connections_max: Value<i64>,
 }
 

@@ -96,6 +96,8 @@ pub struct User {
     pub server_password: Option<Secret>,
     /// May use the console database.
     pub admin: bool,
+    /// Nothing that this user sends writes.
+    pub read_only: bool,
     /// Clients at once, over all workers; None: no limit of its own.
     pub connections_max: Option<usize>,
 }

@@ -23,15 +23,17 @@ use super::admission::{Admitted, Door};
 use super::block::Block;
 use super::cancel::{self, CancelTarget};
 use super::console::ConsoleClient;
+use super::fence::Fence;
 use super::planning::Context;
 use super::shared::{ClientInfo, ClientNames, ClientState, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, extended, greeting, setting};
 use crate::backend::Account;
+use crate::config::User;
 use crate::execute::{ClientStream, Told};
 use crate::plan::PlanningContext;
 use crate::wire::encode;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame::Limits;
 use crate::wire::secret::Secret;
 use crate::wire::startup::{ClientHello, Opening, StartupError, negotiate};
@@ -197,6 +199,11 @@ fn open(
         Ok(settings) => Rc::new(settings),
         Err(error) => return Err(Box::new((connection, error))),
     };
+    let fence = Fence { read_only: admitted.user.read_only };
+    let allowed = settings.iter().try_for_each(|(name, value)| fence.check_value(name, value));
+    if let Err(error) = allowed {
+        return Err(Box::new((connection, error.severity(Severity::Fatal))));
+    }
     let shared = &worker.shared;
     let topology = shared.topology.load_full();
     let live = shared.live.load_full();
@@ -214,13 +221,15 @@ fn open(
     let account = Account {
         user: user.server_user.clone(),
         password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
+        read_only: user.read_only,
     };
     let mut session = Session {
         limits: client_limits(worker),
         client,
         told: Told::default(),
         user: hello.user.as_str().into(),
-        pool_user: account.user.as_str().into(),
+        fence,
+        pool_user: pool_name(&user).into(),
         account: Rc::new(account),
         initial: Rc::clone(&settings),
         settings,
@@ -247,6 +256,11 @@ fn open(
     };
     session.follow_search_path();
     Ok(session)
+}
+
+/// Users share the connections of their account on the servers, but for those whose connections begin differently.
+fn pool_name(user: &User) -> String {
+    if user.read_only { format!("{} (read-only)", user.server_user) } else { user.server_user.clone() }
 }
 
 /// Puts the client among the connected ones, with a cancel key of its own.

@@ -11,6 +11,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::block::Origin;
 use super::{End, Failure, Request, Session};
 use crate::backend::capture::Captured;
 use crate::backend::{BackendError, Connection, ReadPolicy, WriteToken, choice};
@@ -36,13 +37,15 @@ pub(super) enum Need {
 impl Session {
     /// What access means in the session's present state.
     pub(super) fn need(&self, access: Access) -> Need {
+        let by_access = if access == Access::Read { Need::Reader } else { Need::Primary };
         match self.block.get() {
+            // A transaction that is there for the fence only: the statement goes where it would go without it.
+            Some(transaction) if self.fence.read_only && transaction.origin == Origin::Implicit => by_access,
             Some(transaction) if !transaction.read_only => Need::Primary,
             // No replica knows it.
             Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
             Some(_) => Need::Reader,
-            None if access == Access::Read => Need::Reader,
-            None => Need::Primary,
+            None => by_access,
         }
     }
 
@@ -57,6 +60,9 @@ impl Session {
         if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
             let lane = &self.lanes[index];
             let usable = self.block.is_open() || self.pin.is_some() || need == Need::Reader || !lane.replica;
+            if usable && self.fence.read_only && need == Need::Primary && lane.replica {
+                return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
+            }
             if usable {
                 self.check_second_shard(shard, access)?;
                 if self.block.is_open() && !self.lanes[index].in_block {
@@ -79,7 +85,7 @@ impl Session {
         if replica {
             self.worker.figures.replica_reads.one();
         }
-        let lane = Lane::new(connection, shard, replica);
+        let lane = self.lane(connection, shard, replica);
         self.enter(lane).await
     }
 
@@ -91,7 +97,8 @@ impl Session {
             Ok(connection) => {
                 self.cancel.add(&connection.key);
                 let replica = topology.node(node).state.role() == NodeRole::Replica;
-                self.enter(Lane::new(connection, shard, replica)).await.map(Some)
+                let lane = self.lane(connection, shard, replica);
+                self.enter(lane).await.map(Some)
             }
             Err(error) if error.retry_elsewhere() => {
                 self.worker.shared.signals.probe_now();
@@ -116,7 +123,7 @@ impl Session {
         let connection =
             self.acquire(shard, Need::Replica, avoid).await.map_err(|e| Failure::Sql(e.into_sql()))?;
         self.cancel.add(&connection.key);
-        let lane = Lane::new(connection, shard, true);
+        let lane = self.lane(connection, shard, true);
         self.enter(lane).await
     }
 
@@ -128,7 +135,7 @@ impl Session {
             return Ok(());
         }
         let others = || self.lanes.iter().filter(|lane| lane.shard != shard && lane.in_block);
-        if access == Access::Write && others().any(|lane| lane.wrote) {
+        if access == Access::Write && !self.fence.read_only && others().any(|lane| lane.wrote) {
             return Err(super::report::second_writing_shard(&self.context.planning.topology, shard));
         }
         if transaction.one_lane && others().next().is_some() {
@@ -139,6 +146,12 @@ impl Session {
             return Err(super::report::snapshot_over_shards());
         }
         Ok(())
+    }
+
+    fn lane(&self, connection: Connection, shard: ShardId, replica: bool) -> Lane {
+        let mut lane = Lane::new(connection, shard, replica);
+        lane.one_by_one = self.fence.read_only;
+        lane
     }
 
     /// Makes a lane the session's; one that cannot be brought to the session's state goes back.
@@ -164,7 +177,11 @@ impl Session {
                     lane.sync(true);
                 }
                 for statement in &transaction.prologue {
-                    lane.hidden_query(statement, Hidden::Prologue);
+                    match lane.one_by_one {
+                        // One pipeline with what follows, which is skipped if the transaction could not begin.
+                        true => lane.pipeline(statement),
+                        false => lane.hidden_query(statement, Hidden::Prologue),
+                    }
                 }
                 lane.in_block = true;
             }
@@ -332,7 +349,12 @@ impl Session {
 
     /// Asks a lane that owes nothing; one that is lost leaves the session.
     pub(super) async fn capture_on(&mut self, index: usize, sql: &str) -> Result<Captured, Failure> {
-        match self.lanes[index].connection.capture(sql).await {
+        let lane = &mut self.lanes[index];
+        let captured = match lane.one_by_one {
+            true => lane.connection.capture_statement(sql.as_bytes()).await,
+            false => lane.connection.capture(sql).await,
+        };
+        match captured {
             Ok(captured) => Ok(captured),
             Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await),
         }

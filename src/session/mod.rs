@@ -30,6 +30,7 @@ mod control;
 mod copy;
 mod explain;
 mod extended;
+mod fence;
 mod greet;
 pub mod greeting;
 mod lanes;
@@ -73,6 +74,7 @@ pub struct Session {
     told: Told,
     limits: Limits,
     user: Rc<str>,
+    fence: fence::Fence,
     account: Rc<Account>,
     /// Key of the pools: the server account's name.
     pool_user: Rc<str>,

@@ -102,6 +102,7 @@ impl Session {
         if self.block.is_failed() && !planned.ends_failed_block() {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
+        self.fence_in(&planned.plan.facts, work.text())?;
         if self.names_temporary(planned) {
             self.check_temporary(planned)?;
             self.perform_on(planned, work, self.default_shard()).await?;

@@ -179,6 +179,9 @@ impl Session {
             return Err((Failure::Sql(super::simple::in_failed_block()), 0));
         }
         self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
+        if self.fence.read_only && !self.block.is_open() {
+            self.begin_implicit();
+        }
         let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
         let mut avoid = Vec::new();
         loop {

@@ -246,3 +246,249 @@ async fn no_more_clients_than_allowed_are_let_in_and_places_come_back() {
 async fn clients(console: &Client, user: &str) -> usize {
     column(console, "SHOW CLIENTS", "user").await.iter().filter(|name| *name == user).count()
 }
+
+const PLACES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
+                      [[tables]]\nname = \"codes\"\nplacement = \"reference\"\n";
+
+/// Tables of all kinds, and code that tries to write whatever the transaction says.
+const FORTRESS: &str = "
+    CREATE TABLE places (id int, region varchar(50) NOT NULL);
+    CREATE TABLE codes (id int);
+    CREATE TABLE notes (id int);
+    CREATE SEQUENCE numbers;
+    CREATE FUNCTION sneak() RETURNS int LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM set_config('transaction_read_only', 'off', false);
+        INSERT INTO notes VALUES (1);
+        RETURN 1;
+      END $$;
+    CREATE FUNCTION dressed() RETURNS int LANGUAGE plpgsql SET transaction_read_only = off AS $$
+      BEGIN
+        INSERT INTO notes VALUES (2);
+        RETURN 2;
+      END $$;
+    CREATE FUNCTION loosen() RETURNS text LANGUAGE sql AS
+      $$ SELECT set_config('default_transaction_read_only', 'off', false) $$;
+    CREATE PROCEDURE jump() LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM set_config('default_transaction_read_only', 'off', false);
+        COMMIT;
+        INSERT INTO notes VALUES (3);
+      END $$;";
+
+/// What a read-only user may try; each must fail.
+const ATTEMPTS: &[&str] = &[
+    "INSERT INTO notes VALUES (4)",
+    "INSERT INTO places VALUES (4, 'us-east')",
+    "INSERT INTO places VALUES (4, 'us-east'), (5, 'eu-central')",
+    "INSERT INTO codes VALUES (4)",
+    "UPDATE notes SET id = 9",
+    "DELETE FROM places",
+    "DELETE FROM places WHERE region = 'us-east'",
+    "WITH gone AS (DELETE FROM notes RETURNING id) SELECT * FROM gone",
+    "TRUNCATE notes",
+    "SELECT * FROM notes FOR UPDATE",
+    "SELECT id INTO more FROM notes",
+    "CREATE TABLE more (id int)",
+    "CREATE TEMPORARY TABLE more (id int)",
+    "CREATE TABLE more AS SELECT 1 AS id",
+    "DROP TABLE notes",
+    "ALTER TABLE notes ADD COLUMN more int",
+    "GRANT SELECT ON notes TO PUBLIC",
+    "VACUUM notes",
+    "LOCK TABLE notes",
+    "SELECT nextval('numbers')",
+    "EXPLAIN ANALYZE INSERT INTO notes VALUES (4)",
+    "EXPLAIN (ANALYZE) DELETE FROM places WHERE region = 'us-east'",
+    "SELECT sneak()",
+    "SELECT dressed()",
+    "CALL jump()",
+    "DO $$ BEGIN PERFORM set_config('transaction_read_only', 'off', true); INSERT INTO notes VALUES (4); END $$",
+    "DO $$ BEGIN PERFORM set_config('default_transaction_read_only', 'off', false); COMMIT; INSERT INTO notes VALUES (4); END $$",
+    "SELECT set_config('transaction_read_only', 'off', false)",
+    "SET transaction_read_only = off",
+    "SET default_transaction_read_only TO 'false'",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+    "BEGIN READ WRITE",
+    "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+];
+
+async fn fortress(meridian: &Meridian) -> Client {
+    let owner = connect(&meridian.app()).await;
+    for statement in FORTRESS.split(";\n    CREATE") {
+        let statement = statement.trim().trim_start_matches("CREATE");
+        owner
+            .batch_execute(&format!("CREATE {statement}"))
+            .await
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    for statement in
+        ["INSERT INTO notes VALUES (0)", "INSERT INTO places VALUES (0, 'us-east'), (0, 'eu-central')"]
+    {
+        owner.batch_execute(statement).await.expect("the owner writes");
+    }
+    owner
+}
+
+const TRUSTED: &str = "trusted = [\"sneak\", \"dressed\", \"loosen\", \"jump\"]";
+
+/// One value for everything that could have been written.
+async fn written(owner: &Client) -> String {
+    let mut found = Vec::new();
+    for table in ["notes", "places", "codes"] {
+        let row =
+            owner.query_one(&format!("SELECT count(*), max(id) FROM {table}"), &[]).await.expect("a count");
+        found.push(format!("{table} {} {:?}", row.get::<_, i64>(0), row.get::<_, Option<i32>>(1)));
+    }
+    found.join(", ")
+}
+
+#[tokio::test]
+async fn a_read_only_user_writes_by_no_way() {
+    let database = database().await;
+    let described = meridian(&database.cluster).database(&database.name).section("functions", TRUSTED);
+    let meridian = described.tables(&user("reader", "read_only = true")).tables(PLACES).start();
+    let owner = fortress(&meridian).await;
+    let before = written(&owner).await;
+    let reader = connect(&as_user(&meridian, "reader")).await;
+    for attempt in ATTEMPTS {
+        for way in ["simple", "extended", "block", "loosened"] {
+            let outcome = match way {
+                "simple" => reader.batch_execute(attempt).await,
+                "extended" => reader.execute(*attempt, &[]).await.map(drop),
+                "block" => {
+                    reader.batch_execute("BEGIN").await.expect("a transaction");
+                    let outcome = reader.batch_execute(attempt).await;
+                    reader.batch_execute("ROLLBACK").await.expect("its end");
+                    outcome
+                }
+                _ => {
+                    reader.batch_execute("SELECT loosen()").await.expect("a setting by a function");
+                    reader.batch_execute(attempt).await
+                }
+            };
+            let error = outcome.err().unwrap_or_else(|| panic!("{way}: {attempt} is let through"));
+            let (state, message) = told(&error);
+            let expected = ["25006", "25001", "2D000", "0A000", "42501"];
+            assert!(expected.contains(&state.code()), "{way}: {attempt}: {state:?} {message}");
+        }
+    }
+    assert_eq!(written(&owner).await, before);
+    let error = reader.batch_execute("INSERT INTO notes VALUES (4)").await.expect_err("a write");
+    let expected = "cannot execute INSERT in a read-only transaction".to_owned();
+    assert_eq!(told(&error), (SqlState::READ_ONLY_SQL_TRANSACTION, expected));
+}
+
+#[tokio::test]
+async fn no_statement_hides_behind_another_ones_back() {
+    let database = database().await;
+    let described = meridian(&database.cluster).database(&database.name).section("functions", TRUSTED);
+    let meridian = described.tables(&user("reader", "read_only = true")).tables(PLACES).start();
+    let owner = fortress(&meridian).await;
+    let before = written(&owner).await;
+    let reader = connect(&as_user(&meridian, "reader")).await;
+    let strings = |value| format!("SELECT set_config('standard_conforming_strings', '{value}', false)");
+    let hidden = r"'\'; COMMIT; INSERT INTO notes VALUES (5); --'";
+    for attempt in [
+        // Several statements in one message, with and without their own ends.
+        "SELECT 1; COMMIT; INSERT INTO notes VALUES (5)".to_owned(),
+        "BEGIN; SELECT loosen(); COMMIT; INSERT INTO notes VALUES (5)".to_owned(),
+        "SELECT loosen(); COMMIT; BEGIN; INSERT INTO notes VALUES (5); COMMIT".to_owned(),
+        // What is a string for one reader holds statements for the other.
+        format!("SET standard_conforming_strings = off; {}; SELECT {hidden}", strings("on")),
+        format!("{}; {}; SELECT {hidden}", strings("off"), strings("on")),
+        format!("{}; SELECT {hidden}", strings("on")),
+        format!("BEGIN; SAVEPOINT a; SET LOCAL application_name = {hidden}; COMMIT"),
+        "BEGIN; SAVEPOINT a; SET TRANSACTION READ WRITE; INSERT INTO notes VALUES (5); COMMIT".to_owned(),
+        "BEGIN; SAVEPOINT a; SELECT 1; ROLLBACK TO a; INSERT INTO notes VALUES (5); COMMIT".to_owned(),
+    ] {
+        // Told off, so that the session reads the next message with the other rule.
+        let _ = reader.batch_execute("SELECT loosen()").await;
+        let _ = reader.batch_execute("SET standard_conforming_strings = off").await;
+        let _ = reader.batch_execute(&attempt).await;
+        let _ = reader.batch_execute("ROLLBACK").await;
+        let _ = reader.batch_execute("RESET ALL").await;
+        assert_eq!(written(&owner).await, before, "{attempt}");
+    }
+    let mut options = as_user(&meridian, "reader");
+    options.options("-c default_transaction_read_only=off");
+    assert_eq!(refusal(&options).await.0, SqlState::READ_ONLY_SQL_TRANSACTION);
+    reader.batch_execute("DISCARD ALL").await.expect("it is allowed");
+    let copied = reader.copy_in::<_, bytes::Bytes>("COPY notes FROM STDIN").await;
+    assert_eq!(told(&copied.err().expect("a write")).0, SqlState::READ_ONLY_SQL_TRANSACTION);
+    let split = reader.copy_in::<_, bytes::Bytes>("COPY places FROM STDIN").await;
+    assert_eq!(told(&split.err().expect("a write")).0, SqlState::READ_ONLY_SQL_TRANSACTION);
+    assert_eq!(written(&owner).await, before);
+}
+
+#[tokio::test]
+async fn a_read_only_user_reads_as_others_do() {
+    let database = database().await;
+    let described = meridian(&database.cluster).database(&database.name).section("functions", TRUSTED);
+    let meridian = described.tables(&user("reader", "read_only = true")).tables(PLACES).start();
+    let owner = fortress(&meridian).await;
+    let reader = connect(&as_user(&meridian, "reader")).await;
+    let everything = "SELECT 1; SHOW default_transaction_read_only; EXPLAIN (COSTS off) SELECT 1; \
+                      SELECT id, region FROM places ORDER BY region; SET work_mem = '1MB'; SHOW work_mem; \
+                      SELECT count(*) FROM places WHERE region = 'us-east'";
+    let answer = |messages: Vec<tokio_postgres::SimpleQueryMessage>| -> Vec<String> {
+        let cells = messages.into_iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|at| row.get(at).unwrap_or("NULL").to_owned())
+                    .collect::<Vec<_>>()
+                    .join("|"),
+            ),
+            tokio_postgres::SimpleQueryMessage::CommandComplete(count) => Some(format!("done {count}")),
+            _ => None,
+        });
+        cells.collect()
+    };
+    for statement in everything.split("; ") {
+        let (theirs, ours) = (owner.simple_query(statement).await, reader.simple_query(statement).await);
+        let ours = answer(ours.unwrap_or_else(|error| panic!("{statement}: {error}")));
+        if statement == "SHOW default_transaction_read_only" {
+            assert_eq!(ours, ["on", "done 1"]);
+        } else {
+            assert_eq!(ours, answer(theirs.expect("the owner reads")), "{statement}");
+        }
+    }
+    assert_eq!(answer(reader.simple_query(everything).await.expect("all in one message")).len(), 16);
+    assert_eq!(answer(reader.simple_query("").await.expect("nothing")).len(), 0);
+    let statement = reader.prepare("SELECT id FROM places WHERE region = $1").await.expect("a statement");
+    for _ in 0..3 {
+        let rows = reader.query(&statement, &[&"eu-central"]).await.expect("rows");
+        assert_eq!(rows.len(), 1);
+    }
+    assert_eq!(reader.query("SELECT * FROM places", &[]).await.expect("rows of all shards").len(), 2);
+
+    // Blocks: levels, savepoints, cursors; an error fails the block and no more.
+    for begin in ["BEGIN", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL REPEATABLE READ"] {
+        reader.batch_execute(begin).await.expect("a transaction");
+        if begin == "BEGIN" {
+            reader.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await.expect("a level");
+        }
+        reader.batch_execute("SAVEPOINT a").await.expect("a savepoint");
+        let level = reader.query_one("SHOW transaction_isolation", &[]).await.expect("a level");
+        let expected = if begin == "BEGIN READ ONLY" { "read committed" } else { "repeatable read" };
+        assert_eq!(level.get::<_, String>(0), expected);
+        reader.query("SELECT 1/0", &[]).await.expect_err("a division by zero");
+        reader.batch_execute("ROLLBACK TO a").await.expect("back");
+        reader.batch_execute("DECLARE c CURSOR FOR SELECT id FROM notes").await.expect("a cursor");
+        assert_eq!(reader.query("FETCH ALL FROM c", &[]).await.expect("rows").len(), 1);
+        reader.batch_execute("COMMIT").await.expect("the end");
+    }
+    let mut copied = Vec::new();
+    for source in ["COPY notes TO STDOUT", "COPY places TO STDOUT"] {
+        let stream = reader.copy_out(source).await.expect("a copy");
+        futures_util::pin_mut!(stream);
+        while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
+            copied.extend_from_slice(&chunk.expect("a row"));
+        }
+    }
+    assert_eq!(String::from_utf8(copied).expect("text").lines().count(), 3);
+    reader.batch_execute("LISTEN news").await.expect("it listens");
+    owner.batch_execute("NOTIFY news").await.expect("news");
+    reader.batch_execute("UNLISTEN *").await.expect("it is enough");
+    reader.simple_query("SELECT 1").await.expect("it works");
+}

@@ -74,6 +74,7 @@ fn user(
         password,
         verifier: raw.verifier.as_ref().map(|verifier| verifier.get_ref().clone()),
         admin: raw.admin,
+        read_only: raw.read_only,
         connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND),
         name,
     }
