@@ -92,6 +92,7 @@ pub(super) struct RawUser {
     pub admin: bool,
     #[serde(default)]
     pub read_only: bool,
+    pub regions: Value<Vec<Name>>,
     pub connections_max: Value<i64>,
 }
 

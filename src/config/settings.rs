@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::value::Secret;
-use crate::topology::Consistency;
+use crate::topology::{Consistency, RegionId};
 use crate::wire::tls::Connector;
 
 /// What the listener and the start-up of clients need; read by `server` and `session`.
@@ -98,6 +98,8 @@ pub struct User {
     pub admin: bool,
     /// Nothing that this user sends writes.
     pub read_only: bool,
+    /// Where the shards live and the servers stand that this user's statements may need; None: everywhere.
+    pub regions: Option<Vec<RegionId>>,
     /// Clients at once, over all workers; None: no limit of its own.
     pub connections_max: Option<usize>,
 }

@@ -236,6 +236,11 @@ fn mistakes_name_line_and_key() {
             "[[users]]\nname = \"a\"\nconnections_max = 0",
             "test.toml:13: users[0].connections_max: must be 1 to 1000000, not 0",
         ),
+        (
+            "[[users]]\nname = \"a\"\nregions = [\"east\", \"mars\"]",
+            "test.toml:13: users[0].regions[1]: there is no region \"mars\"",
+        ),
+        ("[[users]]\nname = \"a\"\nregions = []", "test.toml:13: users[0].regions: no shard lives in these"),
         ("[database]\nconnections_max = -1", "test.toml:12: database.connections_max: must be 1 to 1000000"),
         ("[distances]\neast = { west = 5 }", "test.toml:12: distances.east.west: there is no region"),
         ("[nonsense]", "test.toml:11: nonsense: unknown field"),

@@ -500,7 +500,7 @@ impl Session {
 
     /// Joins the default shard for a statement that only validates or reports.
     pub(super) async fn join_default(&mut self, access: Access) -> Result<usize, Failure> {
-        let shard = self.default_shard();
+        let shard = self.home_shard();
         self.join(shard, access, &[]).await
     }
 }

@@ -19,13 +19,22 @@
 //!    in what we took for a string; and inside our block no procedure can commit.
 //! 3. What is refused here is refused for a clear answer; the servers would refuse it as well.
 //!
+//! ## Regions of a user
+//!
+//! A statement that needs a shard of another region, or a server that stands there, is refused as a whole: its answer
+//! without those rows would be a wrong one. The plan's shards are looked at when they are known (`planning`), for a clear
+//! answer; and every connection is looked at before it is taken (`servers`), whatever it is for.
+//!
 //! Not here: what a role may read, and what functions do that PostgreSQL counts as reading (the manual of `SET
 //! TRANSACTION`); `docs/security.md` lists them.
+
+use std::rc::Rc;
 
 use super::Session;
 use crate::sql::facts::{
     Copy, CopyDirection, Facts, Isolation, Kind, SessionObject, Setting, TransactionCommand,
 };
+use crate::topology::{NodeId, RegionId, ShardId, ShardSet, Topology};
 use crate::wire::error::{SqlError, SqlState};
 
 /// Takes the snapshot after which the transaction stays read-only.
@@ -40,6 +49,8 @@ const WRITE_MODES: [&str; 2] = ["default_transaction_read_only", "transaction_re
 pub(super) struct Fence {
     /// Nothing is written.
     pub read_only: bool,
+    /// The servers that may be asked stand here, and their shards live here; None: everywhere.
+    pub regions: Option<Rc<[RegionId]>>,
 }
 
 impl Fence {
@@ -52,6 +63,62 @@ impl Fence {
     /// BEGIN as the client has it, or as it must be.
     pub fn begin(&self, begin: String, isolation: Option<Isolation>) -> String {
         if self.read_only { begin_read_only(isolation) } else { begin }
+    }
+
+    pub fn is_regional(&self) -> bool {
+        self.regions.is_some()
+    }
+
+    fn allows(&self, region: RegionId) -> bool {
+        self.regions.as_ref().is_none_or(|regions| regions.contains(&region))
+    }
+
+    pub fn allows_shard(&self, topology: &Topology, shard: ShardId) -> bool {
+        self.allows(topology.shard(shard).region)
+    }
+
+    /// Both where the node's shard lives and where the node stands.
+    pub fn allows_node(&self, topology: &Topology, node: NodeId) -> bool {
+        let node = topology.node(node);
+        self.allows(node.region) && self.allows_shard(topology, node.shard)
+    }
+
+    /// The refusal of a statement that needs a shard beyond the fence, with the first of them.
+    pub fn check_shards(&self, topology: &Topology, shards: ShardSet) -> Result<(), SqlError> {
+        if !self.is_regional() {
+            return Ok(());
+        }
+        let beyond = shards.iter().find(|shard| !self.allows_shard(topology, *shard));
+        beyond.map_or(Ok(()), |shard| Err(self.shard_refusal(topology, shard)))
+    }
+
+    pub fn shard_refusal(&self, topology: &Topology, shard: ShardId) -> SqlError {
+        let shard = topology.shard(shard);
+        let region = &topology.region(shard.region).name;
+        let detail =
+            format!("The statement needs shard \"{}\", which lives in region \"{region}\".", shard.name);
+        self.denied(topology, region, detail)
+    }
+
+    pub fn region_refusal(&self, topology: &Topology, node: NodeId) -> SqlError {
+        if !self.allows_shard(topology, topology.node(node).shard) {
+            return self.shard_refusal(topology, topology.node(node).shard);
+        }
+        let shard = &topology.shard(topology.node(node).shard).name;
+        let region = &topology.region(topology.node(node).region).name;
+        let detail = format!("The server of shard \"{shard}\" that is needed stands in region \"{region}\".");
+        self.denied(topology, region, detail)
+    }
+
+    fn denied(&self, topology: &Topology, region: &str, detail: String) -> SqlError {
+        let allowed = self.regions.iter().flat_map(|regions| regions.iter());
+        let allowed: Vec<&str> = allowed.map(|region| topology.region(*region).name.as_str()).collect();
+        SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for region \"{region}\""))
+            .detail(detail)
+            .hint(format!(
+                "This user may use: {}. Say in the statement which rows are meant.",
+                allowed.join(", ")
+            ))
     }
 
     /// The refusal of a statement that writes, or that wants to.
@@ -222,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_read_only_transaction_stays_one() {
-        let fence = Fence { read_only: true };
+        let fence = Fence { read_only: true, ..Fence::default() };
         let begun = fence.prologue("BEGIN READ WRITE".to_owned(), Some(Isolation::RepeatableRead));
         assert_eq!(begun, ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", SNAPSHOT]);
         assert_eq!(Fence::default().prologue("BEGIN".to_owned(), None), ["BEGIN"]);

@@ -199,7 +199,8 @@ fn open(
         Ok(settings) => Rc::new(settings),
         Err(error) => return Err(Box::new((connection, error))),
     };
-    let fence = Fence { read_only: admitted.user.read_only };
+    let fence =
+        Fence { read_only: admitted.user.read_only, regions: admitted.user.regions.as_deref().map(Rc::from) };
     let allowed = settings.iter().try_for_each(|(name, value)| fence.check_value(name, value));
     if let Err(error) = allowed {
         return Err(Box::new((connection, error.severity(Severity::Fatal))));

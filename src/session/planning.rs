@@ -292,6 +292,7 @@ impl Session {
         if bound.shards.len() > 1 && matches!(planned.plan.action, Action::Anywhere) {
             return Ok(ShardSet::one(self.any_shard()));
         }
+        self.fence.check_shards(&self.context.planning.topology, bound.shards)?;
         Ok(bound.shards)
     }
 

@@ -499,3 +499,166 @@ async fn a_read_only_user_reads_as_others_do() {
     reader.batch_execute("UNLISTEN *").await.expect("it is enough");
     reader.simple_query("SELECT 1").await.expect("it works");
 }
+
+/// Refused because of a region, with its name.
+fn denied(error: &tokio_postgres::Error) -> (SqlState, String, String, String) {
+    let (state, message) = told(error);
+    let error = error.as_db_error().expect("an error of SQL");
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    (state, message, text(error.detail()), text(error.hint()))
+}
+
+#[tokio::test]
+async fn a_user_reaches_no_region_that_is_not_its_own() {
+    let database = database().await;
+    let described = meridian(&database.cluster).database(&database.name).section("functions", TRUSTED);
+    let meridian = described
+        .tables(&user("euro", "regions = [\"eu-central\"]"))
+        .tables(&user("reader", "read_only = true\nregions = [\"eu-central\"]"))
+        .tables(PLACES)
+        .start();
+    let owner = fortress(&meridian).await;
+    let mut with_settings = as_user(&meridian, "euro");
+    with_settings.options("-c work_mem=2MB");
+    let euro = connect(&with_settings).await;
+
+    // At home everything works, and so does what any server can answer.
+    for statement in [
+        "SELECT 1",
+        "SHOW work_mem",
+        "SET work_mem = '3MB'",
+        "RESET ALL",
+        "DISCARD ALL",
+        "SELECT count(*) FROM pg_class",
+        "SELECT * FROM codes",
+        "SELECT * FROM places WHERE region = 'eu-central'",
+        "EXPLAIN ANALYZE SELECT * FROM places WHERE region = 'eu-central'",
+        "INSERT INTO places VALUES (7, 'eu-central')",
+        "BEGIN; UPDATE places SET id = 8 WHERE id = 7 AND region = 'eu-central'; COMMIT",
+        "DELETE FROM places WHERE id = 8 AND region = 'eu-central'",
+    ] {
+        euro.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        let single = !statement.contains(';');
+        if single {
+            euro.execute(statement, &[]).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        }
+    }
+    owner.batch_execute("DELETE FROM places WHERE id > 0 AND region = 'eu-central'").await.expect("tidied");
+    let before = written(&owner).await;
+    for attempt in [
+        "SELECT * FROM places",
+        "SELECT count(*) FROM places",
+        "SELECT * FROM places WHERE region = 'us-east'",
+        "SELECT * FROM places WHERE region IN ('eu-central', 'us-east')",
+        "SELECT * FROM places a JOIN places b USING (region) WHERE region = 'us-east'",
+        "/* meridian: shard=us-east */ SELECT * FROM codes",
+        "SELECT * FROM notes",
+        "INSERT INTO places VALUES (4, 'us-east')",
+        "UPDATE places SET id = 4",
+        "DELETE FROM places WHERE id = 0",
+        "INSERT INTO codes VALUES (4)",
+        "INSERT INTO notes VALUES (4)",
+        "CREATE TABLE more (id int)",
+        "CREATE TEMPORARY TABLE more (id int)",
+        "TRUNCATE places",
+        "VACUUM notes",
+        "SELECT nextval('numbers')",
+        "SELECT pg_advisory_lock(1)",
+        "LISTEN news",
+        "NOTIFY news",
+        "EXPLAIN SELECT * FROM places",
+        "EXPLAIN ANALYZE SELECT * FROM places WHERE region = 'us-east'",
+        "EXPLAIN (FORMAT json) SELECT * FROM places WHERE region = 'us-east'",
+        "DO $$ BEGIN INSERT INTO notes VALUES (4); END $$",
+        "CALL jump()",
+        "PREPARE p AS SELECT 1",
+    ] {
+        for way in ["simple", "extended", "block"] {
+            let outcome = match way {
+                "simple" => euro.batch_execute(attempt).await,
+                "extended" => euro.execute(attempt, &[]).await.map(drop),
+                _ => {
+                    euro.batch_execute("BEGIN").await.expect("a transaction");
+                    let outcome = euro.batch_execute(attempt).await;
+                    euro.batch_execute("ROLLBACK").await.expect("its end");
+                    outcome
+                }
+            };
+            let error = outcome.err().unwrap_or_else(|| panic!("{way}: {attempt} is let through"));
+            let (state, message, ..) = denied(&error);
+            let other = [&SqlState::FEATURE_NOT_SUPPORTED, &SqlState::ACTIVE_SQL_TRANSACTION];
+            assert!(
+                state == SqlState::INSUFFICIENT_PRIVILEGE
+                    && message.starts_with("permission denied for region")
+                    || other.contains(&&state),
+                "{way}: {attempt}: {state:?} {message}"
+            );
+        }
+    }
+    let error =
+        euro.query("SELECT * FROM places WHERE region = $1", &[&"us-east"]).await.expect_err("not its own");
+    let expected = (
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        "permission denied for region \"us-east\"".to_owned(),
+        "The statement needs shard \"us-east\", which lives in region \"us-east\".".to_owned(),
+        "This user may use: eu-central. Say in the statement which rows are meant.".to_owned(),
+    );
+    assert_eq!(denied(&error), expected);
+    let statement =
+        euro.prepare("SELECT id FROM places WHERE region = $1").await.expect("it is described at home");
+    assert_eq!(euro.query(&statement, &[&"eu-central"]).await.expect("rows").len(), 1);
+    euro.query(&statement, &[&"us-east"]).await.expect_err("not its own");
+    for source in ["COPY places TO STDOUT", "COPY codes FROM STDIN"] {
+        let euro = connect(&as_user(&meridian, "euro")).await;
+        let error = euro.batch_execute(source).await.expect_err("it needs all shards");
+        assert_eq!(told(&error).0, SqlState::INSUFFICIENT_PRIVILEGE, "{source}");
+    }
+    assert_eq!(written(&owner).await, before);
+
+    // Not one connection has been made to a shard elsewhere: this user's connections are its own.
+    let reader = connect(&as_user(&meridian, "reader")).await;
+    let console = connect(&at_console(meridian.app())).await;
+    for statement in ["SELECT 1", "SELECT * FROM places", "SELECT * FROM places WHERE region = 'eu-central'"]
+    {
+        let _ = reader.simple_query(statement).await;
+        let _ = reader.query(statement, &[]).await;
+    }
+    let shards = eventually("its connections are shown", async || {
+        let (users, shards) =
+            (column(&console, "SHOW SERVERS", "user").await, column(&console, "SHOW SERVERS", "shard").await);
+        let own = users.into_iter().zip(shards).filter(|(user, _)| user.contains("read-only"));
+        let own: Vec<String> = own.map(|(_, shard)| shard).collect();
+        (!own.is_empty()).then_some(own)
+    })
+    .await;
+    assert!(shards.iter().all(|shard| shard == "eu-central"), "{shards:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_stands_elsewhere_is_elsewhere() {
+    let database = database().await;
+    let described = meridian(&database.cluster).database(&database.name).section("functions", TRUSTED);
+    let meridian = described.tables(&user("euro", "regions = [\"eu-central\"]")).tables(PLACES).start();
+    let _owner = fortress(&meridian).await;
+    let euro = connect(&as_user(&meridian, "euro")).await;
+    let question = "SELECT * FROM places WHERE region = 'eu-central'";
+    euro.batch_execute(question).await.expect("at home");
+    let node = database.cluster.shard("eu-central").primary().address().to_string();
+    let moved = |region: &str| format!("{{ address = \"{node}\", region = \"{region}\" }}");
+    meridian.edit(|text| text.replace(&moved("eu-central"), &moved("us-west")));
+    let console = connect(&at_console(meridian.app())).await;
+    console.batch_execute("RELOAD").await.expect("the file is right");
+    for statement in
+        [question, "SELECT 1", "INSERT INTO places VALUES (4, 'eu-central')", "SET work_mem = '1MB'"]
+    {
+        let (state, message, detail, _) =
+            denied(&euro.batch_execute(statement).await.expect_err("elsewhere"));
+        assert_eq!(
+            (state, message.as_str()),
+            (SqlState::INSUFFICIENT_PRIVILEGE, "permission denied for region \"us-west\"")
+        );
+        assert!(detail.contains("stands in region \"us-west\""), "{detail}");
+    }
+    let refused = refusal(&as_user(&meridian, "euro")).await;
+    assert_eq!(refused.0, SqlState::INSUFFICIENT_PRIVILEGE);
+}

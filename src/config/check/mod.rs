@@ -42,7 +42,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
     let session = settings::session(&raw.proxy, &mut findings);
     let server = settings::server(&raw.server, folder, &mut findings);
     let access = access::rules(&raw, &mut findings);
-    let users = users::users(&raw.users, (proxy.auth, &access), folder, &mut findings);
+    let users = users::users(&raw, (proxy.auth, &access), folder, &mut findings);
     let pool = settings::pool(&raw.pool, &mut findings);
     let health = settings::health(&raw.health, &mut findings);
     let limits = settings::limits(&raw.limits, &mut findings);

@@ -4,26 +4,27 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use toml::Spanned;
 
 use super::super::access::AccessRules;
-use super::super::raw::RawUser;
+use super::super::raw::{RawConfig, RawUser};
 use super::super::settings::{AuthMethod, User};
 use super::Findings;
 use super::settings::secret;
+use crate::topology::RegionId;
 
 /// PostgreSQL's default, and by far enough to hear of it if it is too small.
 const SCRAM_ITERATIONS_MIN: u32 = 1;
 
 pub(super) fn users(
-    raw: &[Spanned<RawUser>],
+    raw: &RawConfig,
     (auth, access): (AuthMethod, &AccessRules),
     folder: &Path,
     findings: &mut Findings,
 ) -> Vec<User> {
-    let mut users: Vec<User> = Vec::with_capacity(raw.len());
-    for spanned in raw {
+    let mut users: Vec<User> = Vec::with_capacity(raw.users.len());
+    for spanned in &raw.users {
         let user = user(spanned.get_ref(), (auth, access), folder, findings);
+        let user = User { regions: regions(raw, spanned.get_ref(), findings), ..user };
         if users.iter().any(|other| other.name == user.name) {
             findings.report(spanned.get_ref().name.span(), format!("user \"{}\" stands twice", user.name));
         }
@@ -75,6 +76,7 @@ fn user(
         verifier: raw.verifier.as_ref().map(|verifier| verifier.get_ref().clone()),
         admin: raw.admin,
         read_only: raw.read_only,
+        regions: None,
         connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND),
         name,
     }
@@ -82,6 +84,31 @@ fn user(
 
 /// No limit on clients is higher.
 pub(super) const CLIENTS_BOUND: usize = 1_000_000;
+
+/// Regions are numbered in the order of the file.
+fn regions(raw: &RawConfig, user: &RawUser, findings: &mut Findings) -> Option<Vec<RegionId>> {
+    let list = user.regions.as_ref()?;
+    let mut regions = Vec::with_capacity(list.get_ref().len());
+    for name in list.get_ref() {
+        match raw.regions.iter().position(|region| region.get_ref().name.get_ref() == name.get_ref()) {
+            Some(index) => regions.push(RegionId(index as u16)),
+            None => findings.report(name.span(), format!("there is no region \"{}\"", name.get_ref())),
+        }
+    }
+    let is_named = |region: &str| list.get_ref().iter().any(|name| name.get_ref() == region);
+    let shards = || raw.shards.iter().map(|shard| shard.get_ref());
+    if !shards().any(|shard| is_named(shard.region.get_ref())) {
+        findings.report(list.span(), "no shard lives in these regions");
+    }
+    let default = raw.database.default_shard.as_ref().map(|name| name.get_ref());
+    let default = shards().find(|shard| default.is_none_or(|name| shard.name.get_ref() == name));
+    if default.is_some_and(|shard| !is_named(shard.region.get_ref())) {
+        let message = "the default shard lives elsewhere: its tables, sequences, temporary tables and LISTEN are not for \
+                       this user";
+        findings.warn(list.span(), message);
+    }
+    Some(regions)
+}
 
 fn is_verifier(text: &str) -> bool {
     let parts = || {
