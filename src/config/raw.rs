@@ -93,6 +93,7 @@ pub(super) struct RawUser {
     #[serde(default)]
     pub read_only: bool,
     pub regions: Value<Vec<Name>>,
+    pub pool_size: Value<i64>,
     pub connections_max: Value<i64>,
 }
 

@@ -100,6 +100,8 @@ pub struct User {
     pub read_only: bool,
     /// Where the shards live and the servers stand that this user's statements may need; None: everywhere.
     pub regions: Option<Vec<RegionId>>,
+    /// Connections to one node for this user alone, over all workers; None: those of its account, `pool.size`.
+    pub pool_size: Option<usize>,
     /// Clients at once, over all workers; None: no limit of its own.
     pub connections_max: Option<usize>,
 }

@@ -223,6 +223,7 @@ fn open(
         user: user.server_user.clone(),
         password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
         read_only: user.read_only,
+        pool_size: user.pool_size,
     };
     let mut session = Session {
         limits: client_limits(worker),
@@ -259,9 +260,12 @@ fn open(
     Ok(session)
 }
 
-/// Users share the connections of their account on the servers, but for those whose connections begin differently.
+/// Users share the connections of their account on the servers, but for those whose connections begin differently,
+/// or are counted apart.
 fn pool_name(user: &User) -> String {
-    if user.read_only { format!("{} (read-only)", user.server_user) } else { user.server_user.clone() }
+    let own = if user.pool_size.is_some() { format!(" for {}", user.name) } else { String::new() };
+    let kind = if user.read_only { " (read-only)" } else { "" };
+    format!("{}{own}{kind}", user.server_user)
 }
 
 /// Puts the client among the connected ones, with a cancel key of its own.

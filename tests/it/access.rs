@@ -221,7 +221,11 @@ async fn no_more_clients_than_allowed_are_let_in_and_places_come_back() {
     drop(inside.remove(0));
     inside.push(eventually("a place is free", async || try_connect(&ann).await.ok()).await);
     inside[0].simple_query("BEGIN").await.expect("a transaction");
-    let killed = column(&console, "SHOW TRANSACTIONS", "client").await;
+    let killed = eventually("its transaction is shown", async || {
+        let open = column(&console, "SHOW TRANSACTIONS", "client").await;
+        (!open.is_empty()).then_some(open)
+    })
+    .await;
     console.batch_execute(&format!("KILL {}", killed[0])).await.expect("it is killed");
     inside.remove(0);
     inside.push(eventually("a place is free", async || try_connect(&ann).await.ok()).await);
@@ -659,6 +663,41 @@ async fn a_server_that_stands_elsewhere_is_elsewhere() {
         );
         assert!(detail.contains("stands in region \"us-west\""), "{detail}");
     }
-    let refused = refusal(&as_user(&meridian, "euro")).await;
-    assert_eq!(refused.0, SqlState::INSUFFICIENT_PRIVILEGE);
+}
+
+#[tokio::test]
+async fn a_user_with_a_pool_of_its_own_holds_nobody_up() {
+    let database = database().await;
+    let described = meridian(&database.cluster).database(&database.name);
+    let meridian = described
+        .section("proxy", "workers = 1")
+        .tables(&user("batch", "pool_size = 1"))
+        .tables(&user("ann", ""))
+        .start();
+    let (first, second) =
+        (connect(&as_user(&meridian, "batch")).await, connect(&as_user(&meridian, "batch")).await);
+    first.batch_execute("BEGIN; SELECT pg_backend_pid()").await.expect("the one connection");
+    let waiting = tokio::spawn(async move {
+        second.query_one("SELECT pg_backend_pid()", &[]).await.map(|row| row.get::<_, i32>(0))
+    });
+    let console = connect(&at_console(meridian.app())).await;
+    let shown = |name: &'static str| {
+        let console = &console;
+        async move {
+            let users = column(console, "SHOW POOLS", "user").await;
+            let values = column(console, "SHOW POOLS", name).await;
+            let own = users.into_iter().zip(values).find(|(user, _)| user == "meridian for batch");
+            own.map(|(_, value)| value)
+        }
+    };
+    eventually("the second one waits", async || {
+        (shown("cl_waiting").await.as_deref() == Some("1")).then_some(())
+    })
+    .await;
+    assert_eq!(shown("size").await.as_deref(), Some("1"));
+    let ann = connect(&as_user(&meridian, "ann")).await;
+    ann.batch_execute("BEGIN; SELECT 1; COMMIT").await.expect("others have their own connections");
+    let pid: i32 = first.query_one("SELECT pg_backend_pid()", &[]).await.expect("a row").get(0);
+    first.batch_execute("COMMIT").await.expect("it gives its connection back");
+    assert_eq!(waiting.await.expect("no panic").expect("its turn has come"), pid);
 }

@@ -185,11 +185,25 @@ fn pools_of_all_workers_are_summed() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
     let report = |address: &str, idle, total, waiting| PoolReport {
         user: "app".to_owned(),
-        figures: PoolFigures { node: node(&topology, address), idle, total, waiting, servers: Vec::new() },
+        figures: PoolFigures {
+            node: node(&topology, address),
+            idle,
+            total,
+            waiting,
+            size: None,
+            servers: Vec::new(),
+        },
     };
     let gone = PoolReport {
         user: "app".to_owned(),
-        figures: PoolFigures { node: NodeId(99), idle: 1, total: 1, waiting: 0, servers: Vec::new() },
+        figures: PoolFigures {
+            node: NodeId(99),
+            idle: 1,
+            total: 1,
+            waiting: 0,
+            size: None,
+            servers: Vec::new(),
+        },
     };
     let reports = [
         report("10.0.0.1:5432", 1, 4, 0),

@@ -66,6 +66,7 @@ struct Sum {
     idle: usize,
     total: usize,
     waiting: usize,
+    size: Option<usize>,
 }
 
 pub fn pools(view: &View<'_>) -> Vec<Vec<Cell>> {
@@ -75,6 +76,7 @@ pub fn pools(view: &View<'_>) -> Vec<Vec<Cell>> {
         sum.idle += report.figures.idle;
         sum.total += report.figures.total;
         sum.waiting += report.figures.waiting;
+        sum.size = report.figures.size.or(sum.size);
     }
     let row = |((node, user), sum): ((NodeId, &str), Sum)| {
         // A report may be older than a change of the topology.
@@ -87,7 +89,7 @@ pub fn pools(view: &View<'_>) -> Vec<Vec<Cell>> {
             Cell::count(sum.waiting),
             Cell::count(sum.total.saturating_sub(sum.idle)),
             Cell::count(sum.idle),
-            Cell::count(view.pool_size),
+            Cell::count(sum.size.unwrap_or(view.pool_size)),
         ])
     };
     sums.into_iter().filter_map(row).collect()

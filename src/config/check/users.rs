@@ -77,6 +77,7 @@ fn user(
         admin: raw.admin,
         read_only: raw.read_only,
         regions: None,
+        pool_size: findings.limit(&raw.pool_size, 10_000),
         connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND),
         name,
     }
