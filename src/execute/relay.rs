@@ -259,9 +259,7 @@ impl Relay<'_> {
                 if matches!(owed, Some(Owed::Describe { .. } | Owed::Columns)) {
                     self.pop();
                 }
-                if header.tag == b'n' && owed == Some(Owed::Columns) {
-                    return Ok(false);
-                }
+                return Ok(!hidden && (header.tag == b'T' || owed != Some(Owed::Columns)));
             }
             b'D' => report.position = first_lsn(body).or(report.position),
             b'C' | b'I' | b's' => {
