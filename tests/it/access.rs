@@ -92,7 +92,7 @@ async fn the_first_rule_that_fits_lets_in_or_turns_away() {
         assert_eq!(refused, expected("no access rule", "127.0.0.1", stranger, name));
     }
     let elsewhere = connect_from([127, 0, 0, 2], &meridian, &as_user(&meridian, "app_1")).await;
-    let elsewhere = told(&elsewhere.err().expect("another address"));
+    let elsewhere = told(&elsewhere.expect_err("another address"));
     assert_eq!(elsewhere, expected("no access rule", "127.0.0.2", "app_1", name));
     let mut guest = as_user(&meridian, "guest");
     guest.password("not asked for");
