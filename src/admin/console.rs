@@ -54,7 +54,7 @@ fn greet(client: &mut ConsoleClient) {
         ("integer_datetimes", "on"),
         ("standard_conforming_strings", "on"),
         ("is_superuser", "off"),
-        ("session_authorization", &client.info.user),
+        ("session_authorization", &client.info.names.user),
     ] {
         say::parameter_status(out, name.as_bytes(), value.as_bytes());
     }
@@ -187,9 +187,7 @@ fn show(shared: &Shared, topic: Topic) -> Table {
 pub(super) fn clients(shared: &Shared) -> Vec<ClientView> {
     let view = |info: &ClientInfo| ClientView {
         id: info.id,
-        user: info.user.clone(),
-        database: info.database.clone(),
-        address: info.address.clone(),
+        names: info.names.clone(),
         connected: info.connected.elapsed(),
         state: info.state.lock().map(|state| state.clone()).unwrap_or_default(),
     };

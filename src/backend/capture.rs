@@ -54,6 +54,20 @@ impl Connection {
         Ok(captured)
     }
 
+    /// As [`Connection::capture`], for words of a client's: the server refuses more than one statement in them.
+    pub async fn capture_statement(&mut self, sql: &[u8]) -> Result<Captured, BackendError> {
+        self.broken = true;
+        let out = &mut self.outbox;
+        encode::client::parse(out, b"", sql, &[]);
+        encode::client::bind(out, &encode::client::Bind::default());
+        encode::client::execute(out, b"", 0);
+        encode::client::sync(out);
+        self.unnamed = None;
+        let captured = self.capture_answer().await?;
+        self.broken = false;
+        Ok(captured)
+    }
+
     /// Reads the answer to a query that has been put into the outbox, up to ReadyForQuery.
     pub async fn capture_answer(&mut self) -> Result<Captured, BackendError> {
         let limits = Limits::default();

@@ -40,6 +40,10 @@ use crate::wire::tls::Connector;
 pub struct Account {
     pub user: String,
     pub password: Option<Secret>,
+    /// Its transactions are read-only unless they say otherwise.
+    pub read_only: bool,
+    /// Connections to one node, over all workers; None: as many as `pool.size` says.
+    pub pool_size: Option<usize>,
 }
 
 /// Figures of one pool, for the console.
@@ -49,6 +53,8 @@ pub struct PoolFigures {
     pub idle: usize,
     pub total: usize,
     pub waiting: usize,
+    /// Over all workers; None: as `pool.size` says.
+    pub size: Option<usize>,
     pub servers: Vec<ServerFigures>,
 }
 
@@ -98,6 +104,9 @@ pub struct Waits {
     pub primary_wait: Duration,
 }
 
+/// What the connections of a read-only account say when they begin.
+const READ_ONLY: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
+
 /// By node and account name.
 type PoolMap = HashMap<(NodeId, Rc<str>), Rc<NodePool>>;
 
@@ -105,6 +114,8 @@ type PoolMap = HashMap<(NodeId, Rc<str>), Rc<NodePool>>;
 struct NodePool {
     idle: RefCell<Vec<Connection>>,
     total: Cell<usize>,
+    /// Where its account has a size of its own.
+    size: Cell<Option<usize>>,
     waiters: RefCell<VecDeque<oneshot::Sender<Grant>>>,
     /// Of all connections, lent ones too.
     lifelines: RefCell<Vec<Weak<Lifeline>>>,
@@ -222,7 +233,7 @@ impl Pools {
                 return Ok(connection);
             }
         }
-        if let Some(slot) = self.free_place(&pool, topology, node) {
+        if let Some(slot) = self.free_place(&pool, topology, node, account) {
             return self.connect(topology, node, account, slot).await;
         }
         let (sender, receiver) = oneshot::channel();
@@ -256,14 +267,22 @@ impl Pools {
         if !pool.idle.borrow().is_empty() {
             return;
         }
-        let Some(slot) = self.free_place(&pool, topology, node) else { return };
+        let Some(slot) = self.free_place(&pool, topology, node, account) else { return };
         if let Ok(connection) = self.connect(topology, node, account, slot).await {
             self.give(connection);
         }
     }
 
-    fn free_place(&self, pool: &Rc<NodePool>, topology: &Topology, node: NodeId) -> Option<Slot> {
-        if pool.total.get() >= self.bounds.borrow().share {
+    fn free_place(
+        &self,
+        pool: &Rc<NodePool>,
+        topology: &Topology,
+        node: NodeId,
+        account: &Account,
+    ) -> Option<Slot> {
+        pool.size.set(account.pool_size);
+        let own = account.pool_size.map(|size| size.div_ceil(self.workers.max(1)).max(1));
+        if pool.total.get() >= own.unwrap_or(self.bounds.borrow().share) {
             return None;
         }
         pool.total.set(pool.total.get() + 1);
@@ -314,7 +333,7 @@ impl Pools {
             user: &account.user,
             database: &topology.shard(place.shard).database,
             password: account.password.as_ref(),
-            parameters: &[],
+            parameters: if account.read_only { READ_ONLY } else { &[] },
             timeout: bounds.waits.connect_timeout,
         };
         let greeting = login::connect(&target).await;
@@ -388,6 +407,7 @@ impl Pools {
                 idle: pool.idle.borrow().len(),
                 total: pool.total.get(),
                 waiting: pool.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
+                size: pool.size.get(),
                 servers: pool
                     .lifelines
                     .borrow()

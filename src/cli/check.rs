@@ -70,7 +70,13 @@ pub(super) fn describe(config: &Config, file: &str) -> String {
 /// Asks the servers, and prints what there is to do.
 pub(super) async fn servers(config: &Config, form: Form) -> ExitCode {
     let asked = servers::facts(config).await;
-    let mut findings = node_findings(&config.topology, &asked);
+    let warnings = config.warnings.iter().map(|warning| Finding {
+        level: Level::Warning,
+        about: "file".to_owned(),
+        message: warning.to_string(),
+    });
+    let mut findings: Vec<Finding> = warnings.collect();
+    findings.extend(node_findings(&config.topology, &asked));
     findings.extend(shard_findings(&config.topology, &asked));
     findings.extend(catalog_findings(config).await);
     findings.extend(user_findings(config).await);

@@ -106,6 +106,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             if form == check::Form::Text {
                 println!("{}", check::describe(&checked, &config.display().to_string()));
             }
+            if !connect && form == check::Form::Text {
+                checked.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+            }
             if !connect {
                 return Ok(ExitCode::SUCCESS);
             }

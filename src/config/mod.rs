@@ -17,8 +17,10 @@
 //!
 //! Not here: whether the tables that the file names exist (`catalog` checks that against the servers).
 
+mod access;
 mod check;
 mod error;
+mod pattern;
 mod raw;
 mod settings;
 mod value;
@@ -28,10 +30,11 @@ mod tests;
 
 use std::path::Path;
 
+pub use access::{AccessMethod, AccessRules, Arrival, Verdict};
 pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
-    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings, ScratchSettings,
-    ServerSettings, SessionSettings, StatementText, User,
+    AuthMethod, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings,
+    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, StatementText, User,
 };
 pub use value::Secret;
 
@@ -46,8 +49,11 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 pub struct Config {
     pub proxy: ProxySettings,
     pub session: SessionSettings,
+    pub database: DatabaseSettings,
     pub server: ServerSettings,
     pub users: Vec<User>,
+    /// In the order of the file; none: every user may come from everywhere.
+    pub access: AccessRules,
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
@@ -59,6 +65,8 @@ pub struct Config {
     pub log: LogSettings,
     /// Version 0: [`Topology::following`] numbers it.
     pub topology: Topology,
+    /// What is allowed and yet hardly meant.
+    pub warnings: Vec<ConfigError>,
 }
 
 impl Config {
@@ -78,7 +86,10 @@ impl Config {
     pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigErrors> {
         let raw: raw::RawConfig = toml::from_str(text)
             .map_err(|e| ConfigErrors::locate(text, name, vec![error::Finding::from_toml(&e)]))?;
-        check::check(raw, folder).map_err(|findings| ConfigErrors::locate(text, name, findings))
+        let (mut config, warnings) =
+            check::check(raw, folder).map_err(|findings| ConfigErrors::locate(text, name, findings))?;
+        config.warnings = ConfigErrors::locate(text, name, warnings).0;
+        Ok(config)
     }
 
     /// The client account of that name.

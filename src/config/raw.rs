@@ -23,6 +23,7 @@ pub(super) struct RawConfig {
     pub database: RawDatabase,
     pub server: RawServer,
     pub users: Vec<Spanned<RawUser>>,
+    pub access: Vec<Spanned<RawAccess>>,
     pub pool: RawPool,
     pub health: RawHealth,
     pub limits: RawLimits,
@@ -61,6 +62,7 @@ pub(super) struct RawProxy {
 pub(super) struct RawDatabase {
     pub name: Value<String>,
     pub default_shard: Value<String>,
+    pub connections_max: Value<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,6 +91,23 @@ pub(super) struct RawUser {
     pub server_password_file: Value<String>,
     #[serde(default)]
     pub admin: bool,
+    #[serde(default)]
+    pub read_only: bool,
+    pub regions: Value<Vec<Name>>,
+    pub pool_size: Value<i64>,
+    pub connections_max: Value<i64>,
+}
+
+/// One rule; lists that are not written mean all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAccess {
+    pub connection: Value<String>,
+    pub addresses: Value<Vec<Name>>,
+    pub users: Value<Vec<Name>>,
+    pub databases: Value<Vec<Name>>,
+    pub method: Name,
+    pub trust_remote: Value<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

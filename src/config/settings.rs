@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::value::Secret;
-use crate::topology::Consistency;
+use crate::topology::{Consistency, RegionId};
 use crate::wire::tls::Connector;
 
 /// What the listener and the start-up of clients need; read by `server` and `session`.
@@ -39,6 +39,18 @@ pub enum AuthMethod {
     Trust,
 }
 
+impl AuthMethod {
+    /// As the file and `pg_hba.conf` spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScramSha256 => "scram-sha-256",
+            Self::Md5 => "md5",
+            Self::Password => "password",
+            Self::Trust => "trust",
+        }
+    }
+}
+
 /// What a new session starts with; read by `session` and `execute`.
 #[derive(Debug, Clone)]
 pub struct SessionSettings {
@@ -51,6 +63,13 @@ pub struct SessionSettings {
     pub idle_transaction_timeout: Option<Duration>,
     /// Named prepared statements that one client may hold.
     pub client_statements_max: usize,
+}
+
+/// The database that clients ask for; its name and home are the topology's.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// Clients at once, over all workers; None: no limit of its own.
+    pub connections_max: Option<usize>,
 }
 
 /// The account of Meridian's own work, and how servers are reached; read by `health`, `catalog`, `transaction`, `backend`.
@@ -77,6 +96,14 @@ pub struct User {
     pub server_password: Option<Secret>,
     /// May use the console database.
     pub admin: bool,
+    /// Nothing that this user sends writes.
+    pub read_only: bool,
+    /// Where the shards live and the servers stand that this user's statements may need; None: everywhere.
+    pub regions: Option<Vec<RegionId>>,
+    /// Connections to one node for this user alone, over all workers; None: those of its account, `pool.size`.
+    pub pool_size: Option<usize>,
+    /// Clients at once, over all workers; None: no limit of its own.
+    pub connections_max: Option<usize>,
 }
 
 /// Server connections; read by `backend`.

@@ -47,11 +47,12 @@ fn the_documented_file_has_the_defaults() {
 
 #[test]
 fn every_key_is_documented() {
-    let sections: [(&str, Vec<&str>); 18] = [
+    let sections: [(&str, Vec<&str>); 19] = [
         ("[proxy]", keys::of::<raw::RawProxy>()),
         ("[database]", keys::of::<raw::RawDatabase>()),
         ("[server]", keys::of::<raw::RawServer>()),
         ("[[users]]", keys::of::<raw::RawUser>()),
+        ("[[access]]", keys::of::<raw::RawAccess>()),
         ("[pool]", keys::of::<raw::RawPool>()),
         ("[health]", keys::of::<raw::RawHealth>()),
         ("[limits]", keys::of::<raw::RawLimits>()),
@@ -196,6 +197,52 @@ fn mistakes_name_line_and_key() {
         ),
         ("[[users]]\nname = \"a\"\nverifier = \"SCRAM\"", "test.toml:12: users[0].name: user \"a\" has only"),
         ("[[users]]\npassword = \"a\"", "test.toml:11: users[0]: missing field `name`"),
+        ("[[access]]\nusers = [\"a\"]", "test.toml:11: access[0]: missing field `method`"),
+        ("[[access]]\nmethod = \"ident\"", "test.toml:12: access[0].method: must be one of \"scram"),
+        ("[[access]]\nmethod = \"password\"", "test.toml:12: access[0].method: \"password\" sends passwords"),
+        (
+            "[[access]]\nmethod = \"cert\"",
+            "test.toml:12: access[0].method: \"cert\" needs connection = \"tls\"",
+        ),
+        ("[[access]]\nmethod = \"trust\"", "test.toml:12: access[0].method: \"trust\" lets in whoever comes"),
+        (
+            "[[access]]\nmethod = \"trust\"\naddresses = [\"127.0.0.0/8\", \"10.0.0.0/8\"]",
+            "test.toml:12: access[0].method: \"trust\" lets in whoever comes",
+        ),
+        (
+            "[[access]]\nmethod = \"reject\"\ntrust_remote = true",
+            "test.toml:13: access[0].trust_remote: has a meaning for",
+        ),
+        (
+            "[[access]]\nmethod = \"reject\"\nconnection = \"ssl\"",
+            "test.toml:13: access[0].connection: must be one of \"any\", \"tls\", \"plain\"",
+        ),
+        (
+            "[[access]]\nmethod = \"reject\"\nconnection = \"tls\"",
+            "test.toml:13: access[0].connection: no connection is encrypted while [tls] mode is \"off\"",
+        ),
+        (
+            "[[access]]\nmethod = \"reject\"\naddresses = [\n\"10.0.0.0/8\",\n\"10.0.0.1/8\"]",
+            "test.toml:15: access[0].addresses[1]: \"10.0.0.1/8\" has bits beyond its prefix",
+        ),
+        (
+            "[[access]]\nmethod = \"reject\"\nusers = []",
+            "test.toml:13: access[0].users: is empty and would fit nobody",
+        ),
+        (
+            "[[access]]\nmethod = \"reject\"\ndatabases = [\"d\", \"all\"]",
+            "test.toml:13: access[0].databases[1]: \"all\" leaves nothing",
+        ),
+        (
+            "[[users]]\nname = \"a\"\nconnections_max = 0",
+            "test.toml:13: users[0].connections_max: must be 1 to 1000000, not 0",
+        ),
+        (
+            "[[users]]\nname = \"a\"\nregions = [\"east\", \"mars\"]",
+            "test.toml:13: users[0].regions[1]: there is no region \"mars\"",
+        ),
+        ("[[users]]\nname = \"a\"\nregions = []", "test.toml:13: users[0].regions: no shard lives in these"),
+        ("[database]\nconnections_max = -1", "test.toml:12: database.connections_max: must be 1 to 1000000"),
         ("[distances]\neast = { west = 5 }", "test.toml:12: distances.east.west: there is no region"),
         ("[nonsense]", "test.toml:11: nonsense: unknown field"),
     ];
@@ -415,4 +462,34 @@ fn a_following_topology_keeps_what_is_known_of_its_nodes() {
         timelines.contains(&(54320, 7))
             && timelines.iter().filter(|(_, timeline)| *timeline != 0).count() == 1
     );
+}
+
+#[test]
+fn rules_that_never_decide_are_warned_of() {
+    let rule = |keys: &str| format!("[[access]]\nmethod = \"scram-sha-256\"\n{keys}\n");
+    let text = [
+        rule("users = [\"app_*\"]\naddresses = [\"10.0.0.0/8\"]"),
+        rule("users = [\"app_1\"]\naddresses = [\"10.1.0.0/16\", \"::ffff:10.2.0.0/112\"]"),
+        rule("users = [\"app_1\"]"),
+    ];
+    let config = parse(&format!("{BASE}{}", text.concat())).unwrap();
+    assert_eq!(config.access.0.len(), 3);
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["test.toml:16: access[1].method: this rule never decides: access[0] fits whoever it fits"]
+    );
+}
+
+#[test]
+fn passwords_are_needed_where_a_rule_asks_for_one() {
+    let user = "[[users]]\nname = \"ann\"\n";
+    let rule = |keys: &str| format!("[[access]]\n{keys}\n");
+    let trusted = rule("method = \"trust\"\naddresses = [\"127.0.0.1\"]\nusers = [\"ann\"]");
+    assert!(parse(&format!("{BASE}{user}{trusted}")).is_ok());
+    let asked = rule("method = \"scram-sha-256\"\nusers = [\"a*\"]");
+    let found = mistake(&format!("{user}{trusted}{asked}"));
+    assert!(found.contains("user \"ann\" has neither password nor verifier"), "{found}");
+    let others = rule("method = \"scram-sha-256\"\nusers = [\"b*\"]");
+    assert!(parse(&format!("{BASE}{user}{trusted}{others}")).is_ok());
 }

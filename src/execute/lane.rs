@@ -36,6 +36,8 @@ pub enum Owed {
     Describe {
         hidden: bool,
     },
+    /// RowDescription, or nothing for the client: the answer to a simple query has no NoData.
+    Columns,
     Execute {
         hidden: bool,
     },
@@ -88,6 +90,8 @@ pub struct Lane {
     pub replica: bool,
     /// Extended messages were answered whose Sync the client has not sent yet.
     pub open_pipeline: bool,
+    /// No text of the client's goes out in a Query message: what is taken for one statement must be one.
+    pub one_by_one: bool,
 }
 
 impl Lane {
@@ -100,6 +104,7 @@ impl Lane {
             wrote: false,
             replica,
             open_pipeline: false,
+            one_by_one: false,
         }
     }
 
@@ -112,6 +117,11 @@ impl Lane {
 
     /// One statement of a simple query; the session tells the client when it is ready.
     pub fn query(&mut self, sql: &[u8]) {
+        if self.one_by_one {
+            self.put_statement(sql, Some(Owed::Columns), false);
+            self.sync(true);
+            return;
+        }
         encode::client::query(&mut self.connection.outbox, sql);
         self.connection.unnamed = None;
         self.owed.push_back(Owed::Query { ready: false });
@@ -121,6 +131,53 @@ impl Lane {
         encode::client::query(&mut self.connection.outbox, sql.as_bytes());
         self.connection.unnamed = None;
         self.owed.push_back(Owed::Hidden(why));
+    }
+
+    /// Puts a statement into the pipeline, without a Sync: if it fails, nothing behind it is executed up to the next one.
+    pub fn pipeline(&mut self, sql: &str) {
+        self.put_statement(sql.as_bytes(), None, true);
+    }
+
+    /// Words of the client's that the session obeys too (SET, SAVEPOINT), up to a ReadyForQuery that is ours.
+    pub fn hidden_words(&mut self, sql: &str) {
+        if self.one_by_one {
+            self.pipeline(sql);
+            self.sync(true);
+        } else {
+            self.hidden_query(sql, Hidden::Prologue);
+        }
+    }
+
+    /// COPY by itself: one answer is owed, in whatever messages it was asked for.
+    pub fn copy(&mut self, sql: &[u8]) {
+        if !self.one_by_one {
+            return self.query(sql);
+        }
+        let owed = std::mem::take(&mut self.owed);
+        self.put_statement(sql, None, false);
+        encode::client::sync(&mut self.connection.outbox);
+        self.owed = owed;
+        self.owed.push_back(Owed::Query { ready: false });
+    }
+
+    fn put_statement(&mut self, sql: &[u8], describe: Option<Owed>, hidden: bool) {
+        let out = &mut self.connection.outbox;
+        encode::client::parse(out, b"", sql, &[]);
+        encode::client::bind(out, &encode::client::Bind::default());
+        self.owed.push_back(Owed::Parse { id: None, hidden: true });
+        self.owed.push_back(Owed::Bind { hidden: true });
+        if let Some(owed) = describe {
+            encode::client::describe(out, Target::Portal, b"");
+            self.owed.push_back(owed);
+        }
+        encode::client::execute(out, b"", 0);
+        self.owed.push_back(Owed::Execute { hidden });
+        self.connection.unnamed = None;
+    }
+
+    /// Whether the last thing that is owed is a ReadyForQuery, so that [`super::drain::drain`] comes to its end.
+    pub fn ends_with_ready(&self) -> bool {
+        matches!(self.owed.back(), Some(Owed::Sync { .. } | Owed::Query { .. } | Owed::Hidden(_)))
     }
 
     /// Parse for a client's statement. `tail` is the message after its name.
@@ -196,6 +253,7 @@ impl Lane {
                 }
                 Owed::Bind { .. }
                 | Owed::Describe { .. }
+                | Owed::Columns
                 | Owed::Execute { .. }
                 | Owed::Close { .. }
                 | Owed::Local(_) => {}

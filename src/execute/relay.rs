@@ -231,7 +231,7 @@ impl Relay<'_> {
                 | Owed::Sync { hidden },
             ) => *hidden,
             Some(Owed::Hidden(_)) => true,
-            Some(Owed::Query { .. } | Owed::Local(_)) | None => false,
+            Some(Owed::Query { .. } | Owed::Columns | Owed::Local(_)) | None => false,
         }
     }
 
@@ -256,9 +256,10 @@ impl Relay<'_> {
             b'3' if matches!(owed, Some(Owed::Close { .. })) => self.pop(),
             b't' => {}
             b'T' | b'n' => {
-                if matches!(owed, Some(Owed::Describe { .. })) {
+                if matches!(owed, Some(Owed::Describe { .. } | Owed::Columns)) {
                     self.pop();
                 }
+                return Ok(!hidden && (header.tag == b'T' || owed != Some(Owed::Columns)));
             }
             b'D' => report.position = first_lsn(body).or(report.position),
             b'C' | b'I' | b's' => {

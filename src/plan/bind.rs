@@ -34,6 +34,12 @@ pub(super) struct Route {
 }
 
 impl Plan {
+    /// Whether the statement asks the state of a server and names no table of ours: any server can answer it, though the
+    /// default shard's does.
+    pub fn asks_any_server(&self) -> bool {
+        matches!(self.action, Action::Fixed(_)) && self.route.any_server
+    }
+
     /// The shards of this execution. `hint` is the shard that a leading comment names.
     pub fn bind(&self, arguments: &Arguments<'_>, hint: Option<&str>) -> Result<Bound, Refusal> {
         let hint = match hint {

@@ -92,6 +92,7 @@ impl Server {
             clients: DashMap::new(),
             figures: Figures::new(extent),
             pools: PoolBoard::new(workers),
+            census: Default::default(),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),
             stopping,

@@ -122,10 +122,11 @@ impl Block {
 }
 
 impl Transaction {
-    pub fn new(origin: Origin, begin: String, settings: &Rc<Settings>, own: &OwnSettings) -> Self {
+    /// `prologue`: BEGIN with its modes, and what follows it at once.
+    pub fn new(origin: Origin, prologue: Vec<String>, settings: &Rc<Settings>, own: &OwnSettings) -> Self {
         Self {
             origin,
-            prologue: vec![begin],
+            prologue,
             read_only: false,
             isolation: Isolation::ReadCommitted,
             failed: false,
@@ -203,7 +204,7 @@ mod tests {
     }
 
     fn transaction() -> Transaction {
-        Transaction::new(Origin::Explicit, "BEGIN".into(), &Rc::default(), &own())
+        Transaction::new(Origin::Explicit, vec!["BEGIN".into()], &Rc::default(), &own())
     }
 
     #[test]

@@ -77,7 +77,14 @@ mod tests {
     #[test]
     fn a_worker_replaces_its_own_report_only() {
         let board = PoolBoard::new(2);
-        let figures = |idle| PoolFigures { node: NodeId(0), idle, total: 4, waiting: 0, servers: Vec::new() };
+        let figures = |idle| PoolFigures {
+            node: NodeId(0),
+            idle,
+            total: 4,
+            waiting: 0,
+            size: None,
+            servers: Vec::new(),
+        };
         board.publish(0, vec![("a".into(), figures(1))]);
         board.publish(1, vec![("a".into(), figures(2))]);
         board.publish(0, vec![("a".into(), figures(3))]);

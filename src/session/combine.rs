@@ -14,7 +14,6 @@ use super::perform::{BoundParameters, Work};
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
-use crate::execute::lane::Owed;
 use crate::execute::scatter::{Question, ScatterError, Wire, answer};
 use crate::execute::{Lane, RelayError};
 use crate::merge::PartialLimits;
@@ -171,7 +170,7 @@ impl Session {
             .iter_mut()
             .filter(|lane| shards.contains(lane.shard) && !lane.connection.broken && !lane.owed.is_empty());
         let drains = queued.map(|lane| {
-            if !matches!(lane.owed.back(), Some(Owed::Sync { .. } | Owed::Query { .. } | Owed::Hidden(_))) {
+            if !lane.ends_with_ready() {
                 lane.sync(true);
             }
             tokio::time::timeout(TIDY_TIME, drain(lane))

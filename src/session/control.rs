@@ -11,6 +11,7 @@
 use std::rc::Rc;
 
 use super::block::{Block, Origin, Transaction};
+use super::fence::says_true;
 use super::{Failure, Outcome, Session};
 use crate::backend::WriteToken;
 use crate::execute::drain::{Drained, drain};
@@ -50,6 +51,7 @@ impl Session {
     }
 
     fn begin(&mut self, sql: String, read_only: Option<bool>, isolation: Option<Isolation>) -> Outcome {
+        self.fence.check_mode(read_only)?;
         let starts = sql.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
         let tag = if starts { "START TRANSACTION" } else { "BEGIN" };
         let joined = self.lanes.iter().any(|lane| lane.in_block);
@@ -67,12 +69,13 @@ impl Session {
                 }
                 transaction.origin = Origin::Explicit;
                 if !joined {
-                    transaction.prologue[0] = sql;
+                    transaction.prologue[0] = self.fence.begin(sql, isolation);
                 }
                 set_modes(transaction, read_only, isolation);
             }
             None => {
-                let mut transaction = Transaction::new(Origin::Explicit, sql, &self.settings, &self.own);
+                let prologue = self.fence.prologue(sql, isolation);
+                let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
                 transaction.read_only =
                     self.settings.get("default_transaction_read_only").is_some_and(says_true);
                 transaction.isolation = self.default_isolation();
@@ -109,9 +112,19 @@ impl Session {
             self.complete("SET");
             return Ok(());
         }
+        self.fence.check_mode(read_only)?;
+        let joined = self.lanes.iter().any(|lane| lane.in_block);
         self.on_joined_lanes(&sql).await?;
+        let fence = self.fence.clone();
         if let Some(transaction) = self.block.transaction() {
-            transaction.prologue.push(sql);
+            match isolation {
+                // A lane that joins has its snapshot before it could hear of the level: it begins with it.
+                Some(_) if fence.read_only && !joined => {
+                    transaction.prologue[0] = fence.begin(sql, isolation)
+                }
+                None if fence.read_only && read_only.is_some() => {}
+                _ => transaction.prologue.push(sql),
+            }
             set_modes(transaction, read_only, isolation);
         }
         self.complete("SET");
@@ -138,7 +151,7 @@ impl Session {
     /// Runs a statement of ours on every lane of the block; the first error is the answer.
     pub(super) async fn on_joined_lanes(&mut self, sql: &str) -> Outcome {
         for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
-            lane.hidden_query(sql, Hidden::Prologue);
+            lane.hidden_words(sql);
         }
         for drained in self.drain_block().await {
             if let Some(error) = drained?.error {
@@ -285,6 +298,10 @@ impl Session {
 
     /// Commits the block on all of its lanes; afterwards there is no block, whatever the answer.
     pub(super) async fn commit_block(&mut self, tell_asides: bool) -> Outcome {
+        if self.fence.read_only {
+            // Whatever was sent, nothing was written.
+            self.lanes.iter_mut().for_each(|lane| lane.wrote = false);
+        }
         let writers = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count();
         let schema_changed = self.block.get().is_some_and(|t| t.schema_changed);
         let outcome = if writers > 1 {
@@ -483,7 +500,7 @@ impl Session {
 
     /// Joins the default shard for a statement that only validates or reports.
     pub(super) async fn join_default(&mut self, access: Access) -> Result<usize, Failure> {
-        let shard = self.default_shard();
+        let shard = self.home_shard();
         self.join(shard, access, &[]).await
     }
 }
@@ -495,10 +512,6 @@ fn set_modes(transaction: &mut Transaction, read_only: Option<bool>, isolation: 
     if let Some(isolation) = isolation {
         transaction.isolation = isolation;
     }
-}
-
-fn says_true(value: &str) -> bool {
-    matches!(value.trim_matches('\'').to_ascii_lowercase().as_str(), "on" | "true" | "1" | "yes" | "t" | "y")
 }
 
 /// The connection ended between COMMIT and its answer.

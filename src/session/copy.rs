@@ -29,7 +29,16 @@ impl CopyHost for Host<'_> {
     type Failure = Failure;
 
     async fn join(&mut self, shard: ShardId) -> Result<usize, Failure> {
-        self.session.join(shard, self.access, &[]).await
+        let index = self.session.join(shard, self.access, &[]).await?;
+        let lane = &mut self.session.lanes[index];
+        if lane.one_by_one && !lane.owed.is_empty() {
+            // COPY stands alone: what begins the transaction has been answered before it is sent.
+            lane.sync(true);
+            if let Some(error) = self.session.drain_lane(index).await?.error {
+                return Err(Failure::Sql(error));
+            }
+        }
+        Ok(index)
     }
 
     fn parts(&mut self) -> HostParts<'_> {

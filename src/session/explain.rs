@@ -78,10 +78,12 @@ impl Session {
         lane.wrote |= writes && lane.in_block;
         lane.connection.suspect |= writes;
         if !lane.owed.is_empty() {
-            if lane.connection.applying.is_some() && !lane.in_block {
+            if !lane.ends_with_ready() {
                 lane.sync(true);
             }
-            self.drain_lane(index).await?;
+            if let Some(error) = self.drain_lane(index).await?.error {
+                return Err(Failure::Sql(error));
+            }
         }
         let began = Instant::now();
         let captured = self.capture_on(index, sql).await?;

@@ -342,6 +342,7 @@ impl Session {
         if self.block.is_failed() {
             return Ok(Home::Session);
         }
+        self.fence.check(&planned.plan.facts, prepared.text())?;
         let relayed =
             matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
                 && !self.names_temporary(planned);

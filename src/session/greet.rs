@@ -1,8 +1,8 @@
-//! From an accepted socket to a session: negotiation, authentication, the greeting.
+//! From an accepted socket to a session: negotiation, admission, the greeting.
 //!
 //! ```text
 //!   negotiate ─▶ cancel request: served, done
-//!            └─▶ known database? ─▶ authenticate ─▶ settings of the start-up packet judged by a server
+//!            └─▶ admit (`admission`) ─▶ settings of the start-up packet judged by a server
 //!                                  ─▶ ParameterStatus…, BackendKeyData, ReadyForQuery ─▶ Session::run
 //!                                  (the console's database: a ConsoleClient, for the floor above)
 //! ```
@@ -12,30 +12,31 @@
 //! 2. Everything before ReadyForQuery is bounded in bytes and by `authentication_timeout`.
 //! 3. What the client is told of parameters is what the default shard's servers report for its settings.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::net::TcpStream;
 
+use super::admission::{Admitted, Door};
 use super::block::Block;
 use super::cancel::{self, CancelTarget};
 use super::console::ConsoleClient;
+use super::fence::Fence;
 use super::planning::Context;
-use super::shared::{ClientInfo, ClientState, Shared, Worker};
+use super::shared::{ClientInfo, ClientNames, ClientState, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, extended, greeting, setting};
 use crate::backend::Account;
-use crate::config::{AuthMethod, User};
-use crate::execute::refusals;
+use crate::config::User;
 use crate::execute::{ClientStream, Told};
 use crate::plan::PlanningContext;
-use crate::wire::credential::Method;
 use crate::wire::encode;
 use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame::Limits;
 use crate::wire::secret::Secret;
-use crate::wire::startup::{Candidate, ClientHello, Opening, StartupError, authenticate, negotiate};
+use crate::wire::startup::{ClientHello, Opening, StartupError, negotiate};
 use crate::wire::stream::Connection;
 
 /// The database in which the console answers.
@@ -44,7 +45,7 @@ pub const CONSOLE_DATABASE: &str = "meridian";
 /// Serves one accepted socket to its end. Whoever may use the console and asked for it is returned instead: what happens
 /// there is not a session's matter.
 pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClient> {
-    let address = socket.peer_addr().map(|a| a.to_string()).unwrap_or_default();
+    let address = socket.peer_addr().ok();
     let _ = socket.set_nodelay(true);
     let mut connection = Connection::new(socket);
     let shared = Arc::clone(&worker.shared);
@@ -106,7 +107,7 @@ impl Drop for Counted {
 struct Newcomer {
     connection: Connection,
     hello: ClientHello,
-    address: String,
+    address: Option<SocketAddr>,
     counted: Counted,
 }
 
@@ -129,25 +130,27 @@ async fn welcome(
     let Newcomer { mut connection, hello, address, counted } = newcomer;
     let shared = Arc::clone(&worker.shared);
     let live = shared.live.load_full();
-    let user = live.users.iter().find(|user| user.name == hello.user).cloned();
-    let mut output = bytes::BytesMut::new();
-    let outcome = admit(worker, &mut connection, &hello, user.as_ref(), deadline, &mut output).await;
-    let user = match (outcome, user) {
-        (Ok(()), Some(user)) => user,
-        (Ok(()), None) => {
-            let error = role_missing(&hello.user);
-            refuse(connection, &StartupError::Refused(error)).await;
-            return Ok(None);
-        }
-        (Err(error), _) => {
+    let door = Door {
+        shared: &shared,
+        live: &live,
+        hello: &hello,
+        address,
+        limits: client_limits(worker),
+        deadline,
+    };
+    let mut admitted = match door.admit(&mut connection).await {
+        Ok(admitted) => admitted,
+        Err(error) => {
             refuse(connection, &error).await;
             return Err(error);
         }
     };
+    // Counted for as long as it is served.
+    let _seat = admitted.seat.take();
     if hello.database == CONSOLE_DATABASE {
-        return Ok(Some(at_the_console(worker, connection, &hello, address, output, counted)));
+        return Ok(Some(at_the_console(worker, connection, &hello, admitted, counted)));
     }
-    let mut session = match open(worker, connection, &hello, &user, address, output) {
+    let mut session = match open(worker, connection, &hello, admitted) {
         Ok(session) => session,
         Err(refused) => {
             let (connection, error) = *refused;
@@ -174,83 +177,14 @@ fn at_the_console(
     worker: &Worker,
     connection: Connection,
     hello: &ClientHello,
-    address: String,
-    output: bytes::BytesMut,
+    admitted: Admitted,
     counted: Counted,
 ) -> ConsoleClient {
-    let (info, cancel) = register(counted.shared(), hello, address);
+    let (info, cancel) = register(counted.shared(), hello, &admitted);
     worker.figures.connections.one();
     let mut stream = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
-    stream.outbox = output;
+    stream.outbox = admitted.output;
     ConsoleClient::new(stream, info, cancel, counted)
-}
-
-async fn admit(
-    worker: &Worker,
-    connection: &mut Connection,
-    hello: &ClientHello,
-    user: Option<&User>,
-    deadline: tokio::time::Instant,
-    output: &mut bytes::BytesMut,
-) -> Result<(), StartupError> {
-    let shared = &worker.shared;
-    let live = shared.live.load_full();
-    let credential = live.credentials.get(&hello.user);
-    let method = match live.proxy.auth {
-        AuthMethod::ScramSha256 => Method::Scram,
-        AuthMethod::Md5 => Method::Md5,
-        AuthMethod::Password => Method::Cleartext,
-        AuthMethod::Trust => Method::Trust,
-    };
-    let encrypted = live.tls.as_ref().filter(|_| connection.stream.is_encrypted());
-    let channel_binding = encrypted.map(|tls| tls.channel_binding());
-    let candidate = Candidate { method, user: &hello.user, credential, mock: &shared.mock, channel_binding };
-    if encrypted.is_some_and(|tls| tls.name_is_user) {
-        check_certificate(connection, &hello.user)?;
-    }
-    authenticate(connection, &candidate, &client_limits(worker), deadline, output).await?;
-    let known = hello.database == shared.topology.load().database || hello.database == CONSOLE_DATABASE;
-    if !known {
-        return Err(SqlError::fatal(
-            SqlState::INVALID_CATALOG_NAME,
-            format!("database \"{}\" does not exist", hello.database),
-        )
-        .into());
-    }
-    if hello.database == CONSOLE_DATABASE && !user.is_some_and(|user| user.admin) {
-        return Err(SqlError::fatal(
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            format!("user \"{}\" may not use the console", hello.user),
-        )
-        .hint("Set admin = true for this user in the configuration.")
-        .into());
-    }
-    if hello.parameters.iter().any(|(name, value)| name == "replication" && !says_false(value)) {
-        return Err(refusals::REPLICATION.error(&[]).severity(Severity::Fatal).into());
-    }
-    Ok(())
-}
-
-/// As PostgreSQL's `clientcert=verify-full`: the certificate's common name is the user's.
-fn check_certificate(connection: &Connection, user: &str) -> Result<(), StartupError> {
-    let name = connection.stream.peer_certificate().and_then(crate::wire::tls::common_name);
-    if name.as_deref() == Some(user) {
-        return Ok(());
-    }
-    Err(SqlError::fatal(
-        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-        format!("certificate authentication failed for user \"{user}\""),
-    )
-    .detail("The certificate's common name is not the user's name.")
-    .into())
-}
-
-fn role_missing(user: &str) -> SqlError {
-    SqlError::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, format!("role \"{user}\" does not exist"))
-}
-
-fn says_false(value: &str) -> bool {
-    matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "no" | "0")
 }
 
 type Refused = (Connection, SqlError);
@@ -259,21 +193,26 @@ fn open(
     worker: &Rc<Worker>,
     connection: Connection,
     hello: &ClientHello,
-    user: &User,
-    address: String,
-    output: bytes::BytesMut,
+    admitted: Admitted,
 ) -> Result<Session, Box<Refused>> {
     let settings = match greeting::startup_settings(hello) {
         Ok(settings) => Rc::new(settings),
         Err(error) => return Err(Box::new((connection, error))),
     };
+    let fence =
+        Fence { read_only: admitted.user.read_only, regions: admitted.user.regions.as_deref().map(Rc::from) };
+    let allowed = settings.iter().try_for_each(|(name, value)| fence.check_value(name, value));
+    if let Err(error) = allowed {
+        return Err(Box::new((connection, error.severity(Severity::Fatal))));
+    }
     let shared = &worker.shared;
     let topology = shared.topology.load_full();
     let live = shared.live.load_full();
     let own = setting::default_own(&live.session, &topology);
-    let (info, cancel) = register(shared, hello, address);
+    let (info, cancel) = register(shared, hello, &admitted);
     worker.figures.connections.one();
     let mut client = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
+    let Admitted { user, output, .. } = admitted;
     client.outbox = output;
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
@@ -283,13 +222,16 @@ fn open(
     let account = Account {
         user: user.server_user.clone(),
         password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
+        read_only: user.read_only,
+        pool_size: user.pool_size,
     };
     let mut session = Session {
         limits: client_limits(worker),
         client,
         told: Told::default(),
         user: hello.user.as_str().into(),
-        pool_user: account.user.as_str().into(),
+        fence,
+        pool_user: pool_name(&user).into(),
         account: Rc::new(account),
         initial: Rc::clone(&settings),
         settings,
@@ -319,8 +261,20 @@ fn open(
     Ok(session)
 }
 
+/// Users share the connections of their account on the servers, but for those whose connections begin differently,
+/// or are counted apart.
+fn pool_name(user: &User) -> String {
+    let own = if user.pool_size.is_some() { format!(" for {}", user.name) } else { String::new() };
+    let kind = if user.read_only { " (read-only)" } else { "" };
+    format!("{}{own}{kind}", user.server_user)
+}
+
 /// Puts the client among the connected ones, with a cancel key of its own.
-fn register(shared: &Shared, hello: &ClientHello, address: String) -> (Arc<ClientInfo>, Arc<CancelTarget>) {
+fn register(
+    shared: &Shared,
+    hello: &ClientHello,
+    admitted: &Admitted,
+) -> (Arc<ClientInfo>, Arc<CancelTarget>) {
     let id = next_client_id(shared);
     let secret: Vec<u8> = (0..hello.cancel_secret_bytes()).map(|_| rand::random()).collect();
     let cancel = Arc::new(CancelTarget::new(Secret::new(secret)));
@@ -329,7 +283,13 @@ fn register(shared: &Shared, hello: &ClientHello, address: String) -> (Arc<Clien
         hello.parameters.iter().find(|(name, _)| name == "application_name").map(|(_, v)| v.clone());
     let state =
         ClientState { application_name: application_name.unwrap_or_default(), ..ClientState::default() };
-    let info = Arc::new(ClientInfo::new(id, &hello.user, &hello.database, address, state));
+    let who = ClientNames {
+        user: hello.user.clone(),
+        database: hello.database.clone(),
+        address: admitted.address.clone(),
+        access: admitted.access.clone(),
+    };
+    let info = Arc::new(ClientInfo::new(id, who, state));
     shared.clients.insert(id, Arc::clone(&info));
     (info, cancel)
 }

@@ -6,46 +6,26 @@
 //! Invariants:
 //! 1. A lane is joined at most once per shard; inside a block it stays to the block's end.
 //! 2. While a lane is held its key is in the session's cancel target; it leaves the target before it leaves the session.
-//! 3. A statement waits for a primary at most `primary_wait`, counted over all attempts.
+//!
+//! Not here: which server that is, and waiting for one (`servers`).
 
 use std::rc::Rc;
-use std::time::Instant;
 
+use super::servers::Need;
 use super::{End, Failure, Request, Session};
 use crate::backend::capture::Captured;
-use crate::backend::{BackendError, Connection, Pools, ReadPolicy, WriteToken, choice};
+use crate::backend::{Connection, WriteToken};
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
 use crate::sql::facts::Isolation;
-use crate::topology::{Consistency, NodeId, NodeRole, ShardId, Topology};
+use crate::topology::{Consistency, NodeId, NodeRole, ShardId};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{SqlError, SqlState};
 
-/// Which server of a shard a statement needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
-    Primary,
-    Reader,
-    /// A hint demands a replica.
-    Replica,
-}
-
 impl Session {
-    /// What access means in the session's present state.
-    pub(super) fn need(&self, access: Access) -> Need {
-        match self.block.get() {
-            Some(transaction) if !transaction.read_only => Need::Primary,
-            // No replica knows it.
-            Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
-            Some(_) => Need::Reader,
-            None if access == Access::Read => Need::Reader,
-            None => Need::Primary,
-        }
-    }
-
     /// The index of the lane for `shard`, which is joined if it is not yet there.
     pub(super) async fn join(
         &mut self,
@@ -57,6 +37,9 @@ impl Session {
         if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
             let lane = &self.lanes[index];
             let usable = self.block.is_open() || self.pin.is_some() || need == Need::Reader || !lane.replica;
+            if usable && self.fence.read_only && need == Need::Primary && lane.replica {
+                return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
+            }
             if usable {
                 self.check_second_shard(shard, access)?;
                 if self.block.is_open() && !self.lanes[index].in_block {
@@ -79,7 +62,7 @@ impl Session {
         if replica {
             self.worker.figures.replica_reads.one();
         }
-        let lane = Lane::new(connection, shard, replica);
+        let lane = self.lane(connection, shard, replica);
         self.enter(lane).await
     }
 
@@ -87,11 +70,12 @@ impl Session {
     pub(super) async fn join_now(&mut self, shard: ShardId) -> Result<Option<usize>, Failure> {
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let Some(node) = self.choose(&topology, shard, Need::Reader, &[]) else { return Ok(None) };
-        match self.worker.pools.take(&topology, node, &self.pool_user, &self.account).await {
+        match self.take(&topology, node).await {
             Ok(connection) => {
                 self.cancel.add(&connection.key);
                 let replica = topology.node(node).state.role() == NodeRole::Replica;
-                self.enter(Lane::new(connection, shard, replica)).await.map(Some)
+                let lane = self.lane(connection, shard, replica);
+                self.enter(lane).await.map(Some)
             }
             Err(error) if error.retry_elsewhere() => {
                 self.worker.shared.signals.probe_now();
@@ -116,7 +100,7 @@ impl Session {
         let connection =
             self.acquire(shard, Need::Replica, avoid).await.map_err(|e| Failure::Sql(e.into_sql()))?;
         self.cancel.add(&connection.key);
-        let lane = Lane::new(connection, shard, true);
+        let lane = self.lane(connection, shard, true);
         self.enter(lane).await
     }
 
@@ -128,7 +112,7 @@ impl Session {
             return Ok(());
         }
         let others = || self.lanes.iter().filter(|lane| lane.shard != shard && lane.in_block);
-        if access == Access::Write && others().any(|lane| lane.wrote) {
+        if access == Access::Write && !self.fence.read_only && others().any(|lane| lane.wrote) {
             return Err(super::report::second_writing_shard(&self.context.planning.topology, shard));
         }
         if transaction.one_lane && others().next().is_some() {
@@ -139,6 +123,12 @@ impl Session {
             return Err(super::report::snapshot_over_shards());
         }
         Ok(())
+    }
+
+    fn lane(&self, connection: Connection, shard: ShardId, replica: bool) -> Lane {
+        let mut lane = Lane::new(connection, shard, replica);
+        lane.one_by_one = self.fence.read_only;
+        lane
     }
 
     /// Makes a lane the session's; one that cannot be brought to the session's state goes back.
@@ -164,115 +154,16 @@ impl Session {
                     lane.sync(true);
                 }
                 for statement in &transaction.prologue {
-                    lane.hidden_query(statement, Hidden::Prologue);
+                    match lane.one_by_one {
+                        // One pipeline with what follows, which is skipped if the transaction could not begin.
+                        true => lane.pipeline(statement),
+                        false => lane.hidden_query(statement, Hidden::Prologue),
+                    }
                 }
                 lane.in_block = true;
             }
         }
         Ok(())
-    }
-
-    /// A connection to a node that fits, waiting for one to appear as long as is configured.
-    pub(super) async fn acquire(
-        &self,
-        shard: ShardId,
-        need: Need,
-        avoid: &[NodeId],
-    ) -> Result<Connection, BackendError> {
-        self.acquire_from(&self.worker.pools, shard, need, avoid).await
-    }
-
-    pub(super) async fn acquire_from(
-        &self,
-        pools: &Pools,
-        shard: ShardId,
-        need: Need,
-        avoid: &[NodeId],
-    ) -> Result<Connection, BackendError> {
-        let orders = &self.worker.shared.orders;
-        // What has begun may go on, so that the shard comes to rest.
-        if orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block) {
-            orders.await_resumed(shard).await;
-        }
-        let deadline = Instant::now() + self.live.session.primary_wait;
-        let mut roles = self.worker.shared.signals.watch_roles();
-        let mut failed: Vec<NodeId> = avoid.to_vec();
-        loop {
-            roles.mark_unchanged();
-            let topology = std::sync::Arc::clone(&self.context.planning.topology);
-            let error = match self.choose(&topology, shard, need, &failed) {
-                Some(node) => {
-                    match pools.take(&topology, node, &self.pool_user, &self.account).await {
-                        Ok(connection) => return Ok(connection),
-                        Err(error) if error.retry_elsewhere() => {
-                            self.worker.shared.signals.probe_now();
-                            if need != Need::Primary {
-                                failed.push(node);
-                                if self.choose(&topology, shard, need, &failed).is_some() {
-                                    continue;
-                                }
-                            }
-                            error
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-                None => BackendError::NoNode {
-                    shard: topology.shard(shard).name.clone(),
-                    wanted: if need == Need::Primary { "primary" } else { "server" },
-                },
-            };
-            failed.clear();
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(error);
-            }
-            self.worker.shared.signals.probe_now();
-            // Wakes on a change of roles; looks again now and then, for a server that restarts in its old role.
-            let pause = left.min(std::time::Duration::from_millis(200));
-            let _ = tokio::time::timeout(pause, roles.changed()).await;
-        }
-    }
-
-    /// Connects at once to the nodes that these shards will be joined on, where no connection is idle: over a distance
-    /// the slowest counts, and not the sum.
-    pub(super) async fn warm_pools(&self, shards: &[ShardId], access: Access, avoid: &[NodeId]) {
-        let topology = &self.context.planning.topology;
-        let need = self.need(access);
-        let missing = shards.iter().filter(|shard| !self.lanes.iter().any(|lane| lane.shard == **shard));
-        let nodes = missing.filter_map(|shard| self.choose(topology, *shard, need, avoid));
-        let connects =
-            nodes.map(|node| self.worker.pools.warm(topology, node, &self.pool_user, &self.account));
-        futures_util::future::join_all(connects).await;
-    }
-
-    /// Whether a server of the shard could be asked now.
-    pub(super) fn has_server(&self, shard: ShardId, access: Access) -> bool {
-        self.choose(&self.context.planning.topology, shard, self.need(access), &[]).is_some()
-    }
-
-    fn choose(&self, topology: &Topology, shard: ShardId, need: Need, avoid: &[NodeId]) -> Option<NodeId> {
-        match need {
-            Need::Primary => choice::primary(topology, shard),
-            Need::Reader | Need::Replica => {
-                let policy = ReadPolicy {
-                    consistency: self.own.consistency,
-                    max_lag: self.own.max_lag,
-                    token: self.tokens.get(usize::from(shard.0)).copied().flatten(),
-                };
-                let order = topology.nodes_by_distance_from(self.own.region, shard);
-                if need == Need::Replica {
-                    let primaries: Vec<NodeId> = order
-                        .iter()
-                        .copied()
-                        .filter(|n| topology.node(*n).state.role() == NodeRole::Primary)
-                        .chain(avoid.iter().copied())
-                        .collect();
-                    return choice::reader(topology, shard, &policy, &order, &primaries);
-                }
-                choice::reader(topology, shard, &policy, &order, avoid)
-            }
-        }
     }
 
     /// Sends what was put on lane `index` and passes the answers on, until the lane owes nothing.
@@ -342,7 +233,12 @@ impl Session {
 
     /// Asks a lane that owes nothing; one that is lost leaves the session.
     pub(super) async fn capture_on(&mut self, index: usize, sql: &str) -> Result<Captured, Failure> {
-        match self.lanes[index].connection.capture(sql).await {
+        let lane = &mut self.lanes[index];
+        let captured = match lane.one_by_one {
+            true => lane.connection.capture_statement(sql.as_bytes()).await,
+            false => lane.connection.capture(sql).await,
+        };
+        match captured {
             Ok(captured) => Ok(captured),
             Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await),
         }

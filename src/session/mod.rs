@@ -19,15 +19,18 @@
 //!
 //! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
 
+mod admission;
 mod block;
 pub mod board;
 pub mod cancel;
+pub mod census;
 mod combine;
 mod console;
 mod control;
 mod copy;
 mod explain;
 mod extended;
+mod fence;
 mod greet;
 pub mod greeting;
 mod lanes;
@@ -37,6 +40,7 @@ mod pipeline;
 pub mod planning;
 mod report;
 mod scratch;
+mod servers;
 mod setting;
 mod shadows;
 pub mod shared;
@@ -72,6 +76,7 @@ pub struct Session {
     told: Told,
     limits: Limits,
     user: Rc<str>,
+    fence: fence::Fence,
     account: Rc<Account>,
     /// Key of the pools: the server account's name.
     pool_user: Rc<str>,

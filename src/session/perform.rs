@@ -102,6 +102,7 @@ impl Session {
         if self.block.is_failed() && !planned.ends_failed_block() {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
+        self.fence_in(&planned.plan.facts, work.text())?;
         self.relearn_temporary().await?;
         if self.names_temporary(planned) {
             if let (Kind::Ddl { .. }, Action::Refuse(refusal)) =
@@ -187,6 +188,8 @@ impl Session {
         let topology = &self.context.planning.topology;
         let home = topology.region(self.own.region).shards.first().copied().unwrap_or(topology.default_shard);
         let mut others = (0..topology.shards.len()).map(|index| ShardId(index as u16));
+        let allowed = |shard: &ShardId| self.fence.allows_shard(topology, *shard);
+        let home = if allowed(&home) { home } else { others.clone().find(allowed).unwrap_or(home) };
         match self.has_server(home, Access::Read) {
             true => home,
             false => others.find(|shard| self.has_server(*shard, Access::Read)).unwrap_or(home),

@@ -151,6 +151,9 @@ impl Session {
         end: Option<BatchEnd>,
         suspect: bool,
     ) -> Ran {
+        if self.fence.read_only && !self.block.is_open() {
+            self.begin_implicit();
+        }
         let executions = segment.messages.iter().filter(|message| message.is_execution()).count();
         let Some(planned) = segment.planned.as_ref().filter(|_| executions > 0) else {
             return self.run_shard_segment(segment, end, suspect).await;

@@ -292,6 +292,12 @@ impl Session {
         if bound.shards.len() > 1 && matches!(planned.plan.action, Action::Anywhere) {
             return Ok(ShardSet::one(self.any_shard()));
         }
+        let allowed = self.fence.check_shards(&self.context.planning.topology, bound.shards);
+        let hinted = planned.hint.as_ref().is_some_and(|hint| hint.shard.is_some());
+        if allowed.is_err() && planned.plan.asks_any_server() && !hinted {
+            return Ok(ShardSet::one(self.any_shard()));
+        }
+        allowed?;
         Ok(bound.shards)
     }
 

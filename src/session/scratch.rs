@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::lanes::Need;
+use super::servers::Need;
 use super::{Failure, Session};
 use crate::execute::Lane;
 use crate::execute::refusals;
@@ -74,8 +74,7 @@ impl Session {
         let read_ahead = self.live.limits.shard_buffer_bytes;
         let gather = PartialLimits { rows_max: 0, bytes_max: 0 };
         let Self { client, lanes, told, limits, pin, .. } = self;
-        let mut lanes: Vec<&mut Lane> =
-            lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
+        let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
         let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
         let result = answer_in_scratch(&mut wire, &mut lanes, &mut session, &job).await;
         let sent = wire.sent;
@@ -108,7 +107,8 @@ impl Session {
             && session.owed.is_empty()
             && session.connection.status != TransactionStatus::Idle
         {
-            let rolled_back = tokio::time::timeout(ROLLBACK_TIME, session.connection.capture("ROLLBACK")).await;
+            let rolled_back =
+                tokio::time::timeout(ROLLBACK_TIME, session.connection.capture("ROLLBACK")).await;
             session.connection.broken |= !matches!(rolled_back, Ok(Ok(_)));
         }
         self.cancel.remove(&session.connection.key);

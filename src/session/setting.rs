@@ -65,6 +65,7 @@ impl Session {
 
     /// Lets the servers judge, then remembers.
     async fn set_on_servers(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
+        self.fence.check_setting(setting, text)?;
         if let Setting::Set { name, value: Some((from, to)), .. } = setting {
             let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
             if name == "client_encoding" && !is_utf8(&value) {
@@ -74,7 +75,7 @@ impl Session {
                 return Err(Failure::Sql(refusals::NULL_EQUALS.error(&[])));
             }
         }
-        let sql = self.spelled(setting, text);
+        let statements = self.spelled(setting, text);
         let local = matches!(setting, Setting::Set { local: true, .. });
         let index = if self.block.is_open() && self.lanes.iter().any(|lane| lane.in_block) {
             None
@@ -87,7 +88,7 @@ impl Session {
         };
         let mut asides = Vec::new();
         for index in others {
-            self.lanes[index].hidden_query(&sql, crate::execute::lane::Hidden::Prologue);
+            statements.iter().for_each(|statement| self.lanes[index].hidden_words(statement));
             let drained = self.drain_lane(index).await?;
             if let Some(error) = drained.error {
                 return Err(Failure::Sql(error));
@@ -100,29 +101,29 @@ impl Session {
             self.pass_aside(aside);
         }
         self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
-        self.remember(setting, text, local, sql);
+        self.remember(setting, text, local, statements);
         Ok(())
     }
 
     /// What the servers are sent: RESET goes back to what the start-up packet set, which no server knows of.
-    fn spelled(&self, setting: &Setting, text: &[u8]) -> String {
+    fn spelled(&self, setting: &Setting, text: &[u8]) -> Vec<String> {
         let own = String::from_utf8_lossy(text).into_owned();
         match setting {
             Setting::Reset { name } | Setting::Set { name, value: None, .. } => {
                 let local = matches!(setting, Setting::Set { local: true, .. });
-                self.initial.get(name).map_or(own, |value| set_statement(name, value, local))
+                vec![self.initial.get(name).map_or(own, |value| set_statement(name, value, local))]
             }
             Setting::ResetAll => {
                 let again = self.initial.iter().map(|(name, value)| set_statement(name, value, false));
-                std::iter::once("RESET ALL".to_owned()).chain(again).collect::<Vec<_>>().join(";")
+                std::iter::once("RESET ALL".to_owned()).chain(again).collect()
             }
-            Setting::Set { .. } => own,
+            Setting::Set { .. } => vec![own],
         }
     }
 
-    fn remember(&mut self, setting: &Setting, text: &[u8], local: bool, sql: String) {
+    fn remember(&mut self, setting: &Setting, text: &[u8], local: bool, statements: Vec<String>) {
         if let Some(transaction) = self.block.transaction() {
-            transaction.prologue.push(sql);
+            transaction.prologue.extend(statements);
             if local {
                 return;
             }
@@ -264,7 +265,7 @@ impl Session {
             let index = self.join_pinned().await?;
             let sql = String::from_utf8_lossy(text).into_owned();
             let lane = &mut self.lanes[index];
-            lane.hidden_query(&sql, crate::execute::lane::Hidden::Prologue);
+            lane.hidden_words(&sql);
             let drained = self.drain_lane(index).await?;
             for aside in &drained.asides {
                 self.pass_aside(aside);

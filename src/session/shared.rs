@@ -21,14 +21,15 @@ use tokio::sync::Notify;
 
 use super::board::PoolBoard;
 use super::cancel::CancelTarget;
+use super::census::Census;
 use super::orders::Orders;
 use super::planning::PlanCache;
 use super::statements::Interner;
 use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
 use crate::config::{
-    Config, HealthSettings, HttpSettings, Limits, LogSettings, PoolSettings, ProxySettings, ScratchSettings, ServerSettings,
-    SessionSettings, User,
+    AccessRules, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings, PoolSettings,
+    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
 };
 use crate::figures::{Figures, WorkerFigures};
 use crate::topology::{Signals, Topology};
@@ -56,6 +57,8 @@ pub struct Shared {
     pub figures: Figures,
     /// How the workers' pools stand, a second ago at most.
     pub pools: PoolBoard,
+    /// How many clients each user and each database has.
+    pub census: Arc<Census>,
     /// Challenges for users that do not exist.
     pub mock: MockKey,
     pub started: Instant,
@@ -68,8 +71,10 @@ pub struct Shared {
 pub struct Live {
     pub proxy: ProxySettings,
     pub session: SessionSettings,
+    pub database: DatabaseSettings,
     pub server: ServerSettings,
     pub users: Vec<User>,
+    pub access: AccessRules,
     /// What each user is authenticated against, by name.
     pub credentials: HashMap<String, Credential>,
     pub pool: PoolSettings,
@@ -85,14 +90,20 @@ pub struct Live {
 impl Live {
     /// The settings of a configuration, and the topology that goes with them.
     pub fn new(config: Config) -> (Self, Topology) {
-        let Config { proxy, session, server, users, pool, health, limits, scratch, tls, http, log, topology } =
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let Config { proxy, session, database, server, users, access, pool, health, limits, scratch, .. } =
             config;
+        let Config { tls, http, log, topology, .. } = config;
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
         let live = Self {
             proxy,
             session,
+            database,
             server,
             users,
+            access,
             credentials,
             pool,
             health,
@@ -112,13 +123,21 @@ fn credential(user: &User) -> Credential {
     Credential::parse(&text, rand::random())
 }
 
+/// What a client said and showed of itself at the door.
+#[derive(Debug, Clone, Default)]
+pub struct ClientNames {
+    pub user: String,
+    pub database: String,
+    pub address: String,
+    /// The number of the access rule that let it in, and its method; None where there are no rules.
+    pub access: Option<String>,
+}
+
 /// One client, as the console shows it.
 #[derive(Debug)]
 pub struct ClientInfo {
     pub id: u32,
-    pub user: String,
-    pub database: String,
-    pub address: String,
+    pub names: ClientNames,
     pub connected: Instant,
     pub state: std::sync::Mutex<ClientState>,
     dismissed: AtomicBool,
@@ -127,12 +146,10 @@ pub struct ClientInfo {
 
 impl ClientInfo {
     /// A client that has just come.
-    pub fn new(id: u32, user: &str, database: &str, address: String, state: ClientState) -> Self {
+    pub fn new(id: u32, names: ClientNames, state: ClientState) -> Self {
         Self {
             id,
-            user: user.to_owned(),
-            database: database.to_owned(),
-            address,
+            names,
             connected: Instant::now(),
             state: std::sync::Mutex::new(state),
             dismissed: AtomicBool::new(false),

@@ -84,7 +84,7 @@ impl Session {
 
     async fn single(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
         let planned = self.plan_text(text)?;
-        if self.block.is_open() || !self.is_relay(&planned) {
+        if self.block.is_open() || self.fence.read_only || !self.is_relay(&planned) {
             self.perform(&planned, Work::Simple { text }).await?;
             return Ok(false);
         }
@@ -176,13 +176,15 @@ impl Session {
         let lane = &mut self.lanes[index];
         lane.in_block = true;
         lane.wrote = true;
-        let transaction = Transaction::new(Origin::Explicit, "BEGIN".into(), &self.settings, &self.own);
+        let prologue = vec!["BEGIN".to_owned()];
+        let transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
         self.block = Block::Open(Box::new(transaction));
     }
 
     /// Several statements in one message.
     async fn several(&mut self, frame: &[u8], text: &[u8], pieces: &[Range<u32>]) -> Result<bool, Failure> {
         if !self.block.is_open()
+            && !self.fence.read_only
             && let Some((planned, shard)) = self.all_for_one_shard(text, pieces)
         {
             return self.relay_statements(frame, text, &planned, shard, pieces.len()).await;
@@ -227,7 +229,8 @@ impl Session {
     }
 
     pub(super) fn begin_implicit(&mut self) {
-        let transaction = Transaction::new(Origin::Implicit, "BEGIN".into(), &self.settings, &self.own);
+        let prologue = self.fence.prologue("BEGIN".to_owned(), None);
+        let transaction = Transaction::new(Origin::Implicit, prologue, &self.settings, &self.own);
         self.block = Block::Open(Box::new(transaction));
     }
 
@@ -280,6 +283,9 @@ impl Session {
     async fn call_function(&mut self, frame: &[u8]) -> Result<bool, Failure> {
         if self.block.is_failed() {
             return Err(Failure::Sql(in_failed_block()));
+        }
+        if self.fence.read_only {
+            return Err(Failure::Sql(self.fence.refusal("a FunctionCall message")));
         }
         let shard = self.default_shard();
         let index = self.join(shard, Access::Write, &[]).await?;

@@ -20,7 +20,7 @@
 
 use std::collections::HashSet;
 
-use super::lanes::Need;
+use super::servers::Need;
 use super::{Failure, Outcome, Session};
 use crate::execute::Lane;
 use crate::execute::drain::drain;

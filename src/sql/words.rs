@@ -88,10 +88,21 @@ mod tests {
 
     #[test]
     fn stars_that_stand_for_columns_are_told_from_others() {
-        for text in ["select * from t", "SELECT DISTINCT * FROM t", "select a, t.* from t", "table t", "select 1 from a natural join b"] {
+        for text in [
+            "select * from t",
+            "SELECT DISTINCT * FROM t",
+            "select a, t.* from t",
+            "table t",
+            "select 1 from a natural join b",
+        ] {
             assert!(of(text).wildcard, "{text}");
         }
-        for text in ["select count(*) from t", "select a * b, 2 * a from t", "select \"*\" from t", "select '*' from t"] {
+        for text in [
+            "select count(*) from t",
+            "select a * b, 2 * a from t",
+            "select \"*\" from t",
+            "select '*' from t",
+        ] {
             assert!(!of(text).wildcard, "{text}");
         }
     }
@@ -99,7 +110,8 @@ mod tests {
     #[test]
     fn identifiers_stand_with_their_places_and_dots() {
         let words = of("SELECT \"R\".Fare FROM public.\"R\"");
-        let shown: Vec<_> = words.words.iter().map(|w| (w.name.as_str(), w.before_dot, w.after_dot)).collect();
+        let shown: Vec<_> =
+            words.words.iter().map(|w| (w.name.as_str(), w.before_dot, w.after_dot)).collect();
         assert_eq!(
             shown,
             [

@@ -1,5 +1,6 @@
 //! Tests that need servers: real PostgreSQL, started by the harness, in one binary that links once.
 
+mod access;
 mod cli;
 mod cluster;
 mod code;

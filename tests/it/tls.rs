@@ -19,13 +19,13 @@ use crate::harness::{
 };
 
 /// An authority, and the files that it has signed.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     directory: TemporaryDirectory,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "test authority");
@@ -36,16 +36,16 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), directory }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn ca(&self) -> PathBuf {
+    pub fn ca(&self) -> PathBuf {
         self.path("ca.pem")
     }
 
     /// `NAME.pem` and `NAME.key`, for these names of a host and this common name.
-    fn sign(&self, name: &str, hosts: &[&str], common_name: &str) {
+    pub fn sign(&self, name: &str, hosts: &[&str], common_name: &str) {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).expect("parameters");
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -59,7 +59,7 @@ impl Authority {
     }
 
     /// The keys of `[tls]`.
-    fn section(&self, mode: &str, more: &str) -> String {
+    pub fn section(&self, mode: &str, more: &str) -> String {
         let (certificate, key) = (self.path("server.pem"), self.path("server.key"));
         format!(
             "mode = \"{mode}\"\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n{more}",
@@ -69,7 +69,7 @@ impl Authority {
     }
 }
 
-fn psql(meridian: &Meridian, database: &str, parameters: &str) -> Output {
+pub fn psql(meridian: &Meridian, database: &str, parameters: &str) -> Output {
     let port = meridian.address().port();
     let conninfo = format!(
         "host=localhost hostaddr=127.0.0.1 port={port} user={APP_USER} dbname={database} {parameters}"
@@ -80,11 +80,11 @@ fn psql(meridian: &Meridian, database: &str, parameters: &str) -> Output {
     command.output().expect("psql runs")
 }
 
-fn answered(output: &Output) -> bool {
+pub fn answered(output: &Output) -> bool {
     output.status.success() && String::from_utf8_lossy(&output.stdout).trim() == "answered"
 }
 
-fn words(output: &Output) -> String {
+pub fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

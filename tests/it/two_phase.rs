@@ -25,7 +25,12 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
         primary_wait: config.session.primary_wait,
     };
     let pools = Pools::new(config.pool.clone(), waits, 1, Default::default());
-    let account = Account { user: APP_USER.to_owned(), password: Some(Secret::new(APP_PASSWORD)) };
+    let account = Account {
+        user: APP_USER.to_owned(),
+        password: Some(Secret::new(APP_PASSWORD)),
+        read_only: false,
+        pool_size: None,
+    };
     let mut connections = Vec::new();
     for shard in &topology.shards {
         let node = shard.nodes[0];

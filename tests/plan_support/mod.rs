@@ -155,6 +155,7 @@ fn column(words: &mut std::str::SplitWhitespace<'_>) -> Column {
             None if textual => Collation::Deterministic,
             None => Collation::None,
         },
+        collation_name: None,
         not_null: rest.contains(&"notnull"),
         default: after("default").or(after("volatile")).or(after("stable")),
         volatile_default: rest.contains(&"volatile") || rest.iter().any(|w| w.starts_with("nextval")),

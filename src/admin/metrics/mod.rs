@@ -318,7 +318,7 @@ mod tests {
         let node = node(&topology, "10.0.1.1:5432");
         let report = |user: &str, idle, total| PoolReport {
             user: user.to_owned(),
-            figures: PoolFigures { node, idle, total, waiting: 1, servers: Vec::new() },
+            figures: PoolFigures { node, idle, total, waiting: 1, size: None, servers: Vec::new() },
         };
         let pools = [report("a", 1, 4), report("b", 2, 2)];
         let text = render(&View { pools: &pools, ..view(&topology, &catalog, &figures) });

@@ -13,7 +13,7 @@ use super::*;
 use crate::backend::pool::PoolFigures;
 use crate::config::Config;
 use crate::figures::{Route, Verb};
-use crate::session::shared::Doing;
+use crate::session::shared::{ClientNames, Doing};
 use crate::topology::{Lsn, NodeId, NodeRole};
 
 const CONFIG: &str = r#"
@@ -185,11 +185,25 @@ fn pools_of_all_workers_are_summed() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
     let report = |address: &str, idle, total, waiting| PoolReport {
         user: "app".to_owned(),
-        figures: PoolFigures { node: node(&topology, address), idle, total, waiting, servers: Vec::new() },
+        figures: PoolFigures {
+            node: node(&topology, address),
+            idle,
+            total,
+            waiting,
+            size: None,
+            servers: Vec::new(),
+        },
     };
     let gone = PoolReport {
         user: "app".to_owned(),
-        figures: PoolFigures { node: NodeId(99), idle: 1, total: 1, waiting: 0, servers: Vec::new() },
+        figures: PoolFigures {
+            node: NodeId(99),
+            idle: 1,
+            total: 1,
+            waiting: 0,
+            size: None,
+            servers: Vec::new(),
+        },
     };
     let reports = [
         report("10.0.0.1:5432", 1, 4, 0),
@@ -211,9 +225,12 @@ fn clients_stand_in_the_order_of_their_arrival() {
     let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
     let client = |id, seconds, doing, pinned| ClientView {
         id,
-        user: "app".to_owned(),
-        database: "demo".to_owned(),
-        address: "127.0.0.1:9".to_owned(),
+        names: ClientNames {
+            user: "app".to_owned(),
+            database: "demo".to_owned(),
+            address: "127.0.0.1:9".to_owned(),
+            access: Some("2 scram-sha-256".to_owned()),
+        },
         connected: Duration::from_secs(seconds),
         state: ClientState { application_name: "psql".to_owned(), doing, pinned, in_transaction: None },
     };
@@ -223,8 +240,8 @@ fn clients_stand_in_the_order_of_their_arrival() {
     assert_eq!(
         printed(Topic::Clients, &view),
         [
-            "9|app|demo|127.0.0.1:9|psql|idle in transaction|temporary table|60",
-            "7|app|demo|127.0.0.1:9|psql|idle|~|2",
+            "9|app|demo|127.0.0.1:9|psql|idle in transaction|temporary table|60|2 scram-sha-256",
+            "7|app|demo|127.0.0.1:9|psql|idle|~|2|2 scram-sha-256",
         ]
     );
 }

@@ -27,7 +27,7 @@ use super::table::{Cell, Column, Table};
 use crate::catalog::Catalog;
 use crate::figures::Figures;
 use crate::session::board::{PlansReport, PoolReport};
-use crate::session::shared::{ClientState, Live};
+use crate::session::shared::{ClientNames, ClientState, Live};
 use crate::topology::{ShardSet, Topology};
 use crate::transaction::registry::Standing;
 
@@ -74,9 +74,7 @@ pub struct View<'a> {
 #[derive(Debug, Clone)]
 pub struct ClientView {
     pub id: u32,
-    pub user: String,
-    pub database: String,
-    pub address: String,
+    pub names: ClientNames,
     pub connected: Duration,
     pub state: ClientState,
 }

@@ -5,24 +5,31 @@
 use std::time::Duration;
 
 use crate::admin::table::{Cell, Column, text};
-use crate::config::AuthMethod;
 use crate::session::shared::Live;
 use crate::topology::Topology;
 
 pub const COLUMNS: &[Column] = &[text("key"), text("value"), text("changes")];
 
 pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
-    let Live { proxy, session, server, pool, health, limits, scratch, tls, http, users, .. } = live;
+    let Live {
+        proxy,
+        session,
+        database,
+        server,
+        pool,
+        health,
+        limits,
+        scratch,
+        tls,
+        http,
+        users,
+        access,
+        ..
+    } = live;
     let tls_mode = match tls {
         None => "off",
         Some(tls) if tls.required => "required",
         Some(_) => "optional",
-    };
-    let auth = match proxy.auth {
-        AuthMethod::ScramSha256 => "scram-sha-256",
-        AuthMethod::Md5 => "md5",
-        AuthMethod::Password => "password",
-        AuthMethod::Trust => "trust",
     };
     let http = http.as_ref().map_or_else(|| "off".to_owned(), |http| http.listen.to_string());
     let restart = [
@@ -36,7 +43,7 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
     let reload = [
         ("proxy.region", topology.region(topology.local_region).name.clone()),
         ("proxy.clients_max", proxy.clients_max.to_string()),
-        ("proxy.auth", auth.to_owned()),
+        ("proxy.auth", proxy.auth.name().to_owned()),
         ("proxy.authentication_timeout", time(proxy.authentication_timeout)),
         ("proxy.message_bytes_max", proxy.message_bytes_max.to_string()),
         ("proxy.consistency", session.consistency.to_string()),
@@ -49,6 +56,7 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
         ("server.keepalive", maybe(server.keepalive)),
         ("server.tls", format!("{:?}", server.tls.mode)),
         ("tls.mode", tls_mode.to_owned()),
+        ("database.connections_max", count(database.connections_max)),
         ("users", users.len().to_string()),
         ("pool.size", pool.size.to_string()),
         ("pool.idle_timeout", maybe(pool.idle_timeout)),
@@ -70,7 +78,12 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
     ];
     let rows =
         |when: &'static str| move |(key, value): (&str, String)| vec![key.into(), value.into(), when.into()];
-    restart.into_iter().map(rows("restart")).chain(reload.into_iter().map(rows("reload"))).collect()
+    let settings = restart.into_iter().map(rows("restart")).chain(reload.into_iter().map(rows("reload")));
+    // In their order, counted from 1, as SHOW CLIENTS counts them.
+    let rules = access.0.iter().enumerate().map(|(index, rule)| {
+        vec![format!("access.{}", index + 1).into(), rule.to_string().into(), "reload".into()]
+    });
+    settings.chain(rules).collect()
 }
 
 fn time(time: Duration) -> String {
@@ -82,4 +95,8 @@ fn time(time: Duration) -> String {
 
 fn maybe(bound: Option<Duration>) -> String {
     bound.map_or_else(|| "0".to_owned(), time)
+}
+
+fn count(limit: Option<usize>) -> String {
+    limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string())
 }

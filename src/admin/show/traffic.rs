@@ -33,6 +33,7 @@ pub const CLIENT_COLUMNS: &[Column] = &[
     text("state"),
     text("pinned"),
     float8("connected_seconds"),
+    text("access_rule"),
 ];
 
 pub const SERVER_COLUMNS: &[Column] = &[
@@ -65,6 +66,7 @@ struct Sum {
     idle: usize,
     total: usize,
     waiting: usize,
+    size: Option<usize>,
 }
 
 pub fn pools(view: &View<'_>) -> Vec<Vec<Cell>> {
@@ -74,6 +76,7 @@ pub fn pools(view: &View<'_>) -> Vec<Vec<Cell>> {
         sum.idle += report.figures.idle;
         sum.total += report.figures.total;
         sum.waiting += report.figures.waiting;
+        sum.size = report.figures.size.or(sum.size);
     }
     let row = |((node, user), sum): ((NodeId, &str), Sum)| {
         // A report may be older than a change of the topology.
@@ -86,7 +89,7 @@ pub fn pools(view: &View<'_>) -> Vec<Vec<Cell>> {
             Cell::count(sum.waiting),
             Cell::count(sum.total.saturating_sub(sum.idle)),
             Cell::count(sum.idle),
-            Cell::count(view.pool_size),
+            Cell::count(sum.size.unwrap_or(view.pool_size)),
         ])
     };
     sums.into_iter().filter_map(row).collect()
@@ -99,13 +102,14 @@ pub fn clients(clients: &[ClientView]) -> Vec<Vec<Cell>> {
     let row = |client: &ClientView| {
         vec![
             Cell::Integer(i64::from(client.id)),
-            client.user.as_str().into(),
-            client.database.as_str().into(),
-            client.address.as_str().into(),
+            client.names.user.as_str().into(),
+            client.names.database.as_str().into(),
+            client.names.address.as_str().into(),
             client.state.application_name.as_str().into(),
             doing(client.state.doing).into(),
             client.state.pinned.into(),
             Cell::seconds(client.connected),
+            client.names.access.as_deref().into(),
         ]
     };
     clients.into_iter().map(row).collect()
@@ -142,8 +146,8 @@ pub fn transactions(clients: &[ClientView]) -> Vec<Vec<Cell>> {
     let row = |(since, client): (std::time::Instant, &ClientView)| {
         vec![
             Cell::Integer(i64::from(client.id)),
-            client.user.as_str().into(),
-            client.address.as_str().into(),
+            client.names.user.as_str().into(),
+            client.names.address.as_str().into(),
             client.state.application_name.as_str().into(),
             doing(client.state.doing).into(),
             Cell::seconds(since.elapsed()),

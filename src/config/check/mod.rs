@@ -4,7 +4,9 @@
 //! nodes, then tables. A part that is wrong is reported and replaced by a harmless value, so that the rest is still
 //! checked; nothing is returned when anything was reported.
 //!
-//! - `settings`: the sections of single values, users, passwords
+//! - `settings`: the sections of single values
+//! - `users`: clients' accounts and their passwords
+//! - `access`: who may come in, from where
 //! - `places`: regions, shards, nodes, distances
 //! - `areas`: boxes, geohashes, GeoJSON
 //! - `tables`: placements
@@ -12,12 +14,14 @@
 //!
 //! Invariant: every finding has the span of the value that is to be changed.
 
+mod access;
 mod areas;
 mod encryption;
 mod keys;
 mod places;
 mod settings;
 mod tables;
+mod users;
 
 use std::ops::Range;
 use std::path::Path;
@@ -31,13 +35,14 @@ use super::raw::RawConfig;
 use super::value::{RawDuration, RawSize};
 use crate::topology::{Topology, TopologyVersion};
 
-/// Checks everything; `folder` is where relative paths begin.
-pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<Config, Vec<Finding>> {
+/// Checks everything; `folder` is where relative paths begin. Besides the configuration: what is to be warned of.
+pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Finding>), Vec<Finding>> {
     let mut findings = Findings::default();
     let proxy = settings::proxy(&raw.proxy, &mut findings);
     let session = settings::session(&raw.proxy, &mut findings);
     let server = settings::server(&raw.server, folder, &mut findings);
-    let users = settings::users(&raw.users, proxy.auth, folder, &mut findings);
+    let access = access::rules(&raw, &mut findings);
+    let users = users::users(&raw, (proxy.auth, &access), folder, &mut findings);
     let pool = settings::pool(&raw.pool, &mut findings);
     let health = settings::health(&raw.health, &mut findings);
     let limits = settings::limits(&raw.limits, &mut findings);
@@ -45,14 +50,18 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<Config, Vec<Finding
     let http = settings::http(&raw.http, &mut findings);
     let tls = encryption::clients(&raw.tls, folder, &mut findings);
     let log = settings::log(&raw.log, &mut findings);
+    let database = settings::database_settings(&raw.database, &mut findings);
     let topology = topology(&raw, folder, &mut findings);
     match topology {
-        Some(topology) if findings.0.is_empty() => {
-            Ok(Config {
+        Some(topology) if findings.errors.is_empty() => {
+            let warnings = Vec::new();
+            let config = Config {
                 proxy,
                 session,
+                database,
                 server,
                 users,
+                access,
                 pool,
                 health,
                 limits,
@@ -61,9 +70,11 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<Config, Vec<Finding
                 http,
                 log,
                 topology,
-            })
+                warnings,
+            };
+            Ok((config, findings.warnings))
         }
-        _ => Err(findings.0),
+        _ => Err(findings.errors),
     }
 }
 
@@ -89,11 +100,18 @@ fn topology(raw: &RawConfig, folder: &Path, findings: &mut Findings) -> Option<T
 
 /// What was found so far, and the checks that many sections share.
 #[derive(Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(super) struct Findings {
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
 
 impl Findings {
     fn report(&mut self, span: Range<usize>, message: impl Into<String>) {
-        self.0.push(Finding { span, message: message.into() });
+        self.errors.push(Finding { span, message: message.into() });
+    }
+
+    fn warn(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.warnings.push(Finding { span, message: message.into() });
     }
 
     /// A number within the bounds, both inside.
@@ -107,6 +125,11 @@ impl Findings {
                 default
             }
         }
+    }
+
+    /// A number from 1 to `bound`, where there is one.
+    fn limit(&mut self, value: &Option<Spanned<i64>>, bound: usize) -> Option<usize> {
+        value.as_ref().map(|_| self.count(value, bound, (1, bound)))
     }
 
     /// A size within the bounds, both inside.

@@ -1,4 +1,4 @@
-//! The sections of single values: proxy, session, server, pool, health, limits, http, log, and the users.
+//! The sections of single values: proxy, session, server, pool, health, limits, http and log.
 //!
 //! The defaults stand here and, for people, in `config/meridian.toml` (a test compares them).
 
@@ -6,18 +6,17 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use toml::Spanned;
 
 use super::super::raw::{
-    RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawScratch, RawServer, RawUser,
+    RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawScratch, RawServer,
 };
 use super::super::settings::{
-    AuthMethod, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings, ProxySettings, ScratchSettings,
-    ServerSettings, SessionSettings, StatementText, User,
+    AuthMethod, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings,
+    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, StatementText,
 };
 use super::super::value::Secret;
+use super::users::CLIENTS_BOUND;
 use super::{Findings, optional_duration};
 use crate::topology::Consistency;
 
@@ -26,8 +25,6 @@ const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
 /// The console's database, which no real one may be called.
 const CONSOLE: &str = "meridian";
-/// PostgreSQL's default, and by far enough to hear of it if it is too small.
-const SCRAM_ITERATIONS_MIN: u32 = 1;
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -100,6 +97,10 @@ pub(super) fn database(raw: &RawDatabase, findings: &mut Findings) -> String {
     name
 }
 
+pub(super) fn database_settings(raw: &RawDatabase, findings: &mut Findings) -> DatabaseSettings {
+    DatabaseSettings { connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND) }
+}
+
 pub(super) fn server(raw: &RawServer, folder: &Path, findings: &mut Findings) -> ServerSettings {
     ServerSettings {
         user: Findings::text(&raw.user, "postgres"),
@@ -111,7 +112,7 @@ pub(super) fn server(raw: &RawServer, folder: &Path, findings: &mut Findings) ->
 }
 
 /// The password as given or as read from the file; both at once are refused.
-fn secret(
+pub(super) fn secret(
     text: &Option<Spanned<Secret>>,
     file: &Option<Spanned<String>>,
     folder: &Path,
@@ -129,76 +130,6 @@ fn secret(
             None
         }
     }
-}
-
-pub(super) fn users(
-    raw: &[Spanned<RawUser>],
-    auth: AuthMethod,
-    folder: &Path,
-    findings: &mut Findings,
-) -> Vec<User> {
-    let mut users: Vec<User> = Vec::with_capacity(raw.len());
-    for spanned in raw {
-        let user = user(spanned.get_ref(), auth, folder, findings);
-        if users.iter().any(|other| other.name == user.name) {
-            findings.report(spanned.get_ref().name.span(), format!("user \"{}\" stands twice", user.name));
-        }
-        users.push(user);
-    }
-    users
-}
-
-fn user(raw: &RawUser, auth: AuthMethod, folder: &Path, findings: &mut Findings) -> User {
-    let name = raw.name.get_ref().clone();
-    if name.is_empty() || name.len() >= super::NAME_BYTES_END {
-        findings.report(raw.name.span(), "must be 1 to 63 bytes long");
-    }
-    let password = secret(&raw.password, &raw.password_file, folder, findings);
-    let has_password = raw.password.is_some() || raw.password_file.is_some();
-    if let Some(verifier) = &raw.verifier {
-        if has_password {
-            findings.report(verifier.span(), "give a password or a verifier, not both");
-        }
-        if !is_verifier(verifier.get_ref().expose()) {
-            findings.report(verifier.span(), "must be SCRAM-SHA-256$iterations:salt$storedkey:serverkey");
-        }
-        if auth == AuthMethod::Md5 {
-            findings.report(verifier.span(), "auth = \"md5\" needs a password, a verifier does not serve");
-        }
-    }
-    if !has_password && raw.verifier.is_none() && auth != AuthMethod::Trust {
-        findings.report(raw.name.span(), format!("user \"{name}\" has neither password nor verifier"));
-    }
-    let own = secret(&raw.server_password, &raw.server_password_file, folder, findings);
-    let given = raw.server_password.is_some() || raw.server_password_file.is_some();
-    if raw.verifier.is_some() && !has_password && !given {
-        let message = format!("user \"{name}\" has only a verifier and so needs a server_password");
-        findings.report(raw.name.span(), message);
-    }
-    User {
-        server_user: Findings::text(&raw.server_user, &name),
-        server_password: if given { own } else { password.clone() },
-        password,
-        verifier: raw.verifier.as_ref().map(|verifier| verifier.get_ref().clone()),
-        admin: raw.admin,
-        name,
-    }
-}
-
-fn is_verifier(text: &str) -> bool {
-    let parts = || {
-        let rest = text.strip_prefix("SCRAM-SHA-256$")?;
-        let (head, keys) = rest.split_once('$')?;
-        let (iterations, salt) = head.split_once(':')?;
-        let (stored, server) = keys.split_once(':')?;
-        let iterations: u32 = iterations.parse().ok()?;
-        let salt = STANDARD.decode(salt).ok()?;
-        let key = |text: &str| STANDARD.decode(text).ok().filter(|key| key.len() == 32);
-        key(stored)?;
-        key(server)?;
-        (iterations >= SCRAM_ITERATIONS_MIN && !salt.is_empty()).then_some(())
-    };
-    parts().is_some()
 }
 
 pub(super) fn pool(raw: &RawPool, findings: &mut Findings) -> PoolSettings {

@@ -36,7 +36,7 @@ pub(super) fn begin(lane: &mut Lane, sql: &[u8]) {
     if !answered {
         lane.sync(true);
     }
-    lane.query(sql);
+    lane.copy(sql);
     lane.connection.broken = true;
 }
 
@@ -78,6 +78,7 @@ pub(super) fn hear(
                 }
             }
             _ if before_copy => {}
+            b'1' | b'2' if lane.one_by_one => {}
             b'G' | b'H' => return Ok(Some(Said::Begins(frame.freeze()))),
             b'c' => return Ok(Some(Said::Done)),
             b'C' => {

@@ -200,7 +200,9 @@ async fn streamed(
     let limiter = Limiter::new(bound.offset, bound.limit);
     let mut combiner = match &scatter.combine {
         Combine::Ordered { .. } => Combiner::Ordered { question, scatter, limiter, merging: None },
-        Combine::Concat | Combine::Finish(_) | Combine::Scratch(_) => Combiner::Concat { question, limiter, told: None, rows: 0 },
+        Combine::Concat | Combine::Finish(_) | Combine::Scratch(_) => {
+            Combiner::Concat { question, limiter, told: None, rows: 0 }
+        }
     };
     let flight = Flight { beforehand: 0, rewritten: asked.rewritten(), fills: false };
     run(wire, lanes, flight, &mut combiner).await?;
@@ -228,7 +230,8 @@ async fn finished(
         request.put(lane);
     }
     let mut combiner = Combiner::Gather { finish, limits: wire.gather, gathered: None };
-    let described = run(wire, lanes, Flight { beforehand, rewritten: true, fills: false }, &mut combiner).await?;
+    let described =
+        run(wire, lanes, Flight { beforehand, rewritten: true, fills: false }, &mut combiner).await?;
     let columns = original.or(described.columns).ok_or_else(|| internal("a server described no columns"))?;
     let Combiner::Gather { gathered: Some(Gathered { rows, text }), .. } = combiner else {
         return Err(internal("nothing was gathered").into());

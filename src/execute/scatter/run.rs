@@ -284,8 +284,8 @@ impl Run<'_, '_, '_, '_> {
         }
         let columns = &self.sources[0].columns[place(0)];
         // Types of the users' own have other numbers on other shards; in binary their values say what they are.
-        if !self.flight.fills
-            && self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns)) {
+        if !self.flight.fills && self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns))
+        {
             return Err(Stop::Sql(refusals::SHARDS_DISAGREE.error(&[])));
         }
         self.begun = true;

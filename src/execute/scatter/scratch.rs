@@ -8,7 +8,7 @@
 //!  scratch   BEGIN, Parse, Describe of the client's text        its errors, columns and parameter types are the client's
 //!  scratch   CREATE TEMPORARY TABLE, COPY FROM STDIN  ◀─ rows ─ shards   Parse Bind Describe Execute Sync
 //!            … for each table, all its shards at once
-//!  scratch   Parse Bind Describe Execute, ROLLBACK ─▶ client
+//!  scratch   SET TRANSACTION READ ONLY, Parse Bind Describe Execute, ROLLBACK ─▶ client
 //! ```
 //!
 //! Invariants:
@@ -77,6 +77,7 @@ pub async fn answer_in_scratch(
     for table in large {
         session.hidden_query(&table.analyze, Hidden::Prologue);
     }
+    session.hidden_query("SET TRANSACTION READ ONLY", Hidden::Prologue);
     let text = job.scratch.final_text(job.source, job.changed);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
     job.question.portal(&text, &described.types, &[], Answer::Client).put(session);
@@ -98,11 +99,7 @@ struct Described {
     types: Vec<u32>,
 }
 
-async fn describe(
-    wire: &mut Wire<'_>,
-    session: &mut Lane,
-    job: &Job<'_>,
-) -> Result<Described, ScatterError> {
+async fn describe(wire: &mut Wire<'_>, session: &mut Lane, job: &Job<'_>) -> Result<Described, ScatterError> {
     session.hidden_query(BEGIN, Hidden::Prologue);
     for statement in job.prologue {
         session.hidden_query(statement, Hidden::Prologue);
@@ -166,11 +163,8 @@ async fn fill(
 
 /// A type that does not pass in binary, or not to another server, is a limit of ours.
 fn of_filling(error: SqlError, table: &Table) -> SqlError {
-    let of_types = [
-        SqlState::UNDEFINED_FUNCTION,
-        SqlState::INVALID_BINARY_REPRESENTATION,
-        SqlState::DATATYPE_MISMATCH,
-    ];
+    let of_types =
+        [SqlState::UNDEFINED_FUNCTION, SqlState::INVALID_BINARY_REPRESENTATION, SqlState::DATATYPE_MISMATCH];
     match of_types.contains(&error.sqlstate) {
         true => refusals::SCRATCH_TYPE.error(&[&table.name.to_string()]),
         false => error,

@@ -36,7 +36,7 @@ use meridian::demo::data::AREAS;
 use tokio_postgres::{Client, Config, NoTls};
 
 pub use directory::TemporaryDirectory;
-pub use proxy::{Meridian, RIDE_TABLES, meridian, spawn_for_life};
+pub use proxy::{Meridian, MeridianDescription, RIDE_TABLES, meridian, spawn_for_life};
 
 /// The regions of the standing example.
 pub const REGIONS: [&str; 4] = ["us-east", "us-west", "eu-central", "ap-south"];

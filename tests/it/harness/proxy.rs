@@ -118,7 +118,7 @@ impl MeridianDescription {
         self
     }
 
-    /// Keys of a section; `proxy` has more of them than these.
+    /// Keys of a section; `proxy` and `database` have more of them than these.
     pub fn section(mut self, name: &str, keys: &str) -> Self {
         match self.sections.iter_mut().find(|(section, _)| section == name) {
             Some((_, existing)) => {
@@ -144,9 +144,11 @@ impl MeridianDescription {
 
     fn render(&self) -> String {
         let Self { regions, shards, default_shard, database, tables, sections } = self;
-        let sections: String = sections.iter().map(|(name, keys)| format!("[{name}]\n{keys}\n")).collect();
+        let (own, others): (Vec<_>, Vec<_>) = sections.iter().partition(|(name, _)| name == "database");
+        let own = own.first().map_or("", |(_, keys)| keys);
+        let sections: String = others.iter().map(|(name, keys)| format!("[{name}]\n{keys}\n")).collect();
         format!(
-            "[database]\nname = \"{database}\"\ndefault_shard = \"{default_shard}\"\n\
+            "[database]\nname = \"{database}\"\ndefault_shard = \"{default_shard}\"\n{own}\n\
              [[users]]\nname = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"\nadmin = true\n\
              {sections}{regions}{shards}{tables}"
         )

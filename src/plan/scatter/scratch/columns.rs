@@ -14,8 +14,8 @@ use super::Found;
 
 /// OIDs that are types which say an object by its number: other numbers on other servers.
 const BY_NUMBER: &[u32] = &[
-    24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, 1008, 2207, 2208, 2209, 2210, 2211, 3735, 3770,
-    4090, 4097, 4192,
+    24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, 1008, 2207, 2208, 2209, 2210, 2211, 3735,
+    3770, 4090, 4097, 4192,
 ];
 /// Types from here on are the user's, and have other OIDs on other servers.
 const USER_TYPES_FROM: u32 = 16384;

@@ -17,8 +17,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, TableFactor, TableWithJoins, Visit,
-    VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, TableFactor, TableWithJoins,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::catalog::{FunctionKind, Volatility};
@@ -226,13 +226,12 @@ impl Collector<'_, '_> {
 fn condition_of(join: &mut Join) -> Option<&mut Expr> {
     use JoinOperator::{Inner, Left, LeftOuter};
     match &mut join.join_operator {
-        JoinOperator::Join(constraint)
-        | Inner(constraint)
-        | Left(constraint)
-        | LeftOuter(constraint) => match constraint {
-            JoinConstraint::On(condition) => Some(condition),
-            JoinConstraint::Using(_) | JoinConstraint::Natural | JoinConstraint::None => None,
-        },
+        JoinOperator::Join(constraint) | Inner(constraint) | Left(constraint) | LeftOuter(constraint) => {
+            match constraint {
+                JoinConstraint::On(condition) => Some(condition),
+                JoinConstraint::Using(_) | JoinConstraint::Natural | JoinConstraint::None => None,
+            }
+        }
         _ => None,
     }
 }
@@ -268,7 +267,9 @@ impl Reader<'_, '_, '_> {
 
     fn qualified(&mut self, qualifier: &str, column: &str) -> ControlFlow<()> {
         let mut named = self.places.iter().enumerate().filter(|(_, place)| place.name == qualifier);
-        let (Some((index, place)), None) = (named.next(), named.next()) else { return ControlFlow::Break(()) };
+        let (Some((index, place)), None) = (named.next(), named.next()) else {
+            return ControlFlow::Break(());
+        };
         match self.collector.has_column(place, column) {
             Some(true) => self.reads(index),
             Some(false) | None => ControlFlow::Break(()),
@@ -296,7 +297,8 @@ impl Visitor for Reader<'_, '_, '_> {
                     && function.within_group.is_empty()
                     && object_name(&function.name).is_some_and(|name| {
                         let steady = steadiness(&name, super::super::expression::argument_count(function));
-                        let known = self.collector.ctx.catalog.function(&name, &self.collector.ctx.search_path);
+                        let known =
+                            self.collector.ctx.catalog.function(&name, &self.collector.ctx.search_path);
                         let computes = known.is_some_and(|info| {
                             info.built_in
                                 && info.volatility == Volatility::Immutable
@@ -306,9 +308,10 @@ impl Visitor for Reader<'_, '_, '_> {
                     });
                 if plain { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             }
-            Expr::BinaryOp { op: BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_), .. } => {
-                ControlFlow::Break(())
-            }
+            Expr::BinaryOp {
+                op: BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_),
+                ..
+            } => ControlFlow::Break(()),
             Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
             | Expr::IsTrue(_)

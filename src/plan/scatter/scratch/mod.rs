@@ -221,7 +221,8 @@ fn is_table(info: &RelationInfo) -> bool {
 
 /// A table by its name in a value would be the temporary one.
 fn looks_names_up(facts: &Facts) -> bool {
-    let by_cast = facts.casts.iter().any(|cast| cast.type_name.as_deref().is_none_or(|name| name.starts_with("reg")));
+    let by_cast =
+        facts.casts.iter().any(|cast| cast.type_name.as_deref().is_none_or(|name| name.starts_with("reg")));
     by_cast || facts.functions.iter().any(|call| call.name.name.starts_with("to_reg"))
 }
 
@@ -271,7 +272,11 @@ fn definition(column: &Column) -> Option<String> {
 }
 
 /// The relation that a name in the tree means, if it is one of these.
-fn position_of(found: &[Found<'_>], name: &sqlparser::ast::ObjectName, ctx: &PlanningContext) -> Option<usize> {
+fn position_of(
+    found: &[Found<'_>],
+    name: &sqlparser::ast::ObjectName,
+    ctx: &PlanningContext,
+) -> Option<usize> {
     let name = home::resolve(ctx, &expression::object_name(name)?)?;
     found.iter().position(|found| found.info.name == name)
 }

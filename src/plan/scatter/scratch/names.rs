@@ -53,7 +53,8 @@ mod tests {
     #[test]
     fn qualified_names_of_gathered_tables_are_respelled_and_nothing_else() {
         let rides = ObjectName::qualified("public", "rides");
-        let text = "SELECT public.rides.fare, 'public.rides' FROM public . \"rides\", public.riders -- public.rides";
+        let text =
+            "SELECT public.rides.fare, 'public.rides' FROM public . \"rides\", public.riders -- public.rides";
         let source = Source { text: text.as_bytes(), options: LexOptions::default() };
         let respelled = respell(source, &[&rides]).unwrap();
         assert_eq!(
@@ -67,7 +68,10 @@ mod tests {
         let rides = ObjectName::qualified("public", "rides");
         let words = |text: &str| Words::of(text.as_bytes(), LexOptions::default()).unwrap();
         assert!(are_respellable(&words("SELECT 1 FROM public.rides"), &[&rides]));
-        assert!(!are_respellable(&words("SELECT public.rides FROM (SELECT 1 AS rides) AS public"), &[&rides]));
+        assert!(!are_respellable(
+            &words("SELECT public.rides FROM (SELECT 1 AS rides) AS public"),
+            &[&rides]
+        ));
         let other = ObjectName::qualified("app", "rides");
         assert!(!are_distinct(&[&rides, &other]));
         assert!(are_distinct(&[&rides, &rides]));

@@ -39,18 +39,29 @@ fn conditions_on_one_table_are_asked_of_the_shards() {
             vec!["((tip > 5) AND (city = 'a' || 'b'))", "((place > 'x'))"],
         ),
         // A bare name of one table only, an IN list, a function that computes.
-        ("SELECT 1 FROM rides, stops WHERE tip IN (1, 2) AND lower(place) LIKE 'a%'", vec!["((tip IN (1, 2)))", "((lower(place) LIKE 'a%'))"]),
+        (
+            "SELECT 1 FROM rides, stops WHERE tip IN (1, 2) AND lower(place) LIKE 'a%'",
+            vec!["((tip IN (1, 2)))", "((lower(place) LIKE 'a%'))"],
+        ),
         // Either place may need the row.
-        ("SELECT 1 FROM stops a, stops b WHERE a.place = 'x' AND b.ride > 3", vec!["((place = 'x')) OR ((ride > 3))"]),
-        ("SELECT 1 FROM stops WHERE ride = 1 UNION SELECT 2 FROM stops WHERE ride = 2", vec!["((ride = 1)) OR ((ride = 2))"]),
+        (
+            "SELECT 1 FROM stops a, stops b WHERE a.place = 'x' AND b.ride > 3",
+            vec!["((place = 'x')) OR ((ride > 3))"],
+        ),
+        (
+            "SELECT 1 FROM stops WHERE ride = 1 UNION SELECT 2 FROM stops WHERE ride = 2",
+            vec!["((ride = 1)) OR ((ride = 2))"],
+        ),
         // The condition of a left join holds of its right side; WHERE does not.
         ("SELECT 1 FROM notes LEFT JOIN stops s ON s.ride = 7 WHERE s.place IS NULL", vec!["((ride = 7))"]),
         ("SELECT 1 FROM stops s LEFT JOIN notes ON true WHERE s.place IS NULL", vec!["((place IS NULL))"]),
     ];
     for (sql, conditions) in cases {
         let asked = asked(sql);
-        let found: Vec<&str> =
-            asked.iter().map(|text| text.split_once(" WHERE ").map_or("", |(_, condition)| condition)).collect();
+        let found: Vec<&str> = asked
+            .iter()
+            .map(|text| text.split_once(" WHERE ").map_or("", |(_, condition)| condition))
+            .collect();
         assert_eq!(found, conditions, "{sql}");
     }
 }
@@ -74,7 +85,10 @@ fn other_conditions_are_not() {
         "SELECT (SELECT 1 FROM notes WHERE stops.ride = 1) FROM stops, notes",
     ] {
         let asked = asked(sql);
-        assert!(asked.iter().all(|text| text.starts_with("SELECT") && !text.contains("WHERE")), "{sql}: {asked:?}");
+        assert!(
+            asked.iter().all(|text| text.starts_with("SELECT") && !text.contains("WHERE")),
+            "{sql}: {asked:?}"
+        );
     }
 }
 

@@ -1,0 +1,217 @@
+//! Which server of a shard the session takes, and the taking of a connection: the one way to the pools.
+//!
+//! Called by `lanes`, and by `syntax` for a question aside. A choice is pure (`backend::choice`); here it is narrowed by the
+//! transaction's state, by what has just failed, and by the user's fence.
+//!
+//! Invariants:
+//! 1. No connection is taken to a node that the user's regions do not allow: neither that of its shard, nor that where it
+//!    stands. [`Session::take`] is the only caller of the pools' `take`, and `choose` names no such node.
+//! 2. A statement waits for a primary at most `primary_wait`, counted over all attempts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Session;
+use super::block::Origin;
+use crate::backend::{BackendError, Connection, Pools, ReadPolicy, choice};
+use crate::plan::Access;
+use crate::sql::facts::Isolation;
+use crate::topology::{NodeId, NodeRole, ShardId, Topology};
+
+/// Which server of a shard a statement needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Primary,
+    Reader,
+    /// A hint demands a replica.
+    Replica,
+}
+
+impl Session {
+    /// What access means in the session's present state.
+    pub(super) fn need(&self, access: Access) -> Need {
+        let by_access = if access == Access::Read { Need::Reader } else { Need::Primary };
+        match self.block.get() {
+            // A transaction that is there for the fence only: the statement goes where it would go without it.
+            Some(transaction) if self.fence.read_only && transaction.origin == Origin::Implicit => by_access,
+            Some(transaction) if !transaction.read_only => Need::Primary,
+            // No replica knows it.
+            Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
+            Some(_) => Need::Reader,
+            None => by_access,
+        }
+    }
+
+    /// A connection to a node that fits, waiting for one to appear as long as is configured.
+    pub(super) async fn acquire(
+        &self,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Result<Connection, BackendError> {
+        self.acquire_from(&self.worker.pools, shard, need, avoid).await
+    }
+
+    /// The same, from other pools.
+    pub(super) async fn acquire_from(
+        &self,
+        pools: &Pools,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Result<Connection, BackendError> {
+        self.check_regions(shard, need)?;
+        let orders = &self.worker.shared.orders;
+        // What has begun may go on, so that the shard comes to rest.
+        if orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block) {
+            orders.await_resumed(shard).await;
+        }
+        let deadline = Instant::now() + self.live.session.primary_wait;
+        let mut roles = self.worker.shared.signals.watch_roles();
+        let mut failed: Vec<NodeId> = avoid.to_vec();
+        loop {
+            roles.mark_unchanged();
+            let topology = Arc::clone(&self.context.planning.topology);
+            let error = match self.choose(&topology, shard, need, &failed) {
+                Some(node) => match self.take_from(pools, &topology, node).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) if error.retry_elsewhere() => {
+                        self.worker.shared.signals.probe_now();
+                        if need != Need::Primary {
+                            failed.push(node);
+                            if self.choose(&topology, shard, need, &failed).is_some() {
+                                continue;
+                            }
+                        }
+                        error
+                    }
+                    Err(error) => return Err(error),
+                },
+                None => BackendError::NoNode {
+                    shard: topology.shard(shard).name.clone(),
+                    wanted: if need == Need::Primary { "primary" } else { "server" },
+                },
+            };
+            failed.clear();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(error);
+            }
+            self.worker.shared.signals.probe_now();
+            // Wakes on a change of roles; looks again now and then, for a server that restarts in its old role.
+            let pause = left.min(Duration::from_millis(200));
+            let _ = tokio::time::timeout(pause, roles.changed()).await;
+        }
+    }
+
+    /// Connects at once to the nodes that these shards will be joined on, where no connection is idle: over a distance
+    /// the slowest counts, and not the sum.
+    pub(super) async fn warm_pools(&self, shards: &[ShardId], access: Access, avoid: &[NodeId]) {
+        let topology = &self.context.planning.topology;
+        let need = self.need(access);
+        let missing = shards.iter().filter(|shard| !self.lanes.iter().any(|lane| lane.shard == **shard));
+        let nodes = missing.filter_map(|shard| self.choose(topology, *shard, need, avoid));
+        let connects =
+            nodes.map(|node| self.worker.pools.warm(topology, node, &self.pool_user, &self.account));
+        futures_util::future::join_all(connects).await;
+    }
+
+    /// Whether a server of the shard could be asked now.
+    pub(super) fn has_server(&self, shard: ShardId, access: Access) -> bool {
+        self.choose(&self.context.planning.topology, shard, self.need(access), &[]).is_some()
+    }
+
+    /// The last look before the pools.
+    pub(super) async fn take(&self, topology: &Topology, node: NodeId) -> Result<Connection, BackendError> {
+        self.take_from(&self.worker.pools, topology, node).await
+    }
+
+    async fn take_from(
+        &self,
+        pools: &Pools,
+        topology: &Topology,
+        node: NodeId,
+    ) -> Result<Connection, BackendError> {
+        if !self.fence.allows_node(topology, node) {
+            let error = self.fence.region_refusal(topology, node);
+            return Err(BackendError::Server(Box::new(error)));
+        }
+        pools.take(topology, node, &self.pool_user, &self.account).await
+    }
+
+    /// Fails where waiting would not help: every server of the kind that is needed is beyond the fence.
+    fn check_regions(&self, shard: ShardId, need: Need) -> Result<(), BackendError> {
+        let topology = &self.context.planning.topology;
+        let refused = |error| Err(BackendError::Server(Box::new(error)));
+        if !self.fence.allows_shard(topology, shard) {
+            return refused(self.fence.shard_refusal(topology, shard));
+        }
+        let beyond = |node: &NodeId| !self.fence.allows_node(topology, *node);
+        let nodes = &topology.shard(shard).nodes;
+        let found = match need {
+            Need::Primary => choice::primary(topology, shard).filter(beyond),
+            Need::Reader | Need::Replica if nodes.iter().all(beyond) => nodes.first().copied(),
+            Need::Reader | Need::Replica => None,
+        };
+        found.map_or(Ok(()), |node| refused(self.fence.region_refusal(topology, node)))
+    }
+
+    /// A shard for what only asks or validates: the default one, where the fence leaves it.
+    pub(super) fn home_shard(&self) -> ShardId {
+        let topology = &self.context.planning.topology;
+        let default = topology.default_shard;
+        match self.pin.is_some() || self.fence.allows_shard(topology, default) {
+            true => default,
+            false => self.any_shard(),
+        }
+    }
+
+    pub(super) fn choose(
+        &self,
+        topology: &Topology,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Option<NodeId> {
+        if !self.fence.is_regional() {
+            return self.choose_from(topology, shard, need, avoid);
+        }
+        if !self.fence.allows_shard(topology, shard) {
+            return None;
+        }
+        let beyond = topology.shard(shard).nodes.iter().copied();
+        let beyond = beyond.filter(|node| !self.fence.allows_node(topology, *node));
+        let avoid: Vec<NodeId> = beyond.chain(avoid.iter().copied()).collect();
+        self.choose_from(topology, shard, need, &avoid).filter(|node| self.fence.allows_node(topology, *node))
+    }
+
+    fn choose_from(
+        &self,
+        topology: &Topology,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Option<NodeId> {
+        match need {
+            Need::Primary => choice::primary(topology, shard),
+            Need::Reader | Need::Replica => {
+                let policy = ReadPolicy {
+                    consistency: self.own.consistency,
+                    max_lag: self.own.max_lag,
+                    token: self.tokens.get(usize::from(shard.0)).copied().flatten(),
+                };
+                let order = topology.nodes_by_distance_from(self.own.region, shard);
+                if need == Need::Replica {
+                    let primaries: Vec<NodeId> = order
+                        .iter()
+                        .copied()
+                        .filter(|n| topology.node(*n).state.role() == NodeRole::Primary)
+                        .chain(avoid.iter().copied())
+                        .collect();
+                    return choice::reader(topology, shard, &policy, &order, &primaries);
+                }
+                choice::reader(topology, shard, &policy, &order, avoid)
+            }
+        }
+    }
+}
