@@ -64,7 +64,8 @@ SELECT public.rides.ride_id FROM public.rides JOIN public.drivers ON drivers.dri
 SELECT m."Id", k.id FROM "Mixed" m JOIN kinds k ON k.id = m."Id" ORDER BY 1, 2;
 SELECT r.* FROM rides r JOIN drivers d USING (driver_id) WHERE d.rating > 4.8 ORDER BY r.ride_id LIMIT 5;
 SELECT * FROM maybe JOIN kinds USING (id) ORDER BY id;
-SELECT * FROM maybe NATURAL JOIN tenants ORDER BY id, tenant;
+SELECT * FROM maybe NATURAL JOIN (SELECT id, t FROM kinds) k ORDER BY id, t;
+-- may be refused
 SELECT m FROM maybe m JOIN kinds k ON k.id = m.id ORDER BY m.id;
 SELECT row_to_json(m), count(m) OVER () FROM maybe m JOIN kinds k ON k.id = m.id ORDER BY m.id;
 SELECT a.x, b.id FROM maybe AS a(x, y, z) JOIN kinds b ON b.id = a.x ORDER BY 1;
