@@ -247,6 +247,7 @@ pub(super) mod tests {
             name: name.clone(),
             kind: RelationKind::Table,
             columns,
+            definition: None,
             reads: Vec::new(),
             calls: Vec::new(),
             write_calls: Vec::new(),

@@ -185,6 +185,7 @@ impl Loader<'_> {
                 name: name.clone(),
                 kind: relation_kind(row.try_get(3)?),
                 columns: Vec::new(),
+                definition: row.try_get(8)?,
                 reads: Vec::new(),
                 calls: Vec::new(),
                 write_calls: Vec::new(),

@@ -66,7 +66,12 @@ fn query(
         return Ok(outcome);
     }
     let many = if let Some(member) = survey.over_sharded() {
-        Many::Refuse(refusal::VIEW_OVER_SHARDS.naming(&[&member.relation.name.to_string()]))
+        let refusal = refusal::VIEW_OVER_SHARDS.naming(&[&member.relation.name.to_string()]);
+        let free = demands.one_server.is_none() && facts.system_column.is_none() && !locking;
+        match free && !demands.reads_tables {
+            true => combine(Ways::ScratchOnly).unwrap_or(Many::Refuse(refusal)),
+            false => Many::Refuse(refusal),
+        }
     } else if let Some(refusal) = demands.one_server {
         Many::Refuse(refusal)
     } else if let Some(column) = facts.system_column {

@@ -68,11 +68,13 @@ impl Session {
         let mark = self.client.outbox.len();
         let mut avoid: Vec<NodeId> = Vec::new();
         let mut tries = 0;
+        let mut instead: Option<Scatter> = None;
         loop {
             if let Err(failure) = self.join_shards(planned, shards, &avoid).await {
                 self.tidy(shards).await;
                 return Err(failure);
             }
+            let scatter = instead.as_ref().unwrap_or(scatter);
             let (sent, result) = match &scatter.combine {
                 Combine::Scratch(scratch) => self.answer_in_scratch(question, scratch, shards).await?,
                 _ => self.answer_from(question, scatter, bound, shards).await,
@@ -95,6 +97,12 @@ impl Session {
                 ScatterError::Sql(error) => {
                     self.tidy(shards).await;
                     return Err(Failure::Sql(error));
+                }
+                ScatterError::Unmergeable(error) => {
+                    self.tidy(shards).await;
+                    // In a block the failed attempt has failed the transaction.
+                    let other = if self.block.is_open() { None } else { self.gathered_instead(question) };
+                    instead = Some(other.ok_or(Failure::Sql(error))?);
                 }
                 ScatterError::Scratch(error) => {
                     self.worker.shared.signals.probe_now();

@@ -16,7 +16,8 @@ use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Job, answer_in_scratch};
 use crate::execute::scatter::{Question, ScatterError, Wire};
 use crate::merge::PartialLimits;
-use crate::plan::scatter::{Combine, Scatter, Scratch, Source};
+use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
+use crate::sql::parse::parse;
 use crate::topology::ShardSet;
 use crate::wire::backend::TransactionStatus;
 
@@ -32,6 +33,13 @@ impl Session {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The way that serves where the types of a merge do not.
+    pub(super) fn gathered_instead(&self, question: &Question<'_>) -> Option<Scatter> {
+        let source = Source { text: question.arguments.text, options: self.lex_options() };
+        let parsed = parse(source.text, source.options);
+        Scatter::compile(&parsed, source, &self.context.planning, Ways::ScratchOnly).ok()
     }
 
     /// The transaction under way has written something.

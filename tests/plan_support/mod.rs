@@ -105,6 +105,7 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
             other => panic!("{other}"),
         },
         columns: Vec::new(),
+        definition: None,
         reads: list("reads"),
         calls: list("calls"),
         write_calls: list("fires"),

@@ -17,6 +17,7 @@ use super::question::Question;
 use super::run::Stop;
 use crate::execute::refusals;
 use crate::merge::{Admit, Limiter, MergeError, Next, PartialLimits, PartialRows, RowMerge, SortKey};
+use crate::plan::refusal::Refusal;
 use crate::plan::scatter::{Finish, Scatter};
 use crate::sql::name::ObjectName;
 use crate::wire::encode;
@@ -101,7 +102,7 @@ impl Fill<'_> {
 
 impl Combiner<'_> {
     /// All `sources` have described the same columns.
-    pub fn begin(&mut self, columns: &Columns, sources: usize, out: &mut BytesMut) -> Result<(), SqlError> {
+    pub fn begin(&mut self, columns: &Columns, sources: usize, out: &mut BytesMut) -> Result<(), Stop> {
         match self {
             Self::Nothing => Ok(()),
             Self::Fill(fill) => {
@@ -113,7 +114,7 @@ impl Combiner<'_> {
                 if let Some(told) = told
                     && told.types() != columns.types()
                 {
-                    return Err(refusals::OTHER_TYPES.error(&[]));
+                    return Err(Stop::Unmergeable(refusals::OTHER_TYPES.error(&[])));
                 }
                 if question.describe {
                     match told {
@@ -126,7 +127,7 @@ impl Combiner<'_> {
             Self::Ordered { question, scatter, limiter, merging } => {
                 let visible = columns.len().saturating_sub(scatter.hidden_columns());
                 let keys: Vec<SortKey> =
-                    scatter.sort_keys(&columns.types()[visible..]).map_err(SqlError::from)?;
+                    scatter.sort_keys(&columns.types()[visible..]).map_err(unmergeable)?;
                 let merge = RowMerge::new(keys, sources, *limiter);
                 *merging = Some(Merging { merge, rows: 0, satisfied: limiter.is_exhausted() });
                 if question.describe {
@@ -135,7 +136,7 @@ impl Combiner<'_> {
                 Ok(())
             }
             Self::Gather { finish, limits, gathered } => {
-                let text = finish.final_text(columns.types()).map_err(SqlError::from)?;
+                let text = finish.final_text(columns.types()).map_err(unmergeable)?;
                 *gathered = Some(Gathered { rows: PartialRows::new(columns.types(), *limits), text });
                 Ok(())
             }
@@ -242,6 +243,10 @@ impl Combiner<'_> {
             Self::Nothing | Self::Gather { .. } | Self::Fill(_) => 0,
         }
     }
+}
+
+fn unmergeable(refusal: Refusal) -> Stop {
+    Stop::Unmergeable(SqlError::from(refusal))
 }
 
 /// The length of the DataRow at the front, if all of it is there.

@@ -63,6 +63,8 @@ pub enum ScatterError {
     ClientGone,
     /// To be told.
     Sql(SqlError),
+    /// Of types that cannot be merged: another way may be taken, or this is to be told. Nothing has been sent.
+    Unmergeable(SqlError),
     /// A server is lost to this session. The other lanes are at rest.
     Server {
         shard: ShardId,

@@ -60,6 +60,8 @@ pub(super) enum Stop {
     ClientGone,
     /// An error for the client, of a server or of ours.
     Sql(SqlError),
+    /// The types that the servers have described cannot be combined in this way.
+    Unmergeable(SqlError),
     /// A lane could not be brought into the transaction; the client is told why.
     Prologue {
         lane: usize,
@@ -294,7 +296,7 @@ impl Run<'_, '_, '_, '_> {
             Some(sink) => &mut sink.connection.outbox,
             None => &mut self.wire.client.outbox,
         };
-        self.combiner.begin(columns, sources, out).map_err(Stop::Sql)
+        self.combiner.begin(columns, sources, out)
     }
 
     fn on_error(&mut self, index: usize, body: &[u8]) -> Stop {

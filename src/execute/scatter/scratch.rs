@@ -77,6 +77,10 @@ pub async fn answer_in_scratch(
     for table in large {
         session.hidden_query(&table.analyze, Hidden::Prologue);
     }
+    let views = job.scratch.views(job.changed).ok_or_else(|| internal("a view cannot be read again"))?;
+    for view in &views {
+        session.hidden_query(view, Hidden::Prologue);
+    }
     session.hidden_query("SET TRANSACTION READ ONLY", Hidden::Prologue);
     let text = job.scratch.final_text(job.source, job.changed);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;

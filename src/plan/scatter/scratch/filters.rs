@@ -96,7 +96,8 @@ impl Collector<'_, '_> {
         let filter = |(found, places): (&Found<'_>, Places)| {
             let all_seen = places.seen == found.relations.len();
             let ambiguous = cte_names.contains(&found.info.name.name);
-            let filtered = all_seen && !places.everything && !ambiguous && !places.demands.is_empty();
+            let filtered =
+                all_seen && !found.by_view && !places.everything && !ambiguous && !places.demands.is_empty();
             let mut demands = places.demands;
             demands.dedup();
             filtered.then(|| demands.join(" OR "))

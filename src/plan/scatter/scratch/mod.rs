@@ -77,13 +77,42 @@ pub struct Table {
 #[derive(Debug, Clone)]
 pub struct Scratch {
     tables: Vec<Table>,
+    /// Views of gathered tables, to be made anew over the temporary ones; what a view reads stands before it.
+    spread: Vec<SpreadView>,
     /// A view is read where it is: what the session has changed and not committed is not seen there.
     views: bool,
     /// The text asks for the time: inside a transaction it is the transaction's, which the scratch session has not.
     clock: bool,
 }
 
+/// A view that reads sharded tables.
+#[derive(Debug, Clone)]
+struct SpreadView {
+    name: ObjectName,
+    columns: String,
+    definition: String,
+}
+
 impl Scratch {
+    /// Statements that make the views over the gathered tables; None where one cannot be read.
+    pub fn views(&self, changed: bool) -> Option<Vec<String>> {
+        let moved = self.moved(changed);
+        let create = |view: &SpreadView| {
+            let text = view.definition.trim_end().trim_end_matches(';');
+            let source = Source { text: text.as_bytes(), options: LexOptions::default() };
+            let definition = String::from_utf8(names::respell(source, &moved)?).ok()?;
+            let name = quote_identifier(&view.name.name);
+            Some(format!("CREATE TEMPORARY VIEW pg_temp.{name} ({}) AS {definition}", view.columns))
+        };
+        self.spread.iter().map(create).collect()
+    }
+
+    /// What stands in the scratch session's temporary schema.
+    fn moved(&self, changed: bool) -> Vec<&ObjectName> {
+        let tables = self.tables(changed).map(|table| &table.name);
+        tables.chain(self.spread.iter().map(|view| &view.name)).collect()
+    }
+
     /// The tables to gather. `changed`: the transaction under way has written, so that nothing is read in place.
     pub fn tables(&self, changed: bool) -> impl Iterator<Item = &Table> {
         self.tables.iter().filter(move |table| changed || !table.in_place)
@@ -96,8 +125,7 @@ impl Scratch {
 
     /// The client's text with the qualified names of gathered tables respelled; None where it cannot be read.
     pub fn final_text(&self, source: Source<'_>, changed: bool) -> Option<Vec<u8>> {
-        let gathered: Vec<&ObjectName> = self.tables(changed).map(|table| &table.name).collect();
-        names::respell(source, &gathered)
+        names::respell(source, &self.moved(changed))
     }
 
     /// Lines of EXPLAIN.
@@ -111,6 +139,7 @@ impl Scratch {
         };
         let mut lines = vec!["combine: by one server, over gathered tables".to_owned()];
         lines.extend(self.tables.iter().map(line));
+        lines.extend(self.spread.iter().map(|view| format!("view over them: {}", view.name)));
         lines
     }
 }
@@ -122,15 +151,17 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
     if !plain || facts.system_column.is_some() || looks_names_up(facts) || path_names_temporary(ctx) {
         return None;
     }
-    let words = Words::of(source.text, source.options)?;
+    let mut words = Words::of(source.text, source.options)?;
     let mut survey = Survey::default();
     survey.enter(&facts.block, ctx)?;
+    let spread = spread_views(&survey.spread, &mut words, ctx)?;
     if !survey.found.values().any(|found| matches!(found.rows, Rows::Sharded)) {
         return None;
     }
     let mut found: Vec<Found<'_>> = survey.found.into_values().collect();
     found.sort_by(|a, b| a.info.name.cmp(&b.info.name));
-    let names: Vec<&ObjectName> = found.iter().map(|found| &found.info.name).chain(&survey.views).collect();
+    let views = survey.views.iter().chain(spread.iter().map(|view| &view.name));
+    let names: Vec<&ObjectName> = found.iter().map(|found| &found.info.name).chain(views).collect();
     if !names::are_distinct(&names) || !names::are_respellable(&words, &names) {
         return None;
     }
@@ -146,7 +177,7 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
     });
     Some(Scatter {
         shard: ShardText::Original,
-        combine: Combine::Scratch(Scratch { tables, views: !survey.views.is_empty(), clock }),
+        combine: Combine::Scratch(Scratch { tables, spread, views: !survey.views.is_empty(), clock }),
         limits: Limits::NONE,
         pushed_limit: None,
         undeclared: Vec::new(),
@@ -165,12 +196,17 @@ struct Found<'a> {
     in_place: bool,
     only: bool,
     relations: Vec<&'a Relation>,
+    /// A view reads it: what of it is needed is not in the text.
+    by_view: bool,
 }
 
 #[derive(Default)]
 struct Survey<'a> {
     found: HashMap<ObjectName, Found<'a>>,
+    /// Read where they are.
     views: Vec<ObjectName>,
+    /// Over sharded tables.
+    spread: Vec<&'a RelationInfo>,
 }
 
 impl<'a> Survey<'a> {
@@ -182,31 +218,94 @@ impl<'a> Survey<'a> {
     }
 
     fn add(&mut self, relation: &'a Relation, ctx: &'a PlanningContext) -> Option<()> {
-        let default = ctx.topology.default_shard;
         let info = ctx.catalog.resolve(&relation.name, &ctx.search_path)?;
-        let (rows, in_place) = match home::of(ctx, &relation.name) {
+        if let Some(found) = self.find(info, relation.only, ctx)? {
+            found.relations.push(relation);
+        }
+        Some(())
+    }
+
+    /// Notes a relation; the entry of a table. None where it cannot be gathered.
+    fn find(
+        &mut self,
+        info: &'a RelationInfo,
+        only: bool,
+        ctx: &'a PlanningContext,
+    ) -> Option<Option<&mut Found<'a>>> {
+        let default = ctx.topology.default_shard;
+        let (rows, in_place) = match home::of(ctx, &info.name) {
             Home::Sharded { .. } => (Rows::Sharded, false),
             Home::Reference { .. } => (Rows::Everywhere, true),
             Home::Single(shard) if is_table(info) => (Rows::On(shard), shard == default),
-            Home::Single(shard) if shard == default => return self.add_view(info),
-            Home::OverReference => return self.add_view(info),
+            Home::Single(shard) if shard == default => return self.add_view(info).map(|()| None),
+            Home::OverReference => return self.add_view(info).map(|()| None),
+            Home::OverSharded if info.kind == RelationKind::View => {
+                return self.add_spread(info, ctx).map(|()| None);
+            }
             Home::OverSharded | Home::Single(_) | Home::Elsewhere(_) => return None,
         };
         if !is_table(info) {
             return None;
         }
-        let name = info.name.clone();
-        let only = relation.only;
-        let new = Found { info, rows, in_place, only, relations: Vec::new() };
-        let found = self.found.entry(name).or_insert(new);
-        found.relations.push(relation);
-        (found.only == only).then_some(())
+        let new = Found { info, rows, in_place, only, relations: Vec::new(), by_view: false };
+        let found = self.found.entry(info.name.clone()).or_insert(new);
+        (found.only == only).then_some(Some(found))
+    }
+
+    /// A view, and what it reads: through other views too.
+    fn add_spread(&mut self, info: &'a RelationInfo, ctx: &'a PlanningContext) -> Option<()> {
+        if self.spread.iter().any(|known| known.name == info.name) {
+            return Some(());
+        }
+        self.spread.push(info);
+        for name in &info.reads {
+            let read = ctx.catalog.relations.get(name)?;
+            // Its policies are asked for the view's owner, and the shards would ask them for the client.
+            if read.row_security {
+                return None;
+            }
+            if let Some(found) = self.find(read, false, ctx)? {
+                found.by_view = true;
+            }
+        }
+        Some(())
     }
 
     fn add_view(&mut self, info: &RelationInfo) -> Option<()> {
         self.views.push(info.name.clone());
         Some(())
     }
+}
+
+/// The views with their definitions, whose words count as the statement's; a view after those that it reads.
+fn spread_views(
+    found: &[&RelationInfo],
+    words: &mut Words,
+    ctx: &PlanningContext,
+) -> Option<Vec<SpreadView>> {
+    let mut views = found.to_vec();
+    let below = |view: &RelationInfo| found.iter().filter(|other| view.reads.contains(&other.name)).count();
+    views.sort_by_key(|view| below(view));
+    let mut spread = Vec::new();
+    for view in views {
+        let definition = view.definition.clone()?;
+        let own = Words::of(definition.as_bytes(), LexOptions::default())?;
+        let of_system = |schema: &str, name: &str| {
+            ctx.catalog.relations.contains_key(&ObjectName::qualified(schema, name))
+        };
+        let reads_system = own
+            .words
+            .iter()
+            .any(|word| of_system("pg_catalog", &word.name) || of_system("information_schema", &word.name));
+        if reads_system {
+            return None;
+        }
+        words.wildcard |= own.wildcard;
+        words.words.extend(own.words);
+        let columns: Vec<String> = view.columns.iter().map(|column| quote_identifier(&column.name)).collect();
+        spread.push(SpreadView { name: view.name.clone(), columns: columns.join(", "), definition });
+    }
+    Some(spread)
 }
 
 fn is_table(info: &RelationInfo) -> bool {

@@ -72,6 +72,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         name: name.clone(),
         kind: RelationKind::Table,
         columns: columns.iter().map(column).collect(),
+        definition: None,
         reads: Vec::new(),
         calls: Vec::new(),
         write_calls: Vec::new(),
