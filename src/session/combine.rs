@@ -27,6 +27,19 @@ use crate::wire::frontend::Bind;
 /// How long a server may take over the settings that were queued for it when the statement failed elsewhere.
 const TIDY_TIME: Duration = Duration::from_secs(5);
 
+/// What was tried so far for one statement.
+#[derive(Default)]
+struct Attempts {
+    /// Servers that failed.
+    avoid: Vec<NodeId>,
+    /// Scratch sessions that were lost.
+    scratches: usize,
+    /// The way that is taken since the planned one was found not to serve.
+    instead: Option<Scatter>,
+    /// The client may have been sent something.
+    sent: bool,
+}
+
 impl Session {
     pub(super) async fn scatter(
         &mut self,
@@ -66,15 +79,13 @@ impl Session {
         let bound = question.check(scatter)?;
         self.check_scratch(scatter)?;
         let mark = self.client.outbox.len();
-        let mut avoid: Vec<NodeId> = Vec::new();
-        let mut tries = 0;
-        let mut instead: Option<Scatter> = None;
+        let mut attempts = Attempts::default();
         loop {
-            if let Err(failure) = self.join_shards(planned, shards, &avoid).await {
+            if let Err(failure) = self.join_shards(planned, shards, &attempts.avoid).await {
                 self.tidy(shards).await;
                 return Err(failure);
             }
-            let scatter = instead.as_ref().unwrap_or(scatter);
+            let scatter = attempts.instead.as_ref().unwrap_or(scatter);
             let (sent, result) = match &scatter.combine {
                 Combine::Scratch(scratch) => self.answer_in_scratch(question, scratch, shards).await?,
                 _ => self.answer_from(question, scatter, bound, shards).await,
@@ -89,45 +100,60 @@ impl Session {
             if !sent {
                 self.client.outbox.truncate(mark);
             }
+            attempts.sent = sent;
             match error {
-                ScatterError::ClientGone => {
-                    let index = self.lane_of(shards.iter().next().unwrap_or(self.default_shard()))?;
-                    return Err(self.relay_failed(index, RelayError::ClientGone).await);
-                }
-                ScatterError::Sql(error) => {
-                    self.tidy(shards).await;
-                    return Err(Failure::Sql(error));
-                }
                 ScatterError::Unmergeable(error) => {
                     self.tidy(shards).await;
                     // In a block the failed attempt has failed the transaction.
                     let other = if self.block.is_open() { None } else { self.gathered_instead(question) };
-                    instead = Some(other.ok_or(Failure::Sql(error))?);
+                    attempts.instead = Some(other.ok_or(Failure::Sql(error))?);
                 }
-                ScatterError::Scratch(error) => {
-                    self.worker.shared.signals.probe_now();
-                    self.tidy(shards).await;
-                    if sent || !self.may_ask_again(&error, planned.plan.access, tries) {
-                        return Err(Failure::Sql(error.into_sql()));
-                    }
-                    tries += 1;
-                    self.worker.figures.retries.one();
-                }
-                ScatterError::Server { shard, error } => {
-                    let index = self.lane_of(shard)?;
-                    let node = self.lanes[index].connection.node;
-                    let error = RelayError::Server { error, forwarded: sent };
-                    let again = self.may_retry(&error, planned.plan.access, avoid.len());
-                    let failure = self.relay_failed(index, error).await;
-                    self.tidy(shards).await;
-                    if !again {
-                        return Err(failure);
-                    }
-                    self.worker.figures.retries.one();
-                    avoid.push(node);
-                }
+                error => self.ask_again(planned, shards, error, &mut attempts).await?,
             }
         }
+    }
+
+    /// Whether the statement is asked anew after this error; else the failure that the client is told.
+    async fn ask_again(
+        &mut self,
+        planned: &Planned,
+        shards: ShardSet,
+        error: ScatterError,
+        attempts: &mut Attempts,
+    ) -> Outcome {
+        match error {
+            ScatterError::ClientGone => {
+                let index = self.lane_of(shards.iter().next().unwrap_or(self.default_shard()))?;
+                return Err(self.relay_failed(index, RelayError::ClientGone).await);
+            }
+            ScatterError::Sql(error) | ScatterError::Unmergeable(error) => {
+                self.tidy(shards).await;
+                return Err(Failure::Sql(error));
+            }
+            ScatterError::Scratch(error) => {
+                self.worker.shared.signals.probe_now();
+                self.tidy(shards).await;
+                let access = planned.plan.access;
+                if attempts.sent || !self.may_ask_again(&error, access, attempts.scratches) {
+                    return Err(Failure::Sql(error.into_sql()));
+                }
+                attempts.scratches += 1;
+            }
+            ScatterError::Server { shard, error } => {
+                let index = self.lane_of(shard)?;
+                let node = self.lanes[index].connection.node;
+                let error = RelayError::Server { error, forwarded: attempts.sent };
+                let again = self.may_retry(&error, planned.plan.access, attempts.avoid.len());
+                let failure = self.relay_failed(index, error).await;
+                self.tidy(shards).await;
+                if !again {
+                    return Err(failure);
+                }
+                attempts.avoid.push(node);
+            }
+        }
+        self.worker.figures.retries.one();
+        Ok(())
     }
 
     async fn join_shards(&mut self, planned: &Planned, shards: ShardSet, avoid: &[NodeId]) -> Outcome {

@@ -124,6 +124,8 @@ async fn alone(
 ) -> Result<super::run::Described, ScatterError> {
     run(wire, &mut [session], flight, combiner).await.map_err(|error| match error {
         ScatterError::Server { error, .. } => ScatterError::Scratch(error),
+        // There is no other way behind this one.
+        ScatterError::Unmergeable(error) => ScatterError::Sql(error),
         other => other,
     })
 }
