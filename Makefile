@@ -9,7 +9,6 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
-
 SEED ?=
 QUERIES ?=
 QUERY ?=
@@ -29,6 +28,7 @@ test: postgres prometheus ## every test, on real servers; installs PostgreSQL an
 
 bench: postgres pgbouncer ## compare with PgBouncer, a plain relay and no proxy; writes docs/benchmarks/ (half an hour)
 	$(CARGO) bench --locked --bench proxies -- $(BENCH_ARGS)
+
 oracle: postgres ## random statements on one PostgreSQL and over four regions: QUERIES, SEED, or one QUERY alone
 	SEED=$(SEED) QUERIES=$(QUERIES) QUERY=$(QUERY) VERBOSE=$(VERBOSE) \
 		$(CARGO) test --locked --test oracle -- --nocapture

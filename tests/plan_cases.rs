@@ -86,7 +86,7 @@ impl Case {
         let literals = shaped.literals.to_vec();
         let parsed = parse(text, options);
         let repeated = parsed.facts.repeated_params.clone();
-        let plan = Plan::make(Arc::new(parsed.facts), &sample.context, &|| Err(scattering()));
+        let plan = Plan::make(Arc::new(parsed.facts), &sample.context, &|_| Err(scattering()));
         let parameters = TextParameters::read(self.params.as_deref().unwrap_or(""), repeated);
         let arguments = Arguments { text, literals: &literals, parameters: &parameters };
         // Which combine a scatter has is the scatter's own business, and its cases'.

@@ -185,6 +185,7 @@ impl Loader<'_> {
                 name: name.clone(),
                 kind: relation_kind(row.try_get(3)?),
                 columns: Vec::new(),
+                definition: row.try_get(8)?,
                 reads: Vec::new(),
                 calls: Vec::new(),
                 write_calls: Vec::new(),
@@ -228,6 +229,7 @@ impl Loader<'_> {
             type_name: row.try_get(3)?,
             type_modifier: row.try_get(4)?,
             collation: self.collation(row)?,
+            collation_name: row.try_get(16)?,
             not_null: row.try_get(5)?,
             default: row.try_get(6)?,
             // An identity column takes its values from a sequence.

@@ -29,7 +29,8 @@ SELECT r.rolname::text, s.setdatabase <> 0, substr(c.setting, strpos(c.setting, 
 pub(super) const RELATIONS: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
        f.schemas, f.names,
-       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN')
+       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
+       CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') THEN pg_get_viewdef(c.oid) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(pn.nspname::text ORDER BY t.oid), '{}') AS schemas,
@@ -47,13 +48,16 @@ SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttyp
        a.attgenerated <> '', a.attidentity <> '',
        co.collname::text, j->>'collprovider', coalesce(j->>'collcollate', j->>'colllocale', j->>'colliculocale'),
        co.collisdeterministic,
-       CASE WHEN j->>'collprovider' <> 'd' THEN pg_collation_actual_version(co.oid) END
+       CASE WHEN j->>'collprovider' <> 'd' THEN pg_collation_actual_version(co.oid) END,
+       CASE WHEN a.attcollation <> t.typcollation
+            THEN quote_ident(con.nspname) || '.' || quote_ident(co.collname) END
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   LEFT JOIN pg_collation co ON co.oid = a.attcollation
+  LEFT JOIN pg_namespace con ON con.oid = co.collnamespace
   LEFT JOIN LATERAL to_jsonb(co) AS j ON true
   LEFT JOIN LATERAL (SELECT coalesce(d.adbin, t.typdefaultbin)::text) AS e(tree) ON true
   LEFT JOIN LATERAL (

@@ -37,6 +37,8 @@ pub struct Column {
     pub type_name: String,
     pub type_modifier: i32,
     pub collation: Collation,
+    /// For a COLLATE clause, qualified and quoted; None where the column has its type's own.
+    pub collation_name: Option<String>,
     pub not_null: bool,
     /// The text of the default, or of a generated column's expression.
     pub default: Option<String>,
@@ -53,6 +55,8 @@ pub struct RelationInfo {
     pub name: ObjectName,
     pub kind: RelationKind,
     pub columns: Vec<Column>,
+    /// For views: the query, every name of a user's schema qualified.
+    pub definition: Option<String>,
     /// For views: every relation that it reads, through other views too. For tables: what their row security reads.
     pub reads: Vec<ObjectName>,
     /// For views: the functions in their definitions that are not built in, or are volatile; through other views too.

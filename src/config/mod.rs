@@ -34,7 +34,7 @@ pub use access::{AccessMethod, AccessRules, Arrival, Verdict};
 pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
     AuthMethod, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings,
-    ProxySettings, ServerSettings, SessionSettings, StatementText, User,
+    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, StatementText, User,
 };
 pub use value::Secret;
 
@@ -57,6 +57,7 @@ pub struct Config {
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
+    pub scratch: ScratchSettings,
     /// None: clients are not encrypted.
     pub tls: Option<Acceptor>,
     /// None: no HTTP listener.

@@ -27,6 +27,7 @@ pub(super) struct RawConfig {
     pub pool: RawPool,
     pub health: RawHealth,
     pub limits: RawLimits,
+    pub scratch: RawScratch,
     pub http: RawHttp,
     pub tls: RawTls,
     pub log: RawLog,
@@ -136,6 +137,14 @@ pub(super) struct RawLimits {
     pub batch_bytes_max: Value<RawSize>,
     pub shard_buffer_bytes: Value<RawSize>,
     pub copy_row_bytes_max: Value<RawSize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawScratch {
+    pub rows_max: Value<i64>,
+    pub bytes_max: Value<RawSize>,
+    pub concurrent_max: Value<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

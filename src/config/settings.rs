@@ -147,6 +147,17 @@ pub struct Limits {
     pub copy_row_bytes_max: usize,
 }
 
+/// Bounds on SELECTs whose tables are gathered on one server; read by `session` and `server`.
+#[derive(Debug, Clone)]
+pub struct ScratchSettings {
+    /// Rows that one statement may gather.
+    pub rows_max: usize,
+    /// Bytes of these rows.
+    pub bytes_max: usize,
+    /// Statements at a time for one user, over all workers.
+    pub concurrent_max: usize,
+}
+
 /// What is written to standard error; read by `cli` (form and level) and `session` (slow statements).
 #[derive(Debug, Clone)]
 pub struct LogSettings {

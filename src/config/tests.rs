@@ -47,7 +47,7 @@ fn the_documented_file_has_the_defaults() {
 
 #[test]
 fn every_key_is_documented() {
-    let sections: [(&str, Vec<&str>); 18] = [
+    let sections: [(&str, Vec<&str>); 19] = [
         ("[proxy]", keys::of::<raw::RawProxy>()),
         ("[database]", keys::of::<raw::RawDatabase>()),
         ("[server]", keys::of::<raw::RawServer>()),
@@ -56,6 +56,7 @@ fn every_key_is_documented() {
         ("[pool]", keys::of::<raw::RawPool>()),
         ("[health]", keys::of::<raw::RawHealth>()),
         ("[limits]", keys::of::<raw::RawLimits>()),
+        ("[scratch]", keys::of::<raw::RawScratch>()),
         ("[http]", keys::of::<raw::RawHttp>()),
         ("[functions]", keys::of::<raw::RawFunctions>()),
         ("[tls]", keys::of::<raw::RawTls>()),

@@ -64,6 +64,8 @@ pub enum Hidden {
     Prologue,
     /// Asks for the log position after a write; its one value is an LSN.
     Position,
+    /// COPY FROM STDIN into a scratch table.
+    Fill,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -117,6 +117,22 @@ limits! {
         "cached plan must not change result type",
         "",
         "PostgreSQL's own refusal, for a statement that was prepared before its tables changed.";
+    SCRATCH_TOO_LARGE = "X030" "53400",
+        "the rows of \"{}\" that this statement must gather are too many",
+        "Add conditions on this table's columns, join it by its key, or raise scratch.rows_max and scratch.bytes_max.",
+        "What is gathered from the shards is bounded.";
+    SCRATCH_TYPE = "X031" "0A000",
+        "\"{}\" has a column whose type cannot be carried to another server",
+        "Leave the column out, or name one shard by a condition on the key.",
+        "Gathered rows pass in PostgreSQL's binary format, where types of the user's own may not be the same on all servers.";
+    SCRATCH_GROUPING = "X032" "0A000",
+        "a column that follows from the group by a primary key must stand in GROUP BY over several shards",
+        "Add the column to GROUP BY.",
+        "Gathered rows have no primary key.";
+    SCRATCH_IN_TRANSACTION = "X033" "0A000",
+        "this statement cannot be answered over several shards inside of this transaction",
+        "Run it outside of the transaction, or ask the tables one by one.",
+        "It asks for the transaction's time, or reads a view beside rows that are not committed.";
 }
 
 impl Limit {

@@ -78,7 +78,7 @@ pub(super) fn look_into_named(context: &PlanningContext, text: &[String]) -> Res
     }
     let mut needed = None;
     for (name, words) in &context.catalog.function_words {
-        let named = text.iter().any(|word| *word == name.name);
+        let named = text.contains(&name.name);
         if named && !is_vouched_for(context, name) {
             needed = merge(needed, look_at(context, &name.name, words)?)?;
         }

@@ -33,8 +33,10 @@ pub(super) struct Demands {
     pub reads_tables: bool,
     /// Nobody may run it.
     pub refused: Option<Refusal>,
-    /// Several shards may not run it.
+    /// Several shards may not run it; one server may, over the rows of all.
     pub one_shard: Option<Refusal>,
+    /// It is about one server, or leaves something behind: not for rows of several shards in any way.
+    pub one_server: Option<Refusal>,
     /// The session must keep one server.
     pub pinned: Option<&'static str>,
     /// The first function whose value may differ between two servers.
@@ -69,6 +71,7 @@ impl Demands {
             reads_tables: false,
             refused: None,
             one_shard: None,
+            one_server: None,
             pinned: None,
             unstable: None,
         };
@@ -159,7 +162,7 @@ impl Demands {
                 self.raise(if class == Class::ServerState { Access::ReadPrimary } else { Access::Write });
                 let shard = context.topology.default_shard;
                 self.demand(Ok(Some(Fixed { shard, name: format!("{name}()") })));
-                self.one_shard = self.one_shard.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
+                self.one_server = self.one_server.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
                 if let Class::SessionState(reason) = class {
                     self.pinned = Some(reason);
                 }
@@ -169,6 +172,8 @@ impl Demands {
             Class::User(volatility) => {
                 if volatility == Volatility::Volatile {
                     self.raise(Access::Write);
+                    self.one_server =
+                        self.one_server.take().or(over_shards(&refusal::USER_FUNCTION_OVER_SHARDS));
                 }
                 self.one_shard = self.one_shard.take().or(over_shards(&refusal::USER_FUNCTION_OVER_SHARDS));
             }

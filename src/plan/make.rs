@@ -23,12 +23,12 @@ use crate::topology::Topology;
 use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
 use super::refusal::{self, Refusal};
-use super::scatter::Scatter;
+use super::scatter::{Scatter, Ways};
 use super::survey::Fixed;
 use super::{commands, home, reads, writes};
 
 /// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
-pub type Combine<'a> = &'a dyn Fn() -> Result<Scatter, Refusal>;
+pub type Combine<'a> = &'a dyn Fn(Ways) -> Result<Scatter, Refusal>;
 
 /// What to do with the statements of one shape.
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@ use super::functions::Demands;
 use super::home::Home;
 use super::make::{Combine, Outcome};
 use super::refusal::{self, Refusal};
+use super::scatter::Ways;
 use super::survey::{Fixed, Survey};
 
 /// SELECT, VALUES, TABLE.
@@ -23,7 +24,7 @@ pub(super) fn select(
     locking: bool,
     combine: Combine<'_>,
 ) -> Result<Outcome, Refusal> {
-    query(facts, context, locking, &|| combine().map(|scatter| Many::Scatter(Arc::new(scatter))))
+    query(facts, context, locking, &|ways| combine(ways).map(|scatter| Many::Scatter(Arc::new(scatter))))
 }
 
 /// A query for one shard only; `otherwise` is the refusal over several.
@@ -34,14 +35,14 @@ pub(super) fn query_of_one_shard(
 ) -> Result<Outcome, Refusal> {
     let survey = Survey::of_sources(context, &facts.block);
     let name = survey.sharded().map(|m| m.relation.name.to_string()).unwrap_or_default();
-    query(facts, context, false, &|| Err(otherwise.naming(&[&name])))
+    query(facts, context, false, &|_| Err(otherwise.naming(&[&name])))
 }
 
 fn query(
     facts: &Facts,
     context: &PlanningContext,
     locking: bool,
-    combine: &dyn Fn() -> Result<Many, Refusal>,
+    combine: &dyn Fn(Ways) -> Result<Many, Refusal>,
 ) -> Result<Outcome, Refusal> {
     let demands = Demands::of(context, facts);
     if let Some(refusal) = demands.refused {
@@ -59,25 +60,36 @@ fn query(
         };
     }
     if keyed.is_empty() {
-        let mut outcome =
-            without_sharded(context, &survey, fixed, access, locking || demands.one_shard.is_some());
+        let only_default = locking || demands.one_shard.is_some() || demands.one_server.is_some();
+        let mut outcome = without_sharded(context, &survey, fixed, access, only_default);
         outcome.route.any_server &= !demands.reads_tables;
         return Ok(outcome);
     }
     let many = if let Some(member) = survey.over_sharded() {
-        Many::Refuse(refusal::VIEW_OVER_SHARDS.naming(&[&member.relation.name.to_string()]))
-    } else if let Some(fixed) = &fixed {
-        let name = keyed.first().map(|keyed| keyed.name.as_str()).unwrap_or_default();
-        Many::Refuse(refusal::MIXED_HOMES.naming(&[name, &fixed.name]))
-    } else if let Some(refusal) = demands.one_shard {
+        let refusal = refusal::VIEW_OVER_SHARDS.naming(&[&member.relation.name.to_string()]);
+        let free = demands.one_server.is_none() && facts.system_column.is_none() && !locking;
+        match free && !demands.reads_tables {
+            true => combine(Ways::ScratchOnly).unwrap_or(Many::Refuse(refusal)),
+            false => Many::Refuse(refusal),
+        }
+    } else if let Some(refusal) = demands.one_server {
         Many::Refuse(refusal)
     } else if let Some(column) = facts.system_column {
         Many::Refuse(refusal::SYSTEM_COLUMN_OVER_SHARDS.naming(&[column]))
     } else if locking {
         let name = keyed.first().map(|keyed| keyed.name.as_str()).unwrap_or_default();
         Many::Refuse(refusal::LOCKS_OVER_SHARDS.naming(&[name]))
+    } else if let Some(fixed) = &fixed {
+        let name = keyed.first().map(|keyed| keyed.name.as_str()).unwrap_or_default();
+        let refusal = refusal::MIXED_HOMES.naming(&[name, &fixed.name]);
+        match demands.reads_tables {
+            true => Many::Refuse(refusal),
+            false => combine(Ways::ScratchOnly).unwrap_or(Many::Refuse(refusal)),
+        }
+    } else if let Some(refusal) = demands.one_shard {
+        combine(Ways::ScratchOnly).unwrap_or(Many::Refuse(refusal))
     } else {
-        combine().unwrap_or_else(Many::Refuse)
+        combine(Ways::All).unwrap_or_else(Many::Refuse)
     };
     Ok(Outcome::routed(many, access, Route { keyed, fixed, ..Route::default() }))
 }

@@ -11,6 +11,7 @@ use tokio::task::LocalSet;
 use crate::admin;
 use crate::backend::{Pools, Waits};
 use crate::catalog::RefreshRequest;
+use crate::config::PoolSettings;
 use crate::health;
 use crate::session::{
     self,
@@ -98,7 +99,8 @@ impl Start {
         let mut reconnects = shared.orders.reconnects.subscribe();
         let figures = shared.figures.worker(index);
         let pools = Pools::new(live.pool.clone(), waits(&live), workers, Arc::clone(&figures));
-        let worker = Worker::new(shared, figures, pools);
+        let scratches = Pools::new(scratch_pool(&live), waits(&live), workers, Arc::clone(&figures));
+        let worker = Worker::new(shared, figures, pools, scratches);
         let serve = async {
             while let Some(socket) = sockets.recv().await {
                 match TcpStream::from_std(socket) {
@@ -117,12 +119,16 @@ impl Start {
                     reloads.mark_unchanged();
                     let live = worker.shared.live.load_full();
                     worker.pools.configure(live.pool.clone(), waits(&live));
+                    worker.scratches.configure(scratch_pool(&live), waits(&live));
                 }
                 if reconnects.has_changed().is_ok_and(|changed| changed) {
                     reconnects.mark_unchanged();
                     worker.pools.renew();
+                    worker.scratches.renew();
                 }
-                worker.pools.reap(&worker.shared.topology.load());
+                let topology = worker.shared.topology.load();
+                worker.pools.reap(&topology);
+                worker.scratches.reap(&topology);
                 worker.shared.pools.publish_plans(index, worker.plans.borrow().report(&worker.figures));
                 worker.shared.pools.publish(index, worker.pools.figures());
             }
@@ -135,6 +141,11 @@ impl Start {
             }
         });
     }
+}
+
+/// A pool of its own: who holds connections to shards may wait for a scratch session, and never the other way round.
+fn scratch_pool(live: &Live) -> PoolSettings {
+    PoolSettings { size: live.scratch.concurrent_max, ..live.pool.clone() }
 }
 
 fn waits(live: &Live) -> Waits {

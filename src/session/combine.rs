@@ -18,7 +18,7 @@ use crate::execute::scatter::{Question, ScatterError, Wire, answer};
 use crate::execute::{Lane, RelayError};
 use crate::merge::PartialLimits;
 use crate::plan::Access;
-use crate::plan::scatter::{BoundLimits, Scatter};
+use crate::plan::scatter::{BoundLimits, Combine, Scatter};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::error::SqlError;
@@ -26,6 +26,19 @@ use crate::wire::frontend::Bind;
 
 /// How long a server may take over the settings that were queued for it when the statement failed elsewhere.
 const TIDY_TIME: Duration = Duration::from_secs(5);
+
+/// What was tried so far for one statement.
+#[derive(Default)]
+struct Attempts {
+    /// Servers that failed.
+    avoid: Vec<NodeId>,
+    /// Scratch sessions that were lost.
+    scratches: usize,
+    /// The way that is taken since the planned one was found not to serve.
+    instead: Option<Scatter>,
+    /// The client may have been sent something.
+    sent: bool,
+}
 
 impl Session {
     pub(super) async fn scatter(
@@ -64,14 +77,19 @@ impl Session {
         shards: ShardSet,
     ) -> Outcome {
         let bound = question.check(scatter)?;
+        self.check_scratch(scatter)?;
         let mark = self.client.outbox.len();
-        let mut avoid: Vec<NodeId> = Vec::new();
+        let mut attempts = Attempts::default();
         loop {
-            if let Err(failure) = self.join_shards(planned, shards, &avoid).await {
+            if let Err(failure) = self.join_shards(planned, shards, &attempts.avoid).await {
                 self.tidy(shards).await;
                 return Err(failure);
             }
-            let (sent, result) = self.answer_from(question, scatter, bound, shards).await;
+            let scatter = attempts.instead.as_ref().unwrap_or(scatter);
+            let (sent, result) = match &scatter.combine {
+                Combine::Scratch(scratch) => self.answer_in_scratch(question, scratch, shards).await?,
+                _ => self.answer_from(question, scatter, bound, shards).await,
+            };
             let error = match result {
                 Ok(rows) => {
                     self.note_rows(rows);
@@ -82,30 +100,60 @@ impl Session {
             if !sent {
                 self.client.outbox.truncate(mark);
             }
+            attempts.sent = sent;
             match error {
-                ScatterError::ClientGone => {
-                    let index = self.lane_of(shards.iter().next().unwrap_or(self.default_shard()))?;
-                    return Err(self.relay_failed(index, RelayError::ClientGone).await);
-                }
-                ScatterError::Sql(error) => {
+                ScatterError::Unmergeable(error) => {
                     self.tidy(shards).await;
-                    return Err(Failure::Sql(error));
+                    // In a block the failed attempt has failed the transaction.
+                    let other = if self.block.is_open() { None } else { self.gathered_instead(question) };
+                    attempts.instead = Some(other.ok_or(Failure::Sql(error))?);
                 }
-                ScatterError::Server { shard, error } => {
-                    let index = self.lane_of(shard)?;
-                    let node = self.lanes[index].connection.node;
-                    let error = RelayError::Server { error, forwarded: sent };
-                    let again = self.may_retry(&error, planned.plan.access, avoid.len());
-                    let failure = self.relay_failed(index, error).await;
-                    self.tidy(shards).await;
-                    if !again {
-                        return Err(failure);
-                    }
-                    self.worker.figures.retries.one();
-                    avoid.push(node);
-                }
+                error => self.ask_again(planned, shards, error, &mut attempts).await?,
             }
         }
+    }
+
+    /// Whether the statement is asked anew after this error; else the failure that the client is told.
+    async fn ask_again(
+        &mut self,
+        planned: &Planned,
+        shards: ShardSet,
+        error: ScatterError,
+        attempts: &mut Attempts,
+    ) -> Outcome {
+        match error {
+            ScatterError::ClientGone => {
+                let index = self.lane_of(shards.iter().next().unwrap_or(self.default_shard()))?;
+                return Err(self.relay_failed(index, RelayError::ClientGone).await);
+            }
+            ScatterError::Sql(error) | ScatterError::Unmergeable(error) => {
+                self.tidy(shards).await;
+                return Err(Failure::Sql(error));
+            }
+            ScatterError::Scratch(error) => {
+                self.worker.shared.signals.probe_now();
+                self.tidy(shards).await;
+                let access = planned.plan.access;
+                if attempts.sent || !self.may_ask_again(&error, access, attempts.scratches) {
+                    return Err(Failure::Sql(error.into_sql()));
+                }
+                attempts.scratches += 1;
+            }
+            ScatterError::Server { shard, error } => {
+                let index = self.lane_of(shard)?;
+                let node = self.lanes[index].connection.node;
+                let error = RelayError::Server { error, forwarded: attempts.sent };
+                let again = self.may_retry(&error, planned.plan.access, attempts.avoid.len());
+                let failure = self.relay_failed(index, error).await;
+                self.tidy(shards).await;
+                if !again {
+                    return Err(failure);
+                }
+                attempts.avoid.push(node);
+            }
+        }
+        self.worker.figures.retries.one();
+        Ok(())
     }
 
     async fn join_shards(&mut self, planned: &Planned, shards: ShardSet, avoid: &[NodeId]) -> Outcome {
@@ -150,7 +198,7 @@ impl Session {
     }
 
     /// After a failure: lanes that were joined but not asked take their settings; those that did not come to rest go.
-    async fn tidy(&mut self, shards: ShardSet) {
+    pub(super) async fn tidy(&mut self, shards: ShardSet) {
         let queued = self
             .lanes
             .iter_mut()

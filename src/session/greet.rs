@@ -219,12 +219,6 @@ fn open(
         search_path: Arc::from(Vec::new()),
         topology: Arc::clone(&topology),
     };
-    let account = Account {
-        user: user.server_user.clone(),
-        password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
-        read_only: user.read_only,
-        pool_size: user.pool_size,
-    };
     let mut session = Session {
         limits: client_limits(worker),
         client,
@@ -232,7 +226,7 @@ fn open(
         user: hello.user.as_str().into(),
         fence,
         pool_user: pool_name(&user).into(),
-        account: Rc::new(account),
+        account: Rc::new(account(&user)),
         initial: Rc::clone(&settings),
         settings,
         own,
@@ -259,6 +253,16 @@ fn open(
     };
     session.follow_search_path();
     Ok(session)
+}
+
+/// Who the user is on the servers.
+fn account(user: &User) -> Account {
+    Account {
+        user: user.server_user.clone(),
+        password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
+        read_only: user.read_only,
+        pool_size: user.pool_size,
+    }
 }
 
 /// Users share the connections of their account on the servers, but for those whose connections begin differently,

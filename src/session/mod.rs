@@ -39,6 +39,7 @@ mod perform;
 mod pipeline;
 pub mod planning;
 mod report;
+mod scratch;
 mod servers;
 mod setting;
 mod shadows;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::statements::Prepared;
 use super::{Failure, Session};
 use crate::execute::refusals;
-use crate::plan::scatter::Scatter;
+use crate::plan::scatter::{Scatter, Source};
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
 use crate::sql::facts::{Copy, CopyDirection, Kind, TransactionCommand};
@@ -307,16 +307,18 @@ impl Session {
     }
 }
 
-/// A plan with its way of combining, which is compiled only if the planner asks for it.
 /// The plan of one statement, with the combine that several shards would need.
 pub fn make_plan(parsed: Parsed, text: &[u8], options: LexOptions, planning: &PlanningContext) -> Plan {
     let facts = Arc::new(parsed.facts.clone());
     // What EXPLAIN explains is combined as if it stood alone; options of EXPLAIN hold no literals.
-    let parsed = match &facts.kind {
-        Kind::Explain(explain) => parse(&text[explain.inner_start as usize..], options),
-        _ => parsed,
+    let (parsed, text) = match &facts.kind {
+        Kind::Explain(explain) => {
+            let inner = &text[explain.inner_start as usize..];
+            (parse(inner, options), inner)
+        }
+        _ => (parsed, text),
     };
-    let combine = || Scatter::compile(&parsed, planning);
+    let combine = |ways| Scatter::compile(&parsed, Source { text, options }, planning, ways);
     Plan::make(facts, planning, &combine)
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::Session;
 use super::block::Origin;
-use crate::backend::{BackendError, Connection, ReadPolicy, choice};
+use crate::backend::{BackendError, Connection, Pools, ReadPolicy, choice};
 use crate::plan::Access;
 use crate::sql::facts::Isolation;
 use crate::topology::{NodeId, NodeRole, ShardId, Topology};
@@ -49,6 +49,17 @@ impl Session {
         need: Need,
         avoid: &[NodeId],
     ) -> Result<Connection, BackendError> {
+        self.acquire_from(&self.worker.pools, shard, need, avoid).await
+    }
+
+    /// The same, from other pools.
+    pub(super) async fn acquire_from(
+        &self,
+        pools: &Pools,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Result<Connection, BackendError> {
         self.check_regions(shard, need)?;
         let orders = &self.worker.shared.orders;
         // What has begun may go on, so that the shard comes to rest.
@@ -62,7 +73,7 @@ impl Session {
             roles.mark_unchanged();
             let topology = Arc::clone(&self.context.planning.topology);
             let error = match self.choose(&topology, shard, need, &failed) {
-                Some(node) => match self.take(&topology, node).await {
+                Some(node) => match self.take_from(pools, &topology, node).await {
                     Ok(connection) => return Ok(connection),
                     Err(error) if error.retry_elsewhere() => {
                         self.worker.shared.signals.probe_now();
@@ -112,11 +123,20 @@ impl Session {
 
     /// The last look before the pools.
     pub(super) async fn take(&self, topology: &Topology, node: NodeId) -> Result<Connection, BackendError> {
+        self.take_from(&self.worker.pools, topology, node).await
+    }
+
+    async fn take_from(
+        &self,
+        pools: &Pools,
+        topology: &Topology,
+        node: NodeId,
+    ) -> Result<Connection, BackendError> {
         if !self.fence.allows_node(topology, node) {
             let error = self.fence.region_refusal(topology, node);
             return Err(BackendError::Server(Box::new(error)));
         }
-        self.worker.pools.take(topology, node, &self.pool_user, &self.account).await
+        pools.take(topology, node, &self.pool_user, &self.account).await
     }
 
     /// Fails where waiting would not help: every server of the kind that is needed is beyond the fence.

@@ -29,7 +29,7 @@ use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
 use crate::config::{
     AccessRules, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings, PoolSettings,
-    ProxySettings, ServerSettings, SessionSettings, User,
+    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
 };
 use crate::figures::{Figures, WorkerFigures};
 use crate::topology::{Signals, Topology};
@@ -80,6 +80,7 @@ pub struct Live {
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
+    pub scratch: ScratchSettings,
     /// What clients are shown in a handshake; None: nothing is encrypted.
     pub tls: Option<Acceptor>,
     pub http: Option<HttpSettings>,
@@ -92,7 +93,8 @@ impl Live {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let Config { proxy, session, database, server, users, access, pool, health, limits, .. } = config;
+        let Config { proxy, session, database, server, users, access, pool, health, limits, scratch, .. } =
+            config;
         let Config { tls, http, log, topology, .. } = config;
         let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
         let live = Self {
@@ -106,6 +108,7 @@ impl Live {
             pool,
             health,
             limits,
+            scratch,
             tls,
             http,
             log,
@@ -196,6 +199,8 @@ pub struct Worker {
     /// Written by this thread only.
     pub figures: Arc<WorkerFigures>,
     pub pools: Pools,
+    /// Connections to the default shard's primary on which gathered tables stand for the time of a statement.
+    pub scratches: Pools,
     pub plans: RefCell<PlanCache>,
     pub interner: RefCell<Interner>,
     /// Messages with several statements that a server has parsed already.
@@ -207,12 +212,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, figures: Arc<WorkerFigures>, pools: Pools) -> Rc<Self> {
+    pub fn new(shared: Arc<Shared>, figures: Arc<WorkerFigures>, pools: Pools, scratches: Pools) -> Rc<Self> {
         let plans = PlanCache::new(shared.live.load().proxy.plan_cache_bytes);
         Rc::new(Self {
             shared,
             figures,
             pools,
+            scratches,
             plans: RefCell::new(plans),
             interner: RefCell::default(),
             syntax: RefCell::default(),

@@ -17,6 +17,7 @@ use super::block::{Block, Origin, Transaction};
 use super::perform::Work;
 use super::planning::Planned;
 use super::{End, Failure, Session};
+use crate::backend::BackendError;
 use crate::execute::RelayError;
 use crate::figures::Route;
 use crate::plan::{Access, Action};
@@ -156,15 +157,18 @@ impl Session {
     /// Nothing has reached the client, nothing can have been changed: another server may be asked.
     pub(super) fn may_retry(&self, error: &RelayError, access: Access, attempts: usize) -> bool {
         match error {
-            RelayError::Server { error, forwarded: false } => {
-                access == Access::Read
-                    && attempts + 1 < READ_ATTEMPTS
-                    && !self.block.is_open()
-                    && self.pin.is_none()
-                    && error.retry_elsewhere()
-            }
+            RelayError::Server { error, forwarded: false } => self.may_ask_again(error, access, attempts),
             RelayError::Server { .. } | RelayError::ClientGone | RelayError::ClientProtocol(_) => false,
         }
+    }
+
+    /// The same, where nothing was forwarded.
+    pub(super) fn may_ask_again(&self, error: &BackendError, access: Access, attempts: usize) -> bool {
+        access == Access::Read
+            && attempts + 1 < READ_ATTEMPTS
+            && !self.block.is_open()
+            && self.pin.is_none()
+            && error.retry_elsewhere()
     }
 
     /// A server says that it is in a transaction which the text did not show: what it says counts.

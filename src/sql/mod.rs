@@ -36,6 +36,7 @@ pub mod shape;
 pub mod split;
 mod tokens;
 mod unescape;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -214,7 +214,7 @@ fn needed(sample: &Sample, statement: &str) -> ShardSet {
     let literals = shape(statement.as_bytes(), options, &mut buffers).literals.to_vec();
     let parsed = parse(statement.as_bytes(), options);
     let several = || Refusal { code: "", sqlstate: "", message: String::new(), detail: None, hint: None };
-    let plan = Plan::make(Arc::new(parsed.facts), &sample.context, &|| Err(several()));
+    let plan = Plan::make(Arc::new(parsed.facts), &sample.context, &|_| Err(several()));
     let arguments = Arguments { text: statement.as_bytes(), literals: &literals, parameters: &NoParameters };
     plan.needed(&arguments).unwrap()
 }

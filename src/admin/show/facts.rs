@@ -283,6 +283,7 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
         name: crate::sql::name::ObjectName::qualified(schema, name),
         kind: crate::catalog::RelationKind::Table,
         columns: Vec::new(),
+        definition: None,
         reads: Vec::new(),
         calls: Vec::new(),
         write_calls: Vec::new(),

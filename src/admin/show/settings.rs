@@ -11,7 +11,7 @@ use crate::topology::Topology;
 pub const COLUMNS: &[Column] = &[text("key"), text("value"), text("changes")];
 
 pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
-    let Live { proxy, session, database, server, pool, health, limits, tls, http, users, access, .. } = live;
+    let Live { proxy, session, database, server, pool, health, tls, http, users, access, .. } = live;
     let tls_mode = match tls {
         None => "off",
         Some(tls) if tls.required => "required",
@@ -53,20 +53,31 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
         ("health.timeout", time(health.timeout)),
         ("health.failures", health.failures.to_string()),
         ("health.catalog_interval", time(health.catalog_interval)),
-        ("limits.merge_rows_max", limits.merge_rows_max.to_string()),
-        ("limits.merge_bytes_max", limits.merge_bytes_max.to_string()),
-        ("limits.batch_bytes_max", limits.batch_bytes_max.to_string()),
-        ("limits.shard_buffer_bytes", limits.shard_buffer_bytes.to_string()),
-        ("limits.copy_row_bytes_max", limits.copy_row_bytes_max.to_string()),
     ];
+    let reload = reload.into_iter().chain(bounds(live));
     let rows =
         |when: &'static str| move |(key, value): (&str, String)| vec![key.into(), value.into(), when.into()];
-    let settings = restart.into_iter().map(rows("restart")).chain(reload.into_iter().map(rows("reload")));
+    let settings = restart.into_iter().map(rows("restart")).chain(reload.map(rows("reload")));
     // In their order, counted from 1, as SHOW CLIENTS counts them.
     let rules = access.0.iter().enumerate().map(|(index, rule)| {
         vec![format!("access.{}", index + 1).into(), rule.to_string().into(), "reload".into()]
     });
     settings.chain(rules).collect()
+}
+
+/// Bounds on what statements over several shards may hold.
+fn bounds(live: &Live) -> Vec<(&'static str, String)> {
+    let Live { limits, scratch, .. } = live;
+    vec![
+        ("limits.merge_rows_max", limits.merge_rows_max.to_string()),
+        ("limits.merge_bytes_max", limits.merge_bytes_max.to_string()),
+        ("limits.batch_bytes_max", limits.batch_bytes_max.to_string()),
+        ("limits.shard_buffer_bytes", limits.shard_buffer_bytes.to_string()),
+        ("limits.copy_row_bytes_max", limits.copy_row_bytes_max.to_string()),
+        ("scratch.rows_max", scratch.rows_max.to_string()),
+        ("scratch.bytes_max", scratch.bytes_max.to_string()),
+        ("scratch.concurrent_max", scratch.concurrent_max.to_string()),
+    ]
 }
 
 fn time(time: Duration) -> String {

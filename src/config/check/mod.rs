@@ -46,6 +46,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
     let pool = settings::pool(&raw.pool, &mut findings);
     let health = settings::health(&raw.health, &mut findings);
     let limits = settings::limits(&raw.limits, &mut findings);
+    let scratch = settings::scratch(&raw.scratch, &mut findings);
     let http = settings::http(&raw.http, &mut findings);
     let tls = encryption::clients(&raw.tls, folder, &mut findings);
     let log = settings::log(&raw.log, &mut findings);
@@ -64,6 +65,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
                 pool,
                 health,
                 limits,
+                scratch,
                 tls,
                 http,
                 log,

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::super::raw::{RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawServer};
+use super::super::raw::{
+    RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawScratch, RawServer,
+};
 use super::super::settings::{
     AuthMethod, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings,
-    ProxySettings, ServerSettings, SessionSettings, StatementText,
+    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, StatementText,
 };
 use super::super::value::Secret;
 use super::users::CLIENTS_BOUND;
@@ -161,6 +163,14 @@ pub(super) fn limits(raw: &RawLimits, findings: &mut Findings) -> Limits {
         batch_bytes_max: findings.size(&raw.batch_bytes_max, 64 * MIB, (64 * KIB, GIB)),
         shard_buffer_bytes: findings.size(&raw.shard_buffer_bytes, 256 * KIB, (8 * KIB, GIB)),
         copy_row_bytes_max: findings.size(&raw.copy_row_bytes_max, 64 * MIB, (64 * KIB, GIB)),
+    }
+}
+
+pub(super) fn scratch(raw: &RawScratch, findings: &mut Findings) -> ScratchSettings {
+    ScratchSettings {
+        rows_max: findings.count(&raw.rows_max, 10_000_000, (1, 10_000_000_000)),
+        bytes_max: findings.size(&raw.bytes_max, 2 * GIB, (64 * KIB, 1024 * GIB)),
+        concurrent_max: findings.count(&raw.concurrent_max, 8, (1, 1000)),
     }
 }
 

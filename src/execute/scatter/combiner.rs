@@ -14,9 +14,13 @@ use bytes::{Buf, BytesMut};
 
 use super::columns::Columns;
 use super::question::Question;
+use super::run::Stop;
 use crate::execute::refusals;
 use crate::merge::{Admit, Limiter, MergeError, Next, PartialLimits, PartialRows, RowMerge, SortKey};
+use crate::plan::refusal::Refusal;
 use crate::plan::scatter::{Finish, Scatter};
+use crate::sql::name::ObjectName;
+use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, Limits};
 
@@ -39,6 +43,8 @@ pub(super) enum Combiner<'a> {
     Ordered { question: &'a Question<'a>, scatter: &'a Scatter, limiter: Limiter, merging: Option<Merging> },
     /// Kept, for the final text.
     Gather { finish: &'a Finish, limits: PartialLimits, gathered: Option<Gathered> },
+    /// Into a table of a scratch session.
+    Fill(Fill<'a>),
 }
 
 pub(super) struct Merging {
@@ -54,16 +60,61 @@ pub(super) struct Gathered {
     pub text: crate::plan::scatter::Text,
 }
 
+/// A table that is filled with rows in binary. The body of a DataRow in binary is a tuple of COPY in binary: only the
+/// tag differs.
+pub(super) struct Fill<'a> {
+    pub bounds: &'a mut Bounds,
+    /// For the error of who exceeds them.
+    pub table: &'a ObjectName,
+    /// Shards that have not come to their end.
+    pub open: usize,
+}
+
+/// What one statement may still gather.
+pub(super) struct Bounds {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+/// Signature, flags, and the length of the header's extension (the manual's page on COPY, "Binary Format").
+const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const COPY_TRAILER: &[u8] = &[0xff, 0xff];
+
+impl Fill<'_> {
+    /// Passes rows on while the table's server takes them.
+    fn pass(&mut self, inbox: &mut BytesMut, limits: &Limits, out: &mut BytesMut) -> Result<(), SqlError> {
+        while out.len() < OUT_BYTES
+            && let Some(length) = whole_row(inbox, limits)
+        {
+            let room = (self.bounds.rows.checked_sub(1), self.bounds.bytes.checked_sub(length));
+            let (Some(rows), Some(bytes)) = room else {
+                return Err(refusals::SCRATCH_TOO_LARGE.error(&[&self.table.to_string()]));
+            };
+            (self.bounds.rows, self.bounds.bytes) = (rows, bytes);
+            let at = out.len();
+            out.extend_from_slice(&inbox[..length]);
+            out[at] = b'd';
+            inbox.advance(length);
+        }
+        Ok(())
+    }
+}
+
 impl Combiner<'_> {
     /// All `sources` have described the same columns.
-    pub fn begin(&mut self, columns: &Columns, sources: usize, out: &mut BytesMut) -> Result<(), SqlError> {
+    pub fn begin(&mut self, columns: &Columns, sources: usize, out: &mut BytesMut) -> Result<(), Stop> {
         match self {
             Self::Nothing => Ok(()),
+            Self::Fill(fill) => {
+                fill.open = sources;
+                encode::copy_data(out, COPY_HEADER);
+                Ok(())
+            }
             Self::Concat { question, told, .. } => {
                 if let Some(told) = told
                     && told.types() != columns.types()
                 {
-                    return Err(refusals::OTHER_TYPES.error(&[]));
+                    return Err(Stop::Unmergeable(refusals::OTHER_TYPES.error(&[])));
                 }
                 if question.describe {
                     match told {
@@ -76,7 +127,7 @@ impl Combiner<'_> {
             Self::Ordered { question, scatter, limiter, merging } => {
                 let visible = columns.len().saturating_sub(scatter.hidden_columns());
                 let keys: Vec<SortKey> =
-                    scatter.sort_keys(&columns.types()[visible..]).map_err(SqlError::from)?;
+                    scatter.sort_keys(&columns.types()[visible..]).map_err(unmergeable)?;
                 let merge = RowMerge::new(keys, sources, *limiter);
                 *merging = Some(Merging { merge, rows: 0, satisfied: limiter.is_exhausted() });
                 if question.describe {
@@ -85,7 +136,7 @@ impl Combiner<'_> {
                 Ok(())
             }
             Self::Gather { finish, limits, gathered } => {
-                let text = finish.final_text(columns.types()).map_err(SqlError::from)?;
+                let text = finish.final_text(columns.types()).map_err(unmergeable)?;
                 *gathered = Some(Gathered { rows: PartialRows::new(columns.types(), *limits), text });
                 Ok(())
             }
@@ -99,9 +150,10 @@ impl Combiner<'_> {
         inbox: &mut BytesMut,
         limits: &Limits,
         out: &mut BytesMut,
-    ) -> Result<(), MergeError> {
+    ) -> Result<(), Stop> {
         match self {
             Self::Nothing => drop_rows(inbox, limits),
+            Self::Fill(fill) => fill.pass(inbox, limits, out).map_err(Stop::Sql)?,
             Self::Concat { limiter, rows, .. } => pass_rows(inbox, limits, limiter, rows, out),
             Self::Ordered { merging, .. } => match merging {
                 Some(merging) if !merging.satisfied => {
@@ -133,14 +185,23 @@ impl Combiner<'_> {
             Self::Nothing
             | Self::Concat { .. }
             | Self::Ordered { merging: None, .. }
-            | Self::Gather { .. } => true,
+            | Self::Gather { .. }
+            | Self::Fill(_) => true,
         }
     }
 
     /// A source has no further row.
-    pub fn finish(&mut self, source: usize) {
-        if let Self::Ordered { merging: Some(merging), .. } = self {
-            merging.merge.finish(source);
+    pub fn finish(&mut self, source: usize, out: &mut BytesMut) {
+        match self {
+            Self::Ordered { merging: Some(merging), .. } => merging.merge.finish(source),
+            Self::Fill(fill) => {
+                fill.open -= 1;
+                if fill.open == 0 {
+                    encode::copy_data(out, COPY_TRAILER);
+                    encode::copy_done(out);
+                }
+            }
+            Self::Nothing | Self::Concat { .. } | Self::Ordered { .. } | Self::Gather { .. } => {}
         }
     }
 
@@ -163,6 +224,7 @@ impl Combiner<'_> {
             Self::Nothing | Self::Concat { .. } => true,
             Self::Ordered { merging, .. } => merging.as_ref().is_some_and(|merging| merging.satisfied),
             Self::Gather { gathered, .. } => gathered.is_some(),
+            Self::Fill(fill) => fill.open == 0,
         };
         match complete {
             true => Ok(()),
@@ -178,9 +240,13 @@ impl Combiner<'_> {
         match self {
             Self::Concat { rows, .. } => *rows,
             Self::Ordered { merging, .. } => merging.as_ref().map_or(0, |merging| merging.rows),
-            Self::Nothing | Self::Gather { .. } => 0,
+            Self::Nothing | Self::Gather { .. } | Self::Fill(_) => 0,
         }
     }
+}
+
+fn unmergeable(refusal: Refusal) -> Stop {
+    Stop::Unmergeable(SqlError::from(refusal))
 }
 
 /// The length of the DataRow at the front, if all of it is there.
@@ -233,7 +299,6 @@ fn pass_rows(
 mod tests {
     use super::*;
     use crate::sql::arguments::{Arguments, NoParameters};
-    use crate::wire::encode;
 
     const QUESTION: Question<'static> = Question {
         arguments: Arguments { text: b"", literals: &[], parameters: &NoParameters },

@@ -21,6 +21,7 @@ mod columns;
 mod combiner;
 mod question;
 mod run;
+pub mod scratch;
 mod stop;
 
 pub use question::Question;
@@ -62,11 +63,15 @@ pub enum ScatterError {
     ClientGone,
     /// To be told.
     Sql(SqlError),
+    /// Of types that cannot be merged: another way may be taken, or this is to be told. Nothing has been sent.
+    Unmergeable(SqlError),
     /// A server is lost to this session. The other lanes are at rest.
     Server {
         shard: ShardId,
         error: BackendError,
     },
+    /// The scratch session's server is lost.
+    Scratch(BackendError),
 }
 
 impl From<SqlError> for ScatterError {
@@ -125,6 +130,7 @@ pub async fn answer(
                 let asked = Asked { question, scatter, types: &types, bound: &bound };
                 finished(wire, lanes, nearest, &asked, finish, original.columns).await?
             }
+            Combine::Scratch(_) => return Err(internal("a scratch session is asked by itself").into()),
             Combine::Concat | Combine::Ordered { .. } => {
                 let visible = scatter.visible_columns.or(original.columns.as_ref().map(Columns::len));
                 let asked = Asked { question, scatter, types: &types, bound: &bound };
@@ -159,7 +165,7 @@ async fn describe_original(
 ) -> Result<Original, ScatterError> {
     let first = &mut lanes[..1];
     Question::statement(question.arguments.text, question.declared).put(first[0]);
-    let flight = Flight { beforehand: 1, rewritten: false };
+    let flight = Flight { beforehand: 1, rewritten: false, fills: false };
     let described = run(wire, first, flight, &mut Combiner::Nothing).await?;
     Ok(Original { columns: described.columns, types: Some(described.parameters) })
 }
@@ -174,7 +180,7 @@ async fn sorts_here(
 ) -> Result<bool, ScatterError> {
     let first = &mut lanes[..1];
     Question::statement(&question.shard_text(scatter)?, types).put(first[0]);
-    let flight = Flight { beforehand: 1, rewritten: true };
+    let flight = Flight { beforehand: 1, rewritten: true, fills: false };
     let described = run(wire, first, flight, &mut Combiner::Nothing).await?;
     let columns = described.columns.ok_or_else(|| internal("a server described no columns"))?;
     let hidden = columns.len().saturating_sub(scatter.hidden_columns());
@@ -196,9 +202,11 @@ async fn streamed(
     let limiter = Limiter::new(bound.offset, bound.limit);
     let mut combiner = match &scatter.combine {
         Combine::Ordered { .. } => Combiner::Ordered { question, scatter, limiter, merging: None },
-        Combine::Concat | Combine::Finish(_) => Combiner::Concat { question, limiter, told: None, rows: 0 },
+        Combine::Concat | Combine::Finish(_) | Combine::Scratch(_) => {
+            Combiner::Concat { question, limiter, told: None, rows: 0 }
+        }
     };
-    let flight = Flight { beforehand: 0, rewritten: asked.rewritten() };
+    let flight = Flight { beforehand: 0, rewritten: asked.rewritten(), fills: false };
     run(wire, lanes, flight, &mut combiner).await?;
     Ok(combiner.rows())
 }
@@ -224,7 +232,8 @@ async fn finished(
         request.put(lane);
     }
     let mut combiner = Combiner::Gather { finish, limits: wire.gather, gathered: None };
-    let described = run(wire, lanes, Flight { beforehand, rewritten: true }, &mut combiner).await?;
+    let described =
+        run(wire, lanes, Flight { beforehand, rewritten: true, fills: false }, &mut combiner).await?;
     let columns = original.or(described.columns).ok_or_else(|| internal("a server described no columns"))?;
     let Combiner::Gather { gathered: Some(Gathered { rows, text }), .. } = combiner else {
         return Err(internal("nothing was gathered").into());
@@ -238,7 +247,7 @@ async fn finished(
     drop(arrays);
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
-    let told = run(wire, last, Flight { beforehand: 0, rewritten: true }, &mut combiner).await;
+    let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
     told.map_err(of_final_text)?;
     Ok(combiner.rows())
 }

@@ -124,7 +124,7 @@ impl<'a> Question<'a> {
                     "the columns of the answer are not known",
                 ));
             }
-            (Combine::Finish(_), _) => Answer::Partial,
+            (Combine::Finish(_) | Combine::Scratch(_), _) => Answer::Partial,
         };
         Ok(self.portal(&text, types, ours, answer))
     }

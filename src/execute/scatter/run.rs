@@ -27,7 +27,7 @@ use super::combiner::{Combiner, OUT_BYTES, whole_row};
 use super::{ScatterError, Wire};
 use crate::backend::BackendError;
 use crate::execute::Lane;
-use crate::execute::lane::Owed;
+use crate::execute::lane::{Hidden, Owed};
 use crate::execute::refusals;
 use crate::merge::MergeError;
 use crate::wire::backend::{ParameterDescription, ParameterStatus, ReadyForQuery};
@@ -55,10 +55,13 @@ pub(super) struct Described {
 }
 
 /// Why a run stopped.
+#[derive(Debug)]
 pub(super) enum Stop {
     ClientGone,
     /// An error for the client, of a server or of ours.
     Sql(SqlError),
+    /// The types that the servers have described cannot be combined in this way.
+    Unmergeable(SqlError),
     /// A lane could not be brought into the transaction; the client is told why.
     Prologue {
         lane: usize,
@@ -86,6 +89,8 @@ struct Run<'r, 'w, 'l, 'c> {
     sources: Vec<Source>,
     flight: Flight,
     begun: bool,
+    /// The scratch session takes rows: it has answered its COPY.
+    fills: bool,
 }
 
 /// What is under way.
@@ -95,6 +100,8 @@ pub(super) struct Flight {
     pub beforehand: usize,
     /// The text is not the client's: a position in it means nothing to the client.
     pub rewritten: bool,
+    /// The last lane is a scratch session's, which takes the others' rows.
+    pub fills: bool,
 }
 
 /// Sends what was put on the lanes, with a Sync on each, and combines the answers.
@@ -106,13 +113,16 @@ pub(super) async fn run(
     flight: Flight,
     combiner: &mut Combiner<'_>,
 ) -> Result<Described, ScatterError> {
+    let fillers = usize::from(flight.fills);
+    let asked = lanes.len().saturating_sub(fillers);
+    // A server that takes COPY data ignores Sync.
+    lanes.iter_mut().take(asked).for_each(|lane| lane.sync(true));
     for lane in lanes.iter_mut() {
-        lane.sync(true);
         lane.open_pipeline = false;
         lane.connection.broken = true;
     }
-    let sources = lanes.iter().map(|_| Source::default()).collect();
-    let mut run = Run { wire, lanes, combiner, sources, flight, begun: false };
+    let sources = lanes.iter().skip(fillers).map(|_| Source::default()).collect();
+    let mut run = Run { wire, lanes, combiner, sources, flight, begun: false, fills: false };
     match run.drive().await {
         Ok(()) => {
             let first = run.sources.into_iter().next().unwrap_or_default();
@@ -122,7 +132,7 @@ pub(super) async fn run(
         Err(stop) => {
             let described = run.sources.first().is_none_or(|first| first.columns.len() >= flight.beforehand);
             let Run { wire, lanes, .. } = run;
-            Err(super::stop::stop(wire, lanes, stop, described).await)
+            Err(super::stop::stop(wire, lanes, stop, flight, described).await)
         }
     }
 }
@@ -179,10 +189,7 @@ impl Run<'_, '_, '_, '_> {
                 return Ok(());
             }
             if answers && header.tag == b'D' {
-                let inbox = &mut self.lanes[index].connection.inbox;
-                let before = inbox.len();
-                self.combiner.take_rows(index, inbox, self.wire.limits, &mut self.wire.client.outbox)?;
-                if inbox.len() == before {
+                if !self.take_rows(index)? {
                     return Ok(());
                 }
                 continue;
@@ -192,12 +199,28 @@ impl Run<'_, '_, '_, '_> {
         }
     }
 
+    /// Takes rows from the front of a lane's buffer to where they go; whether there were any to take.
+    fn take_rows(&mut self, index: usize) -> Result<bool, Stop> {
+        let limits = self.wire.limits;
+        let (sources, sink) = self.lanes.split_at_mut(self.sources.len());
+        let inbox = &mut sources[index].connection.inbox;
+        let out = match sink {
+            [sink] => &mut sink.connection.outbox,
+            _ => &mut self.wire.client.outbox,
+        };
+        let before = inbox.len();
+        self.combiner.take_rows(index, inbox, limits, out)?;
+        Ok(inbox.len() < before)
+    }
+
     /// Rows that were held back and may be taken by now: others have passed.
     fn has_due_rows(&self) -> bool {
         let due = |(index, lane): (usize, &&mut Lane)| {
             whole_row(&lane.connection.inbox, self.wire.limits).is_some() && self.combiner.accepts(index)
         };
-        self.begun && self.lanes.iter().enumerate().any(due)
+        let keeps_up = |sink: &&mut Lane| sink.connection.outbox.len() < OUT_BYTES;
+        let (sources, sink) = self.lanes.split_at(self.sources.len());
+        self.begun && sink.iter().all(keeps_up) && sources.iter().enumerate().any(due)
     }
 
     /// Any frame but a row.
@@ -211,7 +234,15 @@ impl Run<'_, '_, '_, '_> {
             | (b'C' | b'I', Some(Owed::Execute { hidden: true })) => self.pop(index),
             (b'C' | b'I', Some(Owed::Execute { hidden: false })) => {
                 self.pop(index);
-                self.combiner.finish(index);
+                let out = match self.lanes.get_mut(self.sources.len()) {
+                    Some(sink) => &mut sink.connection.outbox,
+                    None => &mut self.wire.client.outbox,
+                };
+                self.combiner.finish(index, out);
+            }
+            (b'G', Some(Owed::Hidden(Hidden::Fill))) => {
+                self.fills = true;
+                self.try_begin()?;
             }
             (b'T' | b'D' | b'C' | b'I', Some(Owed::Hidden(_))) => {}
             (b't', Some(Owed::Describe { .. })) => {
@@ -250,16 +281,22 @@ impl Run<'_, '_, '_, '_> {
         let beforehand = self.flight.beforehand;
         let place = |index: usize| if index == 0 { beforehand } else { 0 };
         let ready = |(index, source): (usize, &Source)| source.columns.len() > place(index);
-        if self.begun || !self.sources.iter().enumerate().all(ready) {
+        if self.begun || self.flight.fills != self.fills || !self.sources.iter().enumerate().all(ready) {
             return Ok(());
         }
         let columns = &self.sources[0].columns[place(0)];
-        if self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns)) {
+        // Types of the users' own have other numbers on other shards; in binary their values say what they are.
+        if !self.flight.fills && self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns))
+        {
             return Err(Stop::Sql(refusals::SHARDS_DISAGREE.error(&[])));
         }
         self.begun = true;
         let sources = self.sources.len();
-        self.combiner.begin(columns, sources, &mut self.wire.client.outbox).map_err(Stop::Sql)
+        let out = match self.lanes.get_mut(sources) {
+            Some(sink) => &mut sink.connection.outbox,
+            None => &mut self.wire.client.outbox,
+        };
+        self.combiner.begin(columns, sources, out)
     }
 
     fn on_error(&mut self, index: usize, body: &[u8]) -> Stop {
@@ -283,7 +320,8 @@ impl Run<'_, '_, '_, '_> {
         // Settings that were on their way are rolled back with their pipeline.
         lane.connection.applying = None;
         lane.skip_to_sync();
-        let original = index == 0 && self.sources[index].columns.len() < self.flight.beforehand;
+        let described = self.sources.get(index).map_or(0, |source| source.columns.len());
+        let original = index == 0 && described < self.flight.beforehand;
         match self.flight.rewritten && !original {
             true => Stop::Sql(SqlError { position: None, ..error }),
             false => Stop::Sql(error),
@@ -322,6 +360,7 @@ impl Run<'_, '_, '_, '_> {
         let client = &mut *self.wire.client;
         let sent = &mut self.wire.sent;
         let lanes = &mut *self.lanes;
+        let sources = self.sources.len();
         // Nothing but a row is worth a write of its own: until then another server may be asked.
         let rows = self.combiner.rows() > 0;
         let event = poll_fn(|cx| {
@@ -342,11 +381,14 @@ impl Run<'_, '_, '_, '_> {
             let mut progress = false;
             for (index, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.owed.is_empty()) {
                 let connection = &mut lane.connection;
-                if !connection.outbox.is_empty()
+                let unsent = connection.outbox.len();
+                if unsent > 0
                     && let Poll::Ready(Err(_)) = connection.poll_flush(cx)
                 {
                     return Poll::Ready(Event::Lost(index));
                 }
+                // A scratch session that has taken something takes more.
+                progress |= index == sources && connection.outbox.len() < unsent && unsent >= OUT_BYTES;
                 let full = connection.inbox.len() >= read_ahead;
                 if full && whole_row(&connection.inbox, limits).is_some() {
                     continue;

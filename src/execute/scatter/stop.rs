@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::timeout;
 
-use super::run::Stop;
+use super::run::{Flight, Stop};
 use super::{ScatterError, Wire};
 use crate::execute::Lane;
 use crate::execute::drain::{Drained, drain};
@@ -35,19 +35,23 @@ pub(super) async fn stop(
     wire: &mut Wire<'_>,
     lanes: &mut [&mut Lane],
     stop: Stop,
+    flight: Flight,
     described: bool,
 ) -> ScatterError {
+    let unmergeable = matches!(stop, Stop::Unmergeable(_));
     let (mut sql, lost, doubtful) = match stop {
         Stop::ClientGone => return ScatterError::ClientGone,
-        Stop::Sql(error) => (Some(error), None, None),
+        Stop::Sql(error) | Stop::Unmergeable(error) => (Some(error), None, None),
         Stop::Prologue { lane, error } => (Some(error), None, Some(lane)),
         Stop::Lost { lane, error } => (None, Some((lane, error)), None),
     };
+    let mut own = false;
     let lost_lane = lost.as_ref().map(|(lane, _)| *lane);
     if !described
         && lost_lane != Some(0)
         && let Some(error) = own_error(wire, lanes).await
     {
+        own = true;
         sql = Some(error);
     }
     for _ in 0..ROUNDS {
@@ -58,7 +62,9 @@ pub(super) async fn stop(
         lanes[lane].connection.broken = true;
     }
     match (sql, lost) {
+        (_, Some((lane, error))) if flight.fills && lane + 1 == lanes.len() => ScatterError::Scratch(error),
         (_, Some((lane, error))) => ScatterError::Server { shard: lanes[lane].shard, error },
+        (Some(error), None) if unmergeable && !own => ScatterError::Unmergeable(error),
         (Some(error), None) => ScatterError::Sql(error),
         (None, None) => ScatterError::ClientGone,
     }

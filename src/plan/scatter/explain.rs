@@ -32,6 +32,7 @@ impl Scatter {
                 lines.push(format!("finish: {}", filled(&finish.outline(), arguments)));
                 return lines;
             }
+            Combine::Scratch(scratch) => return scratch.describe(&|printed| filled(printed, arguments)),
         }
         match self.limits.bind(arguments) {
             Ok(bound) => {

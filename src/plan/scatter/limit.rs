@@ -96,8 +96,12 @@ impl Limits {
                 Some(u64::try_from(rows).map_err(|_| postgres_error("2201W", "LIMIT must not be negative"))?)
             }
         };
-        let pushed =
-            limit.and_then(|limit| limit.checked_add(offset)).and_then(|sum| i64::try_from(sum).ok());
+        let pushed = match limit {
+            // PostgreSQL computes no row then, not even those that OFFSET would skip.
+            Some(0) => Some(0),
+            Some(limit) => limit.checked_add(offset).and_then(|sum| i64::try_from(sum).ok()),
+            None => None,
+        };
         Ok(BoundLimits { offset, limit, pushed })
     }
 

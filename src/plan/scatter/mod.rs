@@ -11,6 +11,8 @@
 //! ORDER BY under a collation                  select list, HAVING, ORDER BY and LIMIT over all of them
 //! windows, DISTINCT ON, other aggregates,     the same, over the named columns of every row
 //! grouping sets, clocks in the select list
+//! joins off the key, subqueries, set         Scratch   the tables' rows; one PostgreSQL answers the client's text
+//! operations, single tables beside sharded
 //! ```
 //!
 //! How to run a Finish: Describe the client's own text on one shard (names, types and parameters of the answer; its
@@ -39,6 +41,7 @@ pub mod limit;
 mod ordered;
 pub mod placeholders;
 pub mod refusals;
+pub mod scratch;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -58,6 +61,7 @@ use crate::sql::render::{Template, same_tokens};
 pub use eligible::may_scatter;
 pub use finish::Finish;
 pub use limit::{BoundLimits, LimitValue, Limits};
+pub use scratch::{Scratch, Source};
 
 use columns::Scope;
 use placeholders::{Numbered, Placeholders};
@@ -127,6 +131,16 @@ pub enum Combine {
     },
     /// By one PostgreSQL, over gathered partial rows.
     Finish(Finish),
+    /// By one PostgreSQL, over gathered tables.
+    Scratch(Scratch),
+}
+
+/// Which ways of combining may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ways {
+    All,
+    /// Something in the statement must run on one server, whole.
+    ScratchOnly,
 }
 
 /// How a SELECT is answered from several shards.
@@ -163,8 +177,23 @@ struct Inputs<'a> {
 }
 
 impl Scatter {
-    /// Compiles a statement, once per shape.
-    pub fn compile(parsed: &Parsed, ctx: &PlanningContext) -> Result<Self, Refusal> {
+    /// Compiles a statement, once per shape: the cheapest way that is right. The refusal is the merge's: it names what
+    /// can be written otherwise.
+    pub fn compile(
+        parsed: &Parsed,
+        source: Source<'_>,
+        ctx: &PlanningContext,
+        ways: Ways,
+    ) -> Result<Self, Refusal> {
+        let merge = match ways {
+            Ways::All => Self::merge(parsed, ctx),
+            Ways::ScratchOnly => Err(Reason::NotASelect.refusal("")),
+        };
+        merge.or_else(|refusal| scratch::compile(parsed, source, ctx).ok_or(refusal))
+    }
+
+    /// Without gathering whole tables.
+    pub fn merge(parsed: &Parsed, ctx: &PlanningContext) -> Result<Self, Refusal> {
         may_scatter(&parsed.facts, ctx)?;
         let refused = |about: &str| Reason::RoundTrip.refusal(about);
         let text = parsed.text.as_deref().ok_or_else(|| refused("its text was not parsed"))?;
@@ -261,7 +290,7 @@ impl Scatter {
     pub fn hidden_columns(&self) -> usize {
         match &self.combine {
             Combine::Ordered { keys, .. } => keys.len(),
-            Combine::Concat | Combine::Finish(_) => 0,
+            Combine::Concat | Combine::Finish(_) | Combine::Scratch(_) => 0,
         }
     }
 

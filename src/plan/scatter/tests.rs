@@ -6,6 +6,7 @@
 //! Not here: whether the answers are right. That is for servers to show, one against several.
 
 pub(crate) mod fixture;
+mod gathered;
 mod grouped;
 mod ordered;
 mod refused;

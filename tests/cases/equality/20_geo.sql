@@ -89,9 +89,7 @@ SELECT count(*) FROM driver_locations WHERE driver_id = '00000000-0000-4000-8000
 SELECT driver_id FROM driver_locations ORDER BY (latitude - 40.7) ^ 2 + (longitude + 74) ^ 2, driver_id LIMIT 3;
 SELECT count(*) FROM driver_locations WHERE (latitude - 40.7) ^ 2 + (longitude + 74) ^ 2 < 1;
 SELECT count(*) FROM rides r WHERE r.pickup_lat BETWEEN 19 AND 20 AND r.pickup_lon BETWEEN 72 AND 73 AND r.status = 'completed';
--- may be refused
 SELECT count(*) FROM rides r JOIN driver_locations l ON l.driver_id = r.driver_id WHERE r.region = 'us-east';
--- may be refused
 SELECT count(*) FROM rides r LEFT JOIN driver_locations l ON l.driver_id = r.driver_id AND l.latitude BETWEEN 40 AND 41;
 DELETE FROM driver_locations WHERE driver_id = '00000000-0000-4000-8000-000000000002' AND latitude = 24.0 AND longitude = -65.00000001;
 SELECT count(*) FROM driver_locations;

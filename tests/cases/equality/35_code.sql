@@ -106,7 +106,6 @@ SELECT tip_agg(1);
 SELECT tip_agg(id) OVER () FROM journal WHERE id = 1;
 CREATE AGGREGATE plain_agg(int) (sfunc = int4pl, stype = int, initcond = '0');
 SELECT plain_agg(id) FROM journal WHERE id = 1;
--- may be refused
 SELECT plain_agg(id) FROM tips;
 -- operators and casts
 CREATE FUNCTION tips_above(a int, b int) RETURNS numeric LANGUAGE sql AS 'SELECT sum(amount) FROM tips WHERE id > a + b';

@@ -240,7 +240,6 @@ SELECT (SELECT sum(n) FROM stock), (SELECT count(*) FROM journal);
 SELECT * FROM stock UNION ALL SELECT what, id FROM journal;
 SELECT * FROM stock ORDER BY item;
 SELECT s.item, t.id FROM stock s, tips t WHERE t.region = 'eu-central';
--- may be refused
 SELECT s.item, t.id FROM stock s, tips t WHERE t.region = 'us-east';
 COPY stock TO STDOUT;
 TRUNCATE stock;

@@ -14,7 +14,7 @@ use crate::catalog::{
 use crate::merge::types::oid;
 use crate::plan::PlanningContext;
 use crate::plan::refusal::Refusal;
-use crate::plan::scatter::{Scatter, ShardText, Text};
+use crate::plan::scatter::{Combine, Scatter, ShardText, Source, Text, Ways};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::lexer::LexOptions;
 use crate::sql::name::ObjectName;
@@ -53,9 +53,10 @@ fn column((name, type_oid): &(&str, u32)) -> Column {
     Column {
         name: (*name).to_owned(),
         type_oid: *type_oid,
-        type_name: String::new(),
+        type_name: "some type".to_owned(),
         type_modifier: -1,
         collation,
+        collation_name: None,
         not_null: false,
         default: None,
         volatile_default: false,
@@ -71,6 +72,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         name: name.clone(),
         kind: RelationKind::Table,
         columns: columns.iter().map(column).collect(),
+        definition: None,
         reads: Vec::new(),
         calls: Vec::new(),
         write_calls: Vec::new(),
@@ -165,7 +167,7 @@ pub(crate) fn context() -> PlanningContext {
 }
 
 pub(crate) fn compile(sql: &str) -> Result<Scatter, Refusal> {
-    Scatter::compile(&parse(sql.as_bytes(), LexOptions::default()), &context())
+    Scatter::merge(&parse(sql.as_bytes(), LexOptions::default()), &context())
 }
 
 /// Runs `then` with the arguments of a statement without parameters.
@@ -194,4 +196,13 @@ pub(crate) fn plan(sql: &str) -> String {
         Ok(scatter) => with_arguments(sql, |arguments| scatter.describe(arguments).join("\n")),
         Err(refusal) => format!("{} {} {}", refusal.code, refusal.sqlstate, refusal.message),
     }
+}
+
+/// What the shards are asked where tables are gathered, or `None`.
+pub(crate) fn gathered(sql: &str) -> Option<Vec<String>> {
+    let source = Source { text: sql.as_bytes(), options: LexOptions::default() };
+    let parsed = parse(sql.as_bytes(), LexOptions::default());
+    let scatter = Scatter::compile(&parsed, source, &context(), Ways::ScratchOnly).ok()?;
+    let Combine::Scratch(scratch) = &scatter.combine else { return None };
+    Some(scratch.tables(false).map(|table| filled(&table.select, sql)).collect())
 }

@@ -56,6 +56,7 @@ fn text_is_merged_only_in_byte_order() {
         Combine::Ordered { otherwise: Some(_), .. } => "merged or finished",
         Combine::Finish(_) => "finished",
         Combine::Concat => "as they come",
+        Combine::Scratch(_) => "gathered",
     };
     assert_eq!(kind("SELECT id FROM rides ORDER BY c_text"), "merged");
     assert_eq!(kind("SELECT id FROM rides ORDER BY city COLLATE \"C\""), "merged");

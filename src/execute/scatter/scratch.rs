@@ -1,0 +1,188 @@
+//! A SELECT whose tables are brought together first: temporary tables of a scratch session are filled from the shards,
+//! and the client's own text runs over them.
+//!
+//! Called by `session` with the shards' lanes joined and a lane of a session that is used for nothing else; drives a
+//! [`Scratch`] of `plan`.
+//!
+//! ```text
+//!  scratch   BEGIN, Parse, Describe of the client's text        its errors, columns and parameter types are the client's
+//!  scratch   CREATE TEMPORARY TABLE, COPY FROM STDIN  ◀─ rows ─ shards   Parse Bind Describe Execute Sync
+//!            … for each table, all its shards at once
+//!  scratch   SET TRANSACTION READ ONLY, Parse Bind Describe Execute, ROLLBACK ─▶ client
+//! ```
+//!
+//! Invariants:
+//! 1. Rows pass from socket to socket: in memory are those that a server has not taken yet, at most a buffer's.
+//! 2. Rows and bytes of one statement are bounded; who exceeds the bound is told which table was too large.
+//! 3. The text is described before a temporary table exists: what the client is told of its columns is what the real
+//!    tables say.
+//! 4. After Ok the scratch session is outside of a transaction and has nothing left of this one.
+
+use super::columns::Columns;
+use super::combiner::{Bounds, Combiner, Fill};
+use super::question::Answer;
+use super::run::{Flight, run};
+use super::{Question, ScatterError, Wire, internal};
+use crate::execute::Lane;
+use crate::execute::lane::Hidden;
+use crate::execute::refusals;
+use crate::merge::Limiter;
+use crate::plan::scatter::scratch::{Scratch, Source, Table};
+use crate::topology::ShardSet;
+use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
+
+/// One execution.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    pub question: &'a Question<'a>,
+    pub scratch: &'a Scratch,
+    pub source: Source<'a>,
+    /// Settings of the transaction under way, to follow BEGIN.
+    pub prologue: &'a [String],
+    /// The shards that may have rows.
+    pub shards: ShardSet,
+    /// The transaction under way has written: everything is gathered from where it was written.
+    pub changed: bool,
+    pub rows_max: usize,
+    pub bytes_max: usize,
+}
+
+/// Temporary tables have no statistics of their own; with fewer rows the planner's guesses do no harm.
+const ANALYZE_FROM_ROWS: usize = 10_000;
+
+/// The default of a role or database may be another.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
+/// Answers in `session`, from the rows of `lanes`. The client is told the number of rows by CommandComplete.
+///
+/// Cancel safe: no; the lanes are then broken.
+pub async fn answer_in_scratch(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    session: &mut Lane,
+    job: &Job<'_>,
+) -> Result<u64, ScatterError> {
+    let described = describe(wire, session, job).await?;
+    job.question.check_formats(described.columns.len())?;
+    let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
+    let mut large: Vec<&Table> = Vec::new();
+    for table in job.scratch.tables(job.changed) {
+        let before = bounds.rows;
+        fill(wire, lanes, session, &Filling { job, table, types: &described.types }, &mut bounds).await?;
+        if before - bounds.rows >= ANALYZE_FROM_ROWS {
+            large.push(table);
+        }
+    }
+    for table in large {
+        session.hidden_query(&table.analyze, Hidden::Prologue);
+    }
+    let views = job.scratch.views(job.changed).ok_or_else(|| internal("a view cannot be read again"))?;
+    for view in &views {
+        session.hidden_query(view, Hidden::Prologue);
+    }
+    session.hidden_query("SET TRANSACTION READ ONLY", Hidden::Prologue);
+    let text = job.scratch.final_text(job.source, job.changed);
+    let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
+    job.question.portal(&text, &described.types, &[], Answer::Client).put(session);
+    session.sync(true);
+    session.hidden_query("ROLLBACK", Hidden::Prologue);
+    let limiter = Limiter::unlimited();
+    let told = Some(&described.columns);
+    let mut combiner = Combiner::Concat { question: job.question, limiter, told, rows: 0 };
+    let flight = Flight { beforehand: 0, rewritten: text != job.source.text, fills: false };
+    alone(wire, session, flight, &mut combiner).await.map_err(of_final_text)?;
+    let rows = combiner.rows();
+    encode::server::command_complete(&mut wire.client.outbox, format!("SELECT {rows}").as_bytes());
+    Ok(rows)
+}
+
+/// What the client's text gives and takes.
+struct Described {
+    columns: Columns,
+    types: Vec<u32>,
+}
+
+async fn describe(wire: &mut Wire<'_>, session: &mut Lane, job: &Job<'_>) -> Result<Described, ScatterError> {
+    session.hidden_query(BEGIN, Hidden::Prologue);
+    for statement in job.prologue {
+        session.hidden_query(statement, Hidden::Prologue);
+    }
+    Question::statement(job.question.arguments.text, job.question.declared).put(session);
+    let flight = Flight { beforehand: 1, rewritten: false, fills: false };
+    let described = alone(wire, session, flight, &mut Combiner::Nothing).await?;
+    let columns = described.columns.ok_or_else(|| internal("a server described no columns"))?;
+    Ok(Described { columns, types: described.parameters })
+}
+
+/// A flight to the scratch session only.
+async fn alone(
+    wire: &mut Wire<'_>,
+    session: &mut Lane,
+    flight: Flight,
+    combiner: &mut Combiner<'_>,
+) -> Result<super::run::Described, ScatterError> {
+    run(wire, &mut [session], flight, combiner).await.map_err(|error| match error {
+        ScatterError::Server { error, .. } => ScatterError::Scratch(error),
+        // There is no other way behind this one.
+        ScatterError::Unmergeable(error) => ScatterError::Sql(error),
+        other => other,
+    })
+}
+
+struct Filling<'a> {
+    job: &'a Job<'a>,
+    table: &'a Table,
+    types: &'a [u32],
+}
+
+async fn fill(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    session: &mut Lane,
+    filling: &Filling<'_>,
+    bounds: &mut Bounds,
+) -> Result<(), ScatterError> {
+    let Filling { job, table, types } = *filling;
+    let select = table.select.fill(&job.question.arguments).map_err(SqlError::from)?;
+    let request = job.question.portal(&select, types, &[], Answer::Partial);
+    let sources = table.sources(job.shards);
+    let mut flying: Vec<&mut Lane> =
+        lanes.iter_mut().map(|lane| &mut **lane).filter(|lane| sources.contains(lane.shard)).collect();
+    if flying.len() != sources.len() {
+        return Err(internal("a shard of a gathered table was not joined").into());
+    }
+    for lane in &mut flying {
+        request.put(lane);
+    }
+    session.hidden_query(&table.create, Hidden::Prologue);
+    session.hidden_query(&table.copy, Hidden::Fill);
+    flying.push(session);
+    let mut combiner = Combiner::Fill(Fill { bounds, table: &table.name, open: 0 });
+    let flight = Flight { beforehand: 0, rewritten: true, fills: true };
+    match run(wire, &mut flying, flight, &mut combiner).await {
+        Ok(_) => Ok(()),
+        Err(ScatterError::Sql(error)) => Err(ScatterError::Sql(of_filling(error, table))),
+        Err(error) => Err(error),
+    }
+}
+
+/// A type that does not pass in binary, or not to another server, is a limit of ours.
+fn of_filling(error: SqlError, table: &Table) -> SqlError {
+    let of_types =
+        [SqlState::UNDEFINED_FUNCTION, SqlState::INVALID_BINARY_REPRESENTATION, SqlState::DATATYPE_MISMATCH];
+    match of_types.contains(&error.sqlstate) {
+        true => refusals::SCRATCH_TYPE.error(&[&table.name.to_string()]),
+        false => error,
+    }
+}
+
+/// The temporary tables have no keys, from which PostgreSQL would conclude that a column depends on its group.
+fn of_final_text(error: ScatterError) -> ScatterError {
+    match error {
+        ScatterError::Sql(error) if error.sqlstate == SqlState::GROUPING_ERROR => {
+            ScatterError::Sql(refusals::SCRATCH_GROUPING.error(&[]))
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,79 @@
+//! Names of gathered tables in the client's text: which may be told apart, and how they are respelled.
+//!
+//! Invariant: only `schema.table` of a gathered table is changed, to `pg_temp.table`; a schema's name that stands
+//! anywhere else in the text (it may be an alias) is refused beforehand.
+
+use std::collections::HashSet;
+
+use crate::sql::name::ObjectName;
+use crate::sql::words::{Word, Words};
+
+use super::Source;
+
+/// Bare names must differ: an unqualified one would mean the temporary table.
+pub(super) fn are_distinct(names: &[&ObjectName]) -> bool {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut whole: HashSet<&ObjectName> = HashSet::new();
+    names.iter().all(|name| !whole.insert(name) || seen.insert(name.name.as_str()))
+}
+
+/// Whether the schemas of these relations are named as schemas only.
+pub(super) fn are_respellable(words: &Words, names: &[&ObjectName]) -> bool {
+    let schemas: HashSet<&str> = names.iter().filter_map(|name| name.schema.as_deref()).collect();
+    let qualifies = |word: &Word| word.before_dot && !word.after_dot;
+    words.words.iter().filter(|word| schemas.contains(word.name.as_str())).all(qualifies)
+}
+
+/// The text with `pg_temp` for the schema of every gathered table; None where it cannot be read.
+pub(super) fn respell(source: Source<'_>, gathered: &[&ObjectName]) -> Option<Vec<u8>> {
+    let words = Words::of(source.text, source.options)?.words;
+    let mut out = Vec::with_capacity(source.text.len() + 16);
+    let mut copied = 0;
+    for pair in words.windows(2) {
+        let [schema, table] = pair else { continue };
+        let joined = schema.before_dot && table.after_dot && !schema.after_dot;
+        let named = |name: &&ObjectName| {
+            name.schema.as_deref() == Some(schema.name.as_str()) && name.name == table.name
+        };
+        if joined && gathered.iter().any(named) {
+            out.extend_from_slice(source.text.get(copied..schema.start as usize)?);
+            out.extend_from_slice(b"pg_temp");
+            copied = schema.end as usize;
+        }
+    }
+    out.extend_from_slice(source.text.get(copied..)?);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::lexer::LexOptions;
+
+    #[test]
+    fn qualified_names_of_gathered_tables_are_respelled_and_nothing_else() {
+        let rides = ObjectName::qualified("public", "rides");
+        let text =
+            "SELECT public.rides.fare, 'public.rides' FROM public . \"rides\", public.riders -- public.rides";
+        let source = Source { text: text.as_bytes(), options: LexOptions::default() };
+        let respelled = respell(source, &[&rides]).unwrap();
+        assert_eq!(
+            String::from_utf8(respelled).unwrap(),
+            "SELECT pg_temp.rides.fare, 'public.rides' FROM pg_temp . \"rides\", public.riders -- public.rides"
+        );
+    }
+
+    #[test]
+    fn a_schema_that_may_be_an_alias_is_not_respelled() {
+        let rides = ObjectName::qualified("public", "rides");
+        let words = |text: &str| Words::of(text.as_bytes(), LexOptions::default()).unwrap();
+        assert!(are_respellable(&words("SELECT 1 FROM public.rides"), &[&rides]));
+        assert!(!are_respellable(
+            &words("SELECT public.rides FROM (SELECT 1 AS rides) AS public"),
+            &[&rides]
+        ));
+        let other = ObjectName::qualified("app", "rides");
+        assert!(!are_distinct(&[&rides, &other]));
+        assert!(are_distinct(&[&rides, &rides]));
+    }
+}

@@ -1,0 +1,109 @@
+//! Which rows and columns are gathered where a SELECT cannot be merged, and which statements are not answered so.
+
+use super::fixture::gathered;
+
+/// `rides` and `stops` are sharded, `riders` is everywhere, `notes` on the default shard.
+fn asked(sql: &str) -> Vec<String> {
+    gathered(sql).unwrap_or_else(|| vec!["not gathered".to_owned()])
+}
+
+#[test]
+fn columns_that_the_text_names_are_gathered() {
+    assert_eq!(
+        asked("SELECT r.city, s.place FROM rides r JOIN stops s ON s.ride = r.id"),
+        [r#"SELECT "id", "city" FROM "public"."rides""#, r#"SELECT "ride", "place" FROM "public"."stops""#]
+    );
+    assert_eq!(
+        asked("SELECT count(*) FROM stops a, notes"),
+        [r#"SELECT "ride" FROM "public"."stops""#],
+        "at least one, and single tables are read in place"
+    );
+    let all = [r#"SELECT "ride", "region", "place" FROM "public"."stops""#];
+    for sql in [
+        "SELECT * FROM stops UNION SELECT 1, 'a', 'b'",
+        "SELECT s FROM stops s UNION SELECT NULL",
+        "SELECT row_to_json(stops) FROM stops",
+        "SELECT s.a FROM stops s(a, b, c), notes",
+        "SELECT 1 FROM stops NATURAL JOIN notes",
+        "SELECT stops.lower FROM stops, notes",
+    ] {
+        assert_eq!(asked(sql), all, "{sql}");
+    }
+}
+
+#[test]
+fn conditions_on_one_table_are_asked_of_the_shards() {
+    let cases = [
+        (
+            "SELECT 1 FROM rides r JOIN stops s ON s.ride = r.id AND s.place > 'x' WHERE r.tip > 5 AND r.city = 'a' || 'b'",
+            vec!["((tip > 5) AND (city = 'a' || 'b'))", "((place > 'x'))"],
+        ),
+        // A bare name of one table only, an IN list, a function that computes.
+        (
+            "SELECT 1 FROM rides, stops WHERE tip IN (1, 2) AND lower(place) LIKE 'a%'",
+            vec!["((tip IN (1, 2)))", "((lower(place) LIKE 'a%'))"],
+        ),
+        // Either place may need the row.
+        (
+            "SELECT 1 FROM stops a, stops b WHERE a.place = 'x' AND b.ride > 3",
+            vec!["((place = 'x')) OR ((ride > 3))"],
+        ),
+        (
+            "SELECT 1 FROM stops WHERE ride = 1 UNION SELECT 2 FROM stops WHERE ride = 2",
+            vec!["((ride = 1)) OR ((ride = 2))"],
+        ),
+        // The condition of a left join holds of its right side; WHERE does not.
+        ("SELECT 1 FROM notes LEFT JOIN stops s ON s.ride = 7 WHERE s.place IS NULL", vec!["((ride = 7))"]),
+        ("SELECT 1 FROM stops s LEFT JOIN notes ON true WHERE s.place IS NULL", vec!["((place IS NULL))"]),
+    ];
+    for (sql, conditions) in cases {
+        let asked = asked(sql);
+        let found: Vec<&str> = asked
+            .iter()
+            .map(|text| text.split_once(" WHERE ").map_or("", |(_, condition)| condition))
+            .collect();
+        assert_eq!(found, conditions, "{sql}");
+    }
+}
+
+#[test]
+fn other_conditions_are_not() {
+    for sql in [
+        "SELECT 1 FROM notes LEFT JOIN stops s ON true WHERE s.place = 'x'",
+        "SELECT 1 FROM stops s RIGHT JOIN notes ON s.place = 'x'",
+        "SELECT 1 FROM stops s FULL JOIN notes ON s.place = 'x' WHERE s.ride = 1",
+        "SELECT 1 FROM stops s LEFT JOIN notes ON s.ride = 1",
+        "SELECT 1 FROM stops s, notes n WHERE s.place = n.note",
+        "SELECT 1 FROM stops s, notes WHERE s.ride = 1 OR note = 'x'",
+        "SELECT 1 FROM stops s, notes WHERE reads_tables(s.ride) = 1",
+        "SELECT 1 FROM stops s, notes WHERE s.place = (SELECT max(note) FROM notes)",
+        "SELECT 1 FROM stops s, notes WHERE random() < 0.5",
+        "SELECT 1 FROM stops a, stops b WHERE a.place = 'x'",
+        "SELECT 1 FROM stops WHERE ride = 1 UNION SELECT 2 FROM stops",
+        "WITH stops AS (SELECT * FROM stops WHERE ride = 1) SELECT * FROM stops",
+        "SELECT 1 FROM (stops s JOIN notes ON true) WHERE s.ride = 1",
+        "SELECT (SELECT 1 FROM notes WHERE stops.ride = 1) FROM stops, notes",
+    ] {
+        let asked = asked(sql);
+        assert!(
+            asked.iter().all(|text| text.starts_with("SELECT") && !text.contains("WHERE")),
+            "{sql}: {asked:?}"
+        );
+    }
+}
+
+#[test]
+fn what_would_mean_something_else_is_not_gathered() {
+    for sql in [
+        "SELECT 1 FROM rides FOR UPDATE",
+        "SELECT 1 INTO copy FROM rides",
+        "SELECT ctid FROM rides, notes",
+        "SELECT 'rides'::regclass FROM rides, notes",
+        "SELECT to_regclass('rides') FROM rides, notes",
+        "SELECT 1 FROM rides, nowhere",
+        "SELECT public.rides FROM (SELECT 1 AS rides) AS public, rides",
+        "SELECT 1 FROM riders, notes",
+    ] {
+        assert_eq!(gathered(sql), None, "{sql}");
+    }
+}

@@ -1,0 +1,137 @@
+//! The session's side of a SELECT whose tables are gathered: a server session of its own, for the time of the statement.
+//!
+//! Called by `combine`; `execute::scatter::scratch` fills and asks it.
+//!
+//! Invariants:
+//! 1. The scratch session is the client's: its account, its settings, and those of the transaction under way.
+//! 2. It is taken after all lanes are joined, from a pool of its own: who holds one waits for nothing else.
+//! 3. It goes back outside of a transaction, or is closed.
+
+use std::time::Duration;
+
+use super::servers::Need;
+use super::{Failure, Session};
+use crate::execute::Lane;
+use crate::execute::refusals;
+use crate::execute::scatter::scratch::{Job, answer_in_scratch};
+use crate::execute::scatter::{Question, ScatterError, Wire};
+use crate::merge::PartialLimits;
+use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
+use crate::sql::parse::parse;
+use crate::topology::ShardSet;
+use crate::wire::backend::TransactionStatus;
+
+/// How long a scratch session may take to roll back.
+const ROLLBACK_TIME: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Refuses what a scratch session would not see as the transaction under way does.
+    pub(super) fn check_scratch(&self, scatter: &Scatter) -> Result<(), Failure> {
+        match &scatter.combine {
+            Combine::Scratch(scratch) if !scratch.serves(self.block.is_open(), self.has_changed()) => {
+                Err(Failure::Sql(refusals::SCRATCH_IN_TRANSACTION.error(&[])))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The way that serves where the types of a merge do not.
+    pub(super) fn gathered_instead(&self, question: &Question<'_>) -> Option<Scatter> {
+        let source = Source { text: question.arguments.text, options: self.lex_options() };
+        let parsed = parse(source.text, source.options);
+        Scatter::compile(&parsed, source, &self.context.planning, Ways::ScratchOnly).ok()
+    }
+
+    /// The transaction under way has written something.
+    fn has_changed(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.in_block && lane.wrote)
+    }
+
+    /// Answers from the rows of these shards, whose lanes are joined. Also says whether the client may have been sent
+    /// something.
+    pub(super) async fn answer_in_scratch(
+        &mut self,
+        question: &Question<'_>,
+        scratch: &Scratch,
+        shards: ShardSet,
+    ) -> Result<(bool, Result<u64, ScatterError>), Failure> {
+        let mut session = match self.open_scratch().await {
+            Ok(session) => session,
+            Err(failure) => {
+                self.tidy(shards).await;
+                return Err(failure);
+            }
+        };
+        let prologue: Vec<String> = match self.block.get() {
+            Some(transaction) => {
+                transaction.prologue.iter().skip(1).filter(|text| is_setting(text)).cloned().collect()
+            }
+            None => Vec::new(),
+        };
+        let bounds = &self.live.scratch;
+        let job = Job {
+            question,
+            scratch,
+            source: Source { text: question.arguments.text, options: self.lex_options() },
+            prologue: &prologue,
+            shards,
+            changed: self.has_changed(),
+            rows_max: bounds.rows_max,
+            bytes_max: bounds.bytes_max,
+        };
+        let read_ahead = self.live.limits.shard_buffer_bytes;
+        let gather = PartialLimits { rows_max: 0, bytes_max: 0 };
+        let Self { client, lanes, told, limits, pin, .. } = self;
+        let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
+        let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
+        let result = answer_in_scratch(&mut wire, &mut lanes, &mut session, &job).await;
+        let sent = wire.sent;
+        self.close_scratch(session).await;
+        Ok((sent, result))
+    }
+
+    async fn open_scratch(&mut self) -> Result<Lane, Failure> {
+        let shard = self.default_shard();
+        let connection = self
+            .acquire_from(&self.worker.scratches, shard, Need::Primary, &[])
+            .await
+            .map_err(|error| Failure::Sql(error.into_sql()))?;
+        self.cancel.add(&connection.key);
+        let mut lane = Lane::new(connection, shard, false);
+        let settings = match self.block.get() {
+            Some(transaction) => transaction.settings_before(),
+            None => &self.settings,
+        };
+        // They end before BEGIN in any case.
+        let _ = lane.apply_settings(settings);
+        if lane.connection.applying.is_some() {
+            lane.sync(true);
+        }
+        Ok(lane)
+    }
+
+    async fn close_scratch(&mut self, mut session: Lane) {
+        if !session.connection.broken
+            && session.owed.is_empty()
+            && session.connection.status != TransactionStatus::Idle
+        {
+            let rolled_back =
+                tokio::time::timeout(ROLLBACK_TIME, session.connection.capture("ROLLBACK")).await;
+            session.connection.broken |= !matches!(rolled_back, Ok(Ok(_)));
+        }
+        self.cancel.remove(&session.connection.key);
+        if session.owed.is_empty() {
+            self.worker.scratches.give(session.connection);
+        }
+    }
+}
+
+/// Of a transaction's prologue, what changes a setting; modes and savepoints are the transaction's own.
+fn is_setting(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace().map(str::to_ascii_lowercase);
+    match words.next().as_deref() {
+        Some("set") => words.next().as_deref() != Some("transaction"),
+        Some("reset") => true,
+        _ => false,
+    }
+}
