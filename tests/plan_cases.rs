@@ -153,7 +153,10 @@ fn limits_document_is_the_list() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/limits.md");
     let document = meridian::plan::refusal::document(&[
         ("In planning", meridian::plan::refusal::LIMITS),
-        ("In combining several shards", meridian::plan::scatter::refusals::LIMITS),
+        (
+            "In combining several shards, where the tables cannot be gathered either",
+            meridian::plan::scatter::refusals::LIMITS,
+        ),
         ("In running", meridian::execute::refusals::LIMITS),
     ]);
     if std::env::var_os("UPDATE").is_some() {

@@ -11,6 +11,7 @@ mod deploy;
 mod drivers;
 mod equality;
 mod faults;
+mod gathered;
 mod harness;
 mod health;
 mod http;

@@ -1,0 +1,165 @@
+//! SELECTs whose tables are gathered on one server: their bounds, their transactions, and what they leave behind.
+//!
+//! That their answers are right is for the equality suite and the random statements to show.
+
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::harness::{Database, Meridian, connect, database, eventually, meridian};
+
+const TABLES: &str = "[[tables]]\nname = \"orders\"\nplacement = \"hash\"\nkey = \"id\"\n\n\
+    [[tables]]\nname = \"people\"\nplacement = \"hash\"\nkey = \"id\"\n";
+
+const SCHEMA: &str = "
+CREATE TABLE people (id int PRIMARY KEY, name text, height int);
+CREATE TABLE orders (id int PRIMARY KEY, person int, amount int);
+";
+
+/// Orders of a person lie on other shards than the person.
+const JOIN: &str = "SELECT count(*), sum(amount) FROM orders o JOIN people p ON p.id = o.person";
+
+async fn start(scratch: &str) -> (Database, Meridian) {
+    let database = database().await;
+    let meridian = meridian(&database.cluster)
+        .database(&database.name)
+        .tables(TABLES)
+        .section("scratch", scratch)
+        .start();
+    let client = connect(&meridian.app()).await;
+    client.batch_execute(SCHEMA).await.expect("the schema");
+    for id in 0..40 {
+        let person = format!("INSERT INTO people VALUES ({id}, 'p{id}', {})", 150 + id);
+        client.batch_execute(&person).await.expect("a person");
+        for order in 0..5 {
+            let order = format!("INSERT INTO orders VALUES ({}, {id}, {order})", id * 5 + order);
+            client.batch_execute(&order).await.expect("an order");
+        }
+    }
+    (database, meridian)
+}
+
+async fn answer(client: &Client, sql: &str) -> (i64, i64) {
+    let row = client.query_one(sql, &[]).await.expect(sql);
+    (row.get(0), row.get(1))
+}
+
+/// No scratch session keeps a table, or a transaction.
+async fn nothing_is_left(database: &Database) {
+    let server = database.direct("us-east").await;
+    eventually("scratch sessions are empty", async || {
+        let left =
+            "SELECT (SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind IN ('r', 'v'))
+                         + (SELECT count(*) FROM pg_stat_activity
+                             WHERE datname = current_database() AND state LIKE 'idle in transaction%')";
+        let row = server.query_one(left, &[]).await.expect("a count");
+        (row.get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_gathered_is_bounded_and_the_table_is_named() {
+    let (database, meridian) = start("rows_max = 100").await;
+    let client = connect(&meridian.app()).await;
+    let error = client.query(JOIN, &[]).await.expect_err("200 orders are too many");
+    let error = error.as_db_error().expect("an error of SQL");
+    assert_eq!(error.code(), &SqlState::CONFIGURATION_LIMIT_EXCEEDED);
+    assert!(error.message().contains("\"public.orders\""), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("scratch.rows_max")), "{error}");
+    let narrow = format!("{JOIN} WHERE o.amount = 1 AND p.height >= 170");
+    assert_eq!(answer(&client, &narrow).await, (20, 20), "the shards apply the conditions");
+    nothing_is_left(&database).await;
+}
+
+#[tokio::test]
+async fn a_transaction_sees_its_own_writes_among_gathered_rows() {
+    let (database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    assert_eq!(answer(&client, JOIN).await, (200, 400));
+    client.batch_execute("BEGIN; UPDATE orders SET amount = 1000 WHERE id = 7").await.expect("a write");
+    assert_eq!(answer(&client, JOIN).await, (200, 400 - 2 + 1000));
+    assert_eq!(
+        answer(&client, "SELECT count(*), sum(amount) FROM orders o LEFT JOIN people p ON p.id = o.person")
+            .await
+            .1,
+        1398
+    );
+    let other = connect(&meridian.app()).await;
+    assert_eq!(answer(&other, JOIN).await, (200, 400), "others do not");
+    client.batch_execute("SAVEPOINT s").await.expect("a savepoint");
+    let clock = format!("SELECT count(*), now() FROM ({JOIN}) j, people");
+    let error =
+        client.query(&clock, &[]).await.expect_err("the transaction's time is not the scratch session's");
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    client.batch_execute("ROLLBACK TO s").await.expect("as after any error");
+    assert_eq!(answer(&client, JOIN).await.1, 1398);
+    client.batch_execute("ROLLBACK").await.expect("the end");
+    assert_eq!(answer(&client, JOIN).await, (200, 400));
+    nothing_is_left(&database).await;
+}
+
+#[tokio::test]
+async fn settings_of_the_session_and_of_the_transaction_hold_in_the_scratch_session() {
+    let (_database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    let shown = "SELECT current_setting('work_mem'), current_setting('application_name'), count(*)
+                   FROM orders o JOIN people p ON p.id = o.person";
+    let settings = async || {
+        let row = client.query_one(shown, &[]).await.expect("an answer");
+        (row.get::<_, String>(0), row.get::<_, String>(1))
+    };
+    client.batch_execute("SET work_mem = '7MB'; SET application_name = 'mine'").await.expect("settings");
+    assert_eq!(settings().await, ("7MB".to_owned(), "mine".to_owned()));
+    client.batch_execute("BEGIN; SET LOCAL work_mem = '9MB'").await.expect("a local setting");
+    assert_eq!(settings().await.0, "9MB");
+    client.batch_execute("COMMIT").await.expect("the end");
+    assert_eq!(settings().await.0, "7MB");
+    let other = connect(&meridian.app()).await;
+    let row = other.query_one(shown, &[]).await.expect("an answer");
+    assert_eq!(row.get::<_, String>(0), "4MB", "a setting of one client never reaches another");
+}
+
+#[tokio::test]
+async fn errors_and_cancels_leave_nothing_behind() {
+    let (database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    let division = "SELECT 1 / (p.height - 150) FROM orders o JOIN people p ON p.id = o.person";
+    let error = client.query(division, &[]).await.expect_err("one person is 150 tall");
+    assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
+    assert_eq!(answer(&client, JOIN).await, (200, 400));
+    let token = client.cancel_token();
+    let slow =
+        "SELECT pg_sleep(60) FROM orders o JOIN people p ON p.id = o.person WHERE o.id = 1 OR o.id = 2";
+    let cancel = async {
+        let server = database.direct("us-east").await;
+        eventually("the final text runs", async || {
+            let running =
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'";
+            (server.query_one(running, &[]).await.expect("a count").get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
+        token.cancel_query(tokio_postgres::NoTls).await.expect("a cancel");
+    };
+    let (result, ()) = tokio::join!(client.query(slow, &[]), cancel);
+    assert_eq!(result.expect_err("it was cancelled").code(), Some(&SqlState::QUERY_CANCELED));
+    assert_eq!(answer(&client, JOIN).await, (200, 400));
+    nothing_is_left(&database).await;
+}
+
+#[tokio::test]
+async fn who_finds_no_scratch_session_waits_for_one() {
+    let (database, meridian) = start("concurrent_max = 1").await;
+    let clients =
+        futures_util::future::join_all((0..12).map(|_| async { connect(&meridian.app()).await })).await;
+    let answers = clients.iter().map(|client| async {
+        let mut answers = Vec::new();
+        for _ in 0..5 {
+            answers.push(answer(client, JOIN).await);
+        }
+        answers
+    });
+    for answers in futures_util::future::join_all(answers).await {
+        assert_eq!(answers, [(200, 400); 5]);
+    }
+    nothing_is_left(&database).await;
+}
