@@ -79,10 +79,12 @@ impl Session {
             rows_max: bounds.rows_max,
             bytes_max: bounds.bytes_max,
         };
+        let default = self.default_shard();
         let read_ahead = self.live.limits.shard_buffer_bytes;
         let gather = PartialLimits { rows_max: 0, bytes_max: 0 };
         let Self { client, lanes, told, limits, pin, .. } = self;
         let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
+        lanes.sort_by_key(|lane| lane.shard != default);
         let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
         let result = answer_in_scratch(&mut wire, &mut lanes, &mut session, &job).await;
         let sent = wire.sent;

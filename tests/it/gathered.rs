@@ -99,6 +99,20 @@ async fn a_transaction_sees_its_own_writes_among_gathered_rows() {
 }
 
 #[tokio::test]
+async fn locks_of_the_transaction_do_not_stop_its_own_statement() {
+    let (database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("BEGIN; LOCK TABLE orders, people IN ACCESS EXCLUSIVE MODE").await.expect("locks");
+    assert_eq!(answer(&client, JOIN).await, (200, 400));
+    client.batch_execute("TRUNCATE people").await.expect("rows and a lock");
+    let row = client.query_one(JOIN, &[]).await.expect("an answer");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, Option<i64>>(1)), (0, None));
+    client.batch_execute("ROLLBACK").await.expect("the end");
+    assert_eq!(answer(&client, JOIN).await, (200, 400));
+    nothing_is_left(&database).await;
+}
+
+#[tokio::test]
 async fn settings_of_the_session_and_of_the_transaction_hold_in_the_scratch_session() {
     let (_database, meridian) = start("").await;
     let client = connect(&meridian.app()).await;

@@ -63,7 +63,7 @@ pub async fn answer_in_scratch(
     session: &mut Lane,
     job: &Job<'_>,
 ) -> Result<u64, ScatterError> {
-    let described = describe(wire, session, job).await?;
+    let described = describe(wire, lanes, session, job).await?;
     job.question.check_formats(described.columns.len())?;
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
     let mut large: Vec<&Table> = Vec::new();
@@ -103,14 +103,30 @@ struct Described {
     types: Vec<u32>,
 }
 
-async fn describe(wire: &mut Wire<'_>, session: &mut Lane, job: &Job<'_>) -> Result<Described, ScatterError> {
+/// Asks the scratch session; where the transaction under way has written, the first of its own lanes: the scratch session
+/// would wait for its locks.
+async fn describe(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    session: &mut Lane,
+    job: &Job<'_>,
+) -> Result<Described, ScatterError> {
     session.hidden_query(BEGIN, Hidden::Prologue);
     for statement in job.prologue {
         session.hidden_query(statement, Hidden::Prologue);
     }
-    Question::statement(job.question.arguments.text, job.question.declared).put(session);
+    let request = Question::statement(job.question.arguments.text, job.question.declared);
     let flight = Flight { beforehand: 1, rewritten: false, fills: false };
-    let described = alone(wire, session, flight, &mut Combiner::Nothing).await?;
+    let described = match lanes.first_mut().filter(|_| job.changed) {
+        Some(first) => {
+            request.put(first);
+            run(wire, std::slice::from_mut(first), flight, &mut Combiner::Nothing).await?
+        }
+        None => {
+            request.put(session);
+            alone(wire, session, flight, &mut Combiner::Nothing).await?
+        }
+    };
     let columns = described.columns.ok_or_else(|| internal("a server described no columns"))?;
     Ok(Described { columns, types: described.parameters })
 }
