@@ -217,6 +217,18 @@ impl Pools {
         pool
     }
 
+    /// A connection that lies idle: then nobody waits for one.
+    pub fn take_idle(&self, node: NodeId, user: &Rc<str>) -> Option<Connection> {
+        let pool = self.pool(node, user);
+        loop {
+            let mut connection = pool.idle.borrow_mut().pop()?;
+            if connection.poll_idle() && !self.too_old(&connection) {
+                lend(&mut connection);
+                return Some(connection);
+            }
+        }
+    }
+
     /// A connection to `node` as `account`. `user` is the account's name, shared so that the usual case allocates nothing.
     pub async fn take(
         &self,
@@ -225,14 +237,10 @@ impl Pools {
         user: &Rc<str>,
         account: &Account,
     ) -> Result<Connection, BackendError> {
-        let pool = self.pool(node, user);
-        loop {
-            let Some(mut connection) = pool.idle.borrow_mut().pop() else { break };
-            if connection.poll_idle() && !self.too_old(&connection) {
-                lend(&mut connection);
-                return Ok(connection);
-            }
+        if let Some(connection) = self.take_idle(node, user) {
+            return Ok(connection);
         }
+        let pool = self.pool(node, user);
         if let Some(slot) = self.free_place(&pool, topology, node, account) {
             return self.connect(topology, node, account, slot).await;
         }

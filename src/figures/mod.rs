@@ -208,8 +208,8 @@ impl WorkerFigures {
     }
 }
 
-/// Lists of refusals: of planning, and of the combining of several shards' rows.
-pub const REFUSAL_LETTERS: [&str; 2] = ["M", "S"];
+/// Lists of refusals: of planning, of the combining of several shards' rows, and of running.
+pub const REFUSAL_LETTERS: [&str; 3] = ["M", "S", "X"];
 /// Numbers of a list are below this.
 pub const REFUSALS_MAX: usize = 256;
 
@@ -239,11 +239,11 @@ mod tests {
     fn numbers_beyond_the_extent_count_nobody_elses() {
         let figures = figures();
         let worker = figures.worker(0);
-        for code in ["M999", "X001", "", "ü", "M002", "S002", "S002"] {
+        for code in ["M999", "Y001", "", "ü", "M002", "S002", "S002"] {
             worker.refusal(code);
         }
         assert_eq!((worker.refusals(0, 2), worker.refusals(1, 2)), (1, 2));
-        let all = (0..2).flat_map(|letter| (0..REFUSALS_MAX).map(move |number| (letter, number)));
+        let all = (0..3).flat_map(|letter| (0..REFUSALS_MAX).map(move |number| (letter, number)));
         assert_eq!(all.map(|(letter, number)| worker.refusals(letter, number)).sum::<u64>(), 3);
         assert!(worker.node(NodeId(1)).is_none());
         worker.statement(Verb::Other, Route::Local, Some(RegionId(9)), 1, Duration::ZERO);

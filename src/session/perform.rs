@@ -108,7 +108,7 @@ impl Session {
             if let (Kind::Ddl { .. }, Action::Refuse(refusal)) =
                 (&planned.plan.facts.kind, &planned.plan.action)
             {
-                return Err(self.refuse(refusal.clone()));
+                return Err(Failure::Sql(refusal.clone().into()));
             }
             self.check_temporary(planned)?;
             self.perform_on(planned, work, self.default_shard()).await?;
@@ -116,7 +116,7 @@ impl Session {
         }
         self.check_uncommitted(planned)?;
         match &planned.plan.action {
-            Action::Refuse(refusal) => Err(self.refuse(refusal.clone())),
+            Action::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
             Action::Control => self.control(planned, work).await,
             Action::Pinned(reason) => self.perform_pinned(work, reason).await,
             Action::Routed { many } => {
@@ -127,7 +127,7 @@ impl Session {
                         self.on_route(Route::Scatter, None);
                         self.scatter(planned, work, scatter, shards).await
                     }
-                    (None, Many::Refuse(refusal)) => Err(self.refuse(refusal.clone())),
+                    (None, Many::Refuse(refusal)) => Err(Failure::Sql(refusal.clone().into())),
                 }
             }
             Action::Anywhere | Action::Fixed(_) => {

@@ -288,7 +288,7 @@ impl Session {
         let bound = planned
             .plan
             .bind(&arguments, planned.hint.as_ref().and_then(|hint| hint.shard.as_deref()))
-            .map_err(|refusal| self.refuse(refusal))?;
+            .map_err(SqlError::from)?;
         if bound.shards.len() > 1 && matches!(planned.plan.action, Action::Anywhere) {
             return Ok(ShardSet::one(self.any_shard()));
         }

@@ -6,12 +6,15 @@ use crate::execute::refusals;
 use crate::plan::refusal::Refusal;
 use crate::topology::{ShardId, Topology};
 use crate::wire::encode;
-use crate::wire::error::{Severity, SqlError, SqlState};
+use crate::wire::error::{RefusalNumber, Severity, SqlError, SqlState};
 use crate::wire::fault::Fault;
 
 impl Session {
     /// Puts an error into the outbox.
     pub(super) fn tell(&mut self, error: &SqlError) {
+        if let Some(number) = error.refusal {
+            self.worker.figures.refusal(&number.to_string());
+        }
         self.worker.figures.error(Fault::of_meridian(&error.sqlstate), &error.sqlstate);
         encode::server::error_response(&mut self.client.outbox, error);
     }
@@ -42,6 +45,7 @@ impl From<Refusal> for SqlError {
         let mut error = SqlError::new(state, refusal.message);
         error.detail = refusal.detail;
         error.hint = refusal.hint;
+        error.refusal = RefusalNumber::parse(refusal.code);
         error
     }
 }

@@ -66,6 +66,13 @@ impl Session {
         if orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block) {
             orders.await_resumed(shard).await;
         }
+        // As a rule there is a server with a free connection: nothing else is made ready before it is missing.
+        let topology = Arc::clone(&self.context.planning.topology);
+        if let Some(node) = self.choose(&topology, shard, need, avoid)
+            && let Some(connection) = self.take_idle(pools, &topology, node)
+        {
+            return Ok(connection);
+        }
         let deadline = Instant::now() + self.live.session.primary_wait;
         let mut roles = self.worker.shared.signals.watch_roles();
         let mut failed: Vec<NodeId> = avoid.to_vec();
@@ -126,6 +133,12 @@ impl Session {
         self.take_from(&self.worker.pools, topology, node).await
     }
 
+    /// A connection that lies in the pool. [`Session::choose`] has looked at the node.
+    fn take_idle(&self, pools: &Pools, topology: &Topology, node: NodeId) -> Option<Connection> {
+        let allowed = self.fence.allows_node(topology, node);
+        if allowed { pools.take_idle(node, &self.pool_user) } else { None }
+    }
+
     async fn take_from(
         &self,
         pools: &Pools,
@@ -141,6 +154,9 @@ impl Session {
 
     /// Fails where waiting would not help: every server of the kind that is needed is beyond the fence.
     fn check_regions(&self, shard: ShardId, need: Need) -> Result<(), BackendError> {
+        if !self.fence.is_regional() {
+            return Ok(());
+        }
         let topology = &self.context.planning.topology;
         let refused = |error| Err(BackendError::Server(Box::new(error)));
         if !self.fence.allows_shard(topology, shard) {

@@ -11,15 +11,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::Session;
 use super::planning::Planned;
-use super::{Failure, Session};
 use crate::config::StatementText;
 use crate::execute::Report;
 use crate::figures::{Route, Verb};
-use crate::plan::refusal::Refusal;
 use crate::sql::printed_shape::printed_shape;
 use crate::topology::ShardId;
-use crate::wire::error::SqlError;
 use crate::wire::fault::Fault;
 
 /// The way of one statement so far.
@@ -91,10 +89,5 @@ impl Session {
     pub(super) fn note_rows(&mut self, rows: u64) {
         self.passage.rows += rows;
         self.worker.figures.rows.add(rows);
-    }
-
-    pub(super) fn refuse(&self, refusal: Refusal) -> Failure {
-        self.worker.figures.refusal(refusal.code);
-        Failure::Sql(SqlError::from(refusal))
     }
 }

@@ -14,6 +14,7 @@
 //! Not here: which error belongs to which refusal (the rooms), and who writes it to a client (`session`).
 
 use std::fmt;
+use std::num::NonZeroU16;
 
 use bytes::{BufMut, BytesMut};
 
@@ -80,6 +81,29 @@ pub struct SqlError {
     pub position: Option<u32>,
     /// Any further fields by their protocol code (`W` where, `s` schema, `t` table, `n` constraint …), as received.
     pub fields: Vec<(u8, String)>,
+    /// The number under which Meridian lists the refusal, if it is one. Not sent.
+    pub refusal: Option<RefusalNumber>,
+}
+
+/// A letter and three digits, in two bytes: errors are passed by value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusalNumber(NonZeroU16);
+
+impl RefusalNumber {
+    /// `M018`; None for anything else.
+    pub fn parse(code: &str) -> Option<Self> {
+        let (letter, digits) = code.split_at_checked(1)?;
+        let letter = letter.bytes().next().filter(u8::is_ascii_uppercase)? - b'A';
+        let number: u16 = digits.parse().ok().filter(|number| *number < 1000)?;
+        NonZeroU16::new(u16::from(letter) * 1000 + number + 1).map(Self)
+    }
+}
+
+impl fmt::Display for RefusalNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.0.get() - 1;
+        write!(formatter, "{}{:03}", char::from(b'A' + (value / 1000) as u8), value % 1000)
+    }
 }
 
 impl SqlError {
@@ -92,6 +116,7 @@ impl SqlError {
             hint: None,
             position: None,
             fields: Vec::new(),
+            refusal: None,
         }
     }
 
@@ -215,6 +240,16 @@ mod tests {
     use super::*;
     use crate::wire::{encode, frame};
     use proptest::prelude::*;
+
+    #[test]
+    fn numbers_of_refusals_are_kept_in_two_bytes() {
+        for code in ["M001", "S000", "X033", "Z999"] {
+            assert_eq!(RefusalNumber::parse(code).map(|number| number.to_string()).as_deref(), Some(code));
+        }
+        for code in ["", "M", "m001", "M1000", "Mabc", "ü001"] {
+            assert_eq!(RefusalNumber::parse(code), None, "{code}");
+        }
+    }
 
     #[test]
     fn an_error_survives_its_encoding() {

@@ -4,6 +4,7 @@
 
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 use crate::harness::{Database, Meridian, connect, database, eventually, meridian};
 
@@ -96,6 +97,28 @@ async fn a_transaction_sees_its_own_writes_among_gathered_rows() {
     client.batch_execute("ROLLBACK").await.expect("the end");
     assert_eq!(answer(&client, JOIN).await, (200, 400));
     nothing_is_left(&database).await;
+}
+
+/// An enum has another OID on each shard, here even that of another type.
+#[tokio::test]
+async fn parameters_of_types_of_the_users_own_are_understood() {
+    let (database, meridian) = start("").await;
+    for (number, shard) in database.cluster.shards().iter().enumerate() {
+        let server = database.direct(shard.name()).await;
+        for filler in 0..number {
+            let filler = format!("CREATE TYPE filler{filler} AS ENUM ('x')");
+            server.batch_execute(&filler).await.expect("a type that moves the numbers on");
+        }
+    }
+    let client = connect(&meridian.app()).await;
+    let types = "CREATE TYPE mood AS ENUM ('sad', 'glad'); ALTER TABLE people ADD mood mood DEFAULT 'sad'";
+    client.batch_execute(types).await.expect("a type and a column");
+    client.batch_execute("UPDATE people SET mood = 'glad' WHERE id = 3").await.expect("a mood");
+    let client = connect(&meridian.app()).await;
+    let by_mood = format!("{JOIN} WHERE p.mood = $1 AND o.amount > $2");
+    let row = client.query_typed(&by_mood, &[(&"glad", Type::UNKNOWN), (&1_i32, Type::INT4)]).await;
+    let row = row.expect("an answer").remove(0);
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 2 + 3 + 4));
 }
 
 #[tokio::test]

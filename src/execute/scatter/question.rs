@@ -90,6 +90,13 @@ impl<'a> Question<'a> {
         (0..scatter.param_count as usize).map(|index| declared(index).unwrap_or(0)).collect()
     }
 
+    /// Types under which any value is taken, for parameters that the text does not read: bytes in binary, text in text.
+    pub(super) fn unread_types(&self) -> Vec<u32> {
+        let Some(bind) = &self.bind else { return Vec::new() };
+        let unread = |index| if bind.parameter_formats.of(index) == 1 { oid::BYTEA } else { oid::TEXT };
+        (0..bind.parameters.len()).map(unread).collect()
+    }
+
     /// The text for each shard.
     pub(super) fn shard_text(&self, scatter: &Scatter) -> Result<Vec<u8>, SqlError> {
         match &scatter.shard {

@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use crate::catalog::{Column, RelationInfo, RelationKind};
 use crate::plan::PlanningContext;
 use crate::plan::home::{self, Home};
-use crate::sql::facts::{Block, Facts, Kind, Relation};
+use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation};
 use crate::sql::lexer::LexOptions;
 use crate::sql::name::ObjectName;
 use crate::sql::parse::Parsed;
@@ -71,6 +71,8 @@ pub struct Table {
     pub analyze: String,
     /// What the shards are asked, columns in the order of the COPY.
     pub select: Text,
+    /// The same without conditions.
+    pub select_all: Text,
 }
 
 /// How the tables of one shape are gathered.
@@ -79,8 +81,9 @@ pub struct Scratch {
     tables: Vec<Table>,
     /// Views of gathered tables, to be made anew over the temporary ones; what a view reads stands before it.
     spread: Vec<SpreadView>,
-    /// A view is read where it is: what the session has changed and not committed is not seen there.
-    views: bool,
+    /// A view is read where it is, or code of the user's may read tables: what the session has changed and not committed is
+    /// not seen there.
+    in_place: bool,
     /// The text asks for the time: inside a transaction it is the transaction's, which the scratch session has not.
     clock: bool,
 }
@@ -120,7 +123,7 @@ impl Scratch {
 
     /// Whether the text may be answered inside of a transaction that has written or not.
     pub fn serves(&self, in_block: bool, changed: bool) -> bool {
-        !(in_block && self.clock || changed && self.views)
+        !(in_block && self.clock || changed && self.in_place)
     }
 
     /// The client's text with the qualified names of gathered tables respelled; None where it cannot be read.
@@ -175,9 +178,14 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
         use super::functions::{Steadiness, steadiness};
         steadiness(&call.name, call.argument_count) == Steadiness::Clock
     });
+    let of_user = |call: &FunctionUse| {
+        ctx.catalog.function(&call.name, &ctx.search_path).is_some_and(|info| !info.built_in)
+    };
+    let calls = survey.spread.iter().any(|view| !view.calls.is_empty());
+    let in_place = calls || !survey.views.is_empty() || facts.functions.iter().any(of_user);
     Some(Scatter {
         shard: ShardText::Original,
-        combine: Combine::Scratch(Scratch { tables, spread, views: !survey.views.is_empty(), clock }),
+        combine: Combine::Scratch(Scratch { tables, spread, in_place, clock }),
         limits: Limits::NONE,
         pushed_limit: None,
         undeclared: Vec::new(),
@@ -345,6 +353,7 @@ fn table(
     let list = wanted.iter().map(|column| quote_identifier(&column.name)).collect::<Vec<_>>().join(", ");
     let schema = quote_identifier(info.name.schema.as_deref()?);
     let only = if found.only { "ONLY " } else { "" };
+    let all = format!("SELECT {list} FROM {only}{schema}.{bare}");
     let filter = filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
     Some(Table {
         name: info.name.clone(),
@@ -353,7 +362,8 @@ fn table(
         create: format!("CREATE TEMPORARY TABLE {temporary} ({}) ON COMMIT DROP", definitions?.join(", ")),
         copy: format!("COPY {temporary} ({list}) FROM STDIN (FORMAT binary)"),
         analyze: format!("ANALYZE {temporary}"),
-        select: Text::new(format!("SELECT {list} FROM {only}{schema}.{bare}{filter}")).ok()?,
+        select: Text::new(format!("{all}{filter}")).ok()?,
+        select_all: Text::new(all).ok()?,
     })
 }
 
