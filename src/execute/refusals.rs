@@ -133,6 +133,10 @@ limits! {
         "this statement cannot be answered over several shards inside of this transaction",
         "Run it outside of the transaction, or ask the tables one by one.",
         "It asks for the transaction's time, or reads a view beside rows that are not committed.";
+    EXPLAIN_GATHERED = "X034" "0A000",
+        "EXPLAIN ANALYZE of a statement whose tables are gathered first is not supported",
+        "Leave ANALYZE out.",
+        "The plan is made where the rows are brought together, when they are there.";
 }
 
 impl Limit {

@@ -129,6 +129,11 @@ fn shard_statement(
         Action::Routed { .. } | Action::Anywhere | Action::Fixed(_) if shards.single().is_some() => {
             Ok(Some((whole, shards)))
         }
+        // No server has the rows yet that the plan would be of.
+        Action::Routed { many: Many::Scatter(scatter) } if scatter.is_gathered() => match explain.analyze {
+            true => Err(Failure::Sql(refusals::EXPLAIN_GATHERED.error(&[]))),
+            false => Ok(None),
+        },
         Action::Routed { many: Many::Scatter(scatter) } => {
             let prefix =
                 String::from_utf8_lossy(&arguments.text[..explain.inner_start as usize]).into_owned();

@@ -67,6 +67,13 @@ async fn what_is_gathered_is_bounded_and_the_table_is_named() {
     assert_eq!(error.code(), &SqlState::CONFIGURATION_LIMIT_EXCEEDED);
     assert!(error.message().contains("\"public.orders\""), "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("scratch.rows_max")), "{error}");
+    let lines = client.query(&format!("EXPLAIN {JOIN}"), &[]).await.expect("a plan");
+    let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
+    assert!(lines.iter().any(|line| line.contains("over gathered tables")), "{lines:?}");
+    assert!(lines.iter().all(|line| line.starts_with("Meridian: ")), "no server's own: {lines:?}");
+    let analyze =
+        client.query(&format!("EXPLAIN ANALYZE {JOIN}"), &[]).await.expect_err("it has no plan before");
+    assert_eq!(analyze.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
     let narrow = format!("{JOIN} WHERE o.amount = 1 AND p.height >= 170");
     assert_eq!(answer(&client, &narrow).await, (20, 20), "the shards apply the conditions");
     nothing_is_left(&database).await;

@@ -286,6 +286,11 @@ impl Scatter {
         }
     }
 
+    /// Whole tables are gathered first.
+    pub fn is_gathered(&self) -> bool {
+        matches!(self.combine, Combine::Scratch(_))
+    }
+
     /// Hidden columns at the end of each shard's rows.
     pub fn hidden_columns(&self) -> usize {
         match &self.combine {
