@@ -1,6 +1,6 @@
 //! Which node of a shard answers: allowed by consistency, then nearest, then least loaded. Pure.
 //!
-//! Reads the [`NodeState`](crate::topology::NodeState) atomics once per node and decides. Every answer is safe when a
+//! Reads the [`NodeState`] atomics once per node and decides. Every answer is safe when a
 //! state is one probe old: a replica's replayed position only grows on one timeline, so "has replayed enough" stays
 //! true; a role that has changed is found out when the server refuses, and the statement is retried.
 //!
