@@ -5,6 +5,9 @@
 //!
 //! Not here: text forms of values; nothing in this room reads them.
 
+/// Types of users' own begin here: their OIDs differ from server to server.
+pub const USER_TYPES_FROM: u32 = 16384;
+
 /// OIDs of `pg_type.dat`.
 pub mod oid {
     pub const BOOL: u32 = 16;

@@ -14,7 +14,7 @@
 //! - A function of the user's own, or one that nobody knows, may read tables: never over several shards.
 
 use crate::catalog::{FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility};
-use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation};
+use crate::sql::facts::{Block, Facts, FunctionUse, Relation};
 use crate::sql::name::ObjectName;
 
 use super::action::{Access, PlanningContext};
@@ -81,7 +81,7 @@ impl Demands {
         }
         demands.add_hidden(context, facts);
         demands.add_relations(context, &facts.block);
-        if let Some(target) = target(&facts.kind) {
+        if let Some(target) = facts.kind.target() {
             demands.add_relation(context, target);
         }
         demands
@@ -230,17 +230,6 @@ fn is_column(context: &PlanningContext, block: &Block, name: &str) -> bool {
         info.is_some_and(|info| info.columns.iter().any(|column| column.name == name))
     };
     block.relations.iter().any(has) || block.children.iter().any(|child| is_column(context, child, name))
-}
-
-/// The table that a statement writes.
-fn target(kind: &Kind) -> Option<&Relation> {
-    match kind {
-        Kind::Insert(insert) => Some(&insert.target),
-        Kind::Update(update) => Some(&update.target),
-        Kind::Delete(delete) => Some(&delete.target),
-        Kind::Merge { target } => Some(target),
-        _ => None,
-    }
 }
 
 /// Whether a word of DDL is a function whose value may differ between two servers.

@@ -365,13 +365,12 @@ fn names_server_parameters(text: &[u8], literals: &[Literal]) -> bool {
 /// Triggers and rules run code that the text does not show.
 fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
     let target = match &plan.facts.kind {
-        Kind::Insert(insert) => &insert.target.name,
-        Kind::Update(update) => &update.target.name,
-        Kind::Delete(delete) => &delete.target.name,
-        Kind::Merge { target } => &target.name,
         Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => &table.name,
         Kind::ModifyingWith => return true,
-        _ => return false,
+        kind => match kind.target() {
+            Some(target) => &target.name,
+            None => return false,
+        },
     };
     let info = planning.catalog.resolve(target, &planning.search_path);
     info.is_some_and(|info| !info.triggers.is_empty() || info.has_rules)

@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! 1. No connection is taken to a node that the user's regions do not allow: neither that of its shard, nor that where it
-//!    stands. [`Session::take`] is the only caller of the pools' `take`, and `choose` names no such node.
+//!    stands. [`Session::take_from`] and [`Session::take_idle`] are the only ways into the pools, and `choose` names no such
+//!    node.
 //! 2. A statement waits for a primary at most `primary_wait`, counted over all attempts.
 
 use std::sync::Arc;

@@ -386,6 +386,19 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// The target of a write.
+    pub fn target(&self) -> Option<&Relation> {
+        match self {
+            Self::Insert(insert) => Some(&insert.target),
+            Self::Update(update) => Some(&update.target),
+            Self::Delete(delete) => Some(&delete.target),
+            Self::Merge { target } => Some(target),
+            _ => None,
+        }
+    }
+}
+
 /// Everything that `plan` may know about a statement's text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {

@@ -100,9 +100,7 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
         if let Kind::Unparsed { .. } = inner.kind {
             return unparsed(tokens, 0..tokens.len());
         }
-        for target in targets(&inner.kind) {
-            facts.block.relations.push(target);
-        }
+        facts.block.relations.extend(inner.kind.target().cloned());
         facts.block.children.push(inner.block);
         facts.functions = inner.functions;
         facts.casts = inner.casts;
@@ -114,16 +112,6 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
         }
     }
     Parsed { facts, text: None, cacheable: !command.text_bound }
-}
-
-fn targets(kind: &Kind) -> Vec<super::facts::Relation> {
-    match kind {
-        Kind::Insert(insert) => vec![insert.target.clone()],
-        Kind::Update(update) => vec![update.target.clone()],
-        Kind::Delete(delete) => vec![delete.target.clone()],
-        Kind::Merge { target } => vec![target.clone()],
-        _ => Vec::new(),
-    }
 }
 
 fn query(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {

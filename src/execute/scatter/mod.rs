@@ -248,16 +248,16 @@ async fn finished(
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
     let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
-    told.map_err(of_final_text)?;
+    told.map_err(|error| of_final_text(error, || Reason::UngroupedColumn.refusal("").into()))?;
     Ok(combiner.rows())
 }
 
 /// The client's own text has been described by now. If the final one is not grouped well, a primary key stood in its
 /// GROUP BY: gathered rows have none.
-fn of_final_text(error: ScatterError) -> ScatterError {
+fn of_final_text(error: ScatterError, refusal: impl FnOnce() -> SqlError) -> ScatterError {
     match error {
         ScatterError::Sql(error) if error.sqlstate == SqlState::GROUPING_ERROR => {
-            ScatterError::Sql(Reason::UngroupedColumn.refusal("").into())
+            ScatterError::Sql(refusal())
         }
         error => error,
     }

@@ -20,7 +20,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::columns::Columns;
 use super::combiner::{Combiner, OUT_BYTES, whole_row};
@@ -204,10 +204,7 @@ impl Run<'_, '_, '_, '_> {
         let limits = self.wire.limits;
         let (sources, sink) = self.lanes.split_at_mut(self.sources.len());
         let inbox = &mut sources[index].connection.inbox;
-        let out = match sink {
-            [sink] => &mut sink.connection.outbox,
-            _ => &mut self.wire.client.outbox,
-        };
+        let out = outbox(sink.first_mut(), self.wire);
         let before = inbox.len();
         self.combiner.take_rows(index, inbox, limits, out)?;
         Ok(inbox.len() < before)
@@ -234,10 +231,7 @@ impl Run<'_, '_, '_, '_> {
             | (b'C' | b'I', Some(Owed::Execute { hidden: true })) => self.pop(index),
             (b'C' | b'I', Some(Owed::Execute { hidden: false })) => {
                 self.pop(index);
-                let out = match self.lanes.get_mut(self.sources.len()) {
-                    Some(sink) => &mut sink.connection.outbox,
-                    None => &mut self.wire.client.outbox,
-                };
+                let out = outbox(self.lanes.get_mut(self.sources.len()), self.wire);
                 self.combiner.finish(index, out);
             }
             (b'G', Some(Owed::Hidden(Hidden::Fill))) => {
@@ -292,10 +286,7 @@ impl Run<'_, '_, '_, '_> {
         }
         self.begun = true;
         let sources = self.sources.len();
-        let out = match self.lanes.get_mut(sources) {
-            Some(sink) => &mut sink.connection.outbox,
-            None => &mut self.wire.client.outbox,
-        };
+        let out = outbox(self.lanes.get_mut(sources), self.wire);
         self.combiner.begin(columns, sources, out)
     }
 
@@ -410,6 +401,14 @@ impl Run<'_, '_, '_, '_> {
                 Err(Stop::Lost { lane, error: BackendError::Lost { node } })
             }
         }
+    }
+}
+
+/// Where rows go: to the scratch session, if there is one, else to the client.
+fn outbox<'o>(sink: Option<&'o mut &mut Lane>, wire: &'o mut Wire<'_>) -> &'o mut BytesMut {
+    match sink {
+        Some(sink) => &mut sink.connection.outbox,
+        None => &mut wire.client.outbox,
     }
 }
 

@@ -22,11 +22,12 @@ use super::columns::Columns;
 use super::combiner::{Bounds, Combiner, Fill};
 use super::question::Answer;
 use super::run::{Flight, run};
-use super::{Question, ScatterError, Wire, internal};
+use super::{Question, ScatterError, Wire, describe_original, internal, of_final_text};
 use crate::execute::Lane;
 use crate::execute::lane::Hidden;
 use crate::execute::refusals;
 use crate::merge::Limiter;
+use crate::merge::types::USER_TYPES_FROM;
 use crate::plan::scatter::scratch::{Scratch, Source, Table};
 use crate::topology::ShardSet;
 use crate::wire::encode;
@@ -51,9 +52,6 @@ pub struct Job<'a> {
 /// Temporary tables have no statistics of their own; with fewer rows the planner's guesses do no harm.
 const ANALYZE_FROM_ROWS: usize = 10_000;
 
-/// Types of the users' own have other OIDs on other shards: a condition with a parameter of such a type stays here.
-const USER_TYPES_FROM: u32 = 16384;
-
 /// The default of a role or database may be another.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
@@ -66,13 +64,13 @@ pub async fn answer_in_scratch(
     session: &mut Lane,
     job: &Job<'_>,
 ) -> Result<u64, ScatterError> {
-    let described = describe(wire, lanes, session, job).await?;
-    job.question.check_formats(described.columns.len())?;
+    let (columns, types) = describe(wire, lanes, session, job).await?;
+    job.question.check_formats(columns.len())?;
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
     let mut large: Vec<&Table> = Vec::new();
     for table in job.scratch.tables(job.changed) {
         let before = bounds.rows;
-        fill(wire, lanes, session, &Filling { job, table, types: &described.types }, &mut bounds).await?;
+        fill(wire, lanes, session, &Filling { job, table, types: &types }, &mut bounds).await?;
         if before - bounds.rows >= ANALYZE_FROM_ROWS {
             large.push(table);
         }
@@ -87,66 +85,49 @@ pub async fn answer_in_scratch(
     session.hidden_query("SET TRANSACTION READ ONLY", Hidden::Prologue);
     let text = job.scratch.final_text(job.source, job.changed);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
-    job.question.portal(&text, &described.types, &[], Answer::Client).put(session);
+    job.question.portal(&text, &types, &[], Answer::Client).put(session);
     session.sync(true);
     session.hidden_query("ROLLBACK", Hidden::Prologue);
     let limiter = Limiter::unlimited();
-    let told = Some(&described.columns);
+    let told = Some(&columns);
     let mut combiner = Combiner::Concat { question: job.question, limiter, told, rows: 0 };
     let flight = Flight { beforehand: 0, rewritten: text != job.source.text, fills: false };
-    alone(wire, session, flight, &mut combiner).await.map_err(of_final_text)?;
+    // The temporary tables have no keys, from which PostgreSQL would conclude that a column depends on its group.
+    let told = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session);
+    told.map_err(|error| of_final_text(error, || refusals::SCRATCH_GROUPING.error(&[])))?;
     let rows = combiner.rows();
     encode::server::command_complete(&mut wire.client.outbox, format!("SELECT {rows}").as_bytes());
     Ok(rows)
 }
 
-/// What the client's text gives and takes.
-struct Described {
-    columns: Columns,
-    types: Vec<u32>,
-}
-
-/// Asks the scratch session; where the transaction under way has written, the first of its own lanes: the scratch session
-/// would wait for its locks.
+/// Asks the scratch session what the client's text gives and takes; where the transaction under way has written, the first
+/// of its own lanes: the scratch session would wait for its locks.
 async fn describe(
     wire: &mut Wire<'_>,
     lanes: &mut [&mut Lane],
     session: &mut Lane,
     job: &Job<'_>,
-) -> Result<Described, ScatterError> {
+) -> Result<(Columns, Vec<u32>), ScatterError> {
     session.hidden_query(BEGIN, Hidden::Prologue);
     for statement in job.prologue {
         session.hidden_query(statement, Hidden::Prologue);
     }
-    let request = Question::statement(job.question.arguments.text, job.question.declared);
-    let flight = Flight { beforehand: 1, rewritten: false, fills: false };
-    let described = match lanes.first_mut().filter(|_| job.changed) {
-        Some(first) => {
-            request.put(first);
-            run(wire, std::slice::from_mut(first), flight, &mut Combiner::Nothing).await?
-        }
-        None => {
-            request.put(session);
-            alone(wire, session, flight, &mut Combiner::Nothing).await?
-        }
+    let described = match job.changed {
+        true => describe_original(wire, lanes, job.question).await?,
+        false => describe_original(wire, &mut [session], job.question).await.map_err(of_session)?,
     };
     let columns = described.columns.ok_or_else(|| internal("a server described no columns"))?;
-    Ok(Described { columns, types: described.parameters })
+    Ok((columns, described.types.unwrap_or_default()))
 }
 
-/// A flight to the scratch session only.
-async fn alone(
-    wire: &mut Wire<'_>,
-    session: &mut Lane,
-    flight: Flight,
-    combiner: &mut Combiner<'_>,
-) -> Result<super::run::Described, ScatterError> {
-    run(wire, &mut [session], flight, combiner).await.map_err(|error| match error {
+/// An error of a flight to the scratch session only.
+fn of_session(error: ScatterError) -> ScatterError {
+    match error {
         ScatterError::Server { error, .. } => ScatterError::Scratch(error),
         // There is no other way behind this one.
         ScatterError::Unmergeable(error) => ScatterError::Sql(error),
         other => other,
-    })
+    }
 }
 
 struct Filling<'a> {
@@ -163,6 +144,7 @@ async fn fill(
     bounds: &mut Bounds,
 ) -> Result<(), ScatterError> {
     let Filling { job, table, types } = *filling;
+    // A condition with a parameter of such a type stays here.
     let of_user = types.iter().any(|type_oid| *type_oid >= USER_TYPES_FROM);
     let select = if of_user { &table.select_all } else { &table.select };
     let select = select.fill(&job.question.arguments).map_err(SqlError::from)?;
@@ -196,15 +178,5 @@ fn of_filling(error: SqlError, table: &Table) -> SqlError {
     match of_types.contains(&error.sqlstate) {
         true => refusals::SCRATCH_TYPE.error(&[&table.name.to_string()]),
         false => error,
-    }
-}
-
-/// The temporary tables have no keys, from which PostgreSQL would conclude that a column depends on its group.
-fn of_final_text(error: ScatterError) -> ScatterError {
-    match error {
-        ScatterError::Sql(error) if error.sqlstate == SqlState::GROUPING_ERROR => {
-            ScatterError::Sql(refusals::SCRATCH_GROUPING.error(&[]))
-        }
-        other => other,
     }
 }

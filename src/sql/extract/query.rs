@@ -10,7 +10,7 @@ use sqlparser::ast::{
     SelectInto, SelectItem, SetExpr, Statement,
 };
 
-use super::{Extractor, Into, Unfollowed, names, predicate, writes};
+use super::{Extractor, Into, Unfollowed, names, predicate};
 use crate::sql::facts::{Block, Kind};
 
 impl Extractor {
@@ -47,7 +47,7 @@ impl Extractor {
             }
         };
         if self.modifying {
-            block.relations.extend(writes::target(&kind).cloned());
+            block.relations.extend(kind.target().cloned());
             return Ok((Kind::ModifyingWith, block));
         }
         match self.into.take() {
@@ -130,7 +130,7 @@ impl Extractor {
             | SetExpr::Merge(write) => {
                 self.modifying = true;
                 let (kind, mut block) = self.write(write)?;
-                block.relations.extend(writes::target(&kind).cloned());
+                block.relations.extend(kind.target().cloned());
                 Ok(block)
             }
             // The tree has lost whether the name was quoted.

@@ -18,17 +18,6 @@ use crate::sql::facts::{
     Block, Cell, Delete, Insert, InsertSource, Kind, OnConflict, Predicate, Relation, Update,
 };
 
-/// The target of a write.
-pub(super) fn target(kind: &Kind) -> Option<&Relation> {
-    match kind {
-        Kind::Insert(insert) => Some(&insert.target),
-        Kind::Update(update) => Some(&update.target),
-        Kind::Delete(delete) => Some(&delete.target),
-        Kind::Merge { target } => Some(target),
-        _ => None,
-    }
-}
-
 impl Extractor {
     pub(super) fn write(&mut self, statement: &Statement) -> Result<(Kind, Block), Unfollowed> {
         match statement {

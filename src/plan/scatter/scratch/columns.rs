@@ -6,6 +6,7 @@
 //! Invariant: what is not wanted cannot be seen in the answer.
 
 use crate::catalog::{Column, RelationInfo};
+use crate::merge::types::USER_TYPES_FROM;
 use crate::plan::PlanningContext;
 use crate::sql::name::ObjectName;
 use crate::sql::words::{Word, Words};
@@ -17,8 +18,6 @@ const BY_NUMBER: &[u32] = &[
     24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, 1008, 2207, 2208, 2209, 2210, 2211, 3735,
     3770, 4090, 4097, 4192,
 ];
-/// Types from here on are the user's, and have other OIDs on other servers.
-const USER_TYPES_FROM: u32 = 16384;
 
 /// Whether rows may be asked for as a whole.
 pub(super) fn asks_for_rows(words: &Words, found: &[Found<'_>], ctx: &PlanningContext) -> bool {
