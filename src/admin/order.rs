@@ -21,7 +21,7 @@ use crate::session::shared::Shared;
 use crate::topology::{Node, ShardSet, Topology};
 use crate::wire::error::{SqlError, SqlState};
 
-/// How often a PAUSE looks whether its shards are at rest.
+/// How often a PAUSE looks whether its shards are at rest, and a KILL whether its client has gone.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +126,13 @@ fn kill(shared: &Shared, id: u32) -> Result<(), SqlError> {
             .hint("SHOW CLIENTS lists them."));
     };
     client.dismiss();
-    if let Some(target) = shared.cancels.get(&id).map(|entry| Arc::clone(entry.value())) {
-        tokio::task::spawn_local(async move { cancel_target(&target).await });
-    }
+    let target = shared.cancels.get(&id).map(|entry| Arc::downgrade(entry.value())).unwrap_or_default();
+    tokio::task::spawn_local(async move {
+        // A cancel that is there before its statement has begun finds nothing to cancel: it is asked again.
+        while let Some(target) = target.upgrade() {
+            cancel_target(&target).await;
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    });
     Ok(())
 }

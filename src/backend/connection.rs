@@ -54,9 +54,13 @@ pub struct ServerKey {
 }
 
 impl ServerKey {
-    /// Where a cancel request with this key goes; `address` is its address, printed.
-    pub fn target<'a>(&'a self, address: &'a str) -> login::CancelTarget<'a> {
-        login::CancelTarget { address, host: &self.host, tls: &self.tls }
+    /// Asks the server to stop what it does on this connection; returns when it has taken note, or `time` is over.
+    pub async fn cancel(&self, time: Duration) {
+        let address = self.address.to_string();
+        let target = login::CancelTarget { address: &address, host: &self.host, tls: &self.tls };
+        if let Err(error) = login::cancel(&target, self.pid, &self.secret, time).await {
+            tracing::warn!(%address, %error, "a cancel request did not reach its server");
+        }
     }
 }
 
@@ -84,6 +88,8 @@ pub struct Connection {
     pub status: TransactionStatus,
     /// An answer is owed, or the stream is torn: it cannot be reused.
     pub broken: bool,
+    /// A commit was sent and not answered: it is never cancelled, for that would end its wait for the standbys.
+    pub committing: bool,
     /// Something ran that may have left session objects behind (unknown functions, DO).
     pub suspect: bool,
     pub born: Instant,
@@ -187,6 +193,7 @@ impl Connection {
             unnamed: None,
             status: TransactionStatus::Idle,
             broken: false,
+            committing: false,
             suspect: false,
             born: now,
             idle_since: now,
@@ -289,6 +296,22 @@ impl Connection {
             self.inbox = BytesMut::new();
         }
         self.large = false;
+    }
+
+    /// Ends our side of the stream. The server ends its own when it reads that, after what it is doing.
+    pub(super) async fn hang_up(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Waits until the server has closed it; what it says before is thrown away. Cancel safe: yes.
+    pub(super) async fn closed(&mut self) {
+        loop {
+            self.inbox.clear();
+            match std::future::poll_fn(|cx| self.poll_fill(cx)).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
     }
 
     /// Tells the server that this is the end; for an orderly close of an idle connection.

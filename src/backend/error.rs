@@ -15,6 +15,9 @@ pub enum BackendError {
     /// The server refused the login; its own words.
     #[error("{0}")]
     Login(Box<SqlError>),
+    /// The client cancelled while it waited for a connection.
+    #[error("canceling statement due to user request")]
+    Cancelled,
     /// The connection ended while it owed an answer.
     #[error("the connection to {node} was lost")]
     Lost { node: String },
@@ -34,7 +37,7 @@ impl BackendError {
             Self::Login(error) => {
                 error.sqlstate.class() == "57" || error.sqlstate == SqlState::TOO_MANY_CONNECTIONS
             }
-            Self::PoolTimeout { .. } | Self::Protocol { .. } | Self::Server(_) => false,
+            Self::PoolTimeout { .. } | Self::Cancelled | Self::Protocol { .. } | Self::Server(_) => false,
         }
     }
 
@@ -46,6 +49,7 @@ impl BackendError {
             Self::NoNode { .. } => SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
                 .hint("See SHOW NODES in the console; the statement may be tried again."),
             Self::Connect { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message),
+            Self::Cancelled => SqlError::new(SqlState::QUERY_CANCELED, message),
             Self::Login(error) | Self::Server(error) => *error,
             Self::Lost { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message)
                 .detail("The server may or may not have done what it was asked."),

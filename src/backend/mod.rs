@@ -5,7 +5,7 @@
 //! ```text
 //!   choose (who may answer, nearest first) ─▶ pool (idle, or connect, or wait) ─▶ Connection
 //!   Connection ─▶ prologue (settings of this session, in the flight of its statement) ─▶ relay
-//!   release ─▶ clean? idle again : closed
+//!   release ─▶ clean? idle again : closed; where a statement may still run: dismissed (cancelled until it ends)
 //! ```
 //!
 //! Invariants:
@@ -20,12 +20,14 @@
 pub mod capture;
 pub mod choice;
 pub mod connection;
+pub mod dismissal;
 pub mod error;
 pub mod pool;
 pub mod settings;
 
 pub use choice::{ReadPolicy, WriteToken};
 pub use connection::Connection;
+pub use dismissal::dismiss;
 pub use error::BackendError;
 pub use pool::{Account, Pools, Waits};
 pub use settings::Settings;

@@ -108,6 +108,11 @@ impl Lane {
         }
     }
 
+    /// Nothing is owed and nothing is torn: no statement can be running there.
+    pub fn is_at_rest(&self) -> bool {
+        self.owed.is_empty() && !self.connection.broken
+    }
+
     /// A simple query whose whole frame is at hand; its ReadyForQuery is the client's.
     pub fn query_frame(&mut self, frame: &[u8]) {
         self.connection.outbox.extend_from_slice(frame);

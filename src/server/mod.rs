@@ -32,6 +32,7 @@ use crate::catalog::{Catalog, CatalogHandle};
 use crate::config::Config;
 use crate::figures::{Extent, Figures};
 use crate::session::board::PoolBoard;
+use crate::session::cancel::cancel_all;
 use crate::session::shared::{Live, Shared};
 use crate::topology::{Signals, Topology};
 use crate::transaction::Registry;
@@ -148,6 +149,8 @@ impl Running {
         while self.shared.figures.clients.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        // Servers do not notice that nobody waits for them any more.
+        let _ = tokio::time::timeout(FAREWELL_WAIT, cancel_all(&self.shared)).await;
         self.halt();
     }
 

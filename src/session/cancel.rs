@@ -1,7 +1,7 @@
 //! Cancel keys of our own, mapped to whatever servers the session is using at that moment.
 //!
 //! A client is told a process id and a secret; a CancelRequest with them reaches [`cancel`], which asks every server
-//! that works for the session now to stop. Keys: 4 bytes of secret for protocol 3.0, more for 3.2.
+//! that works for the session now to stop, and ends the session's own waiting for one. Keys: 4 bytes of secret for protocol 3.0, more for 3.2.
 //!
 //! Invariants:
 //! 1. A cancel reaches only servers that the session holds while the request is being sent: the connection is marked
@@ -13,9 +13,10 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::shared::Shared;
 use crate::backend::connection::ServerKey;
-use crate::wire::login;
 use crate::wire::secret::Secret;
 use crate::wire::startup::CancelKey;
 
@@ -26,11 +27,13 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct CancelTarget {
     pub secret: Secret,
     keys: Mutex<Vec<Arc<ServerKey>>>,
+    /// Wakes the session where it waits for a server.
+    requested: Notify,
 }
 
 impl CancelTarget {
     pub fn new(secret: Secret) -> Self {
-        Self { secret, keys: Mutex::default() }
+        Self { secret, keys: Mutex::default(), requested: Notify::new() }
     }
 
     pub fn add(&self, key: &Arc<ServerKey>) {
@@ -43,6 +46,11 @@ impl CancelTarget {
         if let Ok(mut keys) = self.keys.lock() {
             keys.retain(|k| !Arc::ptr_eq(k, key));
         }
+    }
+
+    /// Returns when a cancel comes. One that came before does not count: it was for an earlier statement.
+    pub async fn requested(&self) {
+        self.requested.notified().await;
     }
 
     /// Marks every connection in use and returns their keys.
@@ -66,12 +74,16 @@ pub async fn cancel(shared: &Shared, request: &CancelKey) {
 
 /// Asks every server that works for the session to stop; returns when they have taken note.
 pub async fn cancel_target(target: &CancelTarget) {
+    target.requested.notify_waiters();
     let requests = target.aim().into_iter().map(|key| async move {
-        let address = key.address.to_string();
-        if let Err(error) = login::cancel(&key.target(&address), key.pid, &key.secret, CANCEL_TIMEOUT).await {
-            tracing::warn!(%address, %error, "a cancel request did not reach its server");
-        }
+        key.cancel(CANCEL_TIMEOUT).await;
         key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
     });
     futures_util::future::join_all(requests).await;
+}
+
+/// Asks all servers that work for anybody to stop: the proxy is about to end.
+pub async fn cancel_all(shared: &Shared) {
+    let targets: Vec<_> = shared.cancels.iter().map(|entry| Arc::clone(entry.value())).collect();
+    futures_util::future::join_all(targets.iter().map(|target| cancel_target(target))).await;
 }

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use super::servers::Need;
 use super::{End, Failure, Request, Session};
 use crate::backend::capture::Captured;
-use crate::backend::{Connection, WriteToken};
+use crate::backend::{Connection, WriteToken, dismiss};
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
@@ -250,8 +250,6 @@ impl Session {
         let was_in_block = lane.in_block;
         match error {
             RelayError::ClientGone => {
-                // What runs there is stopped, by the server's own means; the connection is not reused.
-                super::cancel::cancel_target(&self.cancel).await;
                 self.give(lane);
                 Failure::End(End::Client)
             }
@@ -271,11 +269,13 @@ impl Session {
         }
     }
 
-    /// Takes a lane out of the session: back to its pool, or closed if it is not clean.
+    /// Takes a lane out of the session: back to its pool, or closed if it is not clean, with what may run there.
     pub(super) fn give(&mut self, lane: Lane) {
         self.cancel.remove(&lane.connection.key);
-        if lane.owed.is_empty() {
+        if lane.is_at_rest() {
             self.worker.pools.give(lane.connection);
+        } else {
+            dismiss(lane.connection);
         }
     }
 
@@ -301,11 +301,10 @@ impl Session {
     /// The end of the session: open transactions are rolled back by closing, pins by closing, the rest goes back.
     pub(super) async fn close(mut self) {
         for lane in std::mem::take(&mut self.lanes) {
-            let reusable = !lane.in_block && !lane.open_pipeline && self.pin.is_none();
-            self.cancel.remove(&lane.connection.key);
-            if reusable {
-                self.worker.pools.give(lane.connection);
-            } else if lane.connection.status != TransactionStatus::Idle && !lane.connection.broken {
+            let in_use = lane.in_block || lane.open_pipeline || self.pin.is_some();
+            if !in_use || !lane.is_at_rest() {
+                self.give(lane);
+            } else if lane.connection.status != TransactionStatus::Idle {
                 self.roll_back_and_give(lane).await;
             }
         }
@@ -315,6 +314,7 @@ impl Session {
 
     /// A client left inside a transaction: its server connection is rolled back and used again.
     async fn roll_back_and_give(&mut self, mut lane: Lane) {
+        self.cancel.remove(&lane.connection.key);
         if self.pin.is_some() || lane.connection.suspect {
             return;
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::servers::Need;
 use super::{Failure, Session};
+use crate::backend::dismiss;
 use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Job, answer_in_scratch};
@@ -122,8 +123,10 @@ impl Session {
             session.connection.broken |= !matches!(rolled_back, Ok(Ok(_)));
         }
         self.cancel.remove(&session.connection.key);
-        if session.owed.is_empty() {
+        if session.is_at_rest() {
             self.worker.scratches.give(session.connection);
+        } else {
+            dismiss(session.connection);
         }
     }
 }

@@ -62,18 +62,37 @@ impl Session {
         avoid: &[NodeId],
     ) -> Result<Connection, BackendError> {
         self.check_regions(shard, need)?;
-        let orders = &self.worker.shared.orders;
         // What has begun may go on, so that the shard comes to rest.
-        if orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block) {
-            orders.await_resumed(shard).await;
-        }
+        let paused =
+            self.worker.shared.orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block);
         // As a rule there is a server with a free connection: nothing else is made ready before it is missing.
-        let topology = Arc::clone(&self.context.planning.topology);
-        if let Some(node) = self.choose(&topology, shard, need, avoid)
-            && let Some(connection) = self.take_idle(pools, &topology, node)
+        let topology = &self.context.planning.topology;
+        if !paused
+            && let Some(node) = self.choose(topology, shard, need, avoid)
+            && let Some(connection) = self.take_idle(pools, topology, node)
         {
             return Ok(connection);
         }
+        let wait = async {
+            if paused {
+                self.worker.shared.orders.await_resumed(shard).await;
+            }
+            self.await_server(pools, shard, need, avoid).await
+        };
+        tokio::select! {
+            biased;
+            () = self.cancel.requested() => Err(BackendError::Cancelled),
+            connection = wait => connection,
+        }
+    }
+
+    async fn await_server(
+        &self,
+        pools: &Pools,
+        shard: ShardId,
+        need: Need,
+        avoid: &[NodeId],
+    ) -> Result<Connection, BackendError> {
         let deadline = Instant::now() + self.live.session.primary_wait;
         let mut roles = self.worker.shared.signals.watch_roles();
         let mut failed: Vec<NodeId> = avoid.to_vec();

@@ -202,11 +202,13 @@ async fn perform(
         Command::Commit | Command::Prepare | Command::Decide => ANSWER_TIME_MAX,
         Command::CommitPrepared | Command::Rollback | Command::RollbackPrepared => SECOND_PHASE_TIME_MAX,
     };
+    connection.committing = !matches!(command, Command::Rollback | Command::RollbackPrepared);
     // Where time runs out, `capture` has left the connection marked as broken.
     let Ok(Ok(captured)) = tokio::time::timeout(bound, connection.capture(&sql)).await else {
         connection.broken = true;
         return (Answer::Lost, Vec::new());
     };
+    connection.committing = false;
     let answer = match captured.error {
         Some(error) if error.sqlstate == SqlState::UNDEFINED_OBJECT && is_second_phase(command) => {
             Answer::Done

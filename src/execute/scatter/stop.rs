@@ -20,7 +20,6 @@ use crate::execute::drain::{Drained, drain};
 use crate::wire::backend::ParameterStatus;
 use crate::wire::error::SqlError;
 use crate::wire::frame::HEADER_BYTES;
-use crate::wire::login;
 
 /// How long the client's own text may take to show that it is at fault itself.
 const DESCRIBE_TIME: Duration = Duration::from_secs(1);
@@ -83,10 +82,7 @@ async fn rest_of(wire: &mut Wire<'_>, lanes: Vec<&mut Lane>) {
     let keys: Vec<_> = lanes.iter().map(|lane| std::sync::Arc::clone(&lane.connection.key)).collect();
     let cancels = keys.into_iter().map(|key| async move {
         key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
-        let address = key.address.to_string();
-        if let Err(error) = login::cancel(&key.target(&address), key.pid, &key.secret, REST_TIME).await {
-            tracing::warn!(%address, %error, "a cancel request did not reach its server");
-        }
+        key.cancel(REST_TIME).await;
         key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
     });
     let drains = lanes.into_iter().map(|lane| timeout(REST_TIME, drain(lane)));

@@ -96,6 +96,52 @@ async fn vanished_clients_leave_no_server_busy() {
     assert_eq!(target.raw().value("SELECT pg_try_advisory_lock(9)").as_deref(), Some("t"));
 }
 
+/// A cancel that reaches a server before its statement has begun finds nothing to cancel.
+#[tokio::test]
+async fn clients_that_vanish_with_their_first_words_leave_no_server_busy() {
+    let pair = Pair::new("hasty", PLACES);
+    let Some(target) = &pair.meridian else { return };
+    target.run(&[
+        "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
+        "INSERT INTO places VALUES (4, 'ap-south', 'Mumbai')",
+    ]);
+    for _ in 0..5 {
+        let mut clients: Vec<RawClient> = (0..8).map(|_| target.raw()).collect();
+        for client in &mut clients {
+            client.send(&stand::query("SELECT pg_sleep(120) FROM places WHERE region = 'ap-south'"));
+        }
+        drop(clients);
+        falls_quiet("at the first words", &pair, target).await;
+    }
+}
+
+#[tokio::test]
+async fn cancel_ends_the_wait_for_a_server() {
+    let sections = [("pool", "size = 1\nwait_timeout = \"600s\""), ("proxy", "workers = 1")];
+    let pair = Pair::with("impatient", PLACES, &sections);
+    let Some(target) = &pair.meridian else { return };
+    let mut holder = target.raw();
+    holder.simple("BEGIN");
+    holder.simple("CREATE TEMP TABLE IF NOT EXISTS held (i int) ON COMMIT DROP");
+    let mut waiting = target.raw();
+    waiting.send(&stand::query("SELECT txid_current()"));
+    let (process, secret) = (waiting.process, waiting.secret);
+    let cancelled = async || {
+        RawClient::open(target.port).send(&stand::cancel(process, secret));
+        waiting.set_patience(Duration::from_millis(100));
+        match waiting.receive() {
+            Received::Message(message) => Some(message.line()),
+            _ => None,
+        }
+    };
+    let answer = eventually("the wait ends", cancelled).await;
+    assert!(answer.contains("57014"), "{answer}");
+    waiting.until_ready();
+    drop(holder);
+    waiting.set_patience(Duration::from_secs(15));
+    assert_eq!(waiting.value("SELECT txid_current() > 0").as_deref(), Some("t"));
+}
+
 #[tokio::test]
 async fn half_closed_client_is_answered_or_dismissed() {
     for target in stand::common().targets() {
