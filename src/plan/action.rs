@@ -60,6 +60,9 @@ pub enum Action {
 pub enum Many {
     /// Ask all of them and combine.
     Scatter(Arc<super::scatter::Scatter>),
+    /// The query inside of the statement (a cursor's, a COPY's) is planned by itself, and its tables are gathered; what
+    /// is to be said where that cannot be.
+    Gather(super::refusal::Refusal),
     Refuse(super::refusal::Refusal),
 }
 

@@ -94,7 +94,7 @@ impl Plan {
         }
         let Some(shard) = shards.single() else {
             return match many {
-                Many::Scatter(_) => Ok(shards),
+                Many::Scatter(_) | Many::Gather(_) => Ok(shards),
                 Many::Refuse(refusal) => Err(self.naming_shards(refusal.clone(), shards)),
             };
         };

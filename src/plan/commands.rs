@@ -11,7 +11,7 @@ use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject, TransactionCommand
 use crate::sql::name::ObjectName;
 use crate::topology::{Placement, TableRule};
 
-use super::action::{Access, Action, PlanningContext};
+use super::action::{Access, Action, Many, PlanningContext};
 use super::functions::{self, Demands};
 use super::home::{self, Home};
 use super::make::Outcome;
@@ -258,17 +258,24 @@ fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> 
             if let Some(member) = Survey::of_sources(context, &facts.block).sharded() {
                 return Err(refusal::CURSOR_OVER_SHARDS.naming(&[&member.relation.name.to_string()]));
             }
-            let query = reads::query_of_one_shard(facts, context, &refusal::CURSOR_OVER_SHARDS)?;
+            let query = reads::query_inside(facts, context, &refusal::CURSOR_OVER_SHARDS)?;
             match query.action {
+                Action::Routed { many: Many::Gather(refusal) | Many::Refuse(refusal) } => Err(refusal),
                 Action::Fixed(shard) if shard != context.topology.default_shard => {
                     Err(refusal::CURSOR_OVER_SHARDS.naming(&["a table of another shard"]))
                 }
                 _ => pinned("a cursor WITH HOLD"),
             }
         }
-        SessionObject::DeclareCursor { hold: false, .. } => {
+        SessionObject::DeclareCursor { hold: false, binary, .. } => {
             refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
-            reads::query_of_one_shard(facts, context, &refusal::CURSOR_OVER_SHARDS)
+            let mut outcome = reads::query_inside(facts, context, &refusal::CURSOR_OVER_SHARDS)?;
+            if let (Action::Routed { many }, true) = (&mut outcome.action, *binary)
+                && let Many::Gather(refusal) = many
+            {
+                *many = Many::Refuse(refusal.clone());
+            }
+            Ok(outcome)
         }
         SessionObject::Unlisten
         | SessionObject::Execute { .. }

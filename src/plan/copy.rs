@@ -66,7 +66,7 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Res
 
 fn of_query(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Result<Outcome, Refusal> {
     let default = context.topology.default_shard;
-    let outcome = reads::query_of_one_shard(facts, context, &refusal::QUERY_OVER_SHARDS)?;
+    let outcome = reads::query_inside(facts, context, &refusal::QUERY_OVER_SHARDS)?;
     let elsewhere = !matches!(outcome.action, Action::Fixed(shard) if shard == default);
     if elsewhere && copy.direction == CopyDirection::ServerSide {
         return Err(refusal::COPY_SERVER_FILE.naming(&["a query"]));

@@ -43,6 +43,7 @@ impl Plan {
         let many = bound.shards.single().is_none();
         let way = match &self.action {
             Action::Routed { many: Many::Scatter(_) } if many => "scatter".to_owned(),
+            Action::Routed { many: Many::Gather(_) } if many => "gathered tables".to_owned(),
             Action::Routed { .. } | Action::Fixed(_) => "relay".to_owned(),
             Action::Anywhere => "relay to any".to_owned(),
             Action::Everywhere => "everywhere, in one transaction".to_owned(),

@@ -27,15 +27,16 @@ pub(super) fn select(
     query(facts, context, locking, &|ways| combine(ways).map(|scatter| Many::Scatter(Arc::new(scatter))))
 }
 
-/// A query for one shard only; `otherwise` is the refusal over several.
-pub(super) fn query_of_one_shard(
+/// The query inside of another statement: over several shards its tables are gathered; `otherwise` is the refusal where they
+/// cannot be.
+pub(super) fn query_inside(
     facts: &Facts,
     context: &PlanningContext,
     otherwise: &refusal::Limit,
 ) -> Result<Outcome, Refusal> {
     let survey = Survey::of_sources(context, &facts.block);
     let name = survey.sharded().map(|m| m.relation.name.to_string()).unwrap_or_default();
-    query(facts, context, false, &|_| Err(otherwise.naming(&[&name])))
+    query(facts, context, false, &|_| Ok(Many::Gather(otherwise.naming(&[&name]))))
 }
 
 fn query(

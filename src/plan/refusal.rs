@@ -225,9 +225,9 @@ limits! {
         "Use the driver's prepared statements (the extended protocol), which are routed.",
         "A prepared statement of SQL lives on one server.";
     CURSOR_OVER_SHARDS = "M027" "0A000",
-        "a cursor over \"{}\" needs one shard",
-        "Add a condition that leaves one shard; WITH HOLD is for tables of the default shard.",
-        "A cursor lives on one server.";
+        "this cursor over \"{}\" needs one shard",
+        "Leave BINARY, WITH HOLD and FOR UPDATE out, or add a condition that leaves one shard.",
+        "Over several shards a cursor reads gathered tables, which are there for the time of a transaction.";
     COPY_FORM = "M028" "0A000",
         "COPY of \"{}\" in this format or with these options is not supported",
         "Use text or CSV without FORCE_NULL, ENCODING, WHERE, ON_ERROR or DEFAULT.",
@@ -239,7 +239,7 @@ limits! {
     QUERY_OVER_SHARDS = "M030" "0A000",
         "this form of a query over several shards of \"{}\" is not supported",
         "Add a condition that leaves one shard, or send the SELECT by itself.",
-        "Only a plain SELECT is combined.";
+        "Only a plain SELECT whose tables can be gathered is copied from several shards.";
     CODE_NAMES_TABLE = "M031" "0A000",
         "code that names \"{}\" cannot be sent to one server",
         "Send the statements themselves.",

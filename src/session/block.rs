@@ -154,6 +154,11 @@ impl Transaction {
         });
     }
 
+    /// How many savepoints there are.
+    pub fn depth(&self) -> usize {
+        self.savepoints.len()
+    }
+
     pub fn has_savepoint(&self, name: &str) -> bool {
         self.savepoints.iter().any(|s| s.name == name)
     }

@@ -10,10 +10,13 @@
 
 use std::time::Duration;
 
+use super::held::Held;
 use super::perform::{BoundParameters, Work};
 use super::planning::Planned;
+use super::scratch::Combined;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
+use crate::execute::scatter::scratch::Ending;
 use crate::execute::scatter::{Question, ScatterError, Wire, answer};
 use crate::execute::{Lane, RelayError};
 use crate::merge::PartialLimits;
@@ -52,7 +55,7 @@ impl Session {
             Work::Simple { text } => {
                 let arguments = Arguments { text, literals: &planned.literals, parameters: &NoParameters };
                 let question = Question { arguments, bind: None, declared: &[], describe: true };
-                self.ask_shards(planned, &question, scatter, shards).await
+                self.ask_shards(planned, &question, scatter, shards, Ending::Rows).await.map(|_| ())
             }
             Work::Extended { execution } => {
                 let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
@@ -64,18 +67,20 @@ impl Session {
                 let describe = execution.describe;
                 let declared = &prepared.parameter_types;
                 let question = Question { arguments, bind: Some(bind), declared, describe };
-                self.ask_shards(planned, &question, scatter, shards).await
+                self.ask_shards(planned, &question, scatter, shards, Ending::Rows).await.map(|_| ())
             }
         }
     }
 
-    async fn ask_shards(
+    /// Any ending but all rows is for gathered tables only. What is left to fetch is handed over.
+    pub(super) async fn ask_shards(
         &mut self,
         planned: &Planned,
         question: &Question<'_>,
         scatter: &Scatter,
         shards: ShardSet,
-    ) -> Outcome {
+        ending: Ending<'_>,
+    ) -> Result<Option<Held>, Failure> {
         let bound = question.check(scatter)?;
         self.check_scratch(scatter)?;
         let mark = self.client.outbox.len();
@@ -87,17 +92,22 @@ impl Session {
             }
             let scatter = attempts.instead.as_ref().unwrap_or(scatter);
             let (sent, result) = match &scatter.combine {
-                Combine::Scratch(scratch) => self.answer_in_scratch(question, scratch, shards).await?,
-                _ => self.answer_from(question, scatter, bound, shards).await,
+                Combine::Scratch(scratch) => {
+                    self.answer_in_scratch(question, scratch, shards, ending).await?
+                }
+                _ => {
+                    let (sent, result) = self.answer_from(question, scatter, bound, shards).await;
+                    (sent, result.map(|rows| Combined { rows, held: None }))
+                }
             };
             let error = match result {
-                Ok(rows) => {
+                Ok(Combined { rows, held }) => {
                     self.note_rows(rows);
-                    return Ok(());
+                    return Ok(held);
                 }
                 Err(error) => error,
             };
-            if !sent {
+            if !sent && !matches!(error, ScatterError::Told) {
                 self.client.outbox.truncate(mark);
             }
             attempts.sent = sent;
@@ -125,6 +135,10 @@ impl Session {
             ScatterError::ClientGone => {
                 let index = self.lane_of(shards.iter().next().unwrap_or(self.default_shard()))?;
                 return Err(self.relay_failed(index, RelayError::ClientGone).await);
+            }
+            ScatterError::Told => {
+                self.tidy(shards).await;
+                return Err(Failure::Told);
             }
             ScatterError::Sql(error) | ScatterError::Unmergeable(error) => {
                 self.tidy(shards).await;

@@ -46,7 +46,7 @@ impl Session {
         }
     }
 
-    fn complete(&mut self, tag: &str) {
+    pub(super) fn complete(&mut self, tag: &str) {
         encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
     }
 
@@ -202,6 +202,8 @@ impl Session {
         self.on_joined_lanes(&sql).await?;
         if let Some(transaction) = self.block.transaction() {
             transaction.release(name, sql);
+            let at = transaction.depth();
+            self.lower_held(at);
         }
         self.complete("RELEASE");
         Ok(())
@@ -223,6 +225,9 @@ impl Session {
         }
         self.on_joined_lanes(&sql).await?;
         let restored = self.block.transaction().and_then(|t| t.roll_back_to(name));
+        // The savepoint itself is the last one now.
+        let at = self.block.get().map_or(0, |t| t.depth().saturating_sub(1));
+        self.roll_back_held(at);
         if let Some((settings, own)) = restored {
             self.settings = settings;
             self.own = own;
@@ -473,6 +478,7 @@ impl Session {
         self.block = Block::None;
         self.portals.clear();
         self.cursors.clear();
+        self.close_all_held();
         let mut index = 0;
         while index < self.lanes.len() {
             let lane = &mut self.lanes[index];

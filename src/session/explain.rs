@@ -162,6 +162,7 @@ fn shard_statement(
         | Action::EachShard
         | Action::CopyIn(_)
         | Action::CopyOut { .. }
+        | Action::Routed { many: Many::Gather(_) }
         | Action::Pinned(_)
         | Action::Control => Ok(None),
     }

@@ -27,8 +27,8 @@ use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
-use crate::plan::{Access, Action};
-use crate::sql::facts::Kind;
+use crate::plan::{Access, Action, Many};
+use crate::sql::facts::{Kind, SessionObject};
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
@@ -38,6 +38,8 @@ use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 #[derive(Debug, Default)]
 pub(super) struct Portals {
     known: HashMap<Box<[u8]>, Portal>,
+    /// Number of the portal that was made last.
+    last: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +50,10 @@ struct Portal {
     home: Home,
     describe: bool,
     spent: bool,
+    /// Among the session's portals; the same name may be bound again.
+    number: u64,
+    /// Its rows are fetched in pieces.
+    in_pieces: bool,
 }
 
 /// Who has the portal.
@@ -60,8 +66,9 @@ enum Home {
 }
 
 impl Portals {
-    pub fn forget_unnamed(&mut self) {
-        self.known.remove(&b""[..]);
+    /// The number of what is forgotten.
+    pub fn forget_unnamed(&mut self) -> Option<u64> {
+        self.known.remove(&b""[..]).map(|portal| portal.number)
     }
 
     pub fn clear(&mut self) {
@@ -110,7 +117,12 @@ pub(super) enum Message {
     /// Portals of the session.
     BindHere,
     Execute(Box<(Rc<Planned>, Execution)>),
-    ClosePortal,
+    /// Describe of a statement that fetches from a cursor over several shards.
+    DescribeFetch(String),
+    /// By the portal's number.
+    ClosePortal(u64),
+    /// Its name was bound again: nobody is told.
+    ForgetPortal(u64),
     Fail(SqlError),
 }
 
@@ -162,6 +174,7 @@ impl Session {
                 }
                 if !self.block.is_open() {
                     self.portals.clear();
+                    self.close_all_held();
                     if executions > 0 {
                         self.worker.figures.transactions.one();
                     }
@@ -318,6 +331,7 @@ impl Session {
         }
         let home = self.portal_home(&planned, &prepared, &bind)?;
         let portal_name: Box<[u8]> = bind.portal.into();
+        self.portals.last += 1;
         let portal = Portal {
             prepared: Rc::clone(&prepared),
             planned: Rc::clone(&planned),
@@ -325,8 +339,14 @@ impl Session {
             home,
             describe: false,
             spent: false,
+            number: self.portals.last,
+            in_pieces: false,
         };
-        self.portals.known.insert(portal_name.clone(), portal);
+        if let Some(before) = self.portals.known.insert(portal_name.clone(), portal)
+            && before.in_pieces
+        {
+            batch.for_session(Message::ForgetPortal(before.number));
+        }
         match home {
             Home::Shard(shard) => {
                 let message = Message::Bind { prepared, portal: portal_name, body, named };
@@ -343,9 +363,12 @@ impl Session {
             return Ok(Home::Session);
         }
         self.fence.check(&planned.plan.facts, prepared.text())?;
+        // The session must know of its cursors.
+        let declares = matches!(planned.plan.facts.kind, Kind::Session(SessionObject::DeclareCursor { .. }));
         let relayed =
             matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
-                && !self.names_temporary(planned);
+                && !self.names_temporary(planned)
+                && !declares;
         if relayed {
             self.check_uncommitted(planned)?;
         } else {
@@ -370,10 +393,18 @@ impl Session {
                 let message = Message::DescribeStatement { prepared, named };
                 if local || self.block.is_failed() {
                     batch.for_session(message);
-                } else {
-                    let shard = batch.shard_at_hand().unwrap_or_else(|| self.any_shard());
-                    batch.for_shard(shard, Access::Read, None, Some(message));
+                    return Ok(());
                 }
+                let mut shard = batch.shard_at_hand();
+                if let Kind::Session(SessionObject::Fetch { name, moves }) = &planned.plan.facts.kind {
+                    if self.held.cursor(name).is_some() && !moves {
+                        batch.for_session(Message::DescribeFetch(name.clone()));
+                        return Ok(());
+                    }
+                    shard = self.cursors.get(name).copied().or(shard);
+                }
+                let shard = shard.unwrap_or_else(|| self.any_shard());
+                batch.for_shard(shard, Access::Read, None, Some(message));
             }
             Target::Portal => {
                 let Some(portal) = self.portals.known.get_mut(describe.name) else {
@@ -410,10 +441,9 @@ impl Session {
                 batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
             }
             Home::Session => {
-                if execute.max_rows > 0 && matches!(planned.plan.action, Action::Routed { .. }) {
-                    return Err(refusals::PORTAL_ROW_LIMIT.error(&[]));
-                }
-                if portal.spent {
+                let reads = matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) });
+                portal.in_pieces |= execute.max_rows > 0 && reads && !portal.spent;
+                if portal.spent && !portal.in_pieces {
                     return Err(SqlError::new(
                         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
                         format!("portal \"{}\" cannot be run", String::from_utf8_lossy(execute.portal)),
@@ -423,8 +453,10 @@ impl Session {
                 let execution = Execution {
                     prepared: Rc::clone(&portal.prepared),
                     bind: portal.bind.clone(),
-                    describe: portal.describe,
+                    describe: std::mem::take(&mut portal.describe),
                     rows_max: execute.max_rows,
+                    portal: portal.number,
+                    in_pieces: portal.in_pieces,
                 };
                 batch.for_session(Message::Execute(Box::new((planned, execution))));
             }
@@ -463,7 +495,8 @@ impl Session {
                         Message::Forward { frame: frame.clone(), owed: Owed::Close { hidden: false } };
                     batch.for_shard(shard, Access::Read, Some(&planned), Some(message));
                 }
-                Some(_) | None => batch.for_session(Message::ClosePortal),
+                Some(portal) => batch.for_session(Message::ClosePortal(portal.number)),
+                None => batch.for_session(Message::ClosePortal(0)),
             },
         }
         Ok(())

@@ -242,6 +242,7 @@ fn open(
         info,
         late: bytes::BytesMut::new(),
         cursors: std::collections::HashMap::new(),
+        held: super::held::HeldSessions::default(),
         temporary: std::collections::HashSet::new(),
         temporary_touched: false,
         skipping: false,

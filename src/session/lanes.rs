@@ -300,6 +300,7 @@ impl Session {
 
     /// The end of the session: open transactions are rolled back by closing, pins by closing, the rest goes back.
     pub(super) async fn close(mut self) {
+        self.close_all_held();
         for lane in std::mem::take(&mut self.lanes) {
             let in_use = lane.in_block || lane.open_pipeline || self.pin.is_some();
             if !in_use || !lane.is_at_rest() {

@@ -33,6 +33,7 @@ mod extended;
 mod fence;
 mod greet;
 pub mod greeting;
+mod held;
 mod lanes;
 pub mod orders;
 mod perform;
@@ -96,6 +97,8 @@ pub struct Session {
     info: Arc<ClientInfo>,
     /// Shards on which cursors of the transaction are open, by name.
     cursors: std::collections::HashMap<String, ShardId>,
+    /// Cursors and portals over several shards.
+    held: held::HeldSessions,
     /// Notifications that came while something of ours ran: told just before ReadyForQuery.
     late: bytes::BytesMut,
     /// Temporary relations on the pinned server.

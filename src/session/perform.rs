@@ -46,6 +46,10 @@ pub(super) struct Execution {
     /// The client wants a RowDescription first.
     pub describe: bool,
     pub rows_max: i32,
+    /// Number of the portal, if it is the session's.
+    pub portal: u64,
+    /// Its rows are fetched in pieces.
+    pub in_pieces: bool,
 }
 
 /// Parameters of a Bind with the types that Parse declared.
@@ -125,7 +129,16 @@ impl Session {
                     (Some(shard), _) => self.perform_on(planned, work, shard).await,
                     (None, Many::Scatter(scatter)) => {
                         self.on_route(Route::Scatter, None);
-                        self.scatter(planned, work, scatter, shards).await
+                        match work {
+                            Work::Extended { execution } if execution.in_pieces => {
+                                self.fetch_portal(planned, execution, scatter, shards).await
+                            }
+                            _ => self.scatter(planned, work, scatter, shards).await,
+                        }
+                    }
+                    (None, Many::Gather(refusal)) => {
+                        self.on_route(Route::Scatter, None);
+                        self.gather(planned, work, refusal).await
                     }
                     (None, Many::Refuse(refusal)) => Err(Failure::Sql(refusal.clone().into())),
                 }
@@ -506,7 +519,23 @@ impl Session {
             },
             Kind::Explain(explain) => self.explain(planned, explain, work).await,
             Kind::Session(SessionObject::Discard(what)) => self.discard(*what, text).await,
-            Kind::Session(SessionObject::Fetch { name }) => {
+            Kind::Session(SessionObject::Fetch { name, moves }) if self.held.cursor(name).is_some() => {
+                self.fetch_held(name, *moves, work).await
+            }
+            Kind::Session(SessionObject::CloseCursor { name: Some(name) }) if self.close_held(name) => {
+                self.tell_no_data(work);
+                self.complete("CLOSE CURSOR");
+                Ok(())
+            }
+            Kind::Session(SessionObject::CloseCursor { name: None }) if self.block.is_open() => {
+                self.close_held_cursors();
+                self.cursors.clear();
+                self.tell_no_data(work);
+                self.on_joined_lanes("CLOSE ALL").await?;
+                self.complete("CLOSE CURSOR ALL");
+                Ok(())
+            }
+            Kind::Session(SessionObject::Fetch { name, .. }) => {
                 let shard = self.cursor_shard(name);
                 self.perform_on(planned, work, shard).await
             }

@@ -123,8 +123,21 @@ impl Session {
                     encode::server::no_data(&mut self.client.outbox);
                     Ok(())
                 }
-                Message::CloseStatement | Message::ClosePortal => {
+                Message::CloseStatement => {
                     encode::server::close_complete(&mut self.client.outbox);
+                    Ok(())
+                }
+                Message::ClosePortal(portal) => {
+                    self.close_held_portal(portal);
+                    encode::server::close_complete(&mut self.client.outbox);
+                    Ok(())
+                }
+                Message::ForgetPortal(portal) => {
+                    self.close_held_portal(portal);
+                    Ok(())
+                }
+                Message::DescribeFetch(cursor) => {
+                    self.describe_held(&cursor);
                     Ok(())
                 }
                 Message::Execute(portal) => {
@@ -311,7 +324,12 @@ impl Session {
                 }
                 Message::Forward { frame, owed } => lane.forward(frame, *owed),
                 Message::CloseStatement => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
-                Message::BindHere | Message::Execute(_) | Message::ClosePortal | Message::Fail(_) => {}
+                Message::BindHere
+                | Message::Execute(_)
+                | Message::DescribeFetch(_)
+                | Message::ClosePortal(_)
+                | Message::ForgetPortal(_)
+                | Message::Fail(_) => {}
             }
         }
     }

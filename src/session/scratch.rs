@@ -5,16 +5,17 @@
 //! Invariants:
 //! 1. The scratch session is the client's: its account, its settings, and those of the transaction under way.
 //! 2. It is taken after all lanes are joined, from a pool of its own: who holds one waits for nothing else.
-//! 3. It goes back outside of a transaction, or is closed.
+//! 3. It goes back outside of a transaction, or is closed, or is held for what is fetched later (`held`).
 
 use std::time::Duration;
 
+use super::held::Held;
 use super::servers::Need;
 use super::{Failure, Session};
 use crate::backend::dismiss;
 use crate::execute::Lane;
 use crate::execute::refusals;
-use crate::execute::scatter::scratch::{Job, answer_in_scratch};
+use crate::execute::scatter::scratch::{Answered, Ending, Job, answer_in_scratch};
 use crate::execute::scatter::{Question, ScatterError, Wire};
 use crate::merge::PartialLimits;
 use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
@@ -24,6 +25,14 @@ use crate::wire::backend::TransactionStatus;
 
 /// How long a scratch session may take to roll back.
 const ROLLBACK_TIME: Duration = Duration::from_secs(5);
+
+/// What a statement over several shards came to.
+pub(super) struct Combined {
+    /// That the client was sent.
+    pub rows: u64,
+    /// What is left to fetch.
+    pub held: Option<Held>,
+}
 
 impl Session {
     /// Refuses what a scratch session would not see as the transaction under way does.
@@ -55,7 +64,8 @@ impl Session {
         question: &Question<'_>,
         scratch: &Scratch,
         shards: ShardSet,
-    ) -> Result<(bool, Result<u64, ScatterError>), Failure> {
+        ending: Ending<'_>,
+    ) -> Result<(bool, Result<Combined, ScatterError>), Failure> {
         let mut session = match self.open_scratch().await {
             Ok(session) => session,
             Err(failure) => {
@@ -79,6 +89,7 @@ impl Session {
             changed: self.has_changed(),
             rows_max: bounds.rows_max,
             bytes_max: bounds.bytes_max,
+            ending,
         };
         let default = self.default_shard();
         let read_ahead = self.live.limits.shard_buffer_bytes;
@@ -89,8 +100,21 @@ impl Session {
         let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
         let result = answer_in_scratch(&mut wire, &mut lanes, &mut session, &job).await;
         let sent = wire.sent;
-        self.close_scratch(session).await;
-        Ok((sent, result))
+        let (rows, stays) = match result {
+            Ok(Answered { rows, stays }) => (Ok(rows), stays),
+            Err(error) => (Err(error), None),
+        };
+        let held = match stays {
+            Some(columns) => {
+                let depth = self.block.get().map_or(0, |transaction| transaction.depth());
+                Some(Held { lane: session, columns, depth })
+            }
+            None => {
+                self.close_scratch(session).await;
+                None
+            }
+        };
+        Ok((sent, rows.map(|rows| Combined { rows, held })))
     }
 
     async fn open_scratch(&mut self) -> Result<Lane, Failure> {
@@ -101,6 +125,7 @@ impl Session {
             .map_err(|error| Failure::Sql(error.into_sql()))?;
         self.cancel.add(&connection.key);
         let mut lane = Lane::new(connection, shard, false);
+        lane.one_by_one = self.fence.read_only;
         let settings = match self.block.get() {
             Some(transaction) => transaction.settings_before(),
             None => &self.settings,

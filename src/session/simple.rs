@@ -42,7 +42,9 @@ impl Session {
             Err(error) => return Err(End::Fatal(error.into())),
         };
         self.close_open_pipelines().await;
-        self.portals.forget_unnamed();
+        if let Some(portal) = self.portals.forget_unnamed() {
+            self.close_held_portal(portal);
+        }
         self.statements.remove(b"");
         self.refresh_context();
         let outcome = self.simple_statements(&frame, text).await;

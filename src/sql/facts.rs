@@ -204,6 +204,8 @@ pub enum CopyHeader {
 pub struct Copy {
     /// None for COPY (query).
     pub table: Option<Relation>,
+    /// Where the query stands in the statement's text, in bytes.
+    pub query: Option<std::ops::Range<u32>>,
     pub columns: Option<Vec<String>>,
     pub direction: CopyDirection,
     pub format: CopyFormat,
@@ -294,9 +296,15 @@ pub enum SessionObject {
     DeclareCursor {
         name: String,
         hold: bool,
+        /// FETCH answers in binary whatever the client asks for.
+        binary: bool,
+        /// Byte offset in the statement's text where the query begins.
+        query: u32,
     },
+    /// FETCH and MOVE.
     Fetch {
         name: String,
+        moves: bool,
     },
     CloseCursor {
         name: Option<String>,

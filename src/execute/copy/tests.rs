@@ -268,6 +268,7 @@ fn plan(topology: &Topology, table: &str, columns: &[&str], header: CopyHeader) 
         null: String::new(),
         quote: b'"',
         escape: b'"',
+        query: None,
         other_options: false,
     };
     let rule = topology.rule(&ObjectName::qualified("public", table)).unwrap().clone();

@@ -15,35 +15,40 @@ use crate::wire::frontend::Formats;
 
 /// A RowDescription, kept.
 #[derive(Debug, Clone)]
-pub(super) struct Columns {
+pub struct Columns {
     body: Bytes,
     types: Vec<u32>,
 }
 
 impl Columns {
     /// From the body of a `T`.
-    pub fn read(body: Bytes) -> Result<Self, DecodeError> {
+    pub(super) fn read(body: Bytes) -> Result<Self, DecodeError> {
         let types = RowDescription::decode(&body)?.iter().map(|field| field.type_oid).collect();
         Ok(Self { body, types })
     }
 
+    /// All of them, in text.
+    pub fn tell(&self, out: &mut BytesMut) {
+        self.put(out, self.len(), None);
+    }
+
     /// Type OIDs in order.
-    pub fn types(&self) -> &[u32] {
+    pub(super) fn types(&self) -> &[u32] {
         &self.types
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.types.len()
     }
 
     /// Whether rows of both are rows of one table.
-    pub fn agrees(&self, other: &Self) -> bool {
+    pub(super) fn agrees(&self, other: &Self) -> bool {
         self.types == other.types && self.fields().map(|f| f.name).eq(other.fields().map(|f| f.name))
     }
 
     /// Appends a RowDescription of the first `visible` columns. `formats`: the client's, where the server was asked
     /// for none (Describe of a statement).
-    pub fn put(&self, out: &mut BytesMut, visible: usize, formats: Option<Formats<'_>>) {
+    pub(super) fn put(&self, out: &mut BytesMut, visible: usize, formats: Option<Formats<'_>>) {
         let fields: Vec<Field<'_>> = self
             .fields()
             .take(visible)

@@ -24,6 +24,7 @@ mod run;
 pub mod scratch;
 mod stop;
 
+pub use columns::Columns;
 pub use question::Question;
 
 use bytes::BytesMut;
@@ -37,7 +38,6 @@ use crate::topology::ShardId;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::Limits;
-use columns::Columns;
 use combiner::{Combiner, Gathered};
 use question::Answer;
 use run::{Flight, run};
@@ -63,6 +63,8 @@ pub enum ScatterError {
     ClientGone,
     /// To be told.
     Sql(SqlError),
+    /// The server's own words have been passed on.
+    Told,
     /// Of types that cannot be merged: another way may be taken, or this is to be told. Nothing has been sent.
     Unmergeable(SqlError),
     /// A server is lost to this session. The other lanes are at rest.

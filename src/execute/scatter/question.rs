@@ -44,6 +44,10 @@ pub(super) enum Answer {
     Hidden { visible: usize, hidden: usize },
     /// Binary.
     Partial,
+    /// The client's formats; not more than so many rows, the others are left in the portal.
+    First(i32),
+    /// It gives no rows.
+    None,
 }
 
 impl<'a> Question<'a> {
@@ -155,7 +159,10 @@ impl<'a> Question<'a> {
         parameter_formats.resize(parameters.len(), 1);
         let client = self.result_formats();
         let result_formats: Vec<i16> = match answer {
-            Answer::Client => client.map_or_else(Vec::new, |formats| formats.iter().collect()),
+            Answer::Client | Answer::First(_) => {
+                client.map_or_else(Vec::new, |formats| formats.iter().collect())
+            }
+            Answer::None => Vec::new(),
             Answer::Hidden { visible, hidden } => (0..visible)
                 .map(|index| client.map_or(0, |formats| formats.of(index)))
                 .chain(std::iter::repeat_n(1, hidden))
@@ -171,9 +178,16 @@ impl<'a> Question<'a> {
             ..encode::client::Bind::default()
         };
         encode::client::bind(&mut frames, &bind);
-        encode::client::describe(&mut frames, Target::Portal, b"");
-        encode::client::execute(&mut frames, b"", 0);
-        Request { frames, executes: true }
+        let mut request = Request {
+            frames,
+            owed: vec![Owed::Parse { id: None, hidden: true }, Owed::Bind { hidden: true }],
+        };
+        match answer {
+            Answer::None => request.execute(0, true),
+            Answer::First(rows_max) => request.describe_and_execute(rows_max),
+            Answer::Client | Answer::Hidden { .. } | Answer::Partial => request.describe_and_execute(0),
+        }
+        request
     }
 
     /// Parse and Describe of a statement: its columns and the types of its parameters.
@@ -181,7 +195,8 @@ impl<'a> Question<'a> {
         let mut frames = BytesMut::with_capacity(text.len() + 64);
         encode::client::parse(&mut frames, b"", text, types);
         encode::client::describe(&mut frames, Target::Statement, b"");
-        Request { frames, executes: false }
+        let owed = vec![Owed::Parse { id: None, hidden: true }, Owed::Describe { hidden: true }];
+        Request { frames, owed }
     }
 }
 
@@ -189,21 +204,32 @@ impl<'a> Question<'a> {
 #[derive(Debug)]
 pub(super) struct Request {
     frames: BytesMut,
-    executes: bool,
+    owed: Vec<Owed>,
 }
 
 impl Request {
+    /// Further rows of the portal that [`Question::portal`] has made.
+    pub fn further(rows_max: i32) -> Self {
+        let mut request = Self { frames: BytesMut::new(), owed: Vec::new() };
+        request.describe_and_execute(rows_max);
+        request
+    }
+
+    fn describe_and_execute(&mut self, rows_max: i32) {
+        encode::client::describe(&mut self.frames, Target::Portal, b"");
+        self.owed.push(Owed::Describe { hidden: true });
+        self.execute(rows_max, false);
+    }
+
+    fn execute(&mut self, rows_max: i32, hidden: bool) {
+        encode::client::execute(&mut self.frames, b"", rows_max);
+        self.owed.push(Owed::Execute { hidden });
+    }
+
     /// Puts the messages on a lane, behind what it already owes.
     pub fn put(&self, lane: &mut Lane) {
         lane.connection.outbox.put_slice(&self.frames);
         lane.connection.unnamed = None;
-        lane.owed.push_back(Owed::Parse { id: None, hidden: true });
-        if self.executes {
-            lane.owed.push_back(Owed::Bind { hidden: true });
-        }
-        lane.owed.push_back(Owed::Describe { hidden: true });
-        if self.executes {
-            lane.owed.push_back(Owed::Execute { hidden: false });
-        }
+        lane.owed.extend(&self.owed);
     }
 }

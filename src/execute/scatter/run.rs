@@ -52,6 +52,8 @@ pub(super) struct Described {
     /// Of the statement that the first lane was asked to describe beforehand.
     pub columns: Option<Columns>,
     pub parameters: Vec<u32>,
+    /// The row limit was reached: there may be more in the portal.
+    pub suspended: bool,
 }
 
 /// Why a run stopped.
@@ -89,6 +91,7 @@ struct Run<'r, 'w, 'l, 'c> {
     sources: Vec<Source>,
     flight: Flight,
     begun: bool,
+    suspended: bool,
     /// The scratch session takes rows: it has answered its COPY.
     fills: bool,
 }
@@ -122,12 +125,14 @@ pub(super) async fn run(
         lane.connection.broken = true;
     }
     let sources = lanes.iter().skip(fillers).map(|_| Source::default()).collect();
-    let mut run = Run { wire, lanes, combiner, sources, flight, begun: false, fills: false };
+    let mut run =
+        Run { wire, lanes, combiner, sources, flight, begun: false, suspended: false, fills: false };
     match run.drive().await {
         Ok(()) => {
+            let suspended = run.suspended;
             let first = run.sources.into_iter().next().unwrap_or_default();
             let columns = first.columns.into_iter().next().filter(|_| flight.beforehand > 0);
-            Ok(Described { columns, parameters: first.parameters.unwrap_or_default() })
+            Ok(Described { columns, parameters: first.parameters.unwrap_or_default(), suspended })
         }
         Err(stop) => {
             let described = run.sources.first().is_none_or(|first| first.columns.len() >= flight.beforehand);
@@ -185,7 +190,7 @@ impl Run<'_, '_, '_, '_> {
             }
             let front = self.lanes[index].owed.front();
             let answers = matches!(front, Some(Owed::Execute { hidden: false }));
-            if answers && !self.begun && matches!(header.tag, b'D' | b'C' | b'I') {
+            if answers && !self.begun && matches!(header.tag, b'D' | b'C' | b'I' | b's') {
                 return Ok(());
             }
             if answers && header.tag == b'D' {
@@ -229,8 +234,9 @@ impl Run<'_, '_, '_, '_> {
             | (b'2', Some(Owed::Bind { .. }))
             | (b'3', Some(Owed::Close { .. }))
             | (b'C' | b'I', Some(Owed::Execute { hidden: true })) => self.pop(index),
-            (b'C' | b'I', Some(Owed::Execute { hidden: false })) => {
+            (b'C' | b'I' | b's', Some(Owed::Execute { hidden: false })) => {
                 self.pop(index);
+                self.suspended |= tag == b's';
                 let out = outbox(self.lanes.get_mut(self.sources.len()), self.wire);
                 self.combiner.finish(index, out);
             }

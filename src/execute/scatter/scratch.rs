@@ -8,7 +8,8 @@
 //!  scratch   BEGIN, Parse, Describe of the client's text        its errors, columns and parameter types are the client's
 //!  scratch   CREATE TEMPORARY TABLE, COPY FROM STDIN  ◀─ rows ─ shards   Parse Bind Describe Execute Sync
 //!            … for each table, all its shards at once
-//!  scratch   SET TRANSACTION READ ONLY, Parse Bind Describe Execute, ROLLBACK ─▶ client
+//!  scratch   SET TRANSACTION READ ONLY, Parse Bind Describe Execute ─▶ client          or DECLARE, or COPY TO STDOUT
+//!  scratch   ROLLBACK                                   not while a portal or a cursor has rows left ([`Ending`])
 //! ```
 //!
 //! Invariants:
@@ -16,16 +17,18 @@
 //! 2. Rows and bytes of one statement are bounded; who exceeds the bound is told which table was too large.
 //! 3. The text is described before a temporary table exists: what the client is told of its columns is what the real
 //!    tables say.
-//! 4. After Ok the scratch session is outside of a transaction and has nothing left of this one.
+//! 4. After Ok the scratch session is outside of a transaction and has nothing left of this one, or it stays: then its
+//!    transaction holds the rows that were gathered, and one portal or cursor over them.
 
 use super::columns::Columns;
 use super::combiner::{Bounds, Combiner, Fill};
-use super::question::Answer;
+use super::question::{Answer, Request};
 use super::run::{Flight, run};
 use super::{Question, ScatterError, Wire, describe_original, internal, of_final_text};
-use crate::execute::Lane;
+use crate::execute::drain::drain;
 use crate::execute::lane::Hidden;
 use crate::execute::refusals;
+use crate::execute::{Lane, Relay, RelayError, relay};
 use crate::merge::Limiter;
 use crate::merge::types::USER_TYPES_FROM;
 use crate::plan::scatter::scratch::{Scratch, Source, Table};
@@ -47,6 +50,28 @@ pub struct Job<'a> {
     pub changed: bool,
     pub rows_max: usize,
     pub bytes_max: usize,
+    pub ending: Ending<'a>,
+}
+
+/// What becomes of the text once its tables are gathered.
+#[derive(Clone, Copy)]
+pub enum Ending<'a> {
+    /// All rows go to the client.
+    Rows,
+    /// So many rows go to the client, the others stay in the portal.
+    Portal { rows_max: i32 },
+    /// The statement around it makes it a cursor, which stays.
+    Cursor { whole: Source<'a> },
+    /// The statement around it copies its rows to the client.
+    Copy { whole: Source<'a> },
+}
+
+/// What came of it.
+pub struct Answered {
+    /// That the client was sent.
+    pub rows: u64,
+    /// The scratch session stays; the columns of the rows that it has left.
+    pub stays: Option<Columns>,
 }
 
 /// Temporary tables have no statistics of their own; with fewer rows the planner's guesses do no harm.
@@ -55,7 +80,7 @@ const ANALYZE_FROM_ROWS: usize = 10_000;
 /// The default of a role or database may be another.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
-/// Answers in `session`, from the rows of `lanes`. The client is told the number of rows by CommandComplete.
+/// Answers in `session`, from the rows of `lanes`, up to CommandComplete or PortalSuspended.
 ///
 /// Cancel safe: no; the lanes are then broken.
 pub async fn answer_in_scratch(
@@ -63,9 +88,11 @@ pub async fn answer_in_scratch(
     lanes: &mut [&mut Lane],
     session: &mut Lane,
     job: &Job<'_>,
-) -> Result<u64, ScatterError> {
+) -> Result<Answered, ScatterError> {
     let (columns, types) = describe(wire, lanes, session, job).await?;
-    job.question.check_formats(columns.len())?;
+    if matches!(job.ending, Ending::Rows | Ending::Portal { .. }) {
+        job.question.check_formats(columns.len())?;
+    }
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
     let mut large: Vec<&Table> = Vec::new();
     for table in job.scratch.tables(job.changed) {
@@ -83,20 +110,112 @@ pub async fn answer_in_scratch(
         session.hidden_query(view, Hidden::Prologue);
     }
     session.hidden_query("SET TRANSACTION READ ONLY", Hidden::Prologue);
-    let text = job.scratch.final_text(job.source, job.changed);
+    let (source, answer) = match job.ending {
+        Ending::Rows => (job.source, Answer::Client),
+        Ending::Portal { rows_max } => (job.source, Answer::First(rows_max)),
+        Ending::Cursor { whole } | Ending::Copy { whole } => (whole, Answer::None),
+    };
+    let text = job.scratch.final_text(source, job.changed);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
-    job.question.portal(&text, &types, &[], Answer::Client).put(session);
+    if let Ending::Copy { .. } = job.ending {
+        return copy_out(wire, session, &text).await;
+    }
+    job.question.portal(&text, &types, &[], answer).put(session);
     session.sync(true);
-    session.hidden_query("ROLLBACK", Hidden::Prologue);
-    let limiter = Limiter::unlimited();
+    if matches!(job.ending, Ending::Rows) {
+        session.hidden_query("ROLLBACK", Hidden::Prologue);
+    }
     let told = Some(&columns);
-    let mut combiner = Combiner::Concat { question: job.question, limiter, told, rows: 0 };
+    let mut combiner = match job.ending {
+        Ending::Cursor { .. } => Combiner::Nothing,
+        _ => Combiner::Concat { question: job.question, limiter: Limiter::unlimited(), told, rows: 0 },
+    };
     let flight = Flight { beforehand: 0, rewritten: text != job.source.text, fills: false };
     // The temporary tables have no keys, from which PostgreSQL would conclude that a column depends on its group.
-    let told = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session);
-    told.map_err(|error| of_final_text(error, || refusals::SCRATCH_GROUPING.error(&[])))?;
+    let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session);
+    let ran = ran.map_err(|error| of_final_text(error, || refusals::SCRATCH_GROUPING.error(&[])))?;
     let rows = combiner.rows();
-    encode::server::command_complete(&mut wire.client.outbox, format!("SELECT {rows}").as_bytes());
+    match job.ending {
+        Ending::Cursor { .. } => {
+            encode::server::command_complete(&mut wire.client.outbox, b"DECLARE CURSOR");
+            Ok(Answered { rows, stays: Some(columns) })
+        }
+        Ending::Portal { .. } => {
+            end_of_portal(wire, rows, ran.suspended);
+            Ok(Answered { rows, stays: Some(columns) })
+        }
+        Ending::Rows | Ending::Copy { .. } => {
+            end_of_portal(wire, rows, false);
+            Ok(Answered { rows, stays: None })
+        }
+    }
+}
+
+fn end_of_portal(wire: &mut Wire<'_>, rows: u64, suspended: bool) {
+    let out = &mut wire.client.outbox;
+    match suspended {
+        true => encode::server::portal_suspended(out),
+        false => encode::server::command_complete(out, format!("SELECT {rows}").as_bytes()),
+    }
+}
+
+/// COPY TO STDOUT in the scratch session: its answer is the client's as it comes.
+async fn copy_out(wire: &mut Wire<'_>, session: &mut Lane, text: &[u8]) -> Result<Answered, ScatterError> {
+    let drained = drain(session).await.map_err(ScatterError::Scratch)?;
+    if let Some(error) = drained.error {
+        return Err(ScatterError::Sql(error));
+    }
+    session.copy(text);
+    let Wire { client, told, limits, notify, .. } = wire;
+    let relayed = Relay { client, lane: session, told, limits, notify: *notify, hold: false, moved: false };
+    match relay(relayed).await {
+        Ok(report) if report.error.is_some() => Err(ScatterError::Told),
+        Ok(report) => Ok(Answered { rows: report.rows, stays: None }),
+        Err(RelayError::ClientGone) => Err(ScatterError::ClientGone),
+        Err(RelayError::ClientProtocol(error)) => Err(ScatterError::Sql(error)),
+        Err(RelayError::Server { error, forwarded }) => {
+            wire.sent |= forwarded;
+            Err(ScatterError::Scratch(error))
+        }
+    }
+}
+
+/// Further rows of the portal that an [`Ending::Portal`] has left in `session`; how many there were.
+///
+/// Cancel safe: no; the lane is then broken.
+pub async fn fetch_portal(
+    wire: &mut Wire<'_>,
+    session: &mut Lane,
+    question: &Question<'_>,
+    rows_max: i32,
+) -> Result<u64, ScatterError> {
+    Request::further(rows_max).put(session);
+    session.sync(true);
+    let mut combiner = Combiner::Concat { question, limiter: Limiter::unlimited(), told: None, rows: 0 };
+    let flight = Flight { beforehand: 0, rewritten: true, fills: false };
+    let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session)?;
+    end_of_portal(wire, combiner.rows(), ran.suspended);
+    Ok(combiner.rows())
+}
+
+/// FETCH from the cursor that an [`Ending::Cursor`] has left in `session`; `question` is the FETCH. How many rows there were.
+///
+/// Cancel safe: no; the lane is then broken.
+pub async fn fetch_cursor(
+    wire: &mut Wire<'_>,
+    session: &mut Lane,
+    question: &Question<'_>,
+    columns: &Columns,
+) -> Result<u64, ScatterError> {
+    question.check_formats(columns.len())?;
+    question.portal(question.arguments.text, &[], &[], Answer::Client).put(session);
+    session.sync(true);
+    let told = Some(columns);
+    let mut combiner = Combiner::Concat { question, limiter: Limiter::unlimited(), told, rows: 0 };
+    let flight = Flight { beforehand: 0, rewritten: false, fills: false };
+    run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session)?;
+    let rows = combiner.rows();
+    encode::server::command_complete(&mut wire.client.outbox, format!("FETCH {rows}").as_bytes());
     Ok(rows)
 }
 

@@ -52,6 +52,7 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     }
     let copy = options.finish(Copy {
         table,
+        query: inner.as_ref().map(|inner| c.t.start(inner.start)..c.t.end(inner.end.saturating_sub(1))),
         columns,
         direction,
         format: CopyFormat::Text,

@@ -46,8 +46,9 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
         "declare" => return declare(c),
         "fetch" | "move" => {
             // The cursor's name is last in every form; directions are keywords and numbers before it.
+            let moves = first == "move";
             c.at = c.end.checked_sub(1).filter(|last| *last >= c.at)?;
-            SessionObject::Fetch { name: c.identifier()? }
+            SessionObject::Fetch { name: c.identifier()?, moves }
         }
         "close" => {
             let name = if c.take("all") { None } else { Some(c.identifier()?) };
@@ -92,7 +93,14 @@ fn execute(mut c: Cursor<'_, '_>) -> Option<Command> {
 
 fn declare(mut c: Cursor<'_, '_>) -> Option<Command> {
     let name = c.identifier()?;
-    while c.take_any(&["binary", "insensitive", "asensitive", "scroll"]) || c.take_all(&["no", "scroll"]) {}
+    let mut binary = false;
+    loop {
+        if c.take("binary") {
+            binary = true;
+        } else if !c.take_any(&["insensitive", "asensitive", "scroll"]) && !c.take_all(&["no", "scroll"]) {
+            break;
+        }
+    }
     if !c.take("cursor") {
         return None;
     }
@@ -101,7 +109,8 @@ fn declare(mut c: Cursor<'_, '_>) -> Option<Command> {
     if !c.take("for") || c.done() {
         return None;
     }
-    let mut command = Command::new(Kind::Session(SessionObject::DeclareCursor { name, hold }));
+    let query = c.t.start(c.at);
+    let mut command = Command::new(Kind::Session(SessionObject::DeclareCursor { name, hold, binary, query }));
     command.inner = Some(c.at..c.end);
     Some(command)
 }

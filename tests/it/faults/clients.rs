@@ -64,6 +64,11 @@ fn odd_moments() -> Vec<(&'static str, Vec<u8>)> {
             "with a cursor",
             stand::query("BEGIN; DECLARE c CURSOR FOR SELECT * FROM places WHERE region = 'us-east'"),
         ),
+        ("with a cursor over all regions", stand::query("BEGIN; DECLARE c CURSOR FOR SELECT * FROM places")),
+        (
+            "in a fetch of a cursor over all regions",
+            stand::query("BEGIN; DECLARE c CURSOR FOR SELECT pg_sleep(60) FROM places; FETCH ALL FROM c"),
+        ),
         ("pinned", stand::query("LISTEN odd; SELECT pg_advisory_lock(9)")),
         ("waiting for a lock", stand::query("SELECT pg_advisory_lock(9)")),
     ]
