@@ -24,6 +24,7 @@ use crate::plan::Access;
 use crate::plan::scatter::{BoundLimits, Combine, Scatter};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::topology::{NodeId, ShardId, ShardSet};
+use crate::wire::backend::TransactionStatus;
 use crate::wire::error::SqlError;
 use crate::wire::frontend::Bind;
 
@@ -114,9 +115,12 @@ impl Session {
             match error {
                 ScatterError::Unmergeable(error) => {
                     self.tidy(shards).await;
-                    // In a block the failed attempt has failed the transaction.
-                    let other = if self.block.is_open() { None } else { self.gathered_instead(question) };
-                    attempts.instead = Some(other.ok_or(Failure::Sql(error))?);
+                    let failed = |lane: &Lane| lane.connection.status == TransactionStatus::Failed;
+                    let failed = self.lanes.iter().any(|lane| lane.in_block && failed(lane));
+                    let other = if failed { None } else { self.gathered_instead(question) };
+                    let other = other.ok_or(Failure::Sql(error))?;
+                    self.check_scratch(&other)?;
+                    attempts.instead = Some(other);
                 }
                 error => self.ask_again(planned, shards, error, &mut attempts).await?,
             }

@@ -20,6 +20,7 @@
 //! Not here: how bytes are moved (`execute`), what a statement needs (`plan`), who is primary (`health`).
 
 mod admission;
+mod batch;
 mod block;
 pub mod board;
 pub mod cancel;
@@ -28,6 +29,7 @@ mod combine;
 mod console;
 mod control;
 mod copy;
+mod everywhere;
 mod explain;
 mod extended;
 mod fence;

@@ -8,7 +8,8 @@
 //! 2. A named statement is prepared on a connection at most once, in the flight that needs it first.
 //! 3. A pipeline that a Flush left open is ended by the client's Sync, or before another shard is used.
 
-use super::extended::{Batch, BatchEnd, Message, Segment, ShardSegment, answers_itself};
+use super::batch::{Batch, BatchEnd, Message, Segment, ShardSegment};
+use super::extended::answers_itself;
 use super::perform::Work;
 use super::statements::Prepared;
 use super::{End, Failure, Session};

@@ -186,7 +186,14 @@ impl Writer<'_, '_> {
     /// Patches that are a fixed run of keywords.
     fn patch_words(&self, at: usize) -> Option<(&'static str, usize)> {
         let t = self.tokens;
-        const RUNS: [(&[&str], &str); 13] = [
+        const RUNS: [(&[&str], &str); 19] = [
+            // What is between them in either order narrows nothing that is known here.
+            (&["not", "between", "symmetric"], "|| null not between"),
+            (&["between", "symmetric"], "|| null between"),
+            (&["not", "between", "asymmetric"], "not between"),
+            (&["between", "asymmetric"], "between"),
+            (&["group", "by", "distinct"], "group by"),
+            (&["group", "by", "all"], "group by"),
             (&["for", "no", "key", "update"], "for update"),
             (&["for", "key", "share"], "for share"),
             (&["overriding", "system", "value"], ""),
@@ -230,6 +237,17 @@ impl Writer<'_, '_> {
         }
         if t.punctuation(at, b')') && t.punctuation(at + 1, b'.') && t.operator(at + 2, "*") {
             return Some((")", at + 3));
+        }
+        // Sets of groups are read as one row of all that they name.
+        if t.is_any(at, &["cube", "rollup"]) && t.punctuation(at + 1, b'(') {
+            return Some(("", at + 1));
+        }
+        if t.are(at, &["grouping", "sets"]) && t.punctuation(at + 2, b'(') {
+            return Some(("", at + 2));
+        }
+        let empty = t.punctuation(at, b'(') && t.punctuation(at + 1, b')');
+        if empty && at > self.range.start && (t.punctuation(at - 1, b'(') || t.punctuation(at - 1, b',')) {
+            return Some(("null", at + 2));
         }
         if t.is_string(at) && t.operator(at + 1, "::") {
             let (_, next) = t.name(at + 2)?;

@@ -37,6 +37,19 @@ pub(super) async fn stop(
     flight: Flight,
     described: bool,
 ) -> ScatterError {
+    let stop = match stop {
+        Stop::Unmergeable(error) if lanes.iter().any(|lane| lane.in_block) => {
+            // A cancel would fail the transaction, in which another way can still be gone.
+            let drained = join_all(lanes.iter_mut().map(|lane| drain(lane))).await;
+            drained.iter().flatten().for_each(|drained| learn(wire, drained));
+            drained
+                .into_iter()
+                .flatten()
+                .find_map(|drained| drained.error)
+                .map_or(Stop::Unmergeable(error), Stop::Sql)
+        }
+        stop => stop,
+    };
     let unmergeable = matches!(stop, Stop::Unmergeable(_));
     let (mut sql, lost, doubtful) = match stop {
         Stop::ClientGone => return ScatterError::ClientGone,

@@ -101,3 +101,7 @@ SELECT ride_id FROM rides UNION SELECT 1;
 -- nothing is left behind
 SELECT count(*) FROM rides;
 SELECT relname FROM pg_class WHERE relname = 'rides' AND relpersistence = 't';
+-- What the parser does not know is gathered.
+SELECT status, count(*) FROM rides WHERE distance_km NOT BETWEEN SYMMETRIC 20 AND 2 GROUP BY GROUPING SETS ((status), ()) ORDER BY 2, 1;
+SELECT (status)::text, region, count(*) FROM rides GROUP BY CUBE ((status)::text, region) ORDER BY 1, 2, 3;
+SELECT DISTINCT status FROM rides GROUP BY DISTINCT status, ROLLUP (status, region) ORDER BY 1;

@@ -1,0 +1,206 @@
+//! Statements that every shard runs: all in one transaction, or each by itself.
+//!
+//! Called by `perform`: DDL, TRUNCATE and writes to reference tables run everywhere or nowhere, by two-phase commit; what
+//! cannot run in a transaction (VACUUM, CREATE INDEX CONCURRENTLY) runs on one shard after the other.
+//!
+//! Invariants:
+//! 1. The default shard speaks first, and its answer is the client's; it is held back until all others have done the same.
+//! 2. Where each shard runs it by itself, an error says on which shards it is done.
+//!
+//! Not here: the commit (`control`, `transaction`).
+
+use super::perform::Work;
+use super::planning::Planned;
+use super::{Failure, Outcome, Session};
+use crate::execute::drain::drain;
+use crate::execute::lane::Owed;
+use crate::execute::{Relay, relay};
+use crate::figures::Route;
+use crate::plan::Access;
+use crate::topology::ShardId;
+use crate::wire::error::{SqlError, SqlState};
+
+impl Session {
+    /// Every shard or none. The default shard speaks first, so that two sessions take its locks in one order; its
+    /// answer is held back until all others have done the same.
+    pub(super) async fn perform_everywhere(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        self.on_route(Route::Everywhere, None);
+        let own_block = !self.block.is_open();
+        if own_block {
+            self.begin_implicit();
+        }
+        let schema = planned.changes_schema();
+        if let Some(transaction) = self.block.transaction() {
+            transaction.everywhere = true;
+            transaction.schema_changed |= schema;
+        }
+        self.note_ddl(planned);
+        let mark = self.client.outbox.len();
+        let outcome = self.run_everywhere(work, planned).await;
+        let outcome = match outcome {
+            Ok(()) if own_block => self.commit_block(false).await,
+            other => other,
+        };
+        if let Err(failure) = outcome {
+            let told = matches!(failure, Failure::Told);
+            if !told {
+                self.client.outbox.truncate(mark);
+            }
+            if own_block && self.block.is_open() {
+                self.roll_back_block().await;
+            }
+            return Err(failure);
+        }
+        Ok(())
+    }
+
+    async fn run_everywhere(&mut self, work: Work<'_>, planned: &Planned) -> Outcome {
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let default = topology.default_shard;
+        let first = self.join(default, Access::Write, &[]).await?;
+        self.put(first, work)?;
+        let lane = &mut self.lanes[first];
+        lane.wrote = true;
+        lane.connection.suspect |= planned.suspect;
+        let report = {
+            let Self { client, lanes, told, limits, .. } = self;
+            relay(Relay {
+                client,
+                lane: &mut lanes[first],
+                told,
+                limits,
+                notify: false,
+                hold: true,
+                moved: false,
+            })
+            .await
+        };
+        match report {
+            Ok(report) => {
+                self.note_report(&report);
+                self.after_performance(first, &report)?
+            }
+            Err(error) => return Err(self.relay_failed(first, error).await),
+        }
+        for shard in topology.all_shards().iter().filter(|shard| *shard != default) {
+            let index = self.join(shard, Access::Write, &[]).await?;
+            self.put(index, work)?;
+            let lane = &mut self.lanes[index];
+            lane.wrote = true;
+            for owed in &mut lane.owed {
+                if let Owed::Describe { hidden } | Owed::Execute { hidden } = owed {
+                    *hidden = true;
+                }
+            }
+        }
+        let others = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default);
+        let shards: Vec<ShardId> = others.map(|lane| lane.shard).collect();
+        let work = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default).map(drain);
+        let answers = futures_util::future::join_all(work).await;
+        for (shard, answer) in shards.into_iter().zip(answers) {
+            let name = &topology.shard(shard).name;
+            let drained = answer.map_err(|error| Failure::Sql(on_shard(error.into_sql(), name)))?;
+            if let Some(error) = drained.error {
+                return Err(Failure::Sql(on_shard(error, name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What cannot run in a transaction: on each shard by itself, one after the other, and which failed is said.
+    pub(super) async fn perform_each(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        if self.block.is_open() {
+            let message = format!("{} cannot run inside a transaction block", command_words(work.text()));
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
+        }
+        let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        let default = topology.default_shard;
+        let order = std::iter::once(default)
+            .chain(topology.all_shards().iter().filter(|s| *s != default).collect::<Vec<_>>());
+        let mark = self.client.outbox.len();
+        let mut done: Vec<&str> = Vec::new();
+        for shard in order {
+            let name = topology.shard(shard).name.as_str();
+            let outcome = self.perform_one_of_each(work, shard, shard == default).await;
+            if let Err(failure) = outcome {
+                self.client.outbox.truncate(mark);
+                return Err(match failure {
+                    Failure::Sql(error) => Failure::Sql(each_failed(error, name, &done)),
+                    other => other,
+                });
+            }
+            done.push(name);
+        }
+        if planned.changes_schema() {
+            self.refresh_catalog().await;
+        }
+        Ok(())
+    }
+
+    /// Settings go ahead in a transaction of their own: the statement must be alone in its.
+    async fn perform_one_of_each(&mut self, work: Work<'_>, shard: ShardId, tell: bool) -> Outcome {
+        let index = self.join(shard, Access::Write, &[]).await?;
+        let lane = &mut self.lanes[index];
+        if lane.connection.applying.is_some() {
+            lane.sync(true);
+            self.drain_lane(index).await?;
+        }
+        self.put(index, work)?;
+        let report = {
+            let mark = self.client.outbox.len();
+            let Self { client, lanes, told, limits, .. } = self;
+            let report = relay(Relay {
+                client,
+                lane: &mut lanes[index],
+                told,
+                limits,
+                notify: false,
+                hold: true,
+                moved: false,
+            })
+            .await;
+            if !tell || report.as_ref().is_ok_and(|r| r.error.is_some()) {
+                client.outbox.truncate(mark);
+            }
+            report
+        };
+        match report {
+            Ok(report) => match report.error {
+                Some(error) => Err(Failure::Sql(error)),
+                None => Ok(()),
+            },
+            Err(error) => Err(self.relay_failed(index, error).await),
+        }
+    }
+}
+
+/// What PostgreSQL calls a command that cannot run in a transaction.
+fn command_words(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_whitespace().map(|word| word.trim_end_matches(';').to_ascii_uppercase());
+    let first = words.next().unwrap_or_default();
+    match first.as_str() {
+        "VACUUM" | "CLUSTER" => first,
+        "CREATE" | "DROP" | "ALTER" | "REINDEX" => {
+            let second = words.find(|word| word != "UNIQUE").unwrap_or_default();
+            let concurrently = if second == "INDEX" { " CONCURRENTLY" } else { "" };
+            format!("{first} {second}{concurrently}")
+        }
+        _ => "this command".to_owned(),
+    }
+}
+
+/// A server's error, with the shard that it came from.
+fn on_shard(error: SqlError, shard: &str) -> SqlError {
+    let detail = match &error.detail {
+        Some(detail) => format!("{detail} (On shard \"{shard}\".)"),
+        None => format!("On shard \"{shard}\"."),
+    };
+    error.detail(detail)
+}
+
+fn each_failed(error: SqlError, shard: &str, done: &[&str]) -> SqlError {
+    let already = if done.is_empty() { "no other shard".to_owned() } else { done.join(", ") };
+    let detail = format!("It failed on shard \"{shard}\"; it is done on: {already}.");
+    error.detail(detail).hint("The command is not transactional: mend the cause and run it again.")
+}
