@@ -257,6 +257,7 @@ pub(super) mod tests {
             has_rules: false,
             row_security: false,
             unique_sets: Vec::new(),
+            primary_key: Vec::new(),
         };
         CatalogParts { relations: [(name, relation)].into_iter().collect(), ..CatalogParts::default() }
     }

@@ -195,6 +195,7 @@ impl Loader<'_> {
                 has_rules: row.try_get(7)?,
                 row_security: row.try_get(4)?,
                 unique_sets: Vec::new(),
+                primary_key: Vec::new(),
             };
             self.names.insert(row.try_get(0)?, name.clone());
             self.parts.relations.insert(name, info);
@@ -301,7 +302,11 @@ impl Loader<'_> {
         for row in self.query(queries::UNIQUE_SETS, "unique indexes").await? {
             let index: u32 = row.try_get(1)?;
             let column: String = row.try_get(2)?;
+            let primary: bool = row.try_get(3)?;
             let Some(relation) = self.relation(row.try_get(0)?) else { continue };
+            if primary {
+                relation.primary_key.push(column.clone());
+            }
             match relation.unique_sets.last_mut() {
                 Some(set) if index == last => set.push(column),
                 _ => relation.unique_sets.push(vec![column]),

@@ -180,7 +180,7 @@ pub(super) const INHERITANCE: &str =
 
 /// Columns of unique indexes that hold for every row at once: no predicate, no expression, valid.
 pub(super) const UNIQUE_SETS: &str = "
-SELECT i.indrelid, i.indexrelid, a.attname::text
+SELECT i.indrelid, i.indexrelid, a.attname::text, i.indisprimary AND i.indimmediate
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -75,6 +75,8 @@ pub struct RelationInfo {
     pub row_security: bool,
     /// Column sets of the primary key and of every unique constraint or index.
     pub unique_sets: Vec<Vec<String>>,
+    /// Columns of the primary key, unless it is deferrable: on such a one a column can follow from its group.
+    pub primary_key: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

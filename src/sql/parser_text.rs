@@ -253,6 +253,10 @@ impl Writer<'_, '_> {
             let (_, next) = t.name(at + 2)?;
             return t.is_any(next, &["preceding", "following"]).then_some(("1", next));
         }
+        // The escape is not read here: nothing is known of the value.
+        if t.is_string(at) && t.is(at + 1, "uescape") && t.is_string(at + 2) {
+            return Some(("('u' || null)", at + 3));
+        }
         if t.is(at, "collate") {
             let (_, next) = t.name(at + 1)?;
             return Some(("|| null", next));

@@ -168,7 +168,9 @@ impl Comparison<'_> {
         };
         let (one, other) = (fields(one), fields(other));
         let alike = |(a, b): (&Vec<u8>, &Vec<u8>)| {
-            let choice = lower(a).trim_end() == lower(b).trim_end() || is_interval(a) && is_interval(b);
+            let alike = |is_one: fn(&[u8]) -> bool| is_one(a) && is_one(b);
+            let choice = lower(a).trim_end() == lower(b).trim_end();
+            let choice = choice || alike(is_interval) || alike(is_document);
             a == b || nearly(a, b, TOLERANCE) || self.lenient && choice
         };
         one.len() == other.len() && one.iter().zip(&other).all(alike)
@@ -216,6 +218,10 @@ fn is_interval(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     let unit = |word: &str| ["year", "mon", "day"].iter().any(|unit| word.trim_end_matches('s') == *unit);
     text.split(' ').any(unit) || text.split(':').count() == 3
+}
+
+fn is_document(text: &[u8]) -> bool {
+    matches!(text.first(), Some(b'{' | b'['))
 }
 
 fn without_zeros(number: &[u8]) -> String {

@@ -117,6 +117,7 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
         unique_sets: value("unique")
             .map(|set| vec![set.split(',').map(str::to_owned).collect()])
             .unwrap_or_default(),
+        primary_key: Vec::new(),
     }
 }
 

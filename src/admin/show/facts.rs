@@ -293,6 +293,7 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
         has_rules: false,
         row_security: false,
         unique_sets: Vec::new(),
+        primary_key: Vec::new(),
     }
 }
 

@@ -250,7 +250,11 @@ async fn finished(
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
     let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
-    told.map_err(|error| of_final_text(error, || Reason::UngroupedColumn.refusal("").into()))?;
+    told.map_err(|error| match of_final_text(error, || Reason::UngroupedColumn.refusal("").into()) {
+        // Gathered tables have their keys.
+        ScatterError::Sql(error) if error.refusal.is_some() => ScatterError::Unmergeable(error),
+        error => error,
+    })?;
     Ok(combiner.rows())
 }
 

@@ -93,11 +93,19 @@ pub async fn answer_in_scratch(
     if matches!(job.ending, Ending::Rows | Ending::Portal { .. }) {
         job.question.check_formats(columns.len())?;
     }
+    let (source, answer) = match job.ending {
+        Ending::Rows => (job.source, Answer::Client),
+        Ending::Portal { rows_max } => (job.source, Answer::First(rows_max)),
+        Ending::Cursor { whole } | Ending::Copy { whole } => (whole, Answer::None),
+    };
+    let text = job.scratch.final_text(source, job.changed);
+    let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
+    let keyed = needs_keys(wire, session, job, &types).await?;
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
     let mut large: Vec<&Table> = Vec::new();
     for table in job.scratch.tables(job.changed) {
         let before = bounds.rows;
-        fill(wire, lanes, session, &Filling { job, table, types: &types }, &mut bounds).await?;
+        fill(wire, lanes, session, &Filling { job, table, types: &types, keyed }, &mut bounds).await?;
         if before - bounds.rows >= ANALYZE_FROM_ROWS {
             large.push(table);
         }
@@ -110,13 +118,6 @@ pub async fn answer_in_scratch(
         session.hidden_query(view, Hidden::Prologue);
     }
     session.hidden_query("SET TRANSACTION READ ONLY", Hidden::Prologue);
-    let (source, answer) = match job.ending {
-        Ending::Rows => (job.source, Answer::Client),
-        Ending::Portal { rows_max } => (job.source, Answer::First(rows_max)),
-        Ending::Cursor { whole } | Ending::Copy { whole } => (whole, Answer::None),
-    };
-    let text = job.scratch.final_text(source, job.changed);
-    let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
     if let Ending::Copy { .. } = job.ending {
         return copy_out(wire, session, &text).await;
     }
@@ -131,7 +132,7 @@ pub async fn answer_in_scratch(
         _ => Combiner::Concat { question: job.question, limiter: Limiter::unlimited(), told, rows: 0 },
     };
     let flight = Flight { beforehand: 0, rewritten: text != job.source.text, fills: false };
-    // The temporary tables have no keys, from which PostgreSQL would conclude that a column depends on its group.
+    // Where a key is not gathered, or the table is one of a view, a column cannot follow from its group.
     let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session);
     let ran = ran.map_err(|error| of_final_text(error, || refusals::SCRATCH_GROUPING.error(&[])))?;
     let rows = combiner.rows();
@@ -253,6 +254,37 @@ struct Filling<'a> {
     job: &'a Job<'a>,
     table: &'a Table,
     types: &'a [u32],
+    /// With the tables' primary keys.
+    keyed: bool,
+}
+
+/// Whether the text is understood only over tables with their primary keys: `SELECT name … GROUP BY id`. Such a key costs an
+/// index, so it is found out over empty tables first.
+async fn needs_keys(
+    wire: &mut Wire<'_>,
+    session: &mut Lane,
+    job: &Job<'_>,
+    types: &[u32],
+) -> Result<bool, ScatterError> {
+    if !job.scratch.may_need_keys(job.changed) {
+        return Ok(false);
+    }
+    let text = job.scratch.final_text(job.source, job.changed);
+    let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
+    session.hidden_query("SAVEPOINT meridian_keys", Hidden::Prologue);
+    for table in job.scratch.tables(job.changed) {
+        session.hidden_query(&table.create, Hidden::Prologue);
+    }
+    Question::statement(&text, types).put(session);
+    let flight = Flight { beforehand: 1, rewritten: true, fills: false };
+    let understood = run(wire, &mut [session], flight, &mut Combiner::Nothing).await.map_err(of_session);
+    let needs = match understood {
+        Ok(_) => false,
+        Err(ScatterError::Sql(error)) if error.sqlstate == SqlState::GROUPING_ERROR => true,
+        Err(error) => return Err(error),
+    };
+    session.hidden_query("ROLLBACK TO SAVEPOINT meridian_keys", Hidden::Prologue);
+    Ok(needs)
 }
 
 async fn fill(
@@ -262,7 +294,7 @@ async fn fill(
     filling: &Filling<'_>,
     bounds: &mut Bounds,
 ) -> Result<(), ScatterError> {
-    let Filling { job, table, types } = *filling;
+    let Filling { job, table, types, keyed } = *filling;
     // A condition with a parameter of such a type stays here.
     let of_user = types.iter().any(|type_oid| *type_oid >= USER_TYPES_FROM);
     let select = if of_user { &table.select_all } else { &table.select };
@@ -278,7 +310,8 @@ async fn fill(
     for lane in &mut flying {
         request.put(lane);
     }
-    session.hidden_query(&table.create, Hidden::Prologue);
+    let create = table.create_keyed.as_ref().filter(|_| keyed).unwrap_or(&table.create);
+    session.hidden_query(create, Hidden::Prologue);
     session.hidden_query(&table.copy, Hidden::Fill);
     flying.push(session);
     let mut combiner = Combiner::Fill(Fill { bounds, table: &table.name, open: 0 });

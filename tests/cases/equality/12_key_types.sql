@@ -132,7 +132,6 @@ SELECT * FROM bookings WHERE day <= '2024-01-01' ORDER BY day, id;
 SELECT * FROM bookings WHERE day > '2024-12-31';
 SELECT * FROM bookings WHERE day >= '2024-12-31';
 SELECT * FROM bookings WHERE day BETWEEN '2024-01-01' AND '2024-12-31';
--- may be refused
 SELECT * FROM bookings WHERE day BETWEEN SYMMETRIC '2024-12-31' AND '2024-01-01';
 SELECT * FROM bookings WHERE day BETWEEN 'infinity' AND 'infinity';
 SELECT * FROM bookings WHERE day < '-infinity' OR day = 'infinity';

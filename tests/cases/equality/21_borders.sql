@@ -65,7 +65,6 @@ SELECT driver_id FROM driver_locations ORDER BY point(longitude, latitude) <-> p
 SELECT driver_id FROM driver_locations WHERE circle(point(longitude, latitude), 1) @> point '(-100,24)';
 SELECT count(*) FROM driver_locations WHERE abs(longitude + 100) < 0.001;
 SELECT count(*) FROM driver_locations WHERE -longitude > 99.99;
--- may be refused
 SELECT count(*) FROM driver_locations WHERE latitude BETWEEN SYMMETRIC 41 AND 39;
 SELECT count(*) FROM driver_locations WHERE geohash = 'dpp' AND latitude IS NOT NULL;
 SELECT count(*) FROM driver_locations WHERE geohash IS NULL;

@@ -202,13 +202,9 @@ SELECT id, vc FROM kinds ORDER BY vc DESC, id;
 SELECT id, ch FROM kinds ORDER BY ch, id;
 SELECT id, iv FROM kinds ORDER BY iv, id;
 SELECT id, by FROM kinds ORDER BY by, id;
--- may be refused
 SELECT id, j FROM kinds ORDER BY j, id;
--- may be refused
 SELECT id, a FROM kinds ORDER BY a, id;
--- may be refused
 SELECT id, ip FROM kinds ORDER BY ip, id;
--- may be refused
 SELECT id, bt FROM kinds ORDER BY bt, id;
 SELECT id, ti FROM kinds ORDER BY ti, id;
 SELECT id FROM kinds ORDER BY t COLLATE "en-x-icu", id;

@@ -292,7 +292,6 @@ DROP SCHEMA shadow;
 COPY small TO STDOUT;
 COPY small (v, k) TO STDOUT (FORMAT csv, HEADER);
 COPY (SELECT * FROM small WHERE k = 2) TO STDOUT (FORMAT csv);
--- may be refused
 COPY (SELECT * FROM small) TO STDOUT;
 -- error 42809
 COPY events TO STDOUT;

@@ -105,3 +105,11 @@ SELECT relname FROM pg_class WHERE relname = 'rides' AND relpersistence = 't';
 SELECT status, count(*) FROM rides WHERE distance_km NOT BETWEEN SYMMETRIC 20 AND 2 GROUP BY GROUPING SETS ((status), ()) ORDER BY 2, 1;
 SELECT (status)::text, region, count(*) FROM rides GROUP BY CUBE ((status)::text, region) ORDER BY 1, 2, 3;
 SELECT DISTINCT status FROM rides GROUP BY DISTINCT status, ROLLUP (status, region) ORDER BY 1;
+-- Columns that follow from a primary key in GROUP BY.
+SELECT u.name, u.rating, count(r.ride_id) FROM users u LEFT JOIN rides r ON r.user_id = u.user_id GROUP BY u.region, u.user_id ORDER BY 3 DESC, u.user_id LIMIT 10;
+SELECT d.name, sum(r.price) FROM drivers d JOIN rides r ON r.driver_id = d.driver_id GROUP BY d.driver_id, d.region HAVING count(*) > 1 ORDER BY 2 DESC, 1;
+SELECT u.*, count(*) FROM users u JOIN rides r USING (user_id) GROUP BY u.user_id, u.region ORDER BY u.user_id LIMIT 5;
+-- error 42803
+SELECT u.name, count(*) FROM users u JOIN rides r ON r.user_id = u.user_id GROUP BY u.region;
+SELECT price FROM rides GROUP BY ride_id, region ORDER BY price, ride_id LIMIT 10;
+SELECT user_id, name FROM public.users WHERE name = U&'!0041nna' UESCAPE '!' ORDER BY user_id;

@@ -65,6 +65,8 @@ pub struct Table {
     in_place: bool,
     /// CREATE TEMPORARY TABLE, with the columns of the table.
     pub create: String,
+    /// The same with the table's primary key, if all of it is gathered.
+    pub create_keyed: Option<String>,
     /// COPY … FROM STDIN in binary, of the columns that are gathered.
     pub copy: String,
     /// ANALYZE of the temporary table.
@@ -84,6 +86,8 @@ pub struct Scratch {
     /// A view is read where it is, or code of the user's may read tables: what the session has changed and not committed is
     /// not seen there.
     in_place: bool,
+    /// The text groups by something, perhaps by a primary key, from which other columns then follow.
+    groups: bool,
     /// The text asks for the time: inside a transaction it is the transaction's, which the scratch session has not.
     clock: bool,
 }
@@ -119,6 +123,13 @@ impl Scratch {
     /// The tables to gather. `changed`: the transaction under way has written, so that nothing is read in place.
     pub fn tables(&self, changed: bool) -> impl Iterator<Item = &Table> {
         self.tables.iter().filter(move |table| changed || !table.in_place)
+    }
+
+    /// Whether the text may be understood only where the tables have their primary keys.
+    pub fn may_need_keys(&self, changed: bool) -> bool {
+        self.groups
+            && self.spread.is_empty()
+            && self.tables(changed).any(|table| table.create_keyed.is_some())
     }
 
     /// Whether the text may be answered inside of a transaction that has written or not.
@@ -174,6 +185,7 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
     for (found, filter) in found.iter().zip(filters) {
         tables.push(table(found, filter.as_deref(), &words, whole, ctx)?);
     }
+    let groups = words.contains("group");
     let clock = facts.functions.iter().any(|call| {
         use super::functions::{Steadiness, steadiness};
         steadiness(&call.name, call.argument_count) == Steadiness::Clock
@@ -185,7 +197,7 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
     let in_place = calls || !survey.views.is_empty() || facts.functions.iter().any(of_user);
     Some(Scatter {
         shard: ShardText::Original,
-        combine: Combine::Scratch(Scratch { tables, spread, in_place, clock }),
+        combine: Combine::Scratch(Scratch { tables, spread, in_place, groups, clock }),
         limits: Limits::NONE,
         pushed_limit: None,
         undeclared: Vec::new(),
@@ -352,6 +364,13 @@ fn table(
     let wanted = columns::wanted(info, words, whole, ctx)?;
     let list = wanted.iter().map(|column| quote_identifier(&column.name)).collect::<Vec<_>>().join(", ");
     let schema = quote_identifier(info.name.schema.as_deref()?);
+    let definitions = definitions?.join(", ");
+    let create =
+        |key: &str| format!("CREATE TEMPORARY TABLE {temporary} ({definitions}{key}) ON COMMIT DROP");
+    let gathered = |name: &String| wanted.iter().any(|column| column.name == *name);
+    let is_keyed = !info.primary_key.is_empty() && info.primary_key.iter().all(gathered);
+    let key = || info.primary_key.iter().map(|name| quote_identifier(name)).collect::<Vec<_>>().join(", ");
+    let create_keyed = is_keyed.then(|| create(&format!(", PRIMARY KEY ({})", key())));
     let only = if found.only { "ONLY " } else { "" };
     let all = format!("SELECT {list} FROM {only}{schema}.{bare}");
     let filter = filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
@@ -359,7 +378,8 @@ fn table(
         name: info.name.clone(),
         rows: found.rows,
         in_place: found.in_place,
-        create: format!("CREATE TEMPORARY TABLE {temporary} ({}) ON COMMIT DROP", definitions?.join(", ")),
+        create: create(""),
+        create_keyed,
         copy: format!("COPY {temporary} ({list}) FROM STDIN (FORMAT binary)"),
         analyze: format!("ANALYZE {temporary}"),
         select: Text::new(format!("{all}{filter}")).ok()?,

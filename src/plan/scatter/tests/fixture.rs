@@ -82,6 +82,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         has_rules: false,
         row_security: false,
         unique_sets: Vec::new(),
+        primary_key: Vec::new(),
     };
     (name, info)
 }
