@@ -1,6 +1,6 @@
 //! What can go wrong between Meridian and a server, and what may be done about it.
 
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::{Severity, SqlError, SqlState};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
@@ -50,7 +50,9 @@ impl BackendError {
                 .hint("See SHOW NODES in the console; the statement may be tried again."),
             Self::Connect { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message),
             Self::Cancelled => SqlError::new(SqlState::QUERY_CANCELED, message),
-            Self::Login(error) | Self::Server(error) => *error,
+            // Fatal for the connection that was not made, not for the session that wanted it.
+            Self::Login(error) => error.severity(Severity::Error),
+            Self::Server(error) => *error,
             Self::Lost { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message)
                 .detail("The server may or may not have done what it was asked."),
             Self::Protocol { .. } => SqlError::new(SqlState::PROTOCOL_VIOLATION, message),

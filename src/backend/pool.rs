@@ -31,15 +31,16 @@ use super::error::BackendError;
 use crate::config::PoolSettings;
 use crate::figures::WorkerFigures;
 use crate::topology::{NodeId, NodeState, Topology};
+use crate::wire::credential::LoginSecret;
 use crate::wire::login::{self, LoginError};
-use crate::wire::secret::Secret;
 use crate::wire::tls::Connector;
 
 /// Who Meridian is on the servers, for one client account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub user: String,
-    pub password: Option<Secret>,
+    /// What the servers ask for; None: nothing, or so it is hoped.
+    pub secret: Option<LoginSecret>,
     /// Its transactions are read-only unless they say otherwise.
     pub read_only: bool,
     /// Connections to one node, over all workers; None: as many as `pool.size` says.
@@ -340,7 +341,7 @@ impl Pools {
             tls: &bounds.waits.tls,
             user: &account.user,
             database: &topology.shard(place.shard).database,
-            password: account.password.as_ref(),
+            secret: account.secret.as_ref(),
             parameters: if account.read_only { READ_ONLY } else { &[] },
             timeout: bounds.waits.connect_timeout,
         };
@@ -350,6 +351,10 @@ impl Pools {
         }
         let greeting = greeting.map_err(|error| match error {
             LoginError::Server(sql) => BackendError::Login(Box::new(sql)),
+            // Waiting would not help.
+            refused @ (LoginError::OtherVerifier { .. } | LoginError::OtherMethod { .. }) => {
+                BackendError::Login(Box::new(refused.to_sql()))
+            }
             other => BackendError::Connect { node: address.clone(), reason: other.to_string() },
         })?;
         let peer = greeting.connection.stream.peer_address();

@@ -34,6 +34,7 @@ mod fence;
 mod greet;
 pub mod greeting;
 mod lanes;
+pub mod lookup;
 pub mod orders;
 mod perform;
 mod pipeline;

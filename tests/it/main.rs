@@ -22,4 +22,5 @@ mod stand;
 mod tls;
 mod tools;
 mod two_phase;
+mod users;
 mod wire_cases;

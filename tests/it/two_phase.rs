@@ -12,6 +12,7 @@ use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER};
 use meridian::topology::{NodeId, ShardId, Topology};
 use meridian::transaction::registry::Fitness;
 use meridian::transaction::{CommitError, Participant, Registry, commit};
+use meridian::wire::credential::LoginSecret;
 use meridian::wire::{Secret, SqlState};
 
 use crate::control::{self, Control};
@@ -27,7 +28,7 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
     let pools = Pools::new(config.pool.clone(), waits, 1, Default::default());
     let account = Account {
         user: APP_USER.to_owned(),
-        password: Some(Secret::new(APP_PASSWORD)),
+        secret: Some(LoginSecret::Password(Secret::new(APP_PASSWORD))),
         read_only: false,
         pool_size: None,
     };

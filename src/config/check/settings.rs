@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::super::access::Names;
+use super::super::pattern::Pattern;
 use super::super::raw::{
     RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawScratch, RawServer,
 };
@@ -98,7 +100,22 @@ pub(super) fn database(raw: &RawDatabase, findings: &mut Findings) -> String {
 }
 
 pub(super) fn database_settings(raw: &RawDatabase, findings: &mut Findings) -> DatabaseSettings {
-    DatabaseSettings { connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND) }
+    DatabaseSettings {
+        connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND),
+        aliases: aliases(raw, findings),
+    }
+}
+
+fn aliases(raw: &RawDatabase, findings: &mut Findings) -> Names {
+    let Some(list) = &raw.aliases else { return Names::none() };
+    for item in list.get_ref() {
+        if item.get_ref().is_empty() {
+            findings.report(item.span(), "must be a name or a pattern");
+        } else if item.get_ref() == CONSOLE {
+            findings.report(item.span(), "\"meridian\" is the name of the console's database");
+        }
+    }
+    Names::Named(list.get_ref().iter().map(|item| Pattern::new(item.get_ref())).collect())
 }
 
 pub(super) fn server(raw: &RawServer, folder: &Path, findings: &mut Findings) -> ServerSettings {
