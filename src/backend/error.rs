@@ -44,8 +44,10 @@ impl BackendError {
     pub fn into_sql(self) -> SqlError {
         let message = self.to_string();
         match self {
-            Self::PoolTimeout { .. } => SqlError::new(SqlState::TOO_MANY_CONNECTIONS, message)
-                .hint("Raise pool.size or pool.wait_timeout, or shorten the transactions."),
+            Self::PoolTimeout { .. } => SqlError::new(SqlState::TOO_MANY_CONNECTIONS, message).hint(
+                "Raise pool.size, database.pool_size where it is set, or pool.wait_timeout, or shorten the \
+                     transactions.",
+            ),
             Self::NoNode { .. } => SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
                 .hint("See SHOW NODES in the console; the statement may be tried again."),
             Self::Connect { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message),

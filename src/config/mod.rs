@@ -30,7 +30,7 @@ mod tests;
 
 use std::path::Path;
 
-pub use access::{AccessMethod, AccessRules, Arrival, Verdict};
+pub use access::{AccessMethod, AccessRules, Arrival, Names, Verdict};
 pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
     AuthMethod, AuthQuery, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings,

@@ -65,6 +65,7 @@ pub(super) struct RawDatabase {
     pub name: Value<String>,
     pub default_shard: Value<String>,
     pub connections_max: Value<i64>,
+    pub pool_size: Value<i64>,
     pub aliases: Value<Vec<Name>>,
 }
 

@@ -72,6 +72,8 @@ pub struct SessionSettings {
 pub struct DatabaseSettings {
     /// Clients at once, over all workers; None: no limit of its own.
     pub connections_max: Option<usize>,
+    /// Server connections to one node, of all users together, over all workers; None: as many as the users may have.
+    pub pool_size: Option<usize>,
     /// Further names by which clients may ask for it.
     pub aliases: Names,
 }

@@ -252,6 +252,10 @@ fn mistakes_name_line_and_key() {
             "test.toml:12: users[0].name: admin = true is for users by their names",
         ),
         ("[database]\naliases = [\"a\", \"meridian\"]", "test.toml:12: database.aliases[1]: \"meridian\" is"),
+        (
+            "workers = 4\n[database]\npool_size = 3",
+            "test.toml:13: database.pool_size: must be at least 4: each of the workers",
+        ),
         ("[auth_query]\nquery = \"SELECT 1\"", "test.toml:12: auth_query.query: must ask for one user"),
         ("[auth_query]\nshard = \"two\"", "test.toml:12: auth_query.shard: there is no shard \"two\""),
         ("[auth_query]\nlifetime = \"0\"", "test.toml:12: auth_query.lifetime: must be longer than 0"),

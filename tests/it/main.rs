@@ -17,6 +17,7 @@ mod health;
 mod http;
 mod logs;
 mod operation;
+mod pools;
 mod prometheus;
 mod stand;
 mod tls;

@@ -53,7 +53,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
     let http = settings::http(&raw.http, &mut findings);
     let tls = encryption::clients(&raw.tls, folder, &mut findings);
     let log = settings::log(&raw.log, &mut findings);
-    let database = settings::database_settings(&raw.database, &mut findings);
+    let database = settings::database_settings(&raw.database, proxy.workers, &mut findings);
     let topology = topology(&raw, folder, &mut findings);
     match topology {
         Some(topology) if findings.errors.is_empty() => {

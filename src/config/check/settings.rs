@@ -99,8 +99,20 @@ pub(super) fn database(raw: &RawDatabase, findings: &mut Findings) -> String {
     name
 }
 
-pub(super) fn database_settings(raw: &RawDatabase, findings: &mut Findings) -> DatabaseSettings {
+pub(super) fn database_settings(
+    raw: &RawDatabase,
+    workers: usize,
+    findings: &mut Findings,
+) -> DatabaseSettings {
+    let pool_size = findings.limit(&raw.pool_size, 1_000_000);
+    if let (Some(written), Some(size)) = (&raw.pool_size, pool_size)
+        && size < workers
+    {
+        let message = format!("must be at least {workers}: each of the workers has connections of its own");
+        findings.report(written.span(), message);
+    }
     DatabaseSettings {
+        pool_size,
         connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND),
         aliases: aliases(raw, findings),
     }
