@@ -95,6 +95,7 @@ impl Server {
             pools: PoolBoard::new(workers),
             census: Default::default(),
             lookups: Default::default(),
+            throttles: Default::default(),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),
             stopping,

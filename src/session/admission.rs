@@ -123,7 +123,9 @@ impl Door<'_> {
                 Ok(Known { user: Some(user), credential, looked_up: true })
             }
             Err(error) => {
-                tracing::warn!(user = name, %error, "a user could not be looked up");
+                if let Some(held_back) = self.shared.throttles.lookup.admit(std::time::Instant::now()) {
+                    tracing::warn!(user = name, %error, held_back, "a user could not be looked up");
+                }
                 Err(lookup_failed(name).into())
             }
         }
@@ -229,12 +231,31 @@ impl Door<'_> {
             ),
         ];
         self.shared.census.seat(claims).map(Some).map_err(|full| {
+            self.log_refusal(user, &full);
             let message = match full {
                 CountedBy::User(name) => format!("too many connections for role \"{name}\""),
                 CountedBy::Database(name) => format!("too many connections for database \"{name}\""),
             };
             SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, message)
         })
+    }
+}
+
+impl Door<'_> {
+    fn log_refusal(&self, user: &User, full: &CountedBy) {
+        let (throttle, key, limit) = match full {
+            CountedBy::User(_) => {
+                (&self.shared.throttles.user, "[[users]] connections_max", user.connections_max)
+            }
+            CountedBy::Database(_) => {
+                let limit = self.live.database.connections_max;
+                (&self.shared.throttles.database, "[database] connections_max", limit)
+            }
+        };
+        if let Some(held_back) = throttle.admit(std::time::Instant::now()) {
+            let user = user.name.as_str();
+            tracing::info!(user, limit, held_back, "a client is refused: {key} is reached");
+        }
     }
 }
 

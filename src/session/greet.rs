@@ -69,6 +69,15 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
         Opening::Session(hello) => hello,
     };
     let Some(counted) = Counted::new(&shared) else {
+        if let Some(held_back) = shared.throttles.clients.admit(std::time::Instant::now()) {
+            let limit = live.proxy.clients_max;
+            tracing::info!(
+                user = hello.user,
+                limit,
+                held_back,
+                "a client is refused: [proxy] clients_max is reached"
+            );
+        }
         let error = SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
         refuse(connection, &StartupError::Refused(error)).await;
         return None;

@@ -36,6 +36,9 @@ const LINES_MAX: usize = 4;
 /// An answer that is younger is not doubted: a wrong password costs a look-up no more often.
 const DOUBT_AGE: Duration = Duration::from_secs(1);
 
+/// Classes of errors whose words may have a value in them: data, constraints, and what functions raise.
+const QUOTING: [&str; 3] = ["22", "23", "P0"];
+
 /// What a server knows of a name.
 #[derive(Debug, Clone)]
 pub enum Answer {
@@ -51,6 +54,9 @@ pub enum LookupError {
     NoServer(String),
     #[error("{0}")]
     Control(Arc<ControlError>),
+    /// The server's words are left out: such an error may quote the value that it is about.
+    #[error("[auth_query] query failed with SQLSTATE {sqlstate}")]
+    Data { sqlstate: String },
     #[error("[auth_query] query must give one row of a name and a password, as text: {0}")]
     Shape(String),
     #[error("no answer within {milliseconds} ms")]
@@ -111,8 +117,8 @@ impl Lookups {
         let asked = Instant::now();
         let bound = asking.query.timeout;
         let outcome = tokio::time::timeout(bound, self.ask(name, asking)).await;
-        let outcome =
-            outcome.unwrap_or_else(|_| Err(LookupError::Timeout { milliseconds: bound.as_millis() }));
+        let late = LookupError::Timeout { milliseconds: bound.as_millis() };
+        let outcome = outcome.unwrap_or(Err(late));
         *kept = Some(Kept { outcome: outcome.clone(), asked, answered: Instant::now() });
         outcome
     }
@@ -176,7 +182,7 @@ impl Lookups {
         for node in nodes(asking.topology, shard) {
             if let Some(connection) = self.kept_line(node) {
                 match question(&connection, name, asking.query).await {
-                    // It has lain idle, and is not the server's fault.
+                    // It has lain idle, and may have been closed.
                     Err(LookupError::Control(_)) => {}
                     outcome => return self.keep(connection, outcome),
                 }
@@ -243,7 +249,13 @@ async fn question(
     name: &str,
     query: &AuthQuery,
 ) -> Result<Answer, LookupError> {
-    let failed = |error: tokio_postgres::Error| LookupError::Control(Arc::new(connection.error(&error)));
+    let failed = |error: tokio_postgres::Error| {
+        let sqlstate = error.code().map(tokio_postgres::error::SqlState::code).unwrap_or_default();
+        match QUOTING.iter().any(|class| sqlstate.starts_with(class)) {
+            true => LookupError::Data { sqlstate: sqlstate.to_owned() },
+            false => LookupError::Control(Arc::new(connection.error(&error))),
+        }
+    };
     let statement = connection.prepare(&query.query).await.map_err(failed)?;
     let shape = |reason: &str| Err(LookupError::Shape(reason.to_owned()));
     if statement.columns().len() != 2 {

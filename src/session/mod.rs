@@ -48,6 +48,7 @@ pub mod shared;
 mod simple;
 pub mod statements;
 pub mod syntax;
+pub mod throttle;
 mod watch;
 
 use std::rc::Rc;

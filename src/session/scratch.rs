@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::servers::Need;
 use super::{Failure, Session};
 use crate::backend::dismiss;
-use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Job, answer_in_scratch};
 use crate::execute::scatter::{Question, ScatterError, Wire};
+use crate::execute::{Lane, ShardTimes};
 use crate::merge::PartialLimits;
 use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
 use crate::sql::parse::parse;
@@ -86,9 +86,19 @@ impl Session {
         let Self { client, lanes, told, limits, pin, .. } = self;
         let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
         lanes.sort_by_key(|lane| lane.shard != default);
-        let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
+        let mut wire = Wire {
+            client,
+            told,
+            limits,
+            notify: pin.is_some(),
+            read_ahead,
+            gather,
+            sent: false,
+            times: ShardTimes::default(),
+        };
         let result = answer_in_scratch(&mut wire, &mut lanes, &mut session, &job).await;
-        let sent = wire.sent;
+        let (sent, times) = (wire.sent, wire.times);
+        self.note_times(&times);
         self.close_scratch(session).await;
         Ok((sent, result))
     }
@@ -101,6 +111,7 @@ impl Session {
             .map_err(|error| Failure::Sql(error.into_sql()))?;
         self.cancel.add(&connection.key);
         let mut lane = Lane::new(connection, shard, false);
+        lane.scratch = true;
         let settings = match self.block.get() {
             Some(transaction) => transaction.settings_before(),
             None => &self.settings,

@@ -26,6 +26,7 @@ use super::lookup::Lookups;
 use super::orders::Orders;
 use super::planning::PlanCache;
 use super::statements::Interner;
+use super::throttle::Throttles;
 use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
 use crate::config::{
@@ -62,6 +63,8 @@ pub struct Shared {
     pub census: Arc<Census>,
     /// Users of whom a server was asked.
     pub lookups: Lookups,
+    /// How often the log may tell of who is refused.
+    pub throttles: Throttles,
     /// Challenges for users that do not exist.
     pub mock: MockKey,
     pub started: Instant,

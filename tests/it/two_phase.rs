@@ -64,6 +64,7 @@ async fn commit_all(
             connection,
             shard: ShardId(index as u16),
             wrote: true,
+            spent: std::time::Duration::ZERO,
         })
         .collect();
     commit(&mut participants, topology, registry, &mut Vec::new()).await

@@ -121,7 +121,8 @@ async fn users_of_the_servers_log_in_everywhere_with_their_own_keys() {
     let other = format!("ALTER ROLE {ben} PASSWORD '{}'", verifier("right", 2));
     elsewhere.batch_execute(&other).await.expect("another verifier");
     let described = meridian(&database.cluster).database(&database.name).section("auth_query", BY_FUNCTION);
-    let meridian = described.section("proxy", "workers = 2").tables(PLACES).start();
+    let described = described.section("proxy", "workers = 2").section("log", "level = \"debug\"");
+    let meridian = described.tables(PLACES).start();
 
     // Many at once ask once, and the servers let them in without knowing their password.
     let config = as_role(&meridian, &ann, "right");
@@ -231,6 +232,18 @@ async fn md5_hashes_and_passwords_in_clear_serve_for_servers_that_ask_for_them()
             assert_eq!(refusal(&as_role(&meridian, name, "gone")).await, wrong_password(name), "{auth}");
         }
     }
+
+    // Who is trusted shows nothing: an md5 hash serves by itself, a verifier does not.
+    let trusting = start("trust");
+    assert_eq!(current_user(&connect(&as_role(&trusting, "ann", "")).await).await, "ann");
+    let missing =
+        (SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "role \"nobody\" does not exist".to_owned());
+    assert_eq!(refusal(&as_role(&trusting, "nobody", "")).await, missing);
+    let begun = Instant::now();
+    let (state, message) = refusal(&as_role(&trusting, "ben", "")).await;
+    assert_eq!(state, SqlState::INVALID_PASSWORD);
+    assert!(message.ends_with("asks for a password and none is configured"), "{message}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "waiting would not help");
 }
 
 #[tokio::test]
@@ -296,4 +309,27 @@ async fn a_pattern_sets_what_counts_for_each_of_its_users() {
     drop(ninth);
     alias.dbname("rides_of_8");
     assert_eq!(refusal(&alias).await.0, SqlState::UNDEFINED_DATABASE);
+}
+
+#[tokio::test]
+async fn the_console_shows_the_users_of_the_file_and_those_who_were_looked_up() {
+    let database = users_database(&[("ann", &format!("'{}'", verifier("right", 1)))]).await;
+    let ann = role_name(&database, "ann");
+    let described = meridian(&database.cluster).database(&database.name).section("auth_query", BY_FUNCTION);
+    let meridian =
+        described.tables("[[users]]\nname = \"*_ann\"\nread_only = true\nconnections_max = 7\n").start();
+    let console = console(&meridian).await;
+    let named = async |name: &'static str| column(&console, "SHOW USERS", name).await;
+    assert_eq!(named("name").await, [APP_USER, "*_ann"]);
+    let client = connect(&as_role(&meridian, &ann, "right")).await;
+    assert_eq!(named("name").await, [APP_USER, "*_ann", &ann]);
+    assert_eq!(named("known_by").await, ["file", "pattern, auth_query", "auth_query"]);
+    assert_eq!(named("connections").await, ["0", "1", "1"]);
+    assert_eq!(named("connections_max").await, ["7", "7"]);
+    assert_eq!(named("read_only").await, ["no", "yes", "yes"]);
+    drop(client);
+    eventually("it is counted out, and still known", async || {
+        (named("connections").await == ["0", "0", "0"]).then_some(())
+    })
+    .await;
 }
