@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use crate::harness::{Database, Meridian, connect, database, eventually, meridian};
 
@@ -42,6 +42,15 @@ async fn one(client: &Client) {
     client.simple_query("SELECT 1").await.expect("one row");
 }
 
+/// Whether a client of this account waits for a connection, as the worker has last said.
+async fn is_waiting(console: &Client, name: &str) -> bool {
+    let rows = console.simple_query("SHOW POOLS").await.expect("pools");
+    rows.iter().any(|row| match row {
+        SimpleQueryMessage::Row(row) => row.get("user") == Some(name) && row.get("cl_waiting") != Some("0"),
+        _ => false,
+    })
+}
+
 #[tokio::test]
 async fn all_users_together_have_no_more_connections_than_the_database_may() {
     let (database, names) = accounts(&["ann", "ben", "eve"]).await;
@@ -76,17 +85,28 @@ async fn all_users_together_have_no_more_connections_than_the_database_may() {
         one(client).await;
     }
     let order = std::cell::RefCell::new(Vec::new());
-    let come = async |client: &Client, name: &'static str, after: u64| {
-        tokio::time::sleep(Duration::from_millis(after)).await;
-        one(client).await;
-        order.borrow_mut().push(name);
+    let mut at_console = meridian.app();
+    at_console.dbname("meridian");
+    let console = connect(&at_console).await;
+    let waits = async |name: &String| {
+        eventually("it stands in line", async || is_waiting(&console, name).await.then_some(())).await;
+    };
+    let first = async {
+        one(&ben_1).await;
+        order.borrow_mut().push("ben");
+    };
+    let second = async {
+        waits(ben).await;
+        one(&ann_3).await;
+        order.borrow_mut().push("ann");
     };
     let end = async {
-        tokio::time::sleep(Duration::from_millis(900)).await;
+        waits(ben).await;
+        waits(ann).await;
         assert!(order.borrow().is_empty(), "nobody has room");
         ann_1.simple_query("COMMIT").await.expect("it ends");
     };
-    tokio::join!(come(&ben_1, "ben", 0), come(&ann_3, "ann", 400), end);
+    tokio::join!(first, second, end);
     assert_eq!(*order.borrow(), ["ben", "ann"]);
     ann_2.simple_query("COMMIT").await.expect("it ends");
 
