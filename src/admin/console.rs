@@ -162,12 +162,19 @@ impl Process for Running<'_> {
 
 /// Takes the snapshots that the topic may need, and makes its table.
 fn show(shared: &Shared, topic: Topic) -> Table {
-    let clients =
-        if matches!(topic, Topic::Clients | Topic::Transactions) { clients(shared) } else { Vec::new() };
+    let clients = if matches!(topic, Topic::Clients | Topic::Transactions | Topic::Users) {
+        clients(shared)
+    } else {
+        Vec::new()
+    };
     let pools =
         if matches!(topic, Topic::Pools | Topic::Servers) { shared.pools.reports() } else { Vec::new() };
     let plans = if topic == Topic::Plans { shared.pools.plans() } else { Vec::new() };
     let live = shared.live.load_full();
+    let looked_up = match &live.auth_query {
+        Some(query) if topic == Topic::Users => shared.lookups.known(query),
+        _ => Vec::new(),
+    };
     topic.table(&View {
         topology: &shared.topology.load(),
         catalog: &shared.catalog.current(),
@@ -177,6 +184,7 @@ fn show(shared: &Shared, topic: Topic) -> Table {
         live: Some(&live),
         pool_size: live.pool.size,
         clients: &clients,
+        looked_up: &looked_up,
         clients_max: live.proxy.clients_max,
         two_phase: shared.registry.standing(),
         figures: &shared.figures,

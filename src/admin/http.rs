@@ -162,6 +162,7 @@ fn with_view(shared: &Shared, call: impl FnOnce(&View<'_>) -> String) -> String 
         pools: &shared.pools.reports(),
         pool_size: live.pool.size,
         plans: &[],
+        looked_up: &[],
         paused: shared.orders.paused(),
         live: Some(&live),
         clients: &super::console::clients(shared),

@@ -59,6 +59,7 @@ fn take_up(shared: &Shared, file: &Path) -> Result<u64, ReloadError> {
     let version = topology.version.0;
     shared.topology.store(Arc::new(topology));
     shared.live.store(Arc::new(live));
+    shared.lookups.clear();
     shared.reloads.send_modify(|count| *count += 1);
     Ok(version)
 }

@@ -26,7 +26,7 @@ use crate::figures::WorkerFigures;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
-use super::pool::Slot;
+use super::places::Slot;
 use super::settings::Settings;
 use crate::topology::{NodeId, NodeRole, NodeState};
 use crate::wire::backend::TransactionStatus;

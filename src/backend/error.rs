@@ -1,6 +1,6 @@
 //! What can go wrong between Meridian and a server, and what may be done about it.
 
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::{Severity, SqlError, SqlState};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
@@ -44,13 +44,17 @@ impl BackendError {
     pub fn into_sql(self) -> SqlError {
         let message = self.to_string();
         match self {
-            Self::PoolTimeout { .. } => SqlError::new(SqlState::TOO_MANY_CONNECTIONS, message)
-                .hint("Raise pool.size or pool.wait_timeout, or shorten the transactions."),
+            Self::PoolTimeout { .. } => SqlError::new(SqlState::TOO_MANY_CONNECTIONS, message).hint(
+                "Raise pool.size, database.pool_size where it is set, or pool.wait_timeout, or shorten the \
+                     transactions.",
+            ),
             Self::NoNode { .. } => SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
                 .hint("See SHOW NODES in the console; the statement may be tried again."),
             Self::Connect { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message),
             Self::Cancelled => SqlError::new(SqlState::QUERY_CANCELED, message),
-            Self::Login(error) | Self::Server(error) => *error,
+            // Fatal for the connection that was not made, not for the session that wanted it.
+            Self::Login(error) => error.severity(Severity::Error),
+            Self::Server(error) => *error,
             Self::Lost { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message)
                 .detail("The server may or may not have done what it was asked."),
             Self::Protocol { .. } => SqlError::new(SqlState::PROTOCOL_VIOLATION, message),

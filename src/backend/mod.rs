@@ -11,8 +11,8 @@
 //! Invariants:
 //! 1. A connection is used by one session at a time, and by another only after ReadyForQuery 'I' with nothing owed.
 //! 2. A connection whose state is not provably clean is closed, never reused.
-//! 3. At most a worker's share of `pool.size` (rounded up, at least one) exists per node and account; waiters are served
-//!    in order.
+//! 3. At most a worker's share of `pool.size` (rounded up, at least one) exists per node and account, and of
+//!    `database.pool_size` per node; waiters are served in order.
 //! 4. A connection's settings are those in [`Connection::applied`]; whoever takes it brings it to its own session's.
 //!
 //! Not here: what a statement means, and which shard it needs.
@@ -22,6 +22,7 @@ pub mod choice;
 pub mod connection;
 pub mod dismissal;
 pub mod error;
+mod places;
 pub mod pool;
 pub mod settings;
 
@@ -29,5 +30,5 @@ pub use choice::{ReadPolicy, WriteToken};
 pub use connection::Connection;
 pub use dismissal::dismiss;
 pub use error::BackendError;
-pub use pool::{Account, Pools, Waits};
+pub use pool::{Account, Part, Pools, Sizing, Waits};
 pub use settings::Settings;

@@ -5,41 +5,43 @@
 //!
 //! ```text
 //!   take: idle (newest first) ─▶ else room? connect ─▶ else wait in line
-//!   give: somebody waits? to them : clean? idle : closed, and its place to whoever waits
+//!   give: somebody waits? to them : clean? idle : closed, and its place to whoever waits      (`places`)
 //! ```
 //!
 //! Invariants:
-//! 1. `total` counts the connections that exist or are being made; a [`Slot`] gives its place back when dropped, so
-//!    that no path, error or panic can lose one.
+//! 1. No more connections are made than there are places for, of the account and of all accounts together
+//!    ([`super::places`]).
 //! 2. A connection reaches another session only through [`Pools::give`], which checks that it is clean.
 //! 3. An idle connection that the server has closed is noticed before it is lent.
 //! 4. Nobody reads for long from a node that is known to be down: a replica's connections are given up by the next
 //!    reaping, a primary's when it has been down for as long as a statement waits for a primary.
+//! 5. Nothing is kept of an account that has no connection and for which nobody waits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
+use super::places::{Grant, Ledger, NodePool, Slot};
 use crate::config::PoolSettings;
 use crate::figures::WorkerFigures;
-use crate::topology::{NodeId, NodeState, Topology};
+use crate::topology::{NodeId, Topology};
+use crate::wire::credential::LoginSecret;
 use crate::wire::login::{self, LoginError};
-use crate::wire::secret::Secret;
 use crate::wire::tls::Connector;
 
 /// Who Meridian is on the servers, for one client account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub user: String,
-    pub password: Option<Secret>,
+    /// What the servers ask for; None: nothing, or so it is hoped.
+    pub secret: Option<LoginSecret>,
     /// Its transactions are read-only unless they say otherwise.
     pub read_only: bool,
     /// Connections to one node, over all workers; None: as many as `pool.size` says.
@@ -70,9 +72,9 @@ pub struct ServerFigures {
 #[derive(Debug)]
 pub struct Pools {
     pools: RefCell<PoolMap>,
+    ledgers: RefCell<HashMap<NodeId, Rc<Ledger>>>,
     bounds: RefCell<Bounds>,
-    /// Workers that share the configured size.
-    workers: usize,
+    part: Part,
     /// Connections that are older are closed when they are free.
     renewed: Cell<Option<Instant>>,
     worker: Arc<WorkerFigures>,
@@ -83,14 +85,44 @@ pub struct Pools {
 struct Bounds {
     settings: Rc<PoolSettings>,
     waits: Waits,
+    sizing: Sizing,
     /// This worker's share of `pool.size`.
     share: usize,
 }
 
 impl Bounds {
-    fn new(settings: PoolSettings, waits: Waits, workers: usize) -> Self {
-        let share = settings.size.div_ceil(workers.max(1)).max(1);
-        Self { settings: Rc::new(settings), waits, share }
+    fn new(settings: PoolSettings, waits: Waits, sizing: Sizing, part: Part) -> Self {
+        let share = part.rounded_up(settings.size);
+        Self { settings: Rc::new(settings), waits, sizing, share }
+    }
+}
+
+/// Whose sizes count beside `pool.size`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizing {
+    /// An account's own size instead of it; and all accounts together have at most `node_max` connections to a node.
+    Accounts { node_max: Option<usize> },
+    /// Nobody's: it is the same for all accounts.
+    Same,
+}
+
+/// One of the workers, which share what is configured.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    pub index: usize,
+    pub workers: usize,
+}
+
+impl Part {
+    /// Of a size for each account: nobody goes without.
+    fn rounded_up(self, size: usize) -> usize {
+        size.div_ceil(self.workers.max(1)).max(1)
+    }
+
+    /// Of a bound: all workers together have no more. It is no less than there are workers.
+    fn exact(self, size: usize) -> usize {
+        let workers = self.workers.max(1);
+        (size / workers + usize::from(self.index < size % workers)).max(1)
     }
 }
 
@@ -110,96 +142,36 @@ const READ_ONLY: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
 /// By node and account name.
 type PoolMap = HashMap<(NodeId, Rc<str>), Rc<NodePool>>;
 
-#[derive(Debug, Default)]
-struct NodePool {
-    idle: RefCell<Vec<Connection>>,
-    total: Cell<usize>,
-    /// Where its account has a size of its own.
-    size: Cell<Option<usize>>,
-    waiters: RefCell<VecDeque<oneshot::Sender<Grant>>>,
-    /// Of all connections, lent ones too.
-    lifelines: RefCell<Vec<Weak<Lifeline>>>,
-}
-
-#[derive(Debug)]
-enum Grant {
-    Connection(Box<Connection>),
-    /// A place in the pool: the waiter makes its own connection.
-    Place(Slot),
-}
-
-/// A place in a pool. Dropping it frees the place.
-#[derive(Debug)]
-pub struct Slot {
-    pool: Weak<NodePool>,
-    state: Arc<NodeState>,
-    lent: bool,
-}
-
-impl Slot {
-    fn lend(&mut self) {
-        if !self.lent {
-            self.lent = true;
-            self.state.add_in_use();
-        }
-    }
-
-    fn rest(&mut self) {
-        if self.lent {
-            self.lent = false;
-            self.state.sub_in_use();
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.rest();
-        let Some(pool) = self.pool.upgrade() else { return };
-        // The place goes to whoever waits, or back.
-        let heir = Slot { pool: Weak::clone(&self.pool), state: Arc::clone(&self.state), lent: false };
-        if let Some(unused) = pool.grant(Grant::Place(heir)) {
-            forget_place(unused);
-            pool.total.set(pool.total.get() - 1);
-        }
-    }
-}
-
-/// Drops a grant that nobody took without freeing its place a second time.
-fn forget_place(grant: Grant) {
-    if let Grant::Place(mut slot) = grant {
-        slot.pool = Weak::new();
-    }
-}
-
-impl NodePool {
-    /// Hands `grant` to the first waiter who is still there; returns it if there is none.
-    fn grant(&self, mut grant: Grant) -> Option<Grant> {
-        loop {
-            let Some(waiter) = self.waiters.borrow_mut().pop_front() else { return Some(grant) };
-            match waiter.send(grant) {
-                Ok(()) => return None,
-                Err(back) => grant = back,
-            }
-        }
-    }
-}
-
 impl Pools {
-    /// `workers` share the configured size; each has at least one connection.
-    pub fn new(settings: PoolSettings, waits: Waits, workers: usize, worker: Arc<WorkerFigures>) -> Self {
+    /// Workers share the configured sizes; each has at least one connection.
+    pub fn new(
+        settings: PoolSettings,
+        waits: Waits,
+        sizing: Sizing,
+        part: Part,
+        worker: Arc<WorkerFigures>,
+    ) -> Self {
         Self {
             pools: RefCell::default(),
-            bounds: RefCell::new(Bounds::new(settings, waits, workers)),
-            workers,
+            ledgers: RefCell::default(),
+            bounds: RefCell::new(Bounds::new(settings, waits, sizing, part)),
+            part,
             renewed: Cell::new(None),
             worker,
         }
     }
 
     /// Takes other settings from now on. Connections that exist stay, until they are given back or reaped.
-    pub fn configure(&self, settings: PoolSettings, waits: Waits) {
-        *self.bounds.borrow_mut() = Bounds::new(settings, waits, self.workers);
+    pub fn configure(&self, settings: PoolSettings, waits: Waits, sizing: Sizing) {
+        *self.bounds.borrow_mut() = Bounds::new(settings, waits, sizing, self.part);
+        self.ledgers.borrow().values().for_each(|ledger| ledger.set_bound(self.node_bound()));
+    }
+
+    fn node_bound(&self) -> Option<usize> {
+        match self.bounds.borrow().sizing {
+            Sizing::Accounts { node_max } => node_max.map(|size| self.part.exact(size)),
+            Sizing::Same => None,
+        }
     }
 
     /// Every connection that exists is to be replaced by a new one when it is free.
@@ -212,7 +184,13 @@ impl Pools {
         if let Some(pool) = pools.get(&(node, Rc::clone(user))) {
             return Rc::clone(pool);
         }
-        let pool = Rc::<NodePool>::default();
+        let mut ledgers = self.ledgers.borrow_mut();
+        let ledger = ledgers.entry(node).or_insert_with(|| {
+            let ledger = Rc::<Ledger>::default();
+            ledger.set_bound(self.node_bound());
+            ledger
+        });
+        let pool = NodePool::new(ledger);
         pools.insert((node, Rc::clone(user)), Rc::clone(&pool));
         pool
     }
@@ -241,11 +219,12 @@ impl Pools {
             return Ok(connection);
         }
         let pool = self.pool(node, user);
-        if let Some(slot) = self.free_place(&pool, topology, node, account) {
+        let free = || self.free_place(&pool, topology, node, account);
+        let place = free().or_else(|| pool.make_room().then(free).flatten());
+        if let Some(slot) = place {
             return self.connect(topology, node, account, slot).await;
         }
-        let (sender, receiver) = oneshot::channel();
-        pool.waiters.borrow_mut().push_back(sender);
+        let receiver = pool.queue();
         let wait_timeout = self.bounds.borrow().settings.wait_timeout;
         let begun = Instant::now();
         let granted = timeout(wait_timeout, receiver).await;
@@ -288,14 +267,11 @@ impl Pools {
         node: NodeId,
         account: &Account,
     ) -> Option<Slot> {
-        pool.size.set(account.pool_size);
-        let own = account.pool_size.map(|size| size.div_ceil(self.workers.max(1)).max(1));
-        if pool.total.get() >= own.unwrap_or(self.bounds.borrow().share) {
-            return None;
-        }
-        pool.total.set(pool.total.get() + 1);
-        let state = Arc::clone(&topology.node(node).state);
-        Some(Slot { pool: Rc::downgrade(pool), state, lent: false })
+        let bounds = self.bounds.borrow();
+        let own = account.pool_size.filter(|_| bounds.sizing != Sizing::Same);
+        pool.size.set(own);
+        let limit = own.map_or(bounds.share, |size| self.part.rounded_up(size));
+        pool.free_place(limit, &topology.node(node).state)
     }
 
     /// Takes a connection back. One that is not clean is closed.
@@ -310,9 +286,8 @@ impl Pools {
         }
         let Some(slot) = connection.slot.as_mut() else { return };
         slot.rest();
-        let Some(pool) = slot.pool.upgrade() else { return };
-        if let Some(Grant::Connection(connection)) = pool.grant(Grant::Connection(Box::new(connection))) {
-            pool.idle.borrow_mut().push(*connection);
+        if let Some(pool) = slot.pool() {
+            pool.take_back(connection);
         }
     }
 
@@ -340,7 +315,7 @@ impl Pools {
             tls: &bounds.waits.tls,
             user: &account.user,
             database: &topology.shard(place.shard).database,
-            password: account.password.as_ref(),
+            secret: account.secret.as_ref(),
             parameters: if account.read_only { READ_ONLY } else { &[] },
             timeout: bounds.waits.connect_timeout,
         };
@@ -350,6 +325,10 @@ impl Pools {
         }
         let greeting = greeting.map_err(|error| match error {
             LoginError::Server(sql) => BackendError::Login(Box::new(sql)),
+            // Waiting would not help.
+            refused @ (LoginError::OtherVerifier { .. }
+            | LoginError::OtherMethod { .. }
+            | LoginError::PasswordRequired { .. }) => BackendError::Login(Box::new(refused.to_sql())),
             other => BackendError::Connect { node: address.clone(), reason: other.to_string() },
         })?;
         let peer = greeting.connection.stream.peer_address();
@@ -374,8 +353,8 @@ impl Pools {
         let mut connection =
             Connection::new(greeted, node, address.into(), bounds.settings.prepared_statements_max);
         slot.lend();
-        let lifeline = Lifeline::new(pid, &slot.state, bounds.waits.primary_wait);
-        if let Some(pool) = slot.pool.upgrade() {
+        let lifeline = Lifeline::new(pid, slot.state(), bounds.waits.primary_wait);
+        if let Some(pool) = slot.pool() {
             pool.lifelines.borrow_mut().push(Rc::downgrade(&lifeline));
         }
         connection.lifeline = Some(lifeline);
@@ -405,6 +384,7 @@ impl Pools {
             });
             pool.idle.borrow_mut().append(&mut idle);
         }
+        self.pools.borrow_mut().retain(|_, pool| pool.total() > 0 || Rc::strong_count(pool) > 1);
     }
 
     pub fn figures(&self) -> Vec<(Rc<str>, PoolFigures)> {
@@ -413,8 +393,8 @@ impl Pools {
             let figures = PoolFigures {
                 node: *node,
                 idle: pool.idle.borrow().len(),
-                total: pool.total.get(),
-                waiting: pool.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
+                total: pool.total(),
+                waiting: pool.waiting(),
                 size: pool.size.get(),
                 servers: pool
                     .lifelines

@@ -17,7 +17,9 @@ use super::servers::{self, NodeFacts};
 use crate::catalog::{self, Severity};
 use crate::config::Config;
 use crate::health;
+use crate::session::lookup;
 use crate::topology::{NodeId, Topology};
+use crate::wire::credential::LoginSecret;
 use crate::wire::login::{self, Login};
 use crate::wire::secret::Secret;
 
@@ -79,6 +81,7 @@ pub(super) async fn servers(config: &Config, form: Form) -> ExitCode {
     findings.extend(node_findings(&config.topology, &asked));
     findings.extend(shard_findings(&config.topology, &asked));
     findings.extend(catalog_findings(config).await);
+    findings.extend(lookup_findings(config).await);
     findings.extend(user_findings(config).await);
     match form {
         Form::Text => print_text(config, &asked, &findings),
@@ -197,24 +200,39 @@ async fn catalog_findings(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether each user can log in where it is sent.
+/// Whether users can be looked up.
+async fn lookup_findings(config: &Config) -> Option<Finding> {
+    let query = config.auth_query.as_ref()?;
+    let asking = lookup::Asking { query, topology: &config.topology, server: &config.server };
+    let error = lookup::check(&asking).await.err()?;
+    let message = format!("users cannot be looked up: {error}");
+    Some(Finding { level: Level::Error, about: "auth_query".to_owned(), message })
+}
+
+/// Whether each user can log in where it is sent, as far as the file has the password.
 async fn user_findings(config: &Config) -> Vec<Finding> {
     let topology = &config.topology;
     let primaries: Vec<NodeId> = (0..topology.shards.len())
         .filter_map(|index| health::primary(topology, crate::topology::ShardId(index as u16)))
         .collect();
-    let logins = config.users.iter().flat_map(|user| primaries.iter().map(move |node| (user, *node)));
+    let known = config.users.iter().filter(|user| {
+        let looked_up = config.auth_query.is_some() && user.server_password.is_none();
+        !looked_up && (user.pattern.is_none() || user.server_user.is_some())
+    });
+    let logins = known.flat_map(|user| primaries.iter().map(move |node| (user, *node)));
     let tried = logins.map(|(user, id)| async move {
         let node = topology.node(id);
         let address = health::connect::address(node);
-        let password = user.server_password.as_ref().map(|password| Secret::new(password.expose()));
+        let password = user.server_password.as_ref();
+        let secret = password.map(|password| LoginSecret::Password(Secret::new(password.expose())));
+        let account = user.server_user.as_deref().unwrap_or(&user.name);
         let login = Login {
             address: &address,
             host: &node.host,
             tls: &config.server.tls,
-            user: &user.server_user,
+            user: account,
             database: &topology.shard(node.shard).database,
-            password: password.as_ref(),
+            secret: secret.as_ref(),
             parameters: &[("application_name", "meridian check")],
             timeout: config.server.connect_timeout,
         };
@@ -222,7 +240,7 @@ async fn user_findings(config: &Config) -> Vec<Finding> {
         Some(Finding {
             level: Level::Error,
             about: format!("user {}", user.name),
-            message: format!("cannot log in to {address} as \"{}\": {failure}", user.server_user),
+            message: format!("cannot log in to {address} as \"{account}\": {failure}"),
         })
     });
     join_all(tried).await.into_iter().flatten().collect()

@@ -131,6 +131,10 @@ impl AccessRule {
 }
 
 impl Names {
+    pub fn none() -> Self {
+        Self::Named(Vec::new())
+    }
+
     pub fn fit(&self, name: &str) -> bool {
         match self {
             Self::All => true,

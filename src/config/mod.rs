@@ -30,11 +30,11 @@ mod tests;
 
 use std::path::Path;
 
-pub use access::{AccessMethod, AccessRules, Arrival, Verdict};
+pub use access::{AccessMethod, AccessRules, Arrival, Names, Verdict};
 pub use error::{ConfigError, ConfigErrors};
 pub use settings::{
-    AuthMethod, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings, PoolSettings,
-    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, StatementText, User,
+    AuthMethod, AuthQuery, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings,
+    PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, StatementText, User,
 };
 pub use value::Secret;
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub session: SessionSettings,
     pub database: DatabaseSettings,
     pub server: ServerSettings,
+    /// None: nobody is looked up.
+    pub auth_query: Option<AuthQuery>,
     pub users: Vec<User>,
     /// In the order of the file; none: every user may come from everywhere.
     pub access: AccessRules,
@@ -92,8 +94,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The client account of that name.
+    /// What the file says of a client of that name.
     pub fn user(&self, name: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.name == name)
+        User::find(&self.users, name)
     }
 }

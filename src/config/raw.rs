@@ -22,6 +22,8 @@ pub(super) struct RawConfig {
     pub proxy: RawProxy,
     pub database: RawDatabase,
     pub server: RawServer,
+    /// None: nobody is looked up.
+    pub auth_query: Value<RawAuthQuery>,
     pub users: Vec<Spanned<RawUser>>,
     pub access: Vec<Spanned<RawAccess>>,
     pub pool: RawPool,
@@ -63,6 +65,19 @@ pub(super) struct RawDatabase {
     pub name: Value<String>,
     pub default_shard: Value<String>,
     pub connections_max: Value<i64>,
+    pub pool_size: Value<i64>,
+    pub aliases: Value<Vec<Name>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawAuthQuery {
+    pub query: Value<String>,
+    pub shard: Value<String>,
+    pub lifetime: Value<RawDuration>,
+    pub unknown_lifetime: Value<RawDuration>,
+    pub entries_max: Value<i64>,
+    pub timeout: Value<RawDuration>,
 }
 
 #[derive(Debug, Default, Deserialize)]

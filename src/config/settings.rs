@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::access::Names;
+use super::pattern::Pattern;
 use super::value::Secret;
 use crate::topology::{Consistency, RegionId};
 use crate::wire::tls::Connector;
@@ -70,6 +72,27 @@ pub struct SessionSettings {
 pub struct DatabaseSettings {
     /// Clients at once, over all workers; None: no limit of its own.
     pub connections_max: Option<usize>,
+    /// Server connections to one node, of all users together, over all workers; None: as many as the users may have.
+    pub pool_size: Option<usize>,
+    /// Further names by which clients may ask for it.
+    pub aliases: Names,
+}
+
+/// How users are looked up whose passwords the file does not have; read by `session`.
+#[derive(Debug, Clone)]
+pub struct AuthQuery {
+    /// With the user's name as its only parameter; gives that name and what `pg_authid.rolpassword` holds.
+    pub query: String,
+    /// The shard that is asked; None: the default one. By name, because reloads may number shards anew.
+    pub shard: Option<String>,
+    /// How long an answer counts.
+    pub lifetime: Duration,
+    /// How long it counts that there is no such user.
+    pub unknown_lifetime: Duration,
+    /// Answers that are kept.
+    pub entries_max: usize,
+    /// For one look-up, from connecting to its answer.
+    pub timeout: Duration,
 }
 
 /// The account of Meridian's own work, and how servers are reached; read by `health`, `catalog`, `transaction`, `backend`.
@@ -84,15 +107,18 @@ pub struct ServerSettings {
     pub keepalive: Option<Duration>,
 }
 
-/// A client's account.
-#[derive(Debug, Clone)]
+/// A client's account, or those of all clients whose names fit a pattern.
+#[derive(Debug, Clone, Default)]
 pub struct User {
+    /// As the file spells it: a name, or a pattern.
     pub name: String,
+    /// None: it is one user.
+    pub pattern: Option<Pattern>,
     pub password: Option<Secret>,
     /// `SCRAM-SHA-256$iterations:salt$stored:server`, as in `pg_authid`.
     pub verifier: Option<Secret>,
-    /// The account on the servers.
-    pub server_user: String,
+    /// The account on the servers; None: that of the client's own name.
+    pub server_user: Option<String>,
     pub server_password: Option<Secret>,
     /// May use the console database.
     pub admin: bool,
@@ -104,6 +130,20 @@ pub struct User {
     pub pool_size: Option<usize>,
     /// Clients at once, over all workers; None: no limit of its own.
     pub connections_max: Option<usize>,
+}
+
+impl User {
+    /// The settings of a client: its own entry, or else the first pattern that its name fits.
+    pub fn find<'u>(users: &'u [User], name: &str) -> Option<&'u User> {
+        let own = users.iter().find(|user| user.pattern.is_none() && user.name == name);
+        let fits = |user: &&User| user.pattern.as_ref().is_some_and(|pattern| pattern.fits(name));
+        own.or_else(|| users.iter().find(fits))
+    }
+
+    /// Whether the file says what its clients are authenticated against.
+    pub fn has_credential(&self) -> bool {
+        self.password.is_some() || self.verifier.is_some()
+    }
 }
 
 /// Server connections; read by `backend`.

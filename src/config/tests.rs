@@ -47,10 +47,11 @@ fn the_documented_file_has_the_defaults() {
 
 #[test]
 fn every_key_is_documented() {
-    let sections: [(&str, Vec<&str>); 19] = [
+    let sections: [(&str, Vec<&str>); 20] = [
         ("[proxy]", keys::of::<raw::RawProxy>()),
         ("[database]", keys::of::<raw::RawDatabase>()),
         ("[server]", keys::of::<raw::RawServer>()),
+        ("[auth_query]", keys::of::<raw::RawAuthQuery>()),
         ("[[users]]", keys::of::<raw::RawUser>()),
         ("[[access]]", keys::of::<raw::RawAccess>()),
         ("[pool]", keys::of::<raw::RawPool>()),
@@ -163,7 +164,10 @@ fn settings_are_read() {
     assert_eq!(config.session.idle_transaction_timeout, Some(Duration::from_secs(300)));
     assert_eq!(config.proxy.message_bytes_max, 1 << 20);
     let user = config.user("app").unwrap();
-    assert_eq!((user.server_user.as_str(), user.server_password.as_ref().unwrap().expose()), ("other", "x"));
+    assert_eq!(
+        (user.server_user.as_deref().unwrap(), user.server_password.as_ref().unwrap().expose()),
+        ("other", "x")
+    );
     assert!(!format!("{config:?}").contains("\"x\""));
 }
 
@@ -243,6 +247,18 @@ fn mistakes_name_line_and_key() {
         ),
         ("[[users]]\nname = \"a\"\nregions = []", "test.toml:13: users[0].regions: no shard lives in these"),
         ("[database]\nconnections_max = -1", "test.toml:12: database.connections_max: must be 1 to 1000000"),
+        (
+            "[[users]]\nname = \"a*\"\nadmin = true",
+            "test.toml:12: users[0].name: admin = true is for users by their names",
+        ),
+        ("[database]\naliases = [\"a\", \"meridian\"]", "test.toml:12: database.aliases[1]: \"meridian\" is"),
+        (
+            "workers = 4\n[database]\npool_size = 3",
+            "test.toml:13: database.pool_size: must be at least 4: each of the workers",
+        ),
+        ("[auth_query]\nquery = \"SELECT 1\"", "test.toml:12: auth_query.query: must ask for one user"),
+        ("[auth_query]\nshard = \"two\"", "test.toml:12: auth_query.shard: there is no shard \"two\""),
+        ("[auth_query]\nlifetime = \"0\"", "test.toml:12: auth_query.lifetime: must be longer than 0"),
         ("[distances]\neast = { west = 5 }", "test.toml:12: distances.east.west: there is no region"),
         ("[nonsense]", "test.toml:11: nonsense: unknown field"),
     ];
@@ -492,4 +508,30 @@ fn passwords_are_needed_where_a_rule_asks_for_one() {
     assert!(found.contains("user \"ann\" has neither password nor verifier"), "{found}");
     let others = rule("method = \"scram-sha-256\"\nusers = [\"b*\"]");
     assert!(parse(&format!("{BASE}{user}{trusted}{others}")).is_ok());
+}
+
+#[test]
+fn who_is_not_in_the_file_is_known_by_a_query_or_a_pattern() {
+    let asked = BASE.replace("\"trust\"", "\"scram-sha-256\"");
+    let parse_asked = |more: &str| parse(&format!("{asked}{more}"));
+    let first = |more: &str| parse_asked(more).unwrap_err().0[0].to_string();
+    let user = "[[users]]\nname = \"app_*\"\npool_size = 5\n";
+    assert!(
+        first(user).contains("\"app_*\" has neither password nor verifier, and there is no [auth_query]")
+    );
+    let found = first(&format!("[auth_query]\n{user}server_user = \"app\"\n"));
+    assert!(found.contains("users[0].server_user: needs a server_password"), "{found}");
+    let more = format!(
+        "[auth_query]\n{user}[[users]]\nname = \"app_1\"\npassword = \"x\"\n{}",
+        user.replace("app_*", "app_2?")
+    );
+    let config = parse_asked(&(more + &user.replace("app_*", "*"))).unwrap();
+    let name = |name: &str| config.user(name).map(|user| user.name.as_str());
+    assert_eq!([name("app_1"), name("app_20"), name("ann")], [Some("app_1"), Some("app_*"), Some("*")]);
+    let covered = parse_asked(&format!("[auth_query]\n{}{user}", user.replace("app_*", "*"))).unwrap();
+    assert!(
+        covered.warnings[0]
+            .to_string()
+            .ends_with("users[1].name: counts for nobody: \"*\" before it fits whoever it fits")
+    );
 }

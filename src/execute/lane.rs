@@ -92,6 +92,8 @@ pub struct Lane {
     pub open_pipeline: bool,
     /// No text of the client's goes out in a Query message: what is taken for one statement must be one.
     pub one_by_one: bool,
+    /// It answers from gathered rows, and not for its shard.
+    pub scratch: bool,
 }
 
 impl Lane {
@@ -105,6 +107,7 @@ impl Lane {
             replica,
             open_pipeline: false,
             one_by_one: false,
+            scratch: false,
         }
     }
 

@@ -14,9 +14,11 @@ pub mod lane;
 pub mod refusals;
 pub mod relay;
 pub mod scatter;
+pub mod times;
 pub mod told;
 
 pub use client::ClientStream;
 pub use lane::Lane;
 pub use relay::{Relay, RelayError, Report, relay};
+pub use times::ShardTimes;
 pub use told::Told;

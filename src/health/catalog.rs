@@ -135,6 +135,7 @@ impl CatalogService {
 
     async fn load(&mut self) -> Result<(), String> {
         let (topology, server) = (&self.topology, &self.server);
+        let before: Vec<_> = self.shards.iter().map(|shard| shard.fingerprint).collect();
         let loads = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
             let loaded = shard.load(topology, server, ShardId(index as u16)).await;
             shard.fingerprint = loaded.as_ref().ok().map(|parts| parts.fingerprint);
@@ -160,7 +161,9 @@ impl CatalogService {
         self.version += 1;
         let catalog = default.into_catalog(self.version, &drift);
         let findings = catalog::check_tables(&self.topology, &catalog);
+        let (version, relations) = (catalog.version, catalog.relations.len());
         self.handle.swap(catalog);
+        self.tell_change(&before, version, relations);
         self.loaded.send_replace(true);
         let unread = failures.into_iter().map(|(id, reason)| {
             (
@@ -176,6 +179,23 @@ impl CatalogService {
         let news: Vec<_> = findings.chain(drift).chain(unread).collect();
         self.tell(&news);
         Ok(())
+    }
+
+    /// Logs that other definitions are in force now, and where they were found.
+    fn tell_change(&self, before: &[Option<u64>], version: u64, relations: usize) {
+        let now = self.shards.iter().map(|shard| shard.fingerprint);
+        let shards = self.topology.shards.iter().zip(before.iter().zip(now));
+        let changed: Vec<&str> = shards
+            .filter(|(_, (before, now))| now.is_some() && *before != now)
+            .map(|(shard, _)| shard.name.as_str())
+            .collect();
+        if !changed.is_empty() {
+            let shards = changed.join(", ");
+            match before.iter().any(Option::is_some) {
+                true => tracing::info!(version, relations, shards, "the catalog has changed"),
+                false => tracing::info!(version, relations, shards, "the catalog was read"),
+            }
+        }
     }
 
     /// Logs what was not true at the last load.

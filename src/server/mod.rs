@@ -94,6 +94,8 @@ impl Server {
             figures: Figures::new(extent),
             pools: PoolBoard::new(workers),
             census: Default::default(),
+            lookups: Default::default(),
+            throttles: Default::default(),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),
             stopping,

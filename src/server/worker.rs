@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 use crate::admin;
-use crate::backend::{Pools, Waits};
+use crate::backend::{Part, Pools, Sizing, Waits};
 use crate::catalog::RefreshRequest;
 use crate::config::PoolSettings;
 use crate::health;
@@ -98,8 +98,11 @@ impl Start {
         let mut reloads = shared.reloads.subscribe();
         let mut reconnects = shared.orders.reconnects.subscribe();
         let figures = shared.figures.worker(index);
-        let pools = Pools::new(live.pool.clone(), waits(&live), workers, Arc::clone(&figures));
-        let scratches = Pools::new(scratch_pool(&live), waits(&live), workers, Arc::clone(&figures));
+        let part = Part { index, workers };
+        let pools = Pools::new(live.pool.clone(), waits(&live), sizing(&live), part, Arc::clone(&figures));
+        // Gathering is bounded for all alike, whatever pools users have.
+        let scratches =
+            Pools::new(scratch_pool(&live), waits(&live), Sizing::Same, part, Arc::clone(&figures));
         let worker = Worker::new(shared, figures, pools, scratches);
         let serve = async {
             while let Some(socket) = sockets.recv().await {
@@ -118,8 +121,8 @@ impl Start {
                 if reloads.has_changed().is_ok_and(|changed| changed) {
                     reloads.mark_unchanged();
                     let live = worker.shared.live.load_full();
-                    worker.pools.configure(live.pool.clone(), waits(&live));
-                    worker.scratches.configure(scratch_pool(&live), waits(&live));
+                    worker.pools.configure(live.pool.clone(), waits(&live), sizing(&live));
+                    worker.scratches.configure(scratch_pool(&live), waits(&live), Sizing::Same);
                 }
                 if reconnects.has_changed().is_ok_and(|changed| changed) {
                     reconnects.mark_unchanged();
@@ -146,6 +149,10 @@ impl Start {
 /// A pool of its own: who holds connections to shards may wait for a scratch session, and never the other way round.
 fn scratch_pool(live: &Live) -> PoolSettings {
     PoolSettings { size: live.scratch.concurrent_max, ..live.pool.clone() }
+}
+
+fn sizing(live: &Live) -> Sizing {
+    Sizing::Accounts { node_max: live.database.pool_size }
 }
 
 fn waits(live: &Live) -> Waits {

@@ -18,7 +18,7 @@ use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::scatter::scratch::Ending;
 use crate::execute::scatter::{Question, ScatterError, Wire, answer};
-use crate::execute::{Lane, RelayError};
+use crate::execute::{Lane, RelayError, ShardTimes};
 use crate::merge::PartialLimits;
 use crate::plan::Access;
 use crate::plan::scatter::{BoundLimits, Combine, Scatter};
@@ -205,9 +205,20 @@ impl Session {
         lanes.sort_by_key(|lane| (lane.shard != default, lane.shard));
         let nearest = lanes.iter().position(|lane| Some(lane.shard) == near).unwrap_or(0);
         let read_ahead = bounds.shard_buffer_bytes;
-        let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
+        let mut wire = Wire {
+            client,
+            told,
+            limits,
+            notify: pin.is_some(),
+            read_ahead,
+            gather,
+            sent: false,
+            times: ShardTimes::default(),
+        };
         let result = answer(&mut wire, &mut lanes, nearest, question, scatter, bound).await;
-        (wire.sent, result)
+        let (sent, times) = (wire.sent, wire.times);
+        self.note_times(&times);
+        (sent, result)
     }
 
     fn lane_of(&self, shard: ShardId) -> Result<usize, Failure> {

@@ -9,6 +9,7 @@
 //! 2. Whatever happens, after COMMIT or ROLLBACK the block is over, and no lane is left inside a transaction.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::block::{Block, Origin, Transaction};
 use super::fence::says_true;
@@ -348,12 +349,14 @@ impl Session {
                 connection: &mut lane.connection,
                 shard: lane.shard,
                 wrote: lane.wrote,
+                spent: Duration::ZERO,
             })
             .collect();
         let committed =
             transaction::commit(&mut participants, &topology, &self.worker.shared.registry, &mut asides)
                 .await;
-        drop(participants);
+        let times: Vec<_> = participants.iter().map(|part| (part.shard, part.spent)).collect();
+        times.into_iter().for_each(|(shard, time)| self.note_time(shard, time));
         for aside in &asides {
             self.pass_aside(aside);
         }

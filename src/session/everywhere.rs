@@ -9,6 +9,8 @@
 //!
 //! Not here: the commit (`control`, `transaction`).
 
+use std::time::Instant;
+
 use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
@@ -62,6 +64,7 @@ impl Session {
         let lane = &mut self.lanes[first];
         lane.wrote = true;
         lane.connection.suspect |= planned.suspect;
+        let sent = Instant::now();
         let report = {
             let Self { client, lanes, told, limits, .. } = self;
             relay(Relay {
@@ -75,6 +78,7 @@ impl Session {
             })
             .await
         };
+        self.note_time(default, sent.elapsed());
         match report {
             Ok(report) => {
                 self.note_report(&report);
@@ -95,9 +99,12 @@ impl Session {
         }
         let others = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default);
         let shards: Vec<ShardId> = others.map(|lane| lane.shard).collect();
-        let work = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default).map(drain);
+        let others = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default);
+        let sent = Instant::now();
+        let work = others.map(|lane| async move { (drain(lane).await, sent.elapsed()) });
         let answers = futures_util::future::join_all(work).await;
-        for (shard, answer) in shards.into_iter().zip(answers) {
+        for (shard, (answer, time)) in shards.into_iter().zip(answers) {
+            self.note_time(shard, time);
             let name = &topology.shard(shard).name;
             let drained = answer.map_err(|error| Failure::Sql(on_shard(error.into_sql(), name)))?;
             if let Some(error) = drained.error {
@@ -146,6 +153,7 @@ impl Session {
             self.drain_lane(index).await?;
         }
         self.put(index, work)?;
+        let sent = Instant::now();
         let report = {
             let mark = self.client.outbox.len();
             let Self { client, lanes, told, limits, .. } = self;
@@ -164,6 +172,7 @@ impl Session {
             }
             report
         };
+        self.note_time(shard, sent.elapsed());
         match report {
             Ok(report) => match report.error {
                 Some(error) => Err(Failure::Sql(error)),

@@ -12,6 +12,7 @@
 //! 2. Everything before ReadyForQuery is bounded in bytes and by `authentication_timeout`.
 //! 3. What the client is told of parameters is what the default shard's servers report for its settings.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::backend::Account;
 use crate::config::User;
 use crate::execute::{ClientStream, Told};
 use crate::plan::PlanningContext;
+use crate::wire::credential::LoginSecret;
 use crate::wire::encode;
 use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame::Limits;
@@ -67,6 +69,15 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
         Opening::Session(hello) => hello,
     };
     let Some(counted) = Counted::new(&shared) else {
+        if let Some(held_back) = shared.throttles.clients.admit(std::time::Instant::now()) {
+            let limit = live.proxy.clients_max;
+            tracing::info!(
+                user = hello.user,
+                limit,
+                held_back,
+                "a client is refused: [proxy] clients_max is reached"
+            );
+        }
         let error = SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
         refuse(connection, &StartupError::Refused(error)).await;
         return None;
@@ -212,7 +223,7 @@ fn open(
     let (info, cancel) = register(shared, hello, &admitted);
     worker.figures.connections.one();
     let mut client = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
-    let Admitted { user, output, .. } = admitted;
+    let Admitted { user, secret, output, .. } = admitted;
     client.outbox = output;
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
@@ -226,7 +237,7 @@ fn open(
         user: hello.user.as_str().into(),
         fence,
         pool_user: pool_name(&user).into(),
-        account: Rc::new(account(&user)),
+        account: Rc::new(account(&user, secret)),
         initial: Rc::clone(&settings),
         settings,
         own,
@@ -257,21 +268,36 @@ fn open(
 }
 
 /// Who the user is on the servers.
-fn account(user: &User) -> Account {
+fn account(user: &User, secret: Option<LoginSecret>) -> Account {
     Account {
-        user: user.server_user.clone(),
-        password: user.server_password.as_ref().map(|p| Secret::new(p.expose())),
+        user: server_user(user).to_owned(),
+        secret,
         read_only: user.read_only,
         pool_size: user.pool_size,
     }
 }
 
 /// Users share the connections of their account on the servers, but for those whose connections begin differently,
-/// or are counted apart.
+/// or are counted apart. No two kinds of users have one name, whatever roles are called.
 fn pool_name(user: &User) -> String {
-    let own = if user.pool_size.is_some() { format!(" for {}", user.name) } else { String::new() };
+    let own = match user.pool_size {
+        Some(_) => format!(" for {}", quoted(&user.name)),
+        None => String::new(),
+    };
     let kind = if user.read_only { " (read-only)" } else { "" };
-    format!("{}{own}{kind}", user.server_user)
+    format!("{}{own}{kind}", quoted(server_user(user)))
+}
+
+fn server_user(user: &User) -> &str {
+    user.server_user.as_deref().unwrap_or(&user.name)
+}
+
+/// A name in which nothing can be read that is not a name.
+fn quoted(name: &str) -> Cow<'_, str> {
+    match name.contains([' ', '"']) {
+        true => Cow::Owned(format!("\"{}\"", name.replace('"', "\"\""))),
+        false => Cow::Borrowed(name),
+    }
 }
 
 /// Puts the client among the connected ones, with a cancel key of its own.

@@ -23,10 +23,10 @@ use super::perform::{BoundParameters, Execution, Work};
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::backend::dismiss;
-use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Ending, fetch_cursor, fetch_portal};
 use crate::execute::scatter::{Columns, Question, ScatterError, Wire};
+use crate::execute::{Lane, ShardTimes};
 use crate::merge::PartialLimits;
 use crate::plan::refusal::Refusal;
 use crate::plan::scatter::{Combine, Scatter, Source};
@@ -207,6 +207,8 @@ impl Session {
         if let Some(mut held) = self.held.portals.remove(&execution.portal) {
             let mut wire = self.wire();
             let fetched = fetch_portal(&mut wire, &mut held.lane, &question, rows_max).await;
+            let times = wire.times;
+            self.note_times(&times);
             let held = self.after_fetch(held, fetched)?;
             self.held.portals.insert(execution.portal, held);
             return Ok(());
@@ -260,7 +262,9 @@ impl Session {
         let mark = self.client.outbox.len();
         let mut wire = self.wire();
         let fetched = fetch_cursor(&mut wire, &mut held.lane, &question, &held.columns).await;
-        let unsent = !wire.sent && bind.is_none();
+        let (sent, times) = (wire.sent, wire.times);
+        self.note_times(&times);
+        let unsent = !sent && bind.is_none();
         if unsent && fetched.is_err() {
             // Without Describe there are columns only where there are rows.
             self.client.outbox.truncate(mark);
@@ -385,6 +389,7 @@ impl Session {
         let read_ahead = self.live.limits.shard_buffer_bytes;
         let gather = PartialLimits { rows_max: 0, bytes_max: 0 };
         let Self { client, told, limits, pin, .. } = self;
-        Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false }
+        let times = ShardTimes::default();
+        Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false, times }
     }
 }

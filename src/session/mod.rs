@@ -37,6 +37,7 @@ mod greet;
 pub mod greeting;
 mod held;
 mod lanes;
+pub mod lookup;
 pub mod orders;
 mod perform;
 mod pipeline;
@@ -50,6 +51,7 @@ pub mod shared;
 mod simple;
 pub mod statements;
 pub mod syntax;
+pub mod throttle;
 mod watch;
 
 use std::rc::Rc;

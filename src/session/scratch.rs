@@ -13,10 +13,10 @@ use super::held::Held;
 use super::servers::Need;
 use super::{Failure, Session};
 use crate::backend::dismiss;
-use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Answered, Ending, Job, answer_in_scratch};
 use crate::execute::scatter::{Question, ScatterError, Wire};
+use crate::execute::{Lane, ShardTimes};
 use crate::merge::PartialLimits;
 use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
 use crate::sql::parse::parse;
@@ -97,9 +97,19 @@ impl Session {
         let Self { client, lanes, told, limits, pin, .. } = self;
         let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
         lanes.sort_by_key(|lane| lane.shard != default);
-        let mut wire = Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false };
+        let mut wire = Wire {
+            client,
+            told,
+            limits,
+            notify: pin.is_some(),
+            read_ahead,
+            gather,
+            sent: false,
+            times: ShardTimes::default(),
+        };
         let result = answer_in_scratch(&mut wire, &mut lanes, &mut session, &job).await;
-        let sent = wire.sent;
+        let (sent, times) = (wire.sent, wire.times);
+        self.note_times(&times);
         let (rows, stays) = match result {
             Ok(Answered { rows, stays }) => (Ok(rows), stays),
             Err(error) => (Err(error), None),
@@ -126,6 +136,7 @@ impl Session {
         self.cancel.add(&connection.key);
         let mut lane = Lane::new(connection, shard, false);
         lane.one_by_one = self.fence.read_only;
+        lane.scratch = true;
         let settings = match self.block.get() {
             Some(transaction) => transaction.settings_before(),
             None => &self.settings,

@@ -22,14 +22,16 @@ use tokio::sync::Notify;
 use super::board::PoolBoard;
 use super::cancel::CancelTarget;
 use super::census::Census;
+use super::lookup::Lookups;
 use super::orders::Orders;
 use super::planning::PlanCache;
 use super::statements::Interner;
+use super::throttle::Throttles;
 use crate::backend::Pools;
 use crate::catalog::CatalogHandle;
 use crate::config::{
-    AccessRules, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings, PoolSettings,
-    ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
+    AccessRules, AuthQuery, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings,
+    PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
 };
 use crate::figures::{Figures, WorkerFigures};
 use crate::topology::{Signals, Topology};
@@ -59,6 +61,10 @@ pub struct Shared {
     pub pools: PoolBoard,
     /// How many clients each user and each database has.
     pub census: Arc<Census>,
+    /// Users of whom a server was asked.
+    pub lookups: Lookups,
+    /// How often the log may tell of who is refused.
+    pub throttles: Throttles,
     /// Challenges for users that do not exist.
     pub mock: MockKey,
     pub started: Instant,
@@ -73,10 +79,11 @@ pub struct Live {
     pub session: SessionSettings,
     pub database: DatabaseSettings,
     pub server: ServerSettings,
+    pub auth_query: Option<AuthQuery>,
     pub users: Vec<User>,
     pub access: AccessRules,
-    /// What each user is authenticated against, by name.
-    pub credentials: HashMap<String, Credential>,
+    /// What users are authenticated against, by the names of their entries; none of whom is looked up.
+    pub credentials: HashMap<String, Arc<Credential>>,
     pub pool: PoolSettings,
     pub health: HealthSettings,
     pub limits: Limits,
@@ -95,13 +102,15 @@ impl Live {
         }
         let Config { proxy, session, database, server, users, access, pool, health, limits, scratch, .. } =
             config;
-        let Config { tls, http, log, topology, .. } = config;
-        let credentials = users.iter().map(|user| (user.name.clone(), credential(user))).collect();
+        let Config { tls, http, log, topology, auth_query, .. } = config;
+        let stored = users.iter().filter(|user| user.has_credential());
+        let credentials = stored.map(|user| (user.name.clone(), Arc::new(credential(user)))).collect();
         let live = Self {
             proxy,
             session,
             database,
             server,
+            auth_query,
             users,
             access,
             credentials,

@@ -14,18 +14,20 @@ use std::time::{Duration, Instant};
 use super::Session;
 use super::planning::Planned;
 use crate::config::StatementText;
-use crate::execute::Report;
+use crate::execute::{Report, ShardTimes};
 use crate::figures::{Route, Verb};
 use crate::sql::printed_shape::printed_shape;
 use crate::topology::ShardId;
 use crate::wire::fault::Fault;
 
 /// The way of one statement so far.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Passage {
     route: Route,
     shard: Option<ShardId>,
     rows: u64,
+    /// Of a statement over several shards.
+    times: ShardTimes,
 }
 
 impl Session {
@@ -54,7 +56,7 @@ impl Session {
 
     fn log_slow(&self, verb: Verb, text: &[u8], time: Duration) {
         let topology = &self.context.planning.topology;
-        let Passage { route, shard, rows } = self.passage;
+        let Passage { route, shard, rows, ref times } = self.passage;
         let (shard, region) = match shard.map(|shard| topology.shard(shard)) {
             Some(shard) => (shard.name.as_str(), topology.region(shard.region).name.as_str()),
             None => ("", ""),
@@ -73,6 +75,7 @@ impl Session {
             region,
             rows,
             seconds = time.as_secs_f64(),
+            shard_milliseconds = times.printed(topology),
             statement,
             "slow statement"
         );
@@ -84,6 +87,15 @@ impl Session {
         if let Some(error) = &report.error {
             self.worker.figures.error(Fault::of_server(&error.sqlstate), &error.sqlstate);
         }
+    }
+
+    /// How long the shards of the statement have taken, besides what was noted before.
+    pub(super) fn note_times(&mut self, times: &ShardTimes) {
+        self.passage.times.merge(times);
+    }
+
+    pub(super) fn note_time(&mut self, shard: ShardId, time: Duration) {
+        self.passage.times.add(shard, time);
     }
 
     pub(super) fn note_rows(&mut self, rows: u64) {

@@ -11,7 +11,7 @@
 //!
 //! Not here: what to do next (`coordinator`), what is left over (`recovery`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -38,6 +38,8 @@ pub struct Participant<'a> {
     pub shard: ShardId,
     /// Something that may have written went through.
     pub wrote: bool,
+    /// How long its server has taken for its part of the commit.
+    pub spent: Duration,
 }
 
 /// Why there was no commit, or none that is known of.
@@ -204,7 +206,10 @@ async fn perform(
     };
     connection.committing = !matches!(command, Command::Rollback | Command::RollbackPrepared);
     // Where time runs out, `capture` has left the connection marked as broken.
-    let Ok(Ok(captured)) = tokio::time::timeout(bound, connection.capture(&sql)).await else {
+    let sent = Instant::now();
+    let captured = tokio::time::timeout(bound, connection.capture(&sql)).await;
+    participant.spent += sent.elapsed();
+    let Ok(Ok(captured)) = captured else {
         connection.broken = true;
         return (Answer::Lost, Vec::new());
     };

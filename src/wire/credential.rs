@@ -21,7 +21,7 @@ use std::fmt::Write;
 
 use md5::{Digest, Md5};
 
-use super::scram::{ITERATIONS, SALT_BYTES, Verifier};
+use super::scram::{ITERATIONS, LoginKeys, SALT_BYTES, Verifier};
 use super::secret::{Secret, equal};
 
 /// How a client shows who it is.
@@ -47,15 +47,28 @@ pub enum Credential {
     Scram(Verifier),
 }
 
+/// With what somebody logs in to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginSecret {
+    Password(Secret),
+    /// As `pg_authid` holds it: serves where md5 is asked for.
+    Md5(Secret),
+    /// Serves where SCRAM is asked for, and the same verifier is stored.
+    Scram(LoginKeys),
+}
+
 impl Credential {
+    /// Reads what `pg_authid.rolpassword` holds; None if it is neither a verifier nor an md5 hash.
+    pub fn stored(text: &str) -> Option<Credential> {
+        let hash = || is_md5_hash(text).then(|| Credential::Md5(Secret::from(text)));
+        Verifier::parse(text).map(Credential::Scram).or_else(hash)
+    }
+
     /// Reads what a file holds: a verifier, an md5 hash, or else a password. `salt` should be random; it is used
     /// for passwords only. Costs milliseconds for a password.
     pub fn parse(text: &str, salt: [u8; SALT_BYTES]) -> Credential {
-        if let Some(verifier) = Verifier::parse(text) {
-            return Credential::Scram(verifier);
-        }
-        if is_md5_hash(text) {
-            return Credential::Md5(Secret::from(text));
+        if let Some(credential) = Credential::stored(text) {
+            return credential;
         }
         let password = Secret::from(text);
         let verifier = Verifier::derive(&password, &salt, ITERATIONS);
@@ -99,7 +112,8 @@ pub fn md5_hash(user: &str, password: &Secret) -> Secret {
     md5_text(&[password.expose(), user.as_bytes()])
 }
 
-fn md5_answer_to(hash: &Secret, salt: [u8; 4]) -> Secret {
+/// The same where the hash is known, and the password is not.
+pub fn md5_answer_to(hash: &Secret, salt: [u8; 4]) -> Secret {
     md5_text(&[hash.expose().strip_prefix(b"md5").unwrap_or_default(), &salt])
 }
 

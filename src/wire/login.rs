@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::backend::{Authentication, BackendKeyData, ParameterStatus, ReadyForQuery, TransactionStatus};
-use super::credential::md5_answer;
+use super::credential::{LoginSecret, md5_answer, md5_answer_to};
 use super::encode::client;
 use super::error::{SqlError, SqlState};
 use super::frame::{Frame, FrameError, HEADER_BYTES, Limits};
@@ -46,7 +46,7 @@ pub struct Login<'a> {
     pub tls: &'a Connector,
     pub user: &'a str,
     pub database: &'a str,
-    pub password: Option<&'a Secret>,
+    pub secret: Option<&'a LoginSecret>,
     /// Further start-up parameters, such as `application_name`.
     pub parameters: &'a [(&'a str, &'a str)],
     /// For all of it, from the socket to ReadyForQuery.
@@ -83,6 +83,16 @@ pub enum LoginError {
     Protocol { address: String, reason: String },
     #[error("the server at {address} asks for a password and none is configured")]
     PasswordRequired { address: String },
+    /// What the client has shown is enough for another method than that which the server asks for.
+    #[error(
+        "the server at {address} asks for {asked}, and what is known of the client's password serves for {known} only"
+    )]
+    OtherMethod { address: String, asked: &'static str, known: &'static str },
+    /// The client's keys are of another verifier than the server's, or the server has none for this role.
+    #[error(
+        "the server at {address} does not store the verifier of role \"{user}\" that the client was checked against"
+    )]
+    OtherVerifier { address: String, user: String },
     #[error("the server at {address} asks for an authentication method that is not supported ({method})")]
     Method { address: String, method: String },
     #[error("no encrypted connection to the server at {address}: {reason}")]
@@ -117,6 +127,16 @@ impl LoginError {
             LoginError::PasswordRequired { .. } => own(
                 SqlState::INVALID_PASSWORD,
                 "Set the password of the user with which the servers are reached.",
+            ),
+            LoginError::OtherMethod { .. } => own(
+                SqlState::INVALID_PASSWORD,
+                "Let all servers ask for the method of the stored password, or give the user a server_user and a \
+                 server_password.",
+            ),
+            LoginError::OtherVerifier { .. } => own(
+                SqlState::INVALID_PASSWORD,
+                "Give the role the same verifier on every shard: ALTER ROLE … PASSWORD 'SCRAM-SHA-256$…', as pg_authid has \
+                 it. After a change of the password, connect again.",
             ),
             LoginError::Method { .. } => own(
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -208,7 +228,7 @@ pub async fn cancel(target: &CancelTarget<'_>, pid: u32, secret: &Secret, time: 
             tls,
             user: "",
             database: "",
-            password: None,
+            secret: None,
             parameters: &[],
             timeout: time,
         };
@@ -308,10 +328,17 @@ impl Greeter<'_> {
             match Authentication::decode(frame.body()).map_err(|error| self.malformed(error))? {
                 Authentication::Ok => return Ok(()),
                 Authentication::CleartextPassword => {
-                    client::password(&mut message, self.password()?.expose());
+                    let LoginSecret::Password(password) = self.secret()? else {
+                        return Err(self.other_method("the password in clear"));
+                    };
+                    client::password(&mut message, password.expose());
                 }
                 Authentication::Md5Password { salt } => {
-                    let answer = md5_answer(self.login.user, self.password()?, salt);
+                    let answer = match self.secret()? {
+                        LoginSecret::Password(password) => md5_answer(self.login.user, password, salt),
+                        LoginSecret::Md5(hash) => md5_answer_to(hash, salt),
+                        LoginSecret::Scram(_) => return Err(self.other_method("md5")),
+                    };
                     client::password(&mut message, answer.expose());
                 }
                 Authentication::Sasl(mechanisms) => {
@@ -333,7 +360,11 @@ impl Greeter<'_> {
 
     /// `plus`: the server offers to bind the exchange to the channel.
     async fn scram(&mut self, plus: bool) -> Result<(), LoginError> {
-        let password = self.password()?.clone();
+        let secret = self.secret()?.clone();
+        let by_keys = matches!(secret, LoginSecret::Scram(_));
+        if matches!(secret, LoginSecret::Md5(_)) {
+            return Err(self.other_method("SCRAM"));
+        }
         let certificate = self.connection.stream.peer_certificate();
         let data = certificate.map(tls::channel_binding).transpose();
         let data = data.map_err(|error| self.protocol(&error.to_string()))?;
@@ -351,17 +382,28 @@ impl Greeter<'_> {
         let Authentication::SaslContinue(data) = self.decode(&challenge)? else {
             return Err(self.protocol("expected AuthenticationSASLContinue"));
         };
-        let data = data.to_vec();
-        // Milliseconds of hashing: not on the thread that carries the sessions.
-        let answered = tokio::task::spawn_blocking(move || state.on_server_first(&data, &password)).await;
-        let answered = answered.map_err(|_| self.protocol("the proof could not be computed"))?;
+        let answered = match secret {
+            LoginSecret::Scram(keys) => state.on_server_first_with_keys(data, &keys),
+            LoginSecret::Password(password) | LoginSecret::Md5(password) => {
+                let data = data.to_vec();
+                // Milliseconds of hashing: not on the thread that carries the sessions.
+                let answered = tokio::task::spawn_blocking(move || state.on_server_first(&data, &password));
+                answered.await.map_err(|_| self.protocol("the proof could not be computed"))?
+            }
+        };
         let (state, proof): (AwaitServerFinal, String) =
             answered.map_err(|reason| self.scram_failed(reason))?;
         message.clear();
         client::sasl_response(&mut message, proof.as_bytes());
         self.write(&message).await?;
 
-        let last = self.next_authentication().await?;
+        let last = match self.next_authentication().await {
+            // Same salt, other keys: the verifier was made of another password.
+            Err(LoginError::Server(error)) if by_keys && error.sqlstate == SqlState::INVALID_PASSWORD => {
+                return Err(self.scram_failed(ScramError::OtherVerifier));
+            }
+            last => last?,
+        };
         let Authentication::SaslFinal(data) = self.decode(&last)? else {
             return Err(self.protocol("expected AuthenticationSASLFinal"));
         };
@@ -455,8 +497,17 @@ impl Greeter<'_> {
         Authentication::decode(frame.body()).map_err(|error| self.malformed(error))
     }
 
-    fn password(&self) -> Result<&Secret, LoginError> {
-        self.login.password.ok_or_else(|| LoginError::PasswordRequired { address: self.address() })
+    fn secret(&self) -> Result<&LoginSecret, LoginError> {
+        self.login.secret.ok_or_else(|| LoginError::PasswordRequired { address: self.address() })
+    }
+
+    fn other_method(&self, asked: &'static str) -> LoginError {
+        let known = match self.login.secret {
+            Some(LoginSecret::Md5(_)) => "md5",
+            Some(LoginSecret::Scram(_)) => "SCRAM",
+            Some(LoginSecret::Password(_)) | None => "nothing",
+        };
+        LoginError::OtherMethod { address: self.address(), asked, known }
     }
 
     fn address(&self) -> String {
@@ -472,6 +523,9 @@ impl Greeter<'_> {
     }
 
     fn scram_failed(&self, reason: ScramError) -> LoginError {
+        if reason == ScramError::OtherVerifier {
+            return LoginError::OtherVerifier { address: self.address(), user: self.login.user.to_owned() };
+        }
         LoginError::Scram { address: self.address(), reason }
     }
 

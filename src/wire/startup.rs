@@ -29,7 +29,7 @@ use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use super::credential::{Credential, Method};
+use super::credential::{Credential, LoginSecret, Method};
 use super::encode::server;
 use super::error::{SqlError, SqlState};
 use super::frame::{Frame, Limits, Phase};
@@ -351,24 +351,28 @@ pub struct Candidate<'a> {
 }
 
 /// Lets the client show who it is. On success AuthenticationOk is appended to `output`, unsent, so that it leaves in
-/// one write with the rest of the greeting. Not cancel safe: challenges may have been sent.
+/// one write with the rest of the greeting; what is returned opens the user's own account on servers that store the same
+/// credential. Not cancel safe: challenges may have been sent.
 pub async fn authenticate(
     connection: &mut Connection,
     candidate: &Candidate<'_>,
     limits: &Limits,
     deadline: Instant,
     output: &mut BytesMut,
-) -> Result<(), StartupError> {
+) -> Result<Option<LoginSecret>, StartupError> {
     let mut conversation = Conversation { connection, limits, deadline };
     let scram_stored = matches!(candidate.credential, Some(Credential::Scram(_)));
-    match candidate.method {
-        Method::Trust => {}
-        Method::Cleartext => conversation.cleartext(candidate).await?,
+    let shown = match candidate.method {
+        Method::Trust => match candidate.credential {
+            Some(Credential::Md5(hash)) => Some(LoginSecret::Md5(hash.clone())),
+            _ => None,
+        },
+        Method::Cleartext => Some(conversation.cleartext(candidate).await?),
         Method::Md5 if !scram_stored => conversation.md5(candidate).await?,
-        Method::Md5 | Method::Scram => conversation.scram(candidate, output).await?,
-    }
+        Method::Md5 | Method::Scram => Some(conversation.scram(candidate, output).await?),
+    };
     server::authentication_ok(output);
-    Ok(())
+    Ok(shown)
 }
 
 fn wrong_password(user: &str) -> SqlError {
@@ -389,7 +393,7 @@ impl Conversation<'_> {
         Ok(self.connection.read_frontend(phase, self.limits, self.deadline).await?)
     }
 
-    async fn cleartext(&mut self, candidate: &Candidate<'_>) -> Result<(), StartupError> {
+    async fn cleartext(&mut self, candidate: &Candidate<'_>) -> Result<LoginSecret, StartupError> {
         let frame = self.ask(Phase::Password, server::authentication_cleartext_password).await?;
         let password = Secret::new(password(&frame)?);
         let user = candidate.user.to_owned();
@@ -397,27 +401,32 @@ impl Conversation<'_> {
             Some(credential) => credential.clone(),
             None => Credential::Scram(candidate.mock.verifier(&user)),
         };
+        let shown = LoginSecret::Password(password.clone());
         // Milliseconds of hashing: not on the thread that carries the other sessions.
         let matches =
             tokio::task::spawn_blocking(move || credential.matches_cleartext(&user, &password)).await;
-        if matches!(matches, Ok(true)) { Ok(()) } else { Err(wrong_password(candidate.user).into()) }
+        if matches!(matches, Ok(true)) { Ok(shown) } else { Err(wrong_password(candidate.user).into()) }
     }
 
-    async fn md5(&mut self, candidate: &Candidate<'_>) -> Result<(), StartupError> {
+    async fn md5(&mut self, candidate: &Candidate<'_>) -> Result<Option<LoginSecret>, StartupError> {
         let salt: [u8; 4] = rand::random();
         let frame =
             self.ask(Phase::Password, |buffer| server::authentication_md5_password(buffer, salt)).await?;
         let answer = password(&frame)?;
-        let matches = |credential: &Credential| credential.matches_md5(candidate.user, salt, answer);
-        if candidate.credential.is_some_and(matches) {
-            Ok(())
-        } else {
-            Err(wrong_password(candidate.user).into())
+        let matches = |credential: &&Credential| credential.matches_md5(candidate.user, salt, answer);
+        match candidate.credential.filter(matches) {
+            Some(Credential::Md5(hash)) => Ok(Some(LoginSecret::Md5(hash.clone()))),
+            Some(Credential::Plain { password, .. }) => Ok(Some(LoginSecret::Password(password.clone()))),
+            Some(Credential::Scram(_)) | None => Err(wrong_password(candidate.user).into()),
         }
     }
 
     /// Leaves the server's last word in `output`.
-    async fn scram(&mut self, candidate: &Candidate<'_>, output: &mut BytesMut) -> Result<(), StartupError> {
+    async fn scram(
+        &mut self,
+        candidate: &Candidate<'_>,
+        output: &mut BytesMut,
+    ) -> Result<LoginSecret, StartupError> {
         let verifier = candidate.credential.and_then(Credential::verifier);
         let nonce = scram::nonce(rand::random());
         let offered: &[&str] = match candidate.channel_binding {
@@ -448,9 +457,9 @@ impl Conversation<'_> {
             .ask(Phase::Sasl, |buffer| server::authentication_sasl_continue(buffer, challenge.as_bytes()))
             .await?;
         match state.on_client_final(proof.body()) {
-            Ok(signature) => {
-                server::authentication_sasl_final(output, signature.as_bytes());
-                Ok(())
+            Ok(proven) => {
+                server::authentication_sasl_final(output, proven.answer.as_bytes());
+                Ok(LoginSecret::Scram(proven.keys))
             }
             Err(ScramError::WrongProof) => Err(wrong_password(candidate.user).into()),
             Err(error) => Err(error.into()),

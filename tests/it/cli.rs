@@ -64,7 +64,7 @@ async fn check_finds_what_the_servers_lack() {
         }
     });
     let more = format!(
-        "[[users]]\nname = \"wrong\"\npassword = \"wrong\"\nserver_user = \"{APP_USER}\"\n\
+        "[auth_query]\n[[users]]\nname = \"wrong\"\npassword = \"wrong\"\nserver_user = \"{APP_USER}\"\n\
          [[regions]]\nname = \"elsewhere\"\n[[shards]]\nname = \"strange\"\nregion = \"elsewhere\"\nnodes = [\"127.0.0.1:{port}\"]\n\
          [[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
          [[tables]]\nname = \"missing\"\nplacement = \"reference\"\n"
@@ -77,6 +77,8 @@ async fn check_finds_what_the_servers_lack() {
         "table public.places: column id is integer on us-east and bigint on eu-central",
         "table public.missing: does not exist yet",
         "user wrong: cannot log in to",
+        "auth_query: users cannot be looked up",
+        "permission denied for view pg_shadow",
         "does not speak the PostgreSQL protocol",
         "shard strange: has no primary that can be reached",
         "unreachable",

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::harness::{RIDE_TABLES, connect, database, eventually, meridian};
+use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
+
+use crate::harness::{RIDE_TABLES, connect, database, eventually, meridian, try_connect};
 
 /// Stand in literals, parameters, settings and errors; none may be in the log.
 const SECRETS: [&str; 5] =
@@ -70,4 +72,108 @@ async fn statements_stand_in_the_log_as_the_configuration_says() {
         .await;
         assert!(!log.contains(has_not), "{log}");
     }
+}
+
+#[tokio::test]
+async fn slow_statements_over_several_shards_are_logged_with_the_time_of_each() {
+    let database = database().await;
+    let tables = "[[tables]]\nname = \"places\"\nplacement = \"hash\"\nkey = \"id\"\n\
+                  [[tables]]\nname = \"codes\"\nplacement = \"reference\"\n";
+    let meridian = meridian(&database.cluster)
+        .database(&database.name)
+        .tables(tables)
+        .section("log", "format = \"json\"\nslow_statement = \"1us\"")
+        .start();
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("CREATE TABLE places (id int, near int)").await.expect("a table");
+    client.batch_execute("CREATE TABLE codes (id int)").await.expect("a table");
+    for statement in [
+        "INSERT INTO places VALUES (1, 1)",
+        "SELECT id FROM places",
+        "SELECT count(*) FROM places a JOIN places b ON a.id = b.near",
+        "INSERT INTO codes VALUES (1)",
+        "VACUUM codes",
+        "SELECT near FROM places WHERE id = 1",
+        "SELECT id, pg_sleep(0.3) FROM places WHERE near > 0",
+    ] {
+        client.simple_query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+    }
+    client.batch_execute("BEGIN").await.expect("it begins");
+    client.simple_query("INSERT INTO codes VALUES (2)").await.expect("on every shard");
+    client.simple_query("COMMIT").await.expect("it commits");
+    let log = eventually("the last statement is logged", async || {
+        let log = meridian.log();
+        log.contains("\"statement\":\"commit\"").then_some(log)
+    })
+    .await;
+    let lines: Vec<serde_json::Value> =
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let times = |statement: &str| {
+        let line = lines.iter().find(|line| line["statement"] == statement);
+        let line = line.unwrap_or_else(|| panic!("{statement} is not in\n{log}"));
+        let (all, shards) = (line["seconds"].as_f64(), line["shard_milliseconds"].as_str());
+        let pairs = shards.expect("a text").split(' ').filter_map(|pair| pair.split_once('='));
+        let pairs: Vec<(String, f64)> =
+            pairs.map(|(name, time)| (name.to_owned(), time.parse().expect("a number"))).collect();
+        (all.expect("a number") * 1000.0, pairs)
+    };
+    let all_shards = crate::harness::REGIONS;
+    let names = |pairs: &[(String, f64)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    for statement in [
+        "select id from places",
+        "create table codes(id int)",
+        "insert into codes values(?)",
+        "vacuum codes",
+        "commit",
+    ] {
+        let (all, pairs) = times(statement);
+        assert_eq!(names(&pairs), all_shards, "{statement}");
+        // Rounded to a tenth each.
+        assert!(
+            pairs.iter().all(|(_, time)| *time >= 0.0 && *time <= all + 0.1),
+            "{statement} {all} {pairs:?}"
+        );
+    }
+    // One shard has the row for which there is something to wait, and the others' times are their own.
+    let (_, uneven) = times("select id,pg_sleep(?)from places where near > ?");
+    let slow = uneven.iter().filter(|(_, time)| *time >= 300.0).count();
+    assert_eq!((slow, uneven.len()), (1, 4), "{uneven:?}");
+    let (_, gathered) = times("select count(*)from places a join places b on a.id = b.near");
+    assert!(names(&gathered).contains(&"scratch".to_owned()) && gathered.len() == 5, "{gathered:?}");
+    assert!(
+        times("select near from places where id = ?").1.is_empty(),
+        "one shard's time is the statement's"
+    );
+}
+
+#[tokio::test]
+async fn who_is_refused_for_a_limit_and_what_changes_in_the_catalog_is_logged() {
+    let database = database().await;
+    let ann = format!(
+        "[[users]]\nname = \"ann\"\npassword = \"ann\"\nconnections_max = 1\nserver_user = \"{APP_USER}\"\n\
+         server_password = \"{APP_PASSWORD}\"\n"
+    );
+    let described = meridian(&database.cluster).database(&database.name).tables(&ann);
+    let meridian = described
+        .section("log", "format = \"json\"")
+        .section("health", "catalog_interval = \"200ms\"")
+        .start();
+    let lines = |word: &str| meridian.log().lines().filter(|line| line.contains(word)).count();
+    database.on_every_shard("CREATE TABLE from_elsewhere (id int)").await;
+    eventually("the change is told", async || {
+        let log = meridian.log();
+        let line = log.lines().rfind(|line| line.contains("the catalog has changed"))?;
+        (line.contains("\"version\":2") && line.contains("us-west")).then_some(())
+    })
+    .await;
+    let mut ann = meridian.app();
+    ann.user("ann").password("ann");
+    let inside = connect(&ann).await;
+    for _ in 0..5 {
+        assert!(try_connect(&ann).await.is_err(), "one is the limit");
+    }
+    let refused = "a client is refused: [[users]] connections_max is reached";
+    let told = lines(refused);
+    assert!((1..5).contains(&told), "the log tells, and does not repeat itself: {told}");
+    drop(inside);
 }

@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use meridian::backend::pool::Account;
-use meridian::backend::{Connection, Pools, Waits};
+use meridian::backend::{Connection, Part, Pools, Sizing, Waits};
 use meridian::config::Config;
 use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER};
 use meridian::topology::{NodeId, ShardId, Topology};
 use meridian::transaction::registry::Fitness;
 use meridian::transaction::{CommitError, Participant, Registry, commit};
+use meridian::wire::credential::LoginSecret;
 use meridian::wire::{Secret, SqlState};
 
 use crate::control::{self, Control};
@@ -24,10 +25,16 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
         connect_timeout: config.server.connect_timeout,
         primary_wait: config.session.primary_wait,
     };
-    let pools = Pools::new(config.pool.clone(), waits, 1, Default::default());
+    let pools = Pools::new(
+        config.pool.clone(),
+        waits,
+        Sizing::Accounts { node_max: None },
+        Part { index: 0, workers: 1 },
+        Default::default(),
+    );
     let account = Account {
         user: APP_USER.to_owned(),
-        password: Some(Secret::new(APP_PASSWORD)),
+        secret: Some(LoginSecret::Password(Secret::new(APP_PASSWORD))),
         read_only: false,
         pool_size: None,
     };
@@ -53,7 +60,12 @@ async fn commit_all(
     let mut participants: Vec<_> = connections
         .iter_mut()
         .enumerate()
-        .map(|(index, connection)| Participant { connection, shard: ShardId(index as u16), wrote: true })
+        .map(|(index, connection)| Participant {
+            connection,
+            shard: ShardId(index as u16),
+            wrote: true,
+            spent: std::time::Duration::ZERO,
+        })
         .collect();
     commit(&mut participants, topology, registry, &mut Vec::new()).await
 }

@@ -34,6 +34,7 @@ const fn meaning(topic: Topic) -> &'static str {
         }
         Topic::Pools => "connections to the servers by user and node, over all workers, at most a second old",
         Topic::Clients => "who is connected, and what each is doing",
+        Topic::Users => "what counts for whom: the file's users and patterns, and those who were looked up",
         Topic::Servers => "every connection to a server, at most a second old",
         Topic::Transactions => "clients inside a transaction, the longest first",
         Topic::Plans => "the plan cache of each worker, at most a second old",

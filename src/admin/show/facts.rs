@@ -87,6 +87,7 @@ pub fn view<'a>(topology: &'a Topology, catalog: &'a Catalog, figures: &'a Figur
         pools: &[],
         pool_size: 20,
         clients: &[],
+        looked_up: &[],
         plans: &[],
         paused: crate::topology::ShardSet::EMPTY,
         live: None,
@@ -242,6 +243,38 @@ fn clients_stand_in_the_order_of_their_arrival() {
         [
             "9|app|demo|127.0.0.1:9|psql|idle in transaction|temporary table|60|2 scram-sha-256",
             "7|app|demo|127.0.0.1:9|psql|idle|~|2|2 scram-sha-256",
+        ]
+    );
+}
+
+#[test]
+fn users_stand_with_what_counts_for_them() {
+    let more = "[auth_query]\n[[users]]\nname = \"app_*\"\nread_only = true\nregions = [\"east\"]\npool_size = 3\n\
+                connections_max = 5\n[[users]]\nname = \"t_?\"\npassword = \"x\"\nserver_user = \"tenant\"\n";
+    let config = Config::parse(&format!("{CONFIG}{more}"), "facts.toml", Path::new("."));
+    let (live, topology) = Live::new(config.expect("it is right"));
+    let (catalog, figures) = (Catalog::default(), Figures::default());
+    let client = |user: &str, database: &str| ClientView {
+        id: 1,
+        names: ClientNames { user: user.to_owned(), database: database.to_owned(), ..ClientNames::default() },
+        connected: Duration::ZERO,
+        state: ClientState::default(),
+    };
+    let clients =
+        [("app_1", "demo"), ("app_1", "demo"), ("t_1", "demo"), ("meridian", "meridian"), ("eve", "demo")]
+            .map(|(user, database)| client(user, database));
+    let looked_up = ["ann".to_owned(), "app_1".to_owned()];
+    let all = view(&topology, &catalog, &figures);
+    let view = View { live: Some(&live), clients: &clients, looked_up: &looked_up, ..all };
+    assert_eq!(
+        printed(Topic::Users, &view),
+        [
+            "meridian|file|meridian|yes|no|all|~|0|~",
+            "app_*|pattern, auth_query|app_*|no|yes|east|3|2|5",
+            "t_?|pattern|tenant|no|no|all|~|1|~",
+            "ann|auth_query|ann|no|no|all|~|0|~",
+            "app_1|auth_query|app_1|no|yes|east|3|2|5",
+            "eve|auth_query|eve|no|no|all|~|1|~",
         ]
     );
 }

@@ -2,7 +2,7 @@
 //!
 //! `conversation` asks for a [`Topic`]'s columns and for its [`Table`]; the driver puts the [`View`] together. One file
 //! for each kind of thing: `places` (regions, shards, nodes), `tables` (placements), `traffic` (pools, clients,
-//! counters), `about` (version, help).
+//! counters), `users`, `settings`, `about` (version, help).
 //!
 //! Invariants:
 //! 1. [`Topic::table`] gives rows for exactly [`Topic::columns`].
@@ -13,6 +13,7 @@ mod places;
 mod settings;
 mod tables;
 mod traffic;
+mod users;
 
 #[cfg(test)]
 pub(super) mod facts;
@@ -39,6 +40,7 @@ pub enum Topic {
     Nodes,
     Pools,
     Clients,
+    Users,
     Servers,
     Transactions,
     Plans,
@@ -58,6 +60,8 @@ pub struct View<'a> {
     /// Connections that one user may have to one node, as configured.
     pub pool_size: usize,
     pub clients: &'a [ClientView],
+    /// Users of whom a server was asked, as far as that is remembered.
+    pub looked_up: &'a [String],
     /// Of all workers, in their order.
     pub plans: &'a [PlansReport],
     /// Shards whose new transactions wait.
@@ -80,12 +84,13 @@ pub struct ClientView {
 }
 
 impl Topic {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Regions,
         Self::Shards,
         Self::Nodes,
         Self::Pools,
         Self::Clients,
+        Self::Users,
         Self::Servers,
         Self::Transactions,
         Self::Plans,
@@ -103,6 +108,7 @@ impl Topic {
             Self::Nodes => "NODES",
             Self::Pools => "POOLS",
             Self::Clients => "CLIENTS",
+            Self::Users => "USERS",
             Self::Servers => "SERVERS",
             Self::Transactions => "TRANSACTIONS",
             Self::Plans => "PLANS",
@@ -125,6 +131,7 @@ impl Topic {
             Self::Nodes => places::NODE_COLUMNS,
             Self::Pools => traffic::POOL_COLUMNS,
             Self::Clients => traffic::CLIENT_COLUMNS,
+            Self::Users => users::COLUMNS,
             Self::Servers => traffic::SERVER_COLUMNS,
             Self::Transactions => traffic::TRANSACTION_COLUMNS,
             Self::Plans => traffic::PLAN_COLUMNS,
@@ -143,6 +150,7 @@ impl Topic {
             Self::Nodes => places::nodes(view.topology),
             Self::Pools => traffic::pools(view),
             Self::Clients => traffic::clients(view.clients),
+            Self::Users => users::users(view),
             Self::Servers => traffic::servers(view),
             Self::Transactions => traffic::transactions(view.clients),
             Self::Plans => traffic::plans(view),

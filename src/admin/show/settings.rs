@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::admin::table::{Cell, Column, text};
+use crate::config::Names;
 use crate::session::shared::Live;
 use crate::topology::Topology;
 
@@ -42,7 +43,9 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
         ("server.keepalive", maybe(server.keepalive)),
         ("server.tls", format!("{:?}", server.tls.mode)),
         ("tls.mode", tls_mode.to_owned()),
+        ("database.aliases", aliases(&database.aliases)),
         ("database.connections_max", count(database.connections_max)),
+        ("database.pool_size", count(database.pool_size)),
         ("users", users.len().to_string()),
         ("pool.size", pool.size.to_string()),
         ("pool.idle_timeout", maybe(pool.idle_timeout)),
@@ -54,7 +57,7 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
         ("health.failures", health.failures.to_string()),
         ("health.catalog_interval", time(health.catalog_interval)),
     ];
-    let reload = reload.into_iter().chain(bounds(live));
+    let reload = reload.into_iter().chain(auth_query(live, topology)).chain(bounds(live));
     let rows =
         |when: &'static str| move |(key, value): (&str, String)| vec![key.into(), value.into(), when.into()];
     let settings = restart.into_iter().map(rows("restart")).chain(reload.map(rows("reload")));
@@ -63,6 +66,19 @@ pub fn settings(live: &Live, topology: &Topology) -> Vec<Vec<Cell>> {
         vec![format!("access.{}", index + 1).into(), rule.to_string().into(), "reload".into()]
     });
     settings.chain(rules).collect()
+}
+
+fn auth_query(live: &Live, topology: &Topology) -> Vec<(&'static str, String)> {
+    let Some(query) = &live.auth_query else { return Vec::new() };
+    let shard = query.shard.clone().unwrap_or_else(|| topology.shard(topology.default_shard).name.clone());
+    vec![
+        ("auth_query.query", query.query.clone()),
+        ("auth_query.shard", shard),
+        ("auth_query.lifetime", time(query.lifetime)),
+        ("auth_query.unknown_lifetime", time(query.unknown_lifetime)),
+        ("auth_query.entries_max", query.entries_max.to_string()),
+        ("auth_query.timeout", time(query.timeout)),
+    ]
 }
 
 /// Bounds on what statements over several shards may hold.
@@ -89,6 +105,11 @@ fn time(time: Duration) -> String {
 
 fn maybe(bound: Option<Duration>) -> String {
     bound.map_or_else(|| "0".to_owned(), time)
+}
+
+fn aliases(names: &Names) -> String {
+    let names = names.to_string();
+    if names.is_empty() { "none".to_owned() } else { names }
 }
 
 fn count(limit: Option<usize>) -> String {

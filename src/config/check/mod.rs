@@ -6,6 +6,7 @@
 //!
 //! - `settings`: the sections of single values
 //! - `users`: clients' accounts and their passwords
+//! - `lookup`: where users are looked up whom the file does not know
 //! - `access`: who may come in, from where
 //! - `places`: regions, shards, nodes, distances
 //! - `areas`: boxes, geohashes, GeoJSON
@@ -18,6 +19,7 @@ mod access;
 mod areas;
 mod encryption;
 mod keys;
+mod lookup;
 mod places;
 mod settings;
 mod tables;
@@ -42,6 +44,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
     let session = settings::session(&raw.proxy, &mut findings);
     let server = settings::server(&raw.server, folder, &mut findings);
     let access = access::rules(&raw, &mut findings);
+    let auth_query = lookup::auth_query(&raw, &mut findings);
     let users = users::users(&raw, (proxy.auth, &access), folder, &mut findings);
     let pool = settings::pool(&raw.pool, &mut findings);
     let health = settings::health(&raw.health, &mut findings);
@@ -50,7 +53,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
     let http = settings::http(&raw.http, &mut findings);
     let tls = encryption::clients(&raw.tls, folder, &mut findings);
     let log = settings::log(&raw.log, &mut findings);
-    let database = settings::database_settings(&raw.database, &mut findings);
+    let database = settings::database_settings(&raw.database, proxy.workers, &mut findings);
     let topology = topology(&raw, folder, &mut findings);
     match topology {
         Some(topology) if findings.errors.is_empty() => {
@@ -60,6 +63,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
                 session,
                 database,
                 server,
+                auth_query,
                 users,
                 access,
                 pool,

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::super::access::Names;
+use super::super::pattern::Pattern;
 use super::super::raw::{
     RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawScratch, RawServer,
 };
@@ -97,8 +99,35 @@ pub(super) fn database(raw: &RawDatabase, findings: &mut Findings) -> String {
     name
 }
 
-pub(super) fn database_settings(raw: &RawDatabase, findings: &mut Findings) -> DatabaseSettings {
-    DatabaseSettings { connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND) }
+pub(super) fn database_settings(
+    raw: &RawDatabase,
+    workers: usize,
+    findings: &mut Findings,
+) -> DatabaseSettings {
+    let pool_size = findings.limit(&raw.pool_size, 1_000_000);
+    if let (Some(written), Some(size)) = (&raw.pool_size, pool_size)
+        && size < workers
+    {
+        let message = format!("must be at least {workers}: each of the workers has connections of its own");
+        findings.report(written.span(), message);
+    }
+    DatabaseSettings {
+        pool_size,
+        connections_max: findings.limit(&raw.connections_max, CLIENTS_BOUND),
+        aliases: aliases(raw, findings),
+    }
+}
+
+fn aliases(raw: &RawDatabase, findings: &mut Findings) -> Names {
+    let Some(list) = &raw.aliases else { return Names::none() };
+    for item in list.get_ref() {
+        if item.get_ref().is_empty() {
+            findings.report(item.span(), "must be a name or a pattern");
+        } else if item.get_ref() == CONSOLE {
+            findings.report(item.span(), "\"meridian\" is the name of the console's database");
+        }
+    }
+    Names::Named(list.get_ref().iter().map(|item| Pattern::new(item.get_ref())).collect())
 }
 
 pub(super) fn server(raw: &RawServer, folder: &Path, findings: &mut Findings) -> ServerSettings {

@@ -1,4 +1,6 @@
-//! Clients' accounts: names, what they are authenticated against, who they are on the servers, and their limits.
+//! Clients' accounts: names or patterns, what they are authenticated against, who they are on the servers, their limits.
+//!
+//! Who has neither password nor verifier here is looked up on a server, where there is an `[auth_query]`.
 
 use std::path::Path;
 
@@ -6,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::access::AccessRules;
+use super::super::pattern::Pattern;
 use super::super::raw::{RawConfig, RawUser};
 use super::super::settings::{AuthMethod, User};
 use super::Findings;
@@ -23,25 +26,42 @@ pub(super) fn users(
 ) -> Vec<User> {
     let mut users: Vec<User> = Vec::with_capacity(raw.users.len());
     for spanned in &raw.users {
-        let user = user(spanned.get_ref(), (auth, access), folder, findings);
+        let looked_up = raw.auth_query.is_some();
+        let user = user(spanned.get_ref(), (auth, access), looked_up, folder, findings);
         let user = User { regions: regions(raw, spanned.get_ref(), findings), ..user };
         if users.iter().any(|other| other.name == user.name) {
             findings.report(spanned.get_ref().name.span(), format!("user \"{}\" stands twice", user.name));
         }
+        check_order(&users, &user, spanned.get_ref(), findings);
         users.push(user);
     }
     users
 }
 
+/// A pattern behind one that fits all its names says nothing.
+fn check_order(before: &[User], user: &User, raw: &RawUser, findings: &mut Findings) {
+    let Some(pattern) = &user.pattern else { return };
+    let covers = |other: &&User| other.pattern.as_ref().is_some_and(|other| other.covers(pattern));
+    if let Some(other) = before.iter().filter(|other| other.name != user.name).find(covers) {
+        let message = format!("counts for nobody: \"{}\" before it fits whoever it fits", other.name);
+        findings.warn(raw.name.span(), message);
+    }
+}
+
 fn user(
     raw: &RawUser,
     (auth, access): (AuthMethod, &AccessRules),
+    looked_up: bool,
     folder: &Path,
     findings: &mut Findings,
 ) -> User {
     let name = raw.name.get_ref().clone();
     if name.is_empty() || name.len() >= super::NAME_BYTES_END {
         findings.report(raw.name.span(), "must be 1 to 63 bytes long");
+    }
+    let pattern = Some(Pattern::new(&name)).filter(Pattern::is_wild);
+    if raw.admin && pattern.is_some() {
+        findings.report(raw.name.span(), "admin = true is for users by their names, not for a pattern");
     }
     let password = secret(&raw.password, &raw.password_file, folder, findings);
     let has_password = raw.password.is_some() || raw.password_file.is_some();
@@ -60,8 +80,11 @@ fn user(
         true => auth != AuthMethod::Trust,
         false => access.0.iter().any(|rule| rule.users.fit(&name) && rule.method.asks_password()),
     };
-    if asked && !has_password && raw.verifier.is_none() {
-        findings.report(raw.name.span(), format!("user \"{name}\" has neither password nor verifier"));
+    let has_credential = has_password || raw.verifier.is_some();
+    if asked && !has_credential && !looked_up {
+        let message =
+            format!("user \"{name}\" has neither password nor verifier, and there is no [auth_query]");
+        findings.report(raw.name.span(), message);
     }
     let own = secret(&raw.server_password, &raw.server_password_file, folder, findings);
     let given = raw.server_password.is_some() || raw.server_password_file.is_some();
@@ -69,8 +92,14 @@ fn user(
         let message = format!("user \"{name}\" has only a verifier and so needs a server_password");
         findings.report(raw.name.span(), message);
     }
+    let other = raw.server_user.as_ref().filter(|user| *user.get_ref() != name);
+    if let Some(other) = other.filter(|_| asked && !has_credential && !given) {
+        let message = "needs a server_password: what a client shows opens the account of its own name only";
+        findings.report(other.span(), message);
+    }
     User {
-        server_user: Findings::text(&raw.server_user, &name),
+        pattern,
+        server_user: raw.server_user.as_ref().map(|user| user.get_ref().clone()),
         server_password: if given { own } else { password.clone() },
         password,
         verifier: raw.verifier.as_ref().map(|verifier| verifier.get_ref().clone()),

@@ -29,7 +29,7 @@ pub use question::Question;
 
 use bytes::BytesMut;
 
-use super::{ClientStream, Lane, Told};
+use super::{ClientStream, Lane, ShardTimes, Told};
 use crate::backend::BackendError;
 use crate::merge::{Limiter, PartialLimits};
 use crate::plan::scatter::refusals::Reason;
@@ -55,6 +55,8 @@ pub struct Wire<'a> {
     pub gather: PartialLimits,
     /// Something may have been written to the client's socket: the statement must not be tried again.
     pub sent: bool,
+    /// How long each shard took.
+    pub times: ShardTimes,
 }
 
 /// Why there is no complete answer.

@@ -19,6 +19,7 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -92,6 +93,9 @@ struct Run<'r, 'w, 'l, 'c> {
     flight: Flight,
     begun: bool,
     suspended: bool,
+    sent: Instant,
+    /// When each lane has last said something: what it said may wait here for the others.
+    heard: Vec<Instant>,
     /// The scratch session takes rows: it has answered its COPY.
     fills: bool,
 }
@@ -125,8 +129,20 @@ pub(super) async fn run(
         lane.connection.broken = true;
     }
     let sources = lanes.iter().skip(fillers).map(|_| Source::default()).collect();
-    let mut run =
-        Run { wire, lanes, combiner, sources, flight, begun: false, suspended: false, fills: false };
+    let sent = Instant::now();
+    let heard = vec![sent; lanes.len()];
+    let mut run = Run {
+        wire,
+        lanes,
+        combiner,
+        sources,
+        flight,
+        begun: false,
+        suspended: false,
+        sent,
+        heard,
+        fills: false,
+    };
     match run.drive().await {
         Ok(()) => {
             let suspended = run.suspended;
@@ -337,6 +353,11 @@ impl Run<'_, '_, '_, '_> {
         lane.connection.ready(ready.status, true);
         if lane.owed.is_empty() {
             lane.connection.broken = false;
+            let time = self.heard[index].saturating_duration_since(self.sent);
+            match lane.scratch {
+                true => self.wire.times.add_scratch(time),
+                false => self.wire.times.add(lane.shard, time),
+            }
         }
         Ok(())
     }
@@ -357,6 +378,7 @@ impl Run<'_, '_, '_, '_> {
         let client = &mut *self.wire.client;
         let sent = &mut self.wire.sent;
         let lanes = &mut *self.lanes;
+        let heard = &mut self.heard;
         let sources = self.sources.len();
         // Nothing but a row is worth a write of its own: until then another server may be asked.
         let rows = self.combiner.rows() > 0;
@@ -392,7 +414,10 @@ impl Run<'_, '_, '_, '_> {
                 }
                 match connection.poll_fill(cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Lost(index)),
-                    Poll::Ready(Ok(_)) => progress = true,
+                    Poll::Ready(Ok(_)) => {
+                        progress = true;
+                        heard[index] = Instant::now();
+                    }
                     Poll::Pending => {}
                 }
             }

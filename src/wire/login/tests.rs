@@ -32,7 +32,7 @@ fn login(address: &str, timeout: Duration) -> Login<'_> {
         tls,
         user: "ann",
         database: "rides",
-        password: None,
+        secret: None,
         parameters: &[],
         timeout,
     }

@@ -13,7 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    BINDING_HEADER, ITERATIONS_MAX, Key, ScramError, attribute, client_key, decode_key, equal, hmac,
+    BINDING_HEADER, ITERATIONS_MAX, Key, LoginKeys, ScramError, attribute, client_key, decode_key, equal,
+    hmac,
 };
 use super::{salted_password, server_key, stored_key, xor};
 use crate::wire::secret::Secret;
@@ -61,6 +62,29 @@ impl AwaitServerFirst {
         message: &[u8],
         password: &Secret,
     ) -> Result<(AwaitServerFinal, String), ScramError> {
+        self.answer(message, |salt, iterations| {
+            let salted = salted_password(password, salt, iterations);
+            Ok((client_key(&salted), server_key(&salted)))
+        })
+    }
+
+    /// The same with keys instead of the password, which costs next to nothing. They serve for one verifier only.
+    pub fn on_server_first_with_keys(
+        self,
+        message: &[u8],
+        keys: &LoginKeys,
+    ) -> Result<(AwaitServerFinal, String), ScramError> {
+        self.answer(message, |salt, iterations| {
+            let same = salt == keys.salt && iterations == keys.iterations;
+            same.then_some((keys.client_key, keys.server_key)).ok_or(ScramError::OtherVerifier)
+        })
+    }
+
+    fn answer(
+        self,
+        message: &[u8],
+        keys: impl FnOnce(&[u8], u32) -> Result<(Key, Key), ScramError>,
+    ) -> Result<(AwaitServerFinal, String), ScramError> {
         let server_first = text(message)?;
         let mut attributes = server_first;
         let nonce = attribute(&mut attributes, 'r').ok_or(ScramError::Malformed("Nonce expected."))?;
@@ -70,13 +94,12 @@ impl AwaitServerFirst {
         let salt = attribute(&mut attributes, 's').and_then(|salt| STANDARD.decode(salt).ok());
         let salt = salt.ok_or(ScramError::Malformed("Salt expected."))?;
         let iterations = iterations(attribute(&mut attributes, 'i'))?;
-        let salted = salted_password(password, &salt, iterations);
+        let (client_key, server_key) = keys(&salt, iterations)?;
         let without_proof = format!("c={},r={nonce}", STANDARD.encode(&self.binding));
         let signed = format!("n=,r={},{server_first},{without_proof}", self.nonce);
-        let client_key = client_key(&salted);
         let mut proof = client_key;
         xor(&mut proof, &hmac(&stored_key(&client_key), signed.as_bytes()));
-        let next = AwaitServerFinal { server_signature: hmac(&server_key(&salted), signed.as_bytes()) };
+        let next = AwaitServerFinal { server_signature: hmac(&server_key, signed.as_bytes()) };
         Ok((next, format!("{without_proof},p={}", STANDARD.encode(proof))))
     }
 }

@@ -82,6 +82,9 @@ pub enum ScramError {
     WrongProof,
     #[error("the server asks for {0} SCRAM iterations; at most {ITERATIONS_MAX} are allowed")]
     Iterations(u64),
+    /// The keys at hand are of a verifier with another salt: the server would not take them.
+    #[error("the verifier is another one than that which the client was checked against")]
+    OtherVerifier,
     /// The server does not know the password's verifier: it is not the server it says it is.
     #[error("incorrect SCRAM server signature")]
     ServerSignature,
@@ -99,7 +102,7 @@ impl From<ScramError> for SqlError {
             ScramError::Downgraded | ScramError::BindingMismatch => {
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION
             }
-            ScramError::WrongProof => SqlState::INVALID_PASSWORD,
+            ScramError::WrongProof | ScramError::OtherVerifier => SqlState::INVALID_PASSWORD,
             ScramError::ServerSignature | ScramError::Server(_) => SqlState::CONNECTION_FAILURE,
         };
         let sql = SqlError::fatal(state, error.to_string());
@@ -174,6 +177,31 @@ impl Verifier {
 impl fmt::Debug for Verifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Verifier").field("iterations", &self.iterations).finish_non_exhaustive()
+    }
+}
+
+/// What a client's proof tells to who holds its verifier: enough to log in wherever that verifier is stored, and nowhere
+/// else. As good as a password there: a secret.
+#[derive(Clone)]
+pub struct LoginKeys {
+    iterations: u32,
+    salt: Vec<u8>,
+    client_key: Key,
+    server_key: Key,
+}
+
+impl PartialEq for LoginKeys {
+    fn eq(&self, other: &Self) -> bool {
+        let same = equal(&self.client_key, &other.client_key) & equal(&self.server_key, &other.server_key);
+        same && self.salt == other.salt && self.iterations == other.iterations
+    }
+}
+
+impl Eq for LoginKeys {}
+
+impl fmt::Debug for LoginKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("LoginKeys(…)")
     }
 }
 

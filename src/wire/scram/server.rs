@@ -13,7 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{
-    BINDING_HEADER, Key, MockKey, ScramError, Verifier, attribute, decode_key, equal, hmac, stored_key, xor,
+    BINDING_HEADER, Key, LoginKeys, MockKey, ScramError, Verifier, attribute, decode_key, equal, hmac,
+    stored_key, xor,
 };
 
 /// What was agreed on the binding of the exchange to its channel.
@@ -47,6 +48,15 @@ pub struct AwaitClientFinal {
     nonce: String,
     client_first_bare: String,
     server_first: String,
+}
+
+/// A client that is who it says it is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// server-final.
+    pub answer: String,
+    /// What its proof has told.
+    pub keys: LoginKeys,
 }
 
 impl AwaitClientFirst {
@@ -134,8 +144,8 @@ impl AwaitClientFirst {
 }
 
 impl AwaitClientFinal {
-    /// Takes client-final, returns server-final. The client is who it says it is.
-    pub fn on_client_final(self, message: &[u8]) -> Result<String, ScramError> {
+    /// Takes client-final, returns server-final and the client's keys: ClientKey is ClientProof XOR ClientSignature.
+    pub fn on_client_final(self, message: &[u8]) -> Result<Proven, ScramError> {
         let text = text(message)?;
         let (without_proof, proof) =
             text.rsplit_once(",p=").ok_or(ScramError::Malformed("Proof expected."))?;
@@ -158,17 +168,18 @@ impl AwaitClientFinal {
         let proof =
             decode_key(proof).ok_or(ScramError::Malformed("Malformed proof in client-final-message."))?;
         let signed = format!("{},{},{without_proof}", self.client_first_bare, self.server_first);
-        if !self.proves(&signed, proof) {
-            return Err(ScramError::WrongProof);
-        }
-        Ok(format!("v={}", STANDARD.encode(hmac(&self.verifier.server_key, signed.as_bytes()))))
+        let client_key = self.proven(&signed, proof).ok_or(ScramError::WrongProof)?;
+        let Verifier { iterations, salt, server_key, .. } = self.verifier;
+        let answer = format!("v={}", STANDARD.encode(hmac(&server_key, signed.as_bytes())));
+        Ok(Proven { answer, keys: LoginKeys { iterations, salt, client_key, server_key } })
     }
 
-    fn proves(&self, signed: &str, proof: Key) -> bool {
+    /// The key with which the proof was made, if it is the right one.
+    fn proven(&self, signed: &str, proof: Key) -> Option<Key> {
         let mut client_key = proof;
         xor(&mut client_key, &hmac(&self.verifier.stored_key, signed.as_bytes()));
         let same = equal(&stored_key(&client_key), &self.verifier.stored_key);
-        same & self.genuine
+        (same & self.genuine).then_some(client_key)
     }
 }
 

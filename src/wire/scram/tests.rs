@@ -35,7 +35,10 @@ fn the_server_follows_the_rfc() {
     let proof = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
     let answer =
         server.on_client_final(format!("c=biws,r=rOprNGfwEbeRWgbNEkqO{SERVER_NONCE},p={proof}").as_bytes());
-    assert_eq!(answer.as_deref(), Ok("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="));
+    assert_eq!(
+        answer.map(|proven| proven.answer).as_deref(),
+        Ok("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+    );
 }
 
 fn exchange(verifier: Option<&Verifier>, password: &str) -> Result<(), ScramError> {
@@ -43,7 +46,34 @@ fn exchange(verifier: Option<&Verifier>, password: &str) -> Result<(), ScramErro
     let server = AwaitClientFirst::new("ann", verifier, &mock(), "snonce".into());
     let (server, challenge) = server.on_client_first(first.as_bytes())?;
     let (client, proof) = client.on_server_first(challenge.as_bytes(), &Secret::from(password))?;
-    client.on_server_final(server.on_client_final(proof.as_bytes())?.as_bytes())
+    client.on_server_final(server.on_client_final(proof.as_bytes())?.answer.as_bytes())
+}
+
+#[test]
+fn a_clients_keys_open_its_verifier_wherever_it_is_stored_and_no_other() {
+    let verifier = |password: &str, salt: &[u8]| Verifier::derive(&Secret::from(password), salt, 10);
+    let exchange = |stored: &Verifier, nonce: &str| {
+        let (client, first) = AwaitServerFirst::start(format!("c{nonce}"), ServerBinding::Impossible);
+        let server = AwaitClientFirst::new("ann", Some(stored), &mock(), format!("s{nonce}"));
+        (client, server.on_client_first(first.as_bytes()).unwrap())
+    };
+    let stored = verifier("s3cret", b"salt");
+    let (client, (server, challenge)) = exchange(&stored, "1");
+    let (_, proof) = client.on_server_first(challenge.as_bytes(), &Secret::from("s3cret")).unwrap();
+    let keys = server.on_client_final(proof.as_bytes()).unwrap().keys;
+    assert_eq!(format!("{keys:?}"), "LoginKeys(…)");
+
+    let (client, (server, challenge)) = exchange(&stored, "2");
+    let (client, proof) = client.on_server_first_with_keys(challenge.as_bytes(), &keys).unwrap();
+    let proven = server.on_client_final(proof.as_bytes()).unwrap();
+    assert_eq!((client.on_server_final(proven.answer.as_bytes()), &proven.keys), (Ok(()), &keys));
+
+    let (client, (_, challenge)) = exchange(&verifier("s3cret", b"pepper"), "3");
+    let other = client.on_server_first_with_keys(challenge.as_bytes(), &keys).err();
+    assert_eq!(other, Some(ScramError::OtherVerifier));
+    let (client, (server, challenge)) = exchange(&verifier("changed", b"salt"), "4");
+    let (_, proof) = client.on_server_first_with_keys(challenge.as_bytes(), &keys).unwrap();
+    assert_eq!(server.on_client_final(proof.as_bytes()), Err(ScramError::WrongProof));
 }
 
 #[test]

@@ -174,6 +174,14 @@ async fn a_cancel_request_is_returned() {
 
 /// One login through our own server side, with what is stored and what is given.
 async fn login(method: Method, stored: Option<Credential>, password: Option<&str>) -> Result<(), LoginError> {
+    log_in(method, stored, password.map(|text| LoginSecret::Password(Secret::from(text)))).await
+}
+
+async fn log_in(
+    method: Method,
+    stored: Option<Credential>,
+    secret: Option<LoginSecret>,
+) -> Result<(), LoginError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = tokio::spawn(async move {
@@ -191,7 +199,7 @@ async fn login(method: Method, stored: Option<Credential>, password: Option<&str
         };
         let mut output = BytesMut::new();
         match authenticate(&mut connection, &candidate, &limits, soon(), &mut output).await {
-            Ok(()) => {
+            Ok(_) => {
                 server::parameter_status(&mut output, b"server_version", b"15.0");
                 server::backend_key_data(&mut output, 7, b"abcd");
                 server::ready_for_query(&mut output, TransactionStatus::Idle);
@@ -204,14 +212,13 @@ async fn login(method: Method, stored: Option<Credential>, password: Option<&str
             }
         }
     });
-    let password = password.map(Secret::from);
     let request = Login {
         address: &address,
         host: "localhost",
         tls: &Default::default(),
         user: "ann",
         database: "rides",
-        password: password.as_ref(),
+        secret: secret.as_ref(),
         parameters: &[],
         timeout: Duration::from_secs(20),
     };
@@ -251,6 +258,21 @@ async fn every_method_lets_the_right_password_in_and_no_other() {
     }
     assert!(login(Method::Trust, None, None).await.is_ok());
     assert!(login(Method::Scram, Some(md5()), Some("s3cret")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_client_has_shown_serves_for_the_same_method_only() {
+    let hash = crate::wire::credential::md5_hash("ann", &Secret::from("s3cret"));
+    let shown = || Some(LoginSecret::Md5(hash.clone()));
+    let md5 = || Some(Credential::Md5(hash.clone()));
+    assert!(log_in(Method::Md5, md5(), shown()).await.is_ok());
+    let Err(error) = log_in(Method::Cleartext, md5(), shown()).await else { panic!("let in") };
+    let words =
+        "asks for the password in clear, and what is known of the client's password serves for md5 only";
+    assert!(error.to_string().ends_with(words), "{error}");
+    let scram = Credential::Scram(Verifier::derive(&Secret::from("s3cret"), b"salt", 64));
+    let Err(error) = log_in(Method::Scram, Some(scram), shown()).await else { panic!("let in") };
+    assert!(matches!(error, LoginError::OtherMethod { asked: "SCRAM", known: "md5", .. }), "{error}");
 }
 
 #[tokio::test]
