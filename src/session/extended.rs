@@ -16,13 +16,13 @@
 //!
 //! Not here: what a statement outside the relay does (`perform`).
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::perform::{BoundParameters, Execution};
 use super::planning::Planned;
+use super::portals::{Home, Portal};
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -33,41 +33,6 @@ use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
-
-/// Portals of the session by the client's names.
-#[derive(Debug, Default)]
-pub(super) struct Portals {
-    known: HashMap<Box<[u8]>, Portal>,
-}
-
-#[derive(Debug, Clone)]
-struct Portal {
-    prepared: Rc<Prepared>,
-    planned: Rc<Planned>,
-    bind: Bytes,
-    home: Home,
-    describe: bool,
-    spent: bool,
-}
-
-/// Who has the portal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Home {
-    /// A server: its messages are relayed.
-    Shard(ShardId),
-    /// The session: performed as a whole at Execute.
-    Session,
-}
-
-impl Portals {
-    pub fn forget_unnamed(&mut self) {
-        self.known.remove(&b""[..]);
-    }
-
-    pub fn clear(&mut self) {
-        self.known.clear();
-    }
-}
 
 /// Messages of a batch that go to one place together.
 pub(super) enum Segment {
@@ -105,6 +70,12 @@ pub(super) enum Message {
     Forward {
         frame: Bytes,
         owed: Owed,
+    },
+    /// Before an Execute with columns in binary: what is in them, which nobody has asked for.
+    Probe {
+        /// None: a cursor of SQL's.
+        prepared: Option<Rc<Prepared>>,
+        portal: Box<[u8]>,
     },
     CloseStatement,
     /// Portals of the session.
@@ -317,16 +288,25 @@ impl Session {
             return Err(refusals::RESULT_CHANGED.error(&[]));
         }
         let home = self.portal_home(&planned, &prepared, &bind)?;
+        // What ends a transaction in this batch closes portals that are still known here.
+        if !batch.controls && self.portals.is_taken(bind.portal, home) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{}\" already exists", String::from_utf8_lossy(bind.portal)),
+            ));
+        }
         let portal_name: Box<[u8]> = bind.portal.into();
         let portal = Portal {
+            number: self.portals.next(),
             prepared: Rc::clone(&prepared),
             planned: Rc::clone(&planned),
             bind: body.clone(),
+            binary: bind.result_formats.iter().any(|format| format == 1),
             home,
             describe: false,
             spent: false,
         };
-        self.portals.known.insert(portal_name.clone(), portal);
+        self.portals.insert(&portal_name, portal);
         match home {
             Home::Shard(shard) => {
                 let message = Message::Bind { prepared, portal: portal_name, body, named };
@@ -406,8 +386,12 @@ impl Session {
         match portal.home {
             Home::Shard(shard) => {
                 let owed = Owed::Execute { hidden: false };
+                let plain = !portal.binary || portal.prepared.carries_nothing(self.context.id);
+                let probe = batch.probe(execute.portal, Some(&portal.prepared), plain);
                 let message = Message::Forward { frame: frame.clone(), owed };
-                batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
+                for message in probe.into_iter().chain([message]) {
+                    batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
+                }
             }
             Home::Session => {
                 if execute.max_rows > 0 && matches!(planned.plan.action, Action::Routed { .. }) {
@@ -442,8 +426,11 @@ impl Session {
     ) -> Result<(), SqlError> {
         let shard = std::str::from_utf8(name).ok().and_then(|name| self.cursors.get(name)).copied();
         let shard = shard.ok_or_else(|| unknown_portal(name))?;
+        let probe = batch.probe(name, None, !matches!(owed, Owed::Execute { .. }));
         let message = Message::Forward { frame: frame.clone(), owed };
-        batch.for_shard(shard, Access::Read, None, Some(message));
+        for message in probe.into_iter().chain([message]) {
+            batch.for_shard(shard, Access::Read, None, Some(message));
+        }
         Ok(())
     }
 
@@ -519,6 +506,20 @@ impl Batch {
         }
     }
 
+    /// What goes before an Execute of this portal, so that the last description before its rows is its own. `plain`: no
+    /// value of its names types.
+    fn probe(&self, portal: &[u8], prepared: Option<&Rc<Prepared>>, plain: bool) -> Option<Message> {
+        let described = match self.segments.last() {
+            Some(Segment::Shard(segment)) => segment.messages.last().and_then(Message::described_portal),
+            Some(Segment::Session(_)) | None => None,
+        };
+        let known = match described {
+            Some(described) => described == portal,
+            None => plain,
+        };
+        (!known).then(|| Message::Probe { prepared: prepared.map(Rc::clone), portal: portal.into() })
+    }
+
     fn shard_at_hand(&self) -> Option<ShardId> {
         match self.segments.last() {
             Some(Segment::Shard(segment)) => Some(segment.shard),
@@ -544,6 +545,12 @@ impl Message {
     /// Whether a server runs something for it.
     pub(super) fn is_execution(&self) -> bool {
         matches!(self, Self::Forward { owed: Owed::Execute { .. }, .. })
+    }
+
+    /// The portal that a Describe names.
+    fn described_portal(&self) -> Option<&[u8]> {
+        let Self::Forward { frame, owed: Owed::Describe { .. } } = self else { return None };
+        Describe::decode(&frame[HEADER_BYTES..]).ok().map(|describe| describe.name)
     }
 
     /// Whether a server must see it: a Parse of something that the session does not obey itself.

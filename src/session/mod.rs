@@ -28,6 +28,7 @@ mod combine;
 mod console;
 mod control;
 mod copy;
+mod cursors;
 mod explain;
 mod extended;
 mod fence;
@@ -38,6 +39,7 @@ pub mod orders;
 mod perform;
 mod pipeline;
 pub mod planning;
+mod portals;
 mod report;
 mod scratch;
 mod servers;
@@ -85,7 +87,7 @@ pub struct Session {
     initial: Rc<Settings>,
     own: OwnSettings,
     statements: Statements,
-    portals: extended::Portals,
+    portals: portals::Portals,
     block: Block,
     lanes: Vec<Lane>,
     pin: Option<&'static str>,

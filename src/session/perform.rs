@@ -299,6 +299,8 @@ impl Session {
                 if execution.describe {
                     encode::client::describe(&mut lane.connection.outbox, Target::Portal, b"");
                     lane.owed.push_back(Owed::Describe { hidden: false });
+                } else if bind.result_formats.iter().any(|format| format == 1) {
+                    lane.probe(prepared.id, b"");
                 }
                 encode::client::execute(&mut lane.connection.outbox, b"", execution.rows_max);
                 lane.owed.push_back(Owed::Execute { hidden: false });
@@ -511,8 +513,10 @@ impl Session {
                 self.perform_on(planned, work, shard).await
             }
             Kind::Session(SessionObject::CloseCursor { name: Some(name) }) => {
-                let shard = self.cursor_shard(name);
-                self.perform_on(planned, work, shard).await
+                self.close_cursor(planned, name, work).await
+            }
+            Kind::Session(SessionObject::CloseCursor { name: None }) => {
+                self.close_cursors(planned, work).await
             }
             Kind::Session(SessionObject::Execute { name })
                 if self.statements.get(name.as_bytes()).is_some() =>
@@ -524,12 +528,6 @@ impl Session {
             }
             _ => self.perform_on(planned, work, self.default_shard()).await,
         }
-    }
-
-    /// Where the transaction's cursor of that name is open; an unknown one is for a server to deny.
-    fn cursor_shard(&self, name: &str) -> ShardId {
-        let joined = self.lanes.iter().find(|lane| lane.in_block).map(|lane| lane.shard);
-        self.cursors.get(name).copied().or(joined).unwrap_or(self.default_shard())
     }
 
     /// DEALLOCATE knows the protocol's prepared statements, which are ours, and SQL's, which are a pinned server's.

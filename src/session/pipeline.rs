@@ -23,6 +23,9 @@ use crate::topology::ShardId;
 use crate::wire::encode;
 use crate::wire::frontend::{Bind, Target};
 
+/// The interner gives no statement this id.
+const NO_STATEMENT: u64 = 0;
+
 /// Whether the client's Sync was answered by the server, and how many of its Parses were confirmed.
 type Ran = Result<(bool, usize), (Failure, usize)>;
 
@@ -135,7 +138,7 @@ impl Session {
                     self.perform(&planned, Work::Extended { execution: &execution }).await
                 }
                 Message::Fail(error) => Err(Failure::Sql(error)),
-                Message::Bind { .. } | Message::Forward { .. } => {
+                Message::Bind { .. } | Message::Forward { .. } | Message::Probe { .. } => {
                     Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
                 }
             };
@@ -214,6 +217,7 @@ impl Session {
             }
             match self.run_lane(index).await {
                 Ok(report) => {
+                    self.note_plain(messages, &report.plain);
                     let lane = &mut self.lanes[index];
                     if report.awaits_sync {
                         lane.open_pipeline = true;
@@ -242,6 +246,17 @@ impl Session {
                     self.client.outbox.truncate(mark);
                     avoid.push(node);
                 }
+            }
+        }
+    }
+
+    /// Notes of which statements it is known that their columns need no translation.
+    fn note_plain(&self, messages: &[Message], plain: &[u64]) {
+        for message in messages.iter().filter(|_| !plain.is_empty()) {
+            if let Message::Probe { prepared: Some(prepared), .. } = message
+                && plain.contains(&prepared.id)
+            {
+                prepared.note_carries_nothing(self.context.id);
             }
         }
     }
@@ -310,6 +325,9 @@ impl Session {
                     lane.owed.push_back(Owed::Describe { hidden: false });
                 }
                 Message::Forward { frame, owed } => lane.forward(frame, *owed),
+                Message::Probe { prepared, portal } => {
+                    lane.probe(prepared.as_ref().map_or(NO_STATEMENT, |prepared| prepared.id), portal);
+                }
                 Message::CloseStatement => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
                 Message::BindHere | Message::Execute(_) | Message::ClosePortal | Message::Fail(_) => {}
             }

@@ -16,6 +16,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::execute::Lane;
 use crate::execute::lane::Owed;
+use crate::execute::numbers;
 use crate::merge::types::oid;
 use crate::plan::scatter::{BoundLimits, Combine, Scatter, ShardText};
 use crate::sql::arguments::Arguments;
@@ -164,6 +165,7 @@ impl<'a> Question<'a> {
         };
         let mut frames = BytesMut::with_capacity(text.len() + 256);
         encode::client::parse(&mut frames, b"", text, types);
+        let parse_bytes = frames.len();
         let bind = encode::client::Bind {
             parameter_formats: &parameter_formats,
             parameters: &parameters,
@@ -173,15 +175,16 @@ impl<'a> Question<'a> {
         encode::client::bind(&mut frames, &bind);
         encode::client::describe(&mut frames, Target::Portal, b"");
         encode::client::execute(&mut frames, b"", 0);
-        Request { frames, executes: true }
+        Request { frames, parse_bytes, declared: types.len(), executes: true }
     }
 
     /// Parse and Describe of a statement: its columns and the types of its parameters.
     pub(super) fn statement(text: &[u8], types: &[u32]) -> Request {
         let mut frames = BytesMut::with_capacity(text.len() + 64);
         encode::client::parse(&mut frames, b"", text, types);
+        let parse_bytes = frames.len();
         encode::client::describe(&mut frames, Target::Statement, b"");
-        Request { frames, executes: false }
+        Request { frames, parse_bytes, declared: types.len(), executes: false }
     }
 }
 
@@ -189,13 +192,22 @@ impl<'a> Question<'a> {
 #[derive(Debug)]
 pub(super) struct Request {
     frames: BytesMut,
+    /// Of the Parse, which stands first.
+    parse_bytes: usize,
+    /// Types that it declares.
+    declared: usize,
     executes: bool,
 }
 
 impl Request {
     /// Puts the messages on a lane, behind what it already owes.
     pub fn put(&self, lane: &mut Lane) {
-        lane.connection.outbox.put_slice(&self.frames);
+        let out = &mut lane.connection.outbox;
+        let start = out.len();
+        out.put_slice(&self.frames);
+        if let Some(numbers) = &lane.numbers {
+            numbers::declare(&mut out[start..start + self.parse_bytes], self.declared, numbers);
+        }
         lane.connection.unnamed = None;
         lane.owed.push_back(Owed::Parse { id: None, hidden: true });
         if self.executes {
