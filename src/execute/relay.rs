@@ -90,6 +90,14 @@ pub enum RelayError {
     ClientProtocol(SqlError),
 }
 
+impl Report {
+    fn note_probe(&mut self, owed: Option<Owed>, carried: &Carried) {
+        if let (Some(Owed::Probe(statement)), true) = (owed, carried.plain) {
+            self.plain.push(statement);
+        }
+    }
+}
+
 /// Moves answers until the lane owes nothing. Cancel safe: no; the lane is then broken.
 pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
     let mut report = Report::default();
@@ -275,8 +283,7 @@ impl Relay<'_> {
         report: &mut Report,
     ) -> Result<bool, RelayError> {
         let hidden = self.hidden();
-        let frame = &self.lane.connection.inbox[at..at + header.len];
-        let body = &frame[HEADER_BYTES..];
+        let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
         let owed = self.lane.owed.front().copied();
         match header.tag {
             b'1' if matches!(owed, Some(Owed::Parse { .. })) => {
@@ -287,18 +294,13 @@ impl Relay<'_> {
             b'3' if matches!(owed, Some(Owed::Close { .. })) => self.pop(),
             b't' => {}
             b'T' | b'n' => {
-                if let Some(Owed::Probe(statement)) = owed
-                    && state.carried.plain
-                {
-                    report.plain.push(statement);
-                }
+                report.note_probe(owed, &state.carried);
                 if matches!(owed, Some(Owed::Describe { .. } | Owed::Columns | Owed::Probe(_))) {
                     self.pop();
                 }
                 return Ok(!hidden && (header.tag == b'T' || owed != Some(Owed::Columns)));
             }
-            b'D' if hidden => report.position = first_lsn(body).or(report.position),
-            b'D' => {}
+            b'D' => report.position = first_lsn(body).filter(|_| hidden).or(report.position),
             b'C' | b'I' | b's' => {
                 report.rows += if header.tag == b'C' && !hidden { rows_of_tag(body) } else { 0 };
                 if matches!(owed, Some(Owed::Execute { .. })) {

@@ -13,10 +13,10 @@ use super::perform::Work;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::backend::Connection;
-use crate::execute::Lane;
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::refusals;
+use crate::execute::{Lane, Report};
 use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
@@ -217,7 +217,6 @@ impl Session {
             }
             match self.run_lane(index).await {
                 Ok(report) => {
-                    self.note_plain(messages, &report.plain);
                     let lane = &mut self.lanes[index];
                     if report.awaits_sync {
                         lane.open_pipeline = true;
@@ -225,7 +224,7 @@ impl Session {
                     }
                     let lane = &self.lanes[index];
                     let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
-                    let parses = report.parses;
+                    let parses = self.learn(messages, &report);
                     return match self.after_performance(index, &report) {
                         Ok(()) => Ok((ready, parses)),
                         // The server has answered the Sync as well: the error is told, and so is ready.
@@ -250,15 +249,16 @@ impl Session {
         }
     }
 
-    /// Notes of which statements it is known that their columns need no translation.
-    fn note_plain(&self, messages: &[Message], plain: &[u64]) {
-        for message in messages.iter().filter(|_| !plain.is_empty()) {
+    /// How many Parses were confirmed. Notes of which statements it is now known that their columns need no translation.
+    fn learn(&self, messages: &[Message], report: &Report) -> usize {
+        for message in messages.iter().filter(|_| !report.plain.is_empty()) {
             if let Message::Probe { prepared: Some(prepared), .. } = message
-                && plain.contains(&prepared.id)
+                && report.plain.contains(&prepared.id)
             {
                 prepared.note_carries_nothing(self.context.id);
             }
         }
+        report.parses
     }
 
     /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
