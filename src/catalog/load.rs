@@ -10,15 +10,18 @@
 //! Not here: connecting, deadlines, comparing shards.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use tokio_postgres::{Client, Row};
 
 use super::drift::Drift;
+use super::numbers::{Objects, Shape};
 use super::snapshot::{
     CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
     RelationKind, Volatility,
 };
 use super::{queries, settings};
+use crate::merge::types::USER_TYPES_FROM;
 use crate::sql::name::ObjectName;
 
 /// Relations, functions and types that are held for one server: a catalog of this size is some gigabyte.
@@ -34,6 +37,8 @@ pub struct CatalogParts {
     pub function_words: HashMap<ObjectName, HashSet<String>>,
     pub hidden: HiddenCalls,
     pub user_types: HashMap<u32, ObjectName>,
+    /// What this server calls its users' types and tables.
+    pub objects: Arc<Objects>,
     /// Labels of enums, in their order.
     pub enums: BTreeMap<ObjectName, Vec<String>>,
     /// Name and version of the collation of each column that has one of its own, by relation and column.
@@ -79,6 +84,7 @@ impl CatalogParts {
             function_words: self.function_words,
             hidden: self.hidden,
             user_types: self.user_types,
+            numbers: Vec::new(),
             default_search_path: self.default_search_path,
             role_search_paths: self.role_search_paths,
             database_collation: self.database_collation,
@@ -395,13 +401,28 @@ impl Loader<'_> {
     }
 
     async fn types(&mut self) -> Result<(), LoadError> {
+        let user = self.names.iter().filter(|(number, _)| **number >= USER_TYPES_FROM);
+        let relations = user.map(|(number, name)| (*number, name.clone())).collect();
+        let mut objects = Objects { relations, ..Objects::default() };
         for row in self.query(queries::TYPES, "types").await? {
             let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
             if let Some(labels) = row.try_get::<_, Option<Vec<String>>>(3)? {
                 self.parts.enums.insert(name.clone(), labels);
             }
-            self.parts.user_types.insert(row.try_get(0)?, name);
+            let number: u32 = row.try_get(0)?;
+            let element: u32 = row.try_get(5)?;
+            let shape = match row.try_get::<_, &str>(4)? {
+                "a" => Shape::Array,
+                "c" => Shape::Record,
+                "d" => Shape::Domain(row.try_get(6)?),
+                "r" | "m" => Shape::Range(row.try_get::<_, Option<u32>>(7)?.unwrap_or(0)),
+                _ => Shape::Plain,
+            };
+            objects.shapes.insert(number, (shape, element));
+            objects.types.insert(number, name.clone());
+            self.parts.user_types.insert(number, name);
         }
+        self.parts.objects = Arc::new(objects);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@
 pub mod drift;
 pub mod handle;
 pub mod load;
+pub mod numbers;
 mod queries;
 mod settings;
 pub mod snapshot;
@@ -24,6 +25,7 @@ pub mod tables;
 pub use drift::{Drift, compare};
 pub use handle::{CatalogHandle, RefreshRequest};
 pub use load::{CatalogParts, LoadError, fingerprint, load};
+pub use numbers::{Numbers, Objects, Shape};
 pub use snapshot::{
     CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
     RelationKind, Volatility,

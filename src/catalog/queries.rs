@@ -230,10 +230,13 @@ SELECT n.nspname::text, p.proname::text, string_agg(CASE
  WHERE n.nspname !~ '^pg_(toast|temp_)' AND p.oid >= 16384
  GROUP BY 1, 2";
 
-/// User-defined types; labels of enums in their order.
+/// User-defined types; labels of enums in their order; what the binary form of each is made of.
 pub(super) const TYPES: &str = "
 SELECT t.oid, n.nspname::text, t.typname::text,
-       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
+       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+       CASE WHEN t.typoutput = 'array_out'::regproc THEN 'a' ELSE t.typtype::text END, t.typelem, t.typbasetype,
+       (SELECT r.rngsubtype FROM pg_range r
+         WHERE r.rngtypid = t.oid OR (to_jsonb(r)->>'rngmultitypid')::oid = t.oid)
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
  WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp_)'";
 

@@ -1,8 +1,11 @@
 //! The catalog snapshot's types and look-ups.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use super::numbers::Numbers;
 use crate::sql::name::ObjectName;
+use crate::topology::ShardId;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelationKind {
@@ -136,6 +139,8 @@ pub struct Catalog {
     pub hidden: HiddenCalls,
     /// Names of user-defined types and domains, by OID on the default shard.
     pub user_types: HashMap<u32, ObjectName>,
+    /// Numbers of types and tables by shard, where they are not those of the default shard.
+    pub numbers: Vec<Option<Arc<Numbers>>>,
     /// Default search_path of the database, for roles without one of their own; "$user" is kept as written.
     pub default_search_path: Vec<String>,
     /// Default search_path of the roles that have their own (`ALTER ROLE … SET search_path`).
@@ -159,6 +164,11 @@ impl Catalog {
             .into_iter()
             .chain(search_path.iter().map(String::as_str))
             .find_map(|schema| self.relations.get(&ObjectName::qualified(schema, name.name.as_str())))
+    }
+
+    /// What the shard calls types and tables, where it is not what the default shard calls them.
+    pub fn numbers_of(&self, shard: ShardId) -> Option<Arc<Numbers>> {
+        self.numbers.get(usize::from(shard.0)).cloned().flatten()
     }
 
     /// The search_path that a new session of this role on the servers has; "$user" is kept as written.

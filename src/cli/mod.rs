@@ -142,7 +142,7 @@ fn parameter(text: &str) -> Result<(usize, String), String> {
 /// Log lines go to standard error. `MERIDIAN_LOG` and `MERIDIAN_LOG_FORMAT` are stronger than the file.
 fn start_logging(settings: &LogSettings) {
     let filter = EnvFilter::try_from_env("MERIDIAN_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("tokio_postgres=warn,{}", settings.level)));
+        .unwrap_or_else(|_| EnvFilter::new(format!("tokio_postgres=warn,sqlparser=warn,{}", settings.level)));
     let format = match std::env::var("MERIDIAN_LOG_FORMAT").as_deref() {
         Ok("json") => LogFormat::Json,
         Ok("text") => LogFormat::Text,

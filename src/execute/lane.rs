@@ -16,8 +16,11 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::numbers;
 use crate::backend::{Connection, Settings};
+use crate::catalog::Numbers;
 use crate::topology::ShardId;
 use crate::wire::encode;
 use crate::wire::frontend::Target;
@@ -54,6 +57,9 @@ pub enum Owed {
     },
     /// A simple query of ours: swallowed whole.
     Hidden(Hidden),
+    /// RowDescription or NoData of a portal, which the client has not asked for: whether values in its columns name
+    /// types. The number is that of the statement.
+    Probe(u64),
     /// Nothing of the server's: we answer here.
     Local(LocalReply),
 }
@@ -94,6 +100,8 @@ pub struct Lane {
     pub one_by_one: bool,
     /// It answers from gathered rows, and not for its shard.
     pub scratch: bool,
+    /// What the shard calls types, where it is not what the client calls them.
+    pub numbers: Option<Arc<Numbers>>,
 }
 
 impl Lane {
@@ -108,6 +116,7 @@ impl Lane {
             open_pipeline: false,
             one_by_one: false,
             scratch: false,
+            numbers: None,
         }
     }
 
@@ -190,7 +199,11 @@ impl Lane {
 
     /// Parse for a client's statement. `tail` is the message after its name.
     pub fn parse(&mut self, name: &[u8], tail: &[u8], id: u64, hidden: bool) {
-        encode::client::parse_with_tail(&mut self.connection.outbox, name, tail);
+        let out = &mut self.connection.outbox;
+        encode::client::parse_with_tail(out, name, tail);
+        if let Some(numbers) = &self.numbers {
+            numbers::declare(out, numbers::declared(tail), numbers);
+        }
         if name.is_empty() {
             self.connection.unnamed = Some(id);
             self.owed.push_back(Owed::Parse { id: None, hidden });
@@ -210,6 +223,14 @@ impl Lane {
     pub fn forward(&mut self, frame: &[u8], owed: Owed) {
         self.connection.outbox.extend_from_slice(frame);
         self.owed.push_back(owed);
+    }
+
+    /// Before an Execute of this portal with columns in binary, where the shard calls types otherwise.
+    pub fn probe(&mut self, statement: u64, portal: &[u8]) {
+        if self.numbers.is_some() {
+            encode::client::describe(&mut self.connection.outbox, Target::Portal, portal);
+            self.owed.push_back(Owed::Probe(statement));
+        }
     }
 
     pub fn sync(&mut self, hidden: bool) {
@@ -262,6 +283,7 @@ impl Lane {
                 Owed::Bind { .. }
                 | Owed::Describe { .. }
                 | Owed::Columns
+                | Owed::Probe(_)
                 | Owed::Execute { .. }
                 | Owed::Close { .. }
                 | Owed::Local(_) => {}

@@ -24,6 +24,7 @@ use bytes::Buf;
 
 use super::client::ClientStream;
 use super::lane::{Hidden, Lane, LocalReply, Owed};
+use super::numbers::{self, Carried};
 use super::told::Told;
 use crate::backend::BackendError;
 use crate::topology::Lsn;
@@ -72,6 +73,8 @@ pub struct Report {
     pub rows: u64,
     /// Portal is suspended: it lives until Sync.
     pub suspended: bool,
+    /// Statements whose columns were probed and name no types inside of their values.
+    pub plain: Vec<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,14 @@ pub enum RelayError {
     /// The client broke the protocol.
     #[error("{0}")]
     ClientProtocol(SqlError),
+}
+
+impl Report {
+    fn note_probe(&mut self, owed: Option<Owed>, carried: &Carried) {
+        if let (Some(Owed::Probe(statement)), true) = (owed, carried.plain) {
+            self.plain.push(statement);
+        }
+    }
 }
 
 /// Moves answers until the lane owes nothing. Cancel safe: no; the lane is then broken.
@@ -121,6 +132,8 @@ struct State {
     copy_extended: bool,
     /// What was passed on is to be thrown away (a hidden query's row).
     swallowing: bool,
+    /// In the values of the rows that come.
+    carried: Carried,
 }
 
 impl Relay<'_> {
@@ -181,7 +194,8 @@ impl Relay<'_> {
                 Err(error) => return Err(self.broken(error.to_string(), report)),
             };
             let hidden = self.hidden();
-            if matches!(header.tag, b'D' | b'd') && !(hidden && header.tag == b'D') {
+            let carried = header.tag == b'D' && !state.carried.carriers.is_empty();
+            if matches!(header.tag, b'D' | b'd') && !(hidden && header.tag == b'D') && !carried {
                 // Rows pass whether they are all here or not.
                 let here = header.len.min(rest.len());
                 state.passing = header.len - here;
@@ -197,6 +211,7 @@ impl Relay<'_> {
                 }
                 return Ok(at);
             }
+            self.translate(at, header, state, report)?;
             let keep = self.on_frame(at, header, state, report)?;
             at = if keep { at + header.len } else { self.drop_range(at, header.len) };
             if matches!(self.lane.owed.front(), Some(Owed::Local(_))) {
@@ -230,9 +245,33 @@ impl Relay<'_> {
                 | Owed::Close { hidden }
                 | Owed::Sync { hidden },
             ) => *hidden,
-            Some(Owed::Hidden(_)) => true,
+            Some(Owed::Hidden(_) | Owed::Probe(_)) => true,
             Some(Owed::Query { .. } | Owed::Columns | Owed::Local(_)) | None => false,
         }
+    }
+
+    /// Puts the client's numbers of types in the place of the shard's.
+    fn translate(
+        &mut self,
+        at: usize,
+        header: FrameHeader,
+        state: &mut State,
+        report: &Report,
+    ) -> Result<(), RelayError> {
+        let Some(numbers) = &self.lane.numbers else { return Ok(()) };
+        let frame = &mut self.lane.connection.inbox[at..at + header.len];
+        let done = match header.tag {
+            b't' => numbers::tell_parameters(&mut frame[HEADER_BYTES..], numbers),
+            b'T' => numbers::tell_columns(&mut frame[HEADER_BYTES..], numbers)
+                .map(|carried| state.carried = carried),
+            b'D' => numbers::tell_row(frame, &state.carried.carriers, numbers),
+            b'C' | b's' | b'I' | b'E' | b'n' => {
+                state.carried = Carried::default();
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        done.map_err(|error| self.broken(format!("the answer has {error}"), report))
     }
 
     /// Takes one whole frame; the answer is whether the client gets it.
@@ -244,8 +283,7 @@ impl Relay<'_> {
         report: &mut Report,
     ) -> Result<bool, RelayError> {
         let hidden = self.hidden();
-        let frame = &self.lane.connection.inbox[at..at + header.len];
-        let body = &frame[HEADER_BYTES..];
+        let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
         let owed = self.lane.owed.front().copied();
         match header.tag {
             b'1' if matches!(owed, Some(Owed::Parse { .. })) => {
@@ -256,12 +294,13 @@ impl Relay<'_> {
             b'3' if matches!(owed, Some(Owed::Close { .. })) => self.pop(),
             b't' => {}
             b'T' | b'n' => {
-                if matches!(owed, Some(Owed::Describe { .. } | Owed::Columns)) {
+                report.note_probe(owed, &state.carried);
+                if matches!(owed, Some(Owed::Describe { .. } | Owed::Columns | Owed::Probe(_))) {
                     self.pop();
                 }
                 return Ok(!hidden && (header.tag == b'T' || owed != Some(Owed::Columns)));
             }
-            b'D' => report.position = first_lsn(body).or(report.position),
+            b'D' => report.position = first_lsn(body).filter(|_| hidden).or(report.position),
             b'C' | b'I' | b's' => {
                 report.rows += if header.tag == b'C' && !hidden { rows_of_tag(body) } else { 0 };
                 if matches!(owed, Some(Owed::Execute { .. })) {

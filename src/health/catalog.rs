@@ -26,7 +26,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::{ControlConnection, connect_primary, primary};
-use crate::catalog::{self, CatalogHandle, CatalogParts, RefreshRequest, Severity};
+use crate::catalog::{
+    self, Catalog, CatalogHandle, CatalogParts, Numbers, Objects, RefreshRequest, Severity,
+};
 use crate::config::{HealthSettings, ServerSettings};
 use crate::topology::{ShardId, Signals, Topology};
 
@@ -67,6 +69,8 @@ struct ShardCatalog {
     connection: Option<ControlConnection>,
     /// As of the last load; None: it has not been read.
     fingerprint: Option<u64>,
+    /// As of the last load that succeeded.
+    objects: Option<Arc<Objects>>,
 }
 
 impl CatalogService {
@@ -139,6 +143,9 @@ impl CatalogService {
         let loads = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
             let loaded = shard.load(topology, server, ShardId(index as u16)).await;
             shard.fingerprint = loaded.as_ref().ok().map(|parts| parts.fingerprint);
+            if let Ok(parts) = &loaded {
+                shard.objects = Some(Arc::clone(&parts.objects));
+            }
             loaded
         });
         let mut parts: Vec<(ShardId, CatalogParts)> = Vec::new();
@@ -159,7 +166,10 @@ impl CatalogService {
             return Err(failure.map_or_else(|| "there is no default shard".to_owned(), |(_, reason)| reason));
         };
         self.version += 1;
-        let catalog = default.into_catalog(self.version, &drift);
+        let objects = Arc::clone(&default.objects);
+        let numbers = self.shards.iter().map(|shard| Numbers::between(shard.objects.as_deref(), &objects));
+        let numbers = numbers.collect();
+        let catalog = Catalog { numbers, ..default.into_catalog(self.version, &drift) };
         let findings = catalog::check_tables(&self.topology, &catalog);
         let (version, relations) = (catalog.version, catalog.relations.len());
         self.handle.swap(catalog);

@@ -18,6 +18,8 @@ use crate::execute::lane::Owed;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::error::SqlError;
+use crate::wire::frame::HEADER_BYTES;
+use crate::wire::frontend::Describe;
 
 /// Messages of a batch that go to one place together.
 pub(super) enum Segment {
@@ -55,6 +57,12 @@ pub(super) enum Message {
     Forward {
         frame: Bytes,
         owed: Owed,
+    },
+    /// Before an Execute with columns in binary: what is in them, which nobody has asked for.
+    Probe {
+        /// None: a cursor of SQL's.
+        prepared: Option<Rc<Prepared>>,
+        portal: Box<[u8]>,
     },
     CloseStatement,
     /// Portals of the session.
@@ -137,6 +145,20 @@ impl Batch {
         }
     }
 
+    /// What goes before an Execute of this portal, so that the last description before its rows is its own. `plain`: no
+    /// value of its names types.
+    pub fn probe(&self, portal: &[u8], prepared: Option<&Rc<Prepared>>, plain: bool) -> Option<Message> {
+        let described = match self.segments.last() {
+            Some(Segment::Shard(segment)) => segment.messages.last().and_then(Message::described_portal),
+            Some(Segment::Session(_)) | None => None,
+        };
+        let known = match described {
+            Some(described) => described == portal,
+            None => plain,
+        };
+        (!known).then(|| Message::Probe { prepared: prepared.map(Rc::clone), portal: portal.into() })
+    }
+
     pub fn shard_at_hand(&self) -> Option<ShardId> {
         match self.segments.last() {
             Some(Segment::Shard(segment)) => Some(segment.shard),
@@ -162,6 +184,12 @@ impl Message {
     /// Whether a server runs something for it.
     pub(super) fn is_execution(&self) -> bool {
         matches!(self, Self::Forward { owed: Owed::Execute { .. }, .. })
+    }
+
+    /// The portal that a Describe names.
+    fn described_portal(&self) -> Option<&[u8]> {
+        let Self::Forward { frame, owed: Owed::Describe { .. } } = self else { return None };
+        Describe::decode(&frame[HEADER_BYTES..]).ok().map(|describe| describe.name)
     }
 
     /// Whether a server must see it: a Parse of something that the session does not obey itself.

@@ -71,8 +71,16 @@ struct Savepoint {
     name: String,
     /// Length of the prologue just after SAVEPOINT.
     prologue: usize,
-    settings: Rc<Settings>,
-    own: OwnSettings,
+    before: Before,
+}
+
+/// What a savepoint goes back to.
+#[derive(Debug, Clone)]
+pub struct Before {
+    pub settings: Rc<Settings>,
+    pub own: OwnSettings,
+    /// Portals bound since have this number or a later one.
+    pub first_portal: u64,
 }
 
 impl Block {
@@ -144,14 +152,9 @@ impl Transaction {
         }
     }
 
-    pub fn savepoint(&mut self, name: &str, statement: String, settings: &Rc<Settings>, own: &OwnSettings) {
+    pub fn savepoint(&mut self, name: &str, statement: String, before: Before) {
         self.prologue.push(statement);
-        self.savepoints.push(Savepoint {
-            name: name.to_owned(),
-            prologue: self.prologue.len(),
-            settings: Rc::clone(settings),
-            own: own.clone(),
-        });
+        self.savepoints.push(Savepoint { name: name.to_owned(), prologue: self.prologue.len(), before });
     }
 
     /// How many savepoints there are.
@@ -171,15 +174,15 @@ impl Transaction {
         }
     }
 
-    /// ROLLBACK TO: back to just after the savepoint, which stays. Returns the settings of that moment.
-    pub fn roll_back_to(&mut self, name: &str) -> Option<(Rc<Settings>, OwnSettings)> {
+    /// ROLLBACK TO: back to just after the savepoint, which stays. Returns what was so at that moment.
+    pub fn roll_back_to(&mut self, name: &str) -> Option<Before> {
         let at = self.savepoints.iter().rposition(|s| s.name == name)?;
         self.savepoints.truncate(at + 1);
         let savepoint = &self.savepoints[at];
         self.prologue.truncate(savepoint.prologue);
         self.failed = false;
         self.rolled_back_to = true;
-        Some((Rc::clone(&savepoint.settings), savepoint.own.clone()))
+        Some(savepoint.before.clone())
     }
 
     /// What ROLLBACK restores.
@@ -208,6 +211,10 @@ mod tests {
         }
     }
 
+    fn before() -> Before {
+        Before { settings: Rc::default(), own: own(), first_portal: 0 }
+    }
+
     fn transaction() -> Transaction {
         Transaction::new(Origin::Explicit, vec!["BEGIN".into()], &Rc::default(), &own())
     }
@@ -215,9 +222,9 @@ mod tests {
     #[test]
     fn rolling_back_to_a_savepoint_forgets_what_came_after() {
         let mut t = transaction();
-        t.savepoint("a", "SAVEPOINT a".into(), &Rc::default(), &own());
+        t.savepoint("a", "SAVEPOINT a".into(), before());
         t.prologue.push("SET LOCAL x TO 1".into());
-        t.savepoint("b", "SAVEPOINT b".into(), &Rc::default(), &own());
+        t.savepoint("b", "SAVEPOINT b".into(), before());
         t.failed = true;
         assert!(t.roll_back_to("a").is_some());
         assert_eq!(t.prologue, ["BEGIN", "SAVEPOINT a"]);
@@ -227,8 +234,8 @@ mod tests {
     #[test]
     fn the_innermost_of_equal_names_counts() {
         let mut t = transaction();
-        t.savepoint("a", "SAVEPOINT a".into(), &Rc::default(), &own());
-        t.savepoint("a", "SAVEPOINT a".into(), &Rc::default(), &own());
+        t.savepoint("a", "SAVEPOINT a".into(), before());
+        t.savepoint("a", "SAVEPOINT a".into(), before());
         t.release("a", "RELEASE a".into());
         assert!(t.has_savepoint("a"));
         t.release("a", "RELEASE a".into());

@@ -11,7 +11,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::block::{Block, Origin, Transaction};
+use super::block::{Before, Block, Origin, Transaction};
 use super::fence::says_true;
 use super::{Failure, Outcome, Session};
 use crate::backend::WriteToken;
@@ -189,9 +189,13 @@ impl Session {
     async fn savepoint(&mut self, name: &str, sql: String) -> Outcome {
         self.demand_block("SAVEPOINT")?;
         self.on_joined_lanes(&sql).await?;
-        let (settings, own) = (Rc::clone(&self.settings), self.own.clone());
+        let before = Before {
+            settings: Rc::clone(&self.settings),
+            own: self.own.clone(),
+            first_portal: self.portals.next(),
+        };
         if let Some(transaction) = self.block.transaction() {
-            transaction.savepoint(name, sql, &settings, &own);
+            transaction.savepoint(name, sql, before);
         }
         self.complete("SAVEPOINT");
         Ok(())
@@ -229,9 +233,10 @@ impl Session {
         // The savepoint itself is the last one now.
         let at = self.block.get().map_or(0, |t| t.depth().saturating_sub(1));
         self.roll_back_held(at);
-        if let Some((settings, own)) = restored {
-            self.settings = settings;
-            self.own = own;
+        if let Some(before) = restored {
+            self.settings = before.settings;
+            self.own = before.own;
+            self.portals.close_since(before.first_portal);
             self.follow_search_path();
         }
         self.complete("ROLLBACK");

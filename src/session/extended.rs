@@ -16,7 +16,6 @@
 //!
 //! Not here: what a statement outside the relay does (`perform`).
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -24,58 +23,16 @@ use bytes::Bytes;
 use super::batch::{Batch, BatchEnd, Message};
 use super::perform::{BoundParameters, Execution};
 use super::planning::Planned;
+use super::portals::{Home, Portal};
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
 use crate::plan::{Access, Action, Many};
 use crate::sql::facts::{Kind, SessionObject};
-use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
-
-/// Portals of the session by the client's names.
-#[derive(Debug, Default)]
-pub(super) struct Portals {
-    known: HashMap<Box<[u8]>, Portal>,
-    /// Number of the portal that was made last.
-    last: u64,
-}
-
-#[derive(Debug, Clone)]
-struct Portal {
-    prepared: Rc<Prepared>,
-    planned: Rc<Planned>,
-    bind: Bytes,
-    home: Home,
-    describe: bool,
-    spent: bool,
-    /// Among the session's portals; the same name may be bound again.
-    number: u64,
-    /// Its rows are fetched in pieces.
-    in_pieces: bool,
-}
-
-/// Who has the portal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Home {
-    /// A server: its messages are relayed.
-    Shard(ShardId),
-    /// The session: performed as a whole at Execute.
-    Session,
-}
-
-impl Portals {
-    /// The number of what is forgotten.
-    pub fn forget_unnamed(&mut self) -> Option<u64> {
-        self.known.remove(&b""[..]).map(|portal| portal.number)
-    }
-
-    pub fn clear(&mut self) {
-        self.known.clear();
-    }
-}
 
 impl Session {
     /// Serves the messages at the front of the inbox up to Sync or Flush.
@@ -262,19 +219,27 @@ impl Session {
             return Err(refusals::RESULT_CHANGED.error(&[]));
         }
         let home = self.portal_home(&planned, &prepared, &bind)?;
+        // What ends a transaction in this batch closes portals that are still known here.
+        let taken = self.portals.is_taken(bind.portal, home) || self.is_declared(bind.portal, home);
+        if !batch.controls && taken {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{}\" already exists", String::from_utf8_lossy(bind.portal)),
+            ));
+        }
         let portal_name: Box<[u8]> = bind.portal.into();
-        self.portals.last += 1;
         let portal = Portal {
+            number: self.portals.next(),
             prepared: Rc::clone(&prepared),
             planned: Rc::clone(&planned),
             bind: body.clone(),
+            binary: bind.result_formats.iter().any(|format| format == 1),
             home,
             describe: false,
             spent: false,
-            number: self.portals.last,
             in_pieces: false,
         };
-        if let Some(before) = self.portals.known.insert(portal_name.clone(), portal)
+        if let Some(before) = self.portals.insert(&portal_name, portal)
             && before.in_pieces
         {
             batch.for_session(Message::ForgetPortal(before.number));
@@ -369,8 +334,12 @@ impl Session {
         match portal.home {
             Home::Shard(shard) => {
                 let owed = Owed::Execute { hidden: false };
+                let plain = !portal.binary || portal.prepared.carries_nothing(self.context.id);
+                let probe = batch.probe(execute.portal, Some(&portal.prepared), plain);
                 let message = Message::Forward { frame: frame.clone(), owed };
-                batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
+                for message in probe.into_iter().chain([message]) {
+                    batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
+                }
             }
             Home::Session => {
                 let reads = matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) });
@@ -406,8 +375,11 @@ impl Session {
     ) -> Result<(), SqlError> {
         let shard = std::str::from_utf8(name).ok().and_then(|name| self.cursors.get(name)).copied();
         let shard = shard.ok_or_else(|| unknown_portal(name))?;
+        let probe = batch.probe(name, None, !matches!(owed, Owed::Execute { .. }));
         let message = Message::Forward { frame: frame.clone(), owed };
-        batch.for_shard(shard, Access::Read, None, Some(message));
+        for message in probe.into_iter().chain([message]) {
+            batch.for_shard(shard, Access::Read, None, Some(message));
+        }
         Ok(())
     }
 

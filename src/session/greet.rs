@@ -28,7 +28,7 @@ use super::fence::Fence;
 use super::planning::Context;
 use super::shared::{ClientInfo, ClientNames, ClientState, Shared, Worker};
 use super::statements::Statements;
-use super::{Session, extended, greeting, setting};
+use super::{Session, greeting, portals, setting};
 use crate::backend::Account;
 use crate::config::User;
 use crate::execute::{ClientStream, Told};
@@ -242,7 +242,7 @@ fn open(
         settings,
         own,
         statements: Statements::default(),
-        portals: extended::Portals::default(),
+        portals: portals::Portals::default(),
         block: Block::None,
         lanes: Vec::new(),
         pin: None,

@@ -178,7 +178,10 @@ impl Session {
                 "DECLARE CURSOR can only be used in transaction blocks",
             ));
         }
-        if self.cursors.contains_key(name) || self.held.cursors.contains_key(name) {
+        let taken = self.cursors.contains_key(name)
+            || self.held.cursors.contains_key(name)
+            || self.portals.known.contains_key(name.as_bytes());
+        if taken {
             return Err(SqlError::new(
                 SqlState::DUPLICATE_CURSOR,
                 format!("cursor \"{name}\" already exists"),
@@ -324,12 +327,6 @@ impl Session {
 
     pub(super) fn close_held_portal(&mut self, portal: u64) {
         if let Some(held) = self.held.portals.remove(&portal) {
-            self.let_go(held);
-        }
-    }
-
-    pub(super) fn close_held_cursors(&mut self) {
-        for (_, held) in std::mem::take(&mut self.held.cursors) {
             self.let_go(held);
         }
     }

@@ -128,6 +128,7 @@ impl Session {
     fn lane(&self, connection: Connection, shard: ShardId, replica: bool) -> Lane {
         let mut lane = Lane::new(connection, shard, replica);
         lane.one_by_one = self.fence.read_only;
+        lane.numbers = self.context.planning.catalog.numbers_of(shard);
         lane
     }
 

@@ -29,6 +29,7 @@ mod combine;
 mod console;
 mod control;
 mod copy;
+mod cursors;
 mod everywhere;
 mod explain;
 mod extended;
@@ -42,6 +43,7 @@ pub mod orders;
 mod perform;
 mod pipeline;
 pub mod planning;
+mod portals;
 mod report;
 mod scratch;
 mod servers;
@@ -90,7 +92,7 @@ pub struct Session {
     initial: Rc<Settings>,
     own: OwnSettings,
     statements: Statements,
-    portals: extended::Portals,
+    portals: portals::Portals,
     block: Block,
     lanes: Vec<Lane>,
     pin: Option<&'static str>,

@@ -312,6 +312,8 @@ impl Session {
                 if execution.describe {
                     encode::client::describe(&mut lane.connection.outbox, Target::Portal, b"");
                     lane.owed.push_back(Owed::Describe { hidden: false });
+                } else if bind.result_formats.iter().any(|format| format == 1) {
+                    lane.probe(prepared.id, b"");
                 }
                 encode::client::execute(&mut lane.connection.outbox, b"", execution.rows_max);
                 lane.owed.push_back(Owed::Execute { hidden: false });
@@ -370,26 +372,15 @@ impl Session {
             Kind::Session(SessionObject::Fetch { name, moves }) if self.held.cursor(name).is_some() => {
                 self.fetch_held(name, *moves, work).await
             }
-            Kind::Session(SessionObject::CloseCursor { name: Some(name) }) if self.close_held(name) => {
-                self.tell_no_data(work);
-                self.complete("CLOSE CURSOR");
-                Ok(())
-            }
-            Kind::Session(SessionObject::CloseCursor { name: None }) if self.block.is_open() => {
-                self.close_held_cursors();
-                self.cursors.clear();
-                self.tell_no_data(work);
-                self.on_joined_lanes("CLOSE ALL").await?;
-                self.complete("CLOSE CURSOR ALL");
-                Ok(())
-            }
             Kind::Session(SessionObject::Fetch { name, .. }) => {
                 let shard = self.cursor_shard(name);
                 self.perform_on(planned, work, shard).await
             }
             Kind::Session(SessionObject::CloseCursor { name: Some(name) }) => {
-                let shard = self.cursor_shard(name);
-                self.perform_on(planned, work, shard).await
+                self.close_cursor(planned, name, work).await
+            }
+            Kind::Session(SessionObject::CloseCursor { name: None }) => {
+                self.close_cursors(planned, work).await
             }
             Kind::Session(SessionObject::Execute { name })
                 if self.statements.get(name.as_bytes()).is_some() =>
@@ -401,12 +392,6 @@ impl Session {
             }
             _ => self.perform_on(planned, work, self.default_shard()).await,
         }
-    }
-
-    /// Where the transaction's cursor of that name is open; an unknown one is for a server to deny.
-    fn cursor_shard(&self, name: &str) -> ShardId {
-        let joined = self.lanes.iter().find(|lane| lane.in_block).map(|lane| lane.shard);
-        self.cursors.get(name).copied().or(joined).unwrap_or(self.default_shard())
     }
 
     /// DEALLOCATE knows the protocol's prepared statements, which are ours, and SQL's, which are a pinned server's.

@@ -14,15 +14,18 @@ use super::perform::Work;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::backend::Connection;
-use crate::execute::Lane;
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::refusals;
+use crate::execute::{Lane, Report};
 use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
 use crate::wire::frontend::{Bind, Target};
+
+/// The interner gives no statement this id.
+const NO_STATEMENT: u64 = 0;
 
 /// Whether the client's Sync was answered by the server, and how many of its Parses were confirmed.
 type Ran = Result<(bool, usize), (Failure, usize)>;
@@ -149,7 +152,7 @@ impl Session {
                     self.perform(&planned, Work::Extended { execution: &execution }).await
                 }
                 Message::Fail(error) => Err(Failure::Sql(error)),
-                Message::Bind { .. } | Message::Forward { .. } => {
+                Message::Bind { .. } | Message::Forward { .. } | Message::Probe { .. } => {
                     Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
                 }
             };
@@ -235,7 +238,7 @@ impl Session {
                     }
                     let lane = &self.lanes[index];
                     let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
-                    let parses = report.parses;
+                    let parses = self.learn(messages, &report);
                     return match self.after_performance(index, &report) {
                         Ok(()) => Ok((ready, parses)),
                         // The server has answered the Sync as well: the error is told, and so is ready.
@@ -258,6 +261,18 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// How many Parses were confirmed. Notes of which statements it is now known that their columns need no translation.
+    fn learn(&self, messages: &[Message], report: &Report) -> usize {
+        for message in messages.iter().filter(|_| !report.plain.is_empty()) {
+            if let Message::Probe { prepared: Some(prepared), .. } = message
+                && report.plain.contains(&prepared.id)
+            {
+                prepared.note_carries_nothing(self.context.id);
+            }
+        }
+        report.parses
     }
 
     /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
@@ -324,6 +339,9 @@ impl Session {
                     lane.owed.push_back(Owed::Describe { hidden: false });
                 }
                 Message::Forward { frame, owed } => lane.forward(frame, *owed),
+                Message::Probe { prepared, portal } => {
+                    lane.probe(prepared.as_ref().map_or(NO_STATEMENT, |prepared| prepared.id), portal);
+                }
                 Message::CloseStatement => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
                 Message::BindHere
                 | Message::Execute(_)

@@ -192,6 +192,9 @@ impl Session {
             search_path: Arc::clone(&now.search_path),
         };
         self.tokens.resize(planning.topology.shards.len(), None);
+        for lane in &mut self.lanes {
+            lane.numbers = planning.catalog.numbers_of(lane.shard);
+        }
         self.set_context(planning);
         self.follow_search_path();
     }

@@ -26,11 +26,22 @@ pub struct Prepared {
     pub parameter_types: Box<[u32]>,
     /// The plan, and the context it was made in.
     pub planned: std::cell::RefCell<Option<Rc<Planned>>>,
+    /// The context in which no column of its was found to name types inside of its values; 0: none.
+    plain_in: std::cell::Cell<u32>,
 }
 
 impl Prepared {
     pub fn text(&self) -> &[u8] {
         &self.tail[..self.text_length]
+    }
+
+    /// Whether values of its columns are known to name no types of the users' own, in any format.
+    pub fn carries_nothing(&self, context: u32) -> bool {
+        self.plain_in.get() == context
+    }
+
+    pub fn note_carries_nothing(&self, context: u32) {
+        self.plain_in.set(context);
     }
 }
 
@@ -62,6 +73,7 @@ impl Interner {
             text_length: parse.sql.len(),
             parameter_types: parse.parameter_oids.iter().collect(),
             planned: std::cell::RefCell::new(None),
+            plain_in: std::cell::Cell::new(0),
         });
         self.known.insert(tail, Rc::downgrade(&prepared));
         prepared

@@ -4,13 +4,15 @@
 //! Meridian. Only the last question differs: one PostgreSQL knows nothing of areas, and takes the row.
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use meridian::demo::cluster::{APP_DATABASE, Relay};
+use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER, Relay};
 use meridian::demo::data::{Dataset, Table};
 use meridian::demo::{DemoOptions, Progress, ask, client_config, load, questions, run};
 
-use crate::harness::{TemporaryDirectory, cluster, eventually, free_port, try_connect};
+use crate::harness::{TemporaryDirectory, cluster, eventually, free_port, spawn_for_life, try_connect};
 
 #[tokio::test]
 async fn one_postgres_gives_the_computed_answers() {
@@ -90,4 +92,64 @@ async fn the_command_starts_loads_asks_and_stops() {
     };
     run(served, start_proxy, end).await.unwrap();
     assert!(try_connect(&config).await.is_err());
+}
+
+/// Processes that were started with this directory in their words.
+fn processes_of(directory: &Path) -> Vec<String> {
+    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let words = all.flatten().filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let words = words.map(|words| String::from_utf8_lossy(&words).replace('\0', " "));
+    words.filter(|words| words.contains(&*directory.to_string_lossy())).collect()
+}
+
+fn start_demo(directory: &Path, port: u16, more: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
+    command.args(["demo", "--rows", "30000", "--replicas", "0", "--listen", &format!("127.0.0.1:{port}")]);
+    command.arg("--data-dir").arg(directory).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    spawn_for_life(command)
+}
+
+async fn ended(demo: &mut Child) -> ExitStatus {
+    eventually("the demonstration ends", async || demo.try_wait().ok().flatten()).await
+}
+
+#[tokio::test]
+async fn signals_end_it_at_any_moment_and_it_starts_again() {
+    let root = TemporaryDirectory::new();
+    let directory = root.path().join("servers");
+    let port = free_port();
+    let mut clients = tokio_postgres::Config::new();
+    clients.host("127.0.0.1").port(port).user(APP_USER).password(APP_PASSWORD).dbname(APP_DATABASE);
+    let rides = async || -> Option<i64> {
+        let client = try_connect(&clients).await.ok()?;
+        client.query_one("SELECT count(*) FROM rides", &[]).await.ok().map(|row| row.get(0))
+    };
+    let postmasters = || processes_of(&directory).iter().filter(|words| words.contains("postgres")).count();
+    // While servers start, while rows are loaded, while it serves.
+    for (moment, signal) in
+        [(0, libc::SIGTERM), (1, libc::SIGTERM), (1, libc::SIGINT), (2, libc::SIGTERM), (2, libc::SIGINT)]
+    {
+        let mut demo = start_demo(&directory, port, &[]);
+        match moment {
+            0 => eventually("a server starts", async || (postmasters() > 0).then_some(())).await,
+            1 => {
+                eventually("it has a table", async || rides().await).await;
+            }
+            _ => {
+                let all = Dataset::new(42, 30_000).rows(Table::Rides) as i64;
+                eventually("all is loaded", async || rides().await.filter(|rows| *rows == all)).await;
+            }
+        };
+        // SAFETY: a signal to a child of ours.
+        unsafe { libc::kill(demo.id() as i32, signal) };
+        let begun = Instant::now();
+        let status = ended(&mut demo).await;
+        assert!(status.success(), "moment {moment}, signal {signal}: {status}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "moment {moment}: {:?}", begun.elapsed());
+        assert_eq!(processes_of(&directory), Vec::<String>::new(), "moment {moment}, signal {signal}");
+    }
+    let mut demo = start_demo(&directory, port, &["--once", "--quiet"]);
+    assert!(ended(&mut demo).await.success(), "the data are whole, and every answer is right");
+    assert_eq!(processes_of(&directory), Vec::<String>::new());
 }

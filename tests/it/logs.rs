@@ -54,6 +54,112 @@ async fn the_log_keeps_what_clients_say_to_itself() {
     assert!(slow["seconds"].as_f64().is_some_and(|seconds| seconds < Duration::from_secs(60).as_secs_f64()));
 }
 
+/// One statement of every kind, each with something to tell.
+const TALES: &str = "
+BEGIN; INSERT INTO rides_told VALUES (9182736455, 'us-west', 'tell-tale-value'); COMMIT
+INSERT INTO rides_told VALUES (9182736456, 'nowhere-tell-tale', 'x')
+INSERT INTO rides_told VALUES (9182736455, 'us-west', 'tell-tale-twice')
+SELECT * FROM rides_told WHERE id = 9182736455 AND word <> 'tell-tale-literal'
+SELECT word FROM rides_told WHERE region = 'us-west' AND word LIKE 'tell-tale%'
+SELECT count(*) FROM rides_told a JOIN rides_told b ON a.word = b.word WHERE a.word <> 'tell-tale-join'
+SELECT word, count(*) FROM rides_told GROUP BY word HAVING min(word) <> 'tell-tale-having' ORDER BY 2, 1 LIMIT 3
+UPDATE rides_told SET word = 'tell-tale-update' WHERE region = 'us-west' AND id = 9182736455
+DELETE FROM rides_told WHERE word = 'tell-tale-delete' AND region = 'us-west'
+WITH w AS (SELECT 'tell-tale-with' AS x) SELECT x FROM w
+EXPLAIN SELECT * FROM rides_told WHERE word = 'tell-tale-explain'
+/* tell-tale-comment */ SELECT 1 -- tell-tale-comment
+/* meridian: shard=tell-tale-hint */ SELECT 1
+SET application_name = 'tell-tale-setting'
+SET tell_tale.setting = 'tell-tale-setting'
+SELECT set_config('tell_tale.setting', 'tell-tale-config', false)
+SELECT set_config('work_mem', 'tell-tale-config', false)
+PREPARE told AS SELECT 'tell-tale-prepared'
+EXECUTE told_not('tell-tale-argument')
+BEGIN; SAVEPOINT s; SELECT 1 / (9182736455 - 9182736455); ROLLBACK
+BEGIN; DECLARE c CURSOR FOR SELECT 'tell-tale-cursor'; FETCH c; COMMIT
+DO $$ BEGIN RAISE NOTICE 'tell-tale-notice'; END $$
+DO $body$ BEGIN RAISE EXCEPTION 'tell-tale-exception'; END $body$
+CREATE TABLE told_too (word text DEFAULT 'tell-tale-default', CHECK (word <> 'tell-tale-check'))
+INSERT INTO told_too VALUES ('tell-tale-check')
+COMMENT ON TABLE told_too IS 'tell-tale-remark'
+ALTER TABLE told_too ALTER word SET DEFAULT 'tell-tale-other'
+DROP TABLE told_too
+CREATE ROLE telltale PASSWORD 'tell-tale-password'
+NOTIFY told, 'tell-tale-payload'
+COPY (SELECT 'tell-tale-copied') TO STDOUT
+COPY rides_told FROM STDIN WITH (DELIMITER 'tell-tale')
+SELECT 'tell-tale-broken
+SELECT tell-tale-syntax FROM FROM
+SELECT E'tell-tale-escape\\x', U&'tell-tale-unicode', B'1', X'0F', $tag$tell-tale-dollar$tag$, 9182736455.5, 9182736455e3
+";
+
+/// As above, with the log as talkative as it can be, in every way of asking.
+#[tokio::test]
+async fn the_most_talkative_log_keeps_it_to_itself_too() {
+    let database = database().await;
+    let tables = "[[tables]]\nname = \"rides_told\"\nplacement = \"region\"\nkey = \"region\"\n";
+    let meridian = meridian(&database.cluster)
+        .database(&database.name)
+        .tables(tables)
+        .section("log", "level = \"trace,sqlparser=trace,tokio_postgres=trace\"\nslow_statement = \"1us\"")
+        .section("[users]", "name = \"teller\"\npassword = \"tell-tale-own\"")
+        .start();
+    let client = connect(&meridian.app()).await;
+    let table = "CREATE TABLE rides_told (id bigint, region varchar(50) NOT NULL, word text, PRIMARY KEY (region, id))";
+    client.batch_execute(table).await.expect("a table");
+    let tales = || TALES.lines().filter(|line| !line.is_empty());
+    for tale in tales() {
+        let client = connect(&meridian.app()).await;
+        let _ = client.simple_query(tale).await;
+        let _ = client.query(tale, &[]).await;
+    }
+    let parameter = "tell-tale-parameter";
+    for sql in [
+        "SELECT id FROM rides_told WHERE region = $1",
+        "SELECT id FROM rides_told WHERE word = $1 ORDER BY id",
+        "SELECT count(*) FROM rides_told a JOIN rides_told b ON a.word = b.word WHERE a.word = $1",
+        "INSERT INTO rides_told VALUES (1, $1, 'x')",
+        "INSERT INTO rides_told VALUES (7, 'us-west', $1)",
+        "INSERT INTO rides_told VALUES (7, 'us-west', $1)",
+        "SELECT $1::text::bigint",
+        "SELECT $1::text FROM rides_told WHERE region = 'us-west' AND id = 1 / (length($1::text) - 19)",
+    ] {
+        let _ = client.query(sql, &[&parameter]).await;
+    }
+    let rows = "1\tus-west\ttell-tale-row\n2\tap-south\ttell-tale-row\n3\ttell-tale-region\tx\n";
+    for copied in [rows, "x\ttell-tale-row\n", "1\tus-west\ttell-tale-row\n"] {
+        if let Ok(sink) = client.copy_in("COPY rides_told FROM STDIN").await {
+            let mut sink = std::pin::pin!(sink);
+            let _ = futures_util::SinkExt::send(&mut sink, bytes::Bytes::copy_from_slice(copied.as_bytes()))
+                .await;
+            let _ = sink.finish().await;
+        }
+    }
+    for (user, password) in
+        [("teller", "tell-tale-own"), ("teller", "tell-tale-wrong"), ("nobody", "tell-tale-none")]
+    {
+        let mut stranger = meridian.app();
+        stranger.user(user).password(password).application_name("tell-tale-application");
+        if let Ok((client, connection)) = stranger.connect(tokio_postgres::NoTls).await {
+            tokio::spawn(connection);
+            let _ = client.simple_query("SELECT 'tell-tale-stranger' FROM rides_told").await;
+        }
+    }
+    client.simple_query("SELECT 1 AS the_last_one").await.expect("a row");
+    let log = eventually("the last statement is logged", async || {
+        let log = meridian.log();
+        log.contains("the_last_one").then_some(log)
+    })
+    .await;
+    let secrets = ["tell-tale", "9182736455", "9182736456"];
+    let found: Vec<&str> = log
+        .lines()
+        .filter(|line| secrets.iter().any(|secret| line.to_lowercase().contains(secret)))
+        .collect();
+    assert!(found.is_empty(), "{} lines:\n{}", found.len(), found.join("\n"));
+    assert!(log.contains("slow statement") && log.len() > 5000, "the log does say something:\n{log}");
+}
+
 #[tokio::test]
 async fn statements_stand_in_the_log_as_the_configuration_says() {
     let database = database().await;

@@ -16,6 +16,7 @@ mod harness;
 mod health;
 mod http;
 mod logs;
+mod numbers;
 mod operation;
 mod pools;
 mod prometheus;

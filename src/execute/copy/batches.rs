@@ -87,6 +87,8 @@ struct Sorter<'a> {
     batches: Vec<Batch>,
     /// Shard to index in `batches`.
     index: Vec<Option<usize>>,
+    /// The last row of the first batch is one that no server can take.
+    lacking: bool,
 }
 
 impl<'a> Batches<'a> {
@@ -99,7 +101,7 @@ impl<'a> Batches<'a> {
     ) -> Self {
         let splitter = Splitter::new(format.clone(), row_bytes_max);
         let index = vec![None; topology.shards.len()];
-        let sorter = Sorter { rule, placer, header: Vec::new(), batches: Vec::new(), index };
+        let sorter = Sorter { rule, placer, header: Vec::new(), batches: Vec::new(), index, lacking: false };
         Self { topology, format, splitter, sorter }
     }
 
@@ -128,6 +130,12 @@ impl<'a> Batches<'a> {
     /// The batch of a shard, which is made if there is none yet.
     pub fn open(&mut self, shard: ShardId) -> usize {
         self.sorter.open(shard)
+    }
+
+    /// Whether the copy has failed for a row that lacks columns; it stands at the end of the first batch, so that a server
+    /// can say what is wrong with it first.
+    pub fn lacks_columns(&self) -> bool {
+        self.sorter.lacking
     }
 
     pub fn all(&mut self) -> &mut [Batch] {
@@ -171,6 +179,13 @@ impl Sorter<'_> {
         match self.placer.place(topology, format, row)? {
             Home::One(shard) => self.push(shard, row),
             Home::Every => topology.all_shards().iter().for_each(|shard| self.push(shard, row)),
+            Home::Lacking(error) => {
+                if let Some(first) = self.batches.first_mut() {
+                    first.push(row.raw);
+                    self.lacking = true;
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -68,7 +68,11 @@ pub async fn copy_in<H: CopyHost>(host: &mut H, job: CopyIn<'_>) -> Result<Copie
         Ok(()) => Ok(run.copied()),
         Err(error) => {
             // A server that does not come to an end keeps its lane broken.
-            let _ = tokio::time::timeout(ABORT_WAIT, run.abort()).await;
+            let verdict = tokio::time::timeout(ABORT_WAIT, run.abort()).await;
+            let error = match verdict {
+                Ok(Some(verdict)) if run.batches.lacks_columns() => CopyError::Sql(verdict),
+                Ok(_) | Err(_) => error,
+            };
             if !matches!(error, CopyError::ClientGone | CopyError::ClientProtocol(_)) {
                 run.skip_begun().await?;
             }
@@ -338,25 +342,40 @@ impl<'a, H: CopyHost> Run<'a, H> {
         }
     }
 
-    /// Fails the COPY on every shard, and waits until their lanes owe nothing.
-    async fn abort(&mut self) {
-        self.batches.all().iter_mut().for_each(Batch::discard);
+    /// Fails the COPY on every shard, and waits until their lanes owe nothing. Returns what a server has found wrong with
+    /// the data.
+    async fn abort(&mut self) -> Option<SqlError> {
+        let judged = usize::from(self.batches.lacks_columns());
+        self.batches.all().iter_mut().skip(judged).for_each(Batch::discard);
+        let mut verdict = None;
         loop {
             // Every server has its own word for the failure; the first one counts.
-            while self.hear_all().is_err() {}
+            while let Err(error) = self.hear_all() {
+                if let CopyError::Sql(error) = error
+                    && error.sqlstate != SqlState::QUERY_CANCELED
+                {
+                    verdict.get_or_insert(error);
+                }
+            }
             let lanes = self.host.parts().lanes;
-            for part in &mut self.parts {
+            for (index, (part, batch)) in self.parts.iter_mut().zip(self.batches.all()).enumerate() {
                 match (part.stage, lanes.get_mut(part.lane)) {
                     (Stage::Waiting, _) => part.stage = Stage::Ended,
                     (Stage::Copying, Some(lane)) => {
-                        encode::client::copy_fail(&mut lane.connection.outbox, ABORTED);
+                        let out = &mut lane.connection.outbox;
+                        batch.send(out);
+                        // The last row may need the end of the data to be one. All of it is rolled back in any case.
+                        match index < judged {
+                            true => encode::copy_done(out),
+                            false => encode::client::copy_fail(out, ABORTED),
+                        }
                         part.stage = Stage::Ending;
                     }
                     (Stage::Copying | Stage::Opening | Stage::Ending | Stage::Ended, _) => {}
                 }
             }
             if self.is_settled() {
-                return;
+                return verdict;
             }
             match self.exchange(Listen::No).await {
                 Event::Progress | Event::ClientGone => {}

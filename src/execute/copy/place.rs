@@ -23,11 +23,13 @@ use crate::topology::{Key, KeyType, Placement, RowPosition, ShardId, TableRule, 
 use crate::wire::error::SqlError;
 
 /// Where a row goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Home {
     One(ShardId),
     /// A reference table's row.
     Every,
+    /// The key's column is missing, which is this error; a server may find one in the columns before it.
+    Lacking(SqlError),
 }
 
 /// Places the rows of one COPY.
@@ -90,7 +92,8 @@ impl<'a> Placer<'a> {
             Ok(None) => {}
             Ok(Some(count)) => {
                 let column = self.columns.get(count).map_or("?", String::as_str);
-                return Err(in_line(RowError::MissingColumn(column.into()).into_sql(), self.rule, row.line));
+                let error = RowError::MissingColumn(column.into()).into_sql();
+                return Ok(Home::Lacking(in_line(error, self.rule, row.line)));
             }
             Err(error) => return Err(in_line(error.into_sql(), self.rule, row.line)),
         }

@@ -16,6 +16,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::execute::Lane;
 use crate::execute::lane::Owed;
+use crate::execute::numbers;
 use crate::merge::types::oid;
 use crate::plan::scatter::{BoundLimits, Combine, Scatter, ShardText};
 use crate::sql::arguments::Arguments;
@@ -171,6 +172,7 @@ impl<'a> Question<'a> {
         };
         let mut frames = BytesMut::with_capacity(text.len() + 256);
         encode::client::parse(&mut frames, b"", text, types);
+        let parse_bytes = frames.len();
         let bind = encode::client::Bind {
             parameter_formats: &parameter_formats,
             parameters: &parameters,
@@ -178,10 +180,8 @@ impl<'a> Question<'a> {
             ..encode::client::Bind::default()
         };
         encode::client::bind(&mut frames, &bind);
-        let mut request = Request {
-            frames,
-            owed: vec![Owed::Parse { id: None, hidden: true }, Owed::Bind { hidden: true }],
-        };
+        let owed = vec![Owed::Parse { id: None, hidden: true }, Owed::Bind { hidden: true }];
+        let mut request = Request { frames, parse_bytes, declared: types.len(), owed };
         match answer {
             Answer::None => request.execute(0, true),
             Answer::First(rows_max) => request.describe_and_execute(rows_max),
@@ -194,9 +194,10 @@ impl<'a> Question<'a> {
     pub(super) fn statement(text: &[u8], types: &[u32]) -> Request {
         let mut frames = BytesMut::with_capacity(text.len() + 64);
         encode::client::parse(&mut frames, b"", text, types);
+        let parse_bytes = frames.len();
         encode::client::describe(&mut frames, Target::Statement, b"");
         let owed = vec![Owed::Parse { id: None, hidden: true }, Owed::Describe { hidden: true }];
-        Request { frames, owed }
+        Request { frames, parse_bytes, declared: types.len(), owed }
     }
 }
 
@@ -204,13 +205,17 @@ impl<'a> Question<'a> {
 #[derive(Debug)]
 pub(super) struct Request {
     frames: BytesMut,
+    /// Of the Parse, which stands first, if there is one.
+    parse_bytes: usize,
+    /// Types that it declares.
+    declared: usize,
     owed: Vec<Owed>,
 }
 
 impl Request {
     /// Further rows of the portal that [`Question::portal`] has made.
     pub fn further(rows_max: i32) -> Self {
-        let mut request = Self { frames: BytesMut::new(), owed: Vec::new() };
+        let mut request = Self { frames: BytesMut::new(), parse_bytes: 0, declared: 0, owed: Vec::new() };
         request.describe_and_execute(rows_max);
         request
     }
@@ -228,7 +233,12 @@ impl Request {
 
     /// Puts the messages on a lane, behind what it already owes.
     pub fn put(&self, lane: &mut Lane) {
-        lane.connection.outbox.put_slice(&self.frames);
+        let out = &mut lane.connection.outbox;
+        let start = out.len();
+        out.put_slice(&self.frames);
+        if let Some(numbers) = lane.numbers.as_ref().filter(|_| self.declared > 0) {
+            numbers::declare(&mut out[start..start + self.parse_bytes], self.declared, numbers);
+        }
         lane.connection.unnamed = None;
         lane.owed.extend(&self.owed);
     }

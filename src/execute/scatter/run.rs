@@ -29,7 +29,7 @@ use super::{ScatterError, Wire};
 use crate::backend::BackendError;
 use crate::execute::Lane;
 use crate::execute::lane::{Hidden, Owed};
-use crate::execute::refusals;
+use crate::execute::{numbers, refusals};
 use crate::merge::MergeError;
 use crate::wire::backend::{ParameterDescription, ParameterStatus, ReadyForQuery};
 use crate::wire::error::{SqlError, SqlState};
@@ -262,11 +262,13 @@ impl Run<'_, '_, '_, '_> {
             }
             (b'T' | b'D' | b'C' | b'I', Some(Owed::Hidden(_))) => {}
             (b't', Some(Owed::Describe { .. })) => {
+                let body = self.told(index, tag, body)?;
                 let described = ParameterDescription::decode(&body);
                 let described = described.map_err(|error| self.broken(index, error.to_string()))?;
                 self.sources[index].parameters.get_or_insert_with(|| described.oids.iter().collect());
             }
             (b'T', Some(Owed::Describe { .. })) => {
+                let body = self.told(index, tag, body)?;
                 self.pop(index);
                 let columns = Columns::read(body).map_err(|error| self.broken(index, error.to_string()))?;
                 self.sources[index].columns.push(columns);
@@ -290,6 +292,26 @@ impl Run<'_, '_, '_, '_> {
             _ => return Err(self.broken(index, format!("message {:?} was not expected", tag as char))),
         }
         Ok(())
+    }
+
+    /// A description in the client's numbers of types, if the client or its statement is to see it: partial rows stay
+    /// among servers that agree on theirs.
+    fn told(&self, index: usize, tag: u8, body: Bytes) -> Result<Bytes, Stop> {
+        let lane = &self.lanes[index];
+        let before = index == 0 && self.sources[0].columns.len() < self.flight.beforehand;
+        let among_servers = matches!(self.combiner, Combiner::Gather { .. } | Combiner::Fill(_));
+        let Some(numbers) = lane.numbers.as_ref().filter(|_| before || !among_servers) else {
+            return Ok(body);
+        };
+        let mut body = BytesMut::from(body);
+        let carries = match tag {
+            b't' => numbers::tell_parameters(&mut body, numbers).map(|()| false),
+            _ => numbers::tell_columns(&mut body, numbers).map(|carried| !carried.carriers.is_empty()),
+        };
+        match carries {
+            Ok(false) => Ok(body.freeze()),
+            Ok(true) | Err(_) => Err(Stop::Sql(refusals::SHARDS_DISAGREE.error(&[]))),
+        }
     }
 
     /// Begins to combine once every lane has described its rows.

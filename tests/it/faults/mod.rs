@@ -5,3 +5,4 @@ mod outage;
 mod promotion;
 mod replicas;
 mod startup;
+mod storm;

@@ -100,6 +100,13 @@ fn run(lines: &[Line], target: &Target) -> Transcript {
                     continue;
                 }
                 let client = sessions.entry(session.clone()).or_insert_with(|| target.raw());
+                // A refused COPY takes no data, and says nothing to them.
+                let refused = may_be_refused(lines, index) && is_refused(&transcript);
+                if refused && sends.iter().all(|send| is_copy_data(send)) {
+                    transcript.push((index, Vec::new()));
+                    sends.clear();
+                    continue;
+                }
                 let bytes: Vec<u8> = sends.iter().flat_map(|send| script::bytes(send)).collect();
                 client.send(&bytes);
                 if !ends {
@@ -149,8 +156,7 @@ fn read(client: &mut RawClient, session: &str, until: &Until, sends: &[String]) 
         Until::Tags(tags) => tags.clone(),
         _ => Vec::new(),
     };
-    let sent_data =
-        sends.iter().any(|send| ["d", "c", "f"].contains(&send.split(' ').next().unwrap_or_default()));
+    let sent_data = sends.iter().any(|send| is_copy_data(send));
     loop {
         let done = match until {
             Until::Tags(_) => awaited.is_empty(),
@@ -179,6 +185,16 @@ fn read(client: &mut RawClient, session: &str, until: &Until, sends: &[String]) 
         said.push(Said { session: session.to_owned(), line: word.to_owned(), detail: String::new() });
         return said;
     }
+}
+
+fn is_copy_data(send: &str) -> bool {
+    ["d", "c", "f"].contains(&send.split(' ').next().unwrap_or_default())
+}
+
+/// The last run was answered by a refusal.
+fn is_refused(transcript: &Transcript) -> bool {
+    let last = transcript.last().map_or(&[][..], |(_, said)| &said[..]);
+    last.iter().any(|said| said.line.starts_with("E ERROR 0A000"))
 }
 
 /// The expected lines that follow the run that ends at this line.

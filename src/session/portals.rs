@@ -1,0 +1,92 @@
+//! Portals of the session by the client's names: bound statements that wait for their Execute.
+//!
+//! Kept by `extended`, which sorts the messages; `control` and `setting` close what a transaction's end, ROLLBACK TO and
+//! DISCARD close. A portal is on a server, or the session performs it itself.
+//!
+//! Invariants:
+//! 1. A portal lives no longer than its transaction, nor than the savepoint that it was bound after.
+//! 2. A name that is taken is refused where no server sees that it is.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::planning::Planned;
+use super::statements::Prepared;
+use crate::topology::ShardId;
+
+#[derive(Debug, Default)]
+pub(super) struct Portals {
+    pub known: HashMap<Box<[u8]>, Portal>,
+    next: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Portal {
+    /// In the order of their making.
+    pub number: u64,
+    pub prepared: Rc<Prepared>,
+    pub planned: Rc<Planned>,
+    /// Body of the Bind.
+    pub bind: Bytes,
+    /// Some column is asked for in binary.
+    pub binary: bool,
+    pub home: Home,
+    /// The client wants a RowDescription of a portal of the session's own.
+    pub describe: bool,
+    pub spent: bool,
+    /// Its rows are fetched in pieces.
+    pub in_pieces: bool,
+}
+
+/// Who has the portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// A server: its messages are relayed.
+    Shard(ShardId),
+    /// The session: performed as a whole at Execute.
+    Session,
+}
+
+impl Portals {
+    /// The number of what is forgotten.
+    pub fn forget_unnamed(&mut self) -> Option<u64> {
+        self.known.remove(&b""[..]).map(|portal| portal.number)
+    }
+
+    pub fn clear(&mut self) {
+        self.known.clear();
+    }
+
+    /// The number that the next portal gets, from 1.
+    pub fn next(&self) -> u64 {
+        self.next.max(1)
+    }
+
+    /// What had the name before.
+    pub fn insert(&mut self, name: &[u8], portal: Portal) -> Option<Portal> {
+        self.next = portal.number + 1;
+        self.known.insert(name.into(), portal)
+    }
+
+    /// ROLLBACK TO a savepoint closes what was bound after it.
+    pub fn close_since(&mut self, first: u64) {
+        self.known.retain(|_, portal| portal.number < first);
+    }
+
+    /// CLOSE knows portals, too: the number of the one that it closes.
+    pub fn close(&mut self, name: &str) -> Option<u64> {
+        self.known.remove(name.as_bytes()).map(|portal| portal.number)
+    }
+
+    pub fn home(&self, name: &str) -> Option<Home> {
+        self.known.get(name.as_bytes()).map(|portal| portal.home)
+    }
+
+    /// Whether a name is taken where the server that the new portal goes to does not see it.
+    pub fn is_taken(&self, name: &[u8], home: Home) -> bool {
+        let known = self.known.get(name).filter(|_| !name.is_empty());
+        known.is_some_and(|known| known.home == Home::Session || known.home != home)
+    }
+}
