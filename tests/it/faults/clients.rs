@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::harness::eventually;
+use meridian::demo::cluster::{APP_DATABASE, Cluster, Durability, Network};
+
+use crate::harness::{TemporaryDirectory, connect, eventually, meridian};
 use crate::stand::{self, Message, PLACES, Pair, RawClient, Received, Target};
 
 /// Sessions of this database that do anything, or hold a transaction; not ours, which asks.
@@ -169,6 +171,29 @@ async fn slow_reader_is_waited_for_and_holds_nobody_else() {
         target.run(&["SELECT 1", "SELECT count(*) FROM places"]);
         let rows = slow.until_ready().iter().filter(|message| message.tag == b'D').count();
         assert_eq!(rows, 30_000, "{:?}", target.kind);
+    }
+}
+
+/// The connection has another session's settings: they are changed in the flight of the statement that fails. Over a
+/// distance what a server says too much comes late.
+#[tokio::test]
+async fn an_error_in_a_setting_leaves_its_connection_in_step() {
+    let directory = TemporaryDirectory::new();
+    let template = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("template");
+    let network = Network::Wan { client_region: "us-west".to_owned() };
+    let builder = Cluster::builder(directory.path()).region("us-east").replicas(0);
+    let builder = builder.durability(Durability::Fast).template_cache(&template).network(network);
+    let cluster = builder.start().expect("a cluster");
+    let meridian = meridian(&cluster).database(APP_DATABASE).section("proxy", "workers = 1").start();
+    let (one, other) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
+    for round in 64..68 {
+        one.batch_execute(&format!("SET work_mem = '{round}kB'")).await.expect("a setting");
+        other.batch_execute("SET work_mem = 'much'").await.expect_err("it is no number");
+        other.batch_execute("SET no_such_setting = 1").await.expect_err("there is none");
+        let told = other.query_one("SELECT 'other'", &[]).await.expect("one row");
+        assert_eq!(told.get::<_, String>(0), "other", "{round}");
+        let told = one.query_one("SHOW work_mem", &[]).await.expect("one row");
+        assert_eq!(told.get::<_, String>(0), format!("{round}kB"));
     }
 }
 
