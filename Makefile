@@ -3,6 +3,7 @@
 #   make demo DEMO_ARGS="--rows 10000 --wan"
 #   make test TEST_ARGS="--test it replicas"
 #   make bench BENCH_ARGS="--rounds 3 --seconds 3 --clients 1,16"
+#   make bench BENCH_ARGS="--parts scatter --rounds 5 --rows 1000000"
 #   make oracle QUERIES=100000 SEED=7
 
 CARGO ?= cargo

@@ -27,13 +27,16 @@ pub struct Arguments {
     /// Idle clients whose memory is measured
     #[arg(long, default_value_t = 1000)]
     pub idle: usize,
+    /// Rides of the part scatter, over all shards
+    #[arg(long, default_value_t = 1_000_000)]
+    pub rows: u64,
     /// Server connections for each node, of PgBouncer and of Meridian
     #[arg(long, default_value_t = 20)]
     pub pool: usize,
     /// Threads of Meridian (default: its own, one per core)
     #[arg(long)]
     pub workers: Option<usize>,
-    /// One round of one second at 1 and 16 clients, to see that it works; written below target/
+    /// One round of one second at 1 and 16 clients, with few rows, to see that it works; written below target/
     #[arg(long)]
     pub quick: bool,
     /// Where the document and the plots go (default: docs/benchmarks)
@@ -72,7 +75,7 @@ pub enum Part {
     Points,
     /// Results of 10,000 rows.
     Large,
-    /// Statements over four shards.
+    /// Statements over four shards, beside one PostgreSQL with all rows and the slowest shard.
     Scatter,
     /// System calls of a transaction, where strace is at hand.
     Calls,
@@ -87,9 +90,11 @@ impl Arguments {
             self.seconds = 1;
             self.clients = vec![1, 16];
             self.idle = 100;
+            self.rows = self.rows.min(40_000);
         }
         self.rounds = self.rounds.max(1);
         self.seconds = self.seconds.max(1);
+        self.rows = self.rows.max(1000);
         self
     }
 

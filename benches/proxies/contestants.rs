@@ -62,12 +62,6 @@ pub struct Contestant {
 }
 
 impl Contestant {
-    /// A server itself, without anything before it.
-    pub fn direct_to(shard: &Shard) -> Self {
-        let port = shard.primary().direct_address().port();
-        Self { who: Who::Direct, port, proxy: None, prepared_by_session: false }
-    }
-
     pub fn database(&self, mode: Mode) -> &'static str {
         match (self.prepared_by_session, mode) {
             (true, Mode::Prepared) => SESSION_DATABASE,
@@ -94,7 +88,8 @@ pub struct Contestants {
 impl Contestants {
     pub fn start(stand: &Stand, arguments: &Arguments) -> anyhow::Result<Self> {
         let (relay, relay_port) = start_relay(stand)?;
-        let (meridian, meridian_port) = start_meridian(stand, arguments)?;
+        let served = Served { shards: stand.cluster.shards(), tables: &["accounts", "lines"], more: "" };
+        let (meridian, meridian_port) = start_meridian(stand, arguments, &served)?;
         let contestant = |who, port, proxy| Contestant { who, port, proxy, prepared_by_session: false };
         let mut all = vec![
             contestant(Who::Direct, stand.home_port(), None),
@@ -128,25 +123,39 @@ fn start_relay(stand: &Stand) -> anyhow::Result<(ChildProcess, u16)> {
     start(stand, command, port, "relay")
 }
 
-fn start_meridian(stand: &Stand, arguments: &Arguments) -> anyhow::Result<(ChildProcess, u16)> {
+/// What a Meridian stands before.
+pub struct Served<'a> {
+    pub shards: &'a [Shard],
+    /// Placed by region.
+    pub tables: &'a [&'a str],
+    /// Further sections of its configuration.
+    pub more: &'a str,
+}
+
+pub fn start_meridian(
+    stand: &Stand,
+    arguments: &Arguments,
+    served: &Served<'_>,
+) -> anyhow::Result<(ChildProcess, u16)> {
     let port = stand.free_port()?;
     let workers = arguments.workers.map_or(String::new(), |workers| format!("workers = {workers}\n"));
     let mut text = format!(
         "[proxy]\nlisten = \"{}\"\n{workers}\n[database]\nname = \"{APP_DATABASE}\"\n\n\
          [server]\nuser = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"\n\n\
          [[users]]\nname = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"\n\n\
-         [pool]\nsize = {}\nprepared_statements_max = {PREPARED_STATEMENTS_MAX}\n\n",
+         [pool]\nsize = {}\nprepared_statements_max = {PREPARED_STATEMENTS_MAX}\n\n{}",
         local(port),
-        arguments.pool
+        arguments.pool,
+        served.more
     );
-    for shard in stand.cluster.shards() {
+    for shard in served.shards {
         let (name, address) = (shard.name(), shard.primary().address());
         text += &format!(
             "[[regions]]\nname = \"{name}\"\n\n\
              [[shards]]\nname = \"{name}\"\nregion = \"{name}\"\nnodes = [\"{address}\"]\n\n"
         );
     }
-    for table in ["accounts", "lines"] {
+    for table in served.tables {
         text += &format!("[[tables]]\nname = \"{table}\"\nplacement = \"region\"\nkey = \"region\"\n\n");
     }
     let file = stand.write("meridian.toml", &text)?;

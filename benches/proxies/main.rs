@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! arguments ─▶ stand (servers, data) ─▶ contestants ─▶ rounds of load, with cpu ─▶ report, plots
-//!                                                    └▶ idle clients, large results, scatters, system calls
+//!                                                    └▶ idle clients, large results, system calls, scatters
 //! ```
 //!
 //! Invariants:
@@ -29,6 +29,7 @@ mod process;
 mod relay;
 mod report;
 mod rounds;
+mod scatter;
 mod spread;
 mod stand;
 
@@ -65,21 +66,22 @@ fn main() -> anyhow::Result<()> {
     if arguments.has(Part::Large) {
         findings.large = bench.large(&mut findings.failures)?;
     }
-    if arguments.has(Part::Scatter) {
-        findings.scatters = bench.scatters(&mut findings.failures)?;
-    }
     if arguments.has(Part::Calls) {
         findings.calls = bench.calls(&mut findings.failures)?;
     }
     if arguments.has(Part::Idle) {
         findings.idle = bench.idle(&mut findings.failures)?;
     }
+    if arguments.has(Part::Scatter) {
+        findings.scatter = Some(scatter::measure(&bench, &mut findings.scatter_failures)?);
+    }
 
     let output = arguments.output();
     fs::create_dir_all(&output).with_context(|| format!("creating {}", output.display()))?;
     let plots = plot::write_all(&output, &findings)?;
     let path = output.join("README.md");
-    let text = report::render(&arguments, &contestants, &findings, &plots);
+    let earlier = fs::read_to_string(&path).unwrap_or_default();
+    let text = report::render(&arguments, &contestants, &findings, &plots, &earlier);
     fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     eprintln!("written: {}", path.display());
     Ok(())

@@ -11,6 +11,7 @@ use super::contestants::Who;
 use super::load::Sample;
 use super::report::Findings;
 use super::rounds::Series;
+use super::scatter;
 use super::spread::Spread;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -51,9 +52,12 @@ const FIGURES: [Figure; 4] = [
     },
 ];
 
-/// What was drawn, in order.
+/// What was drawn of point selects, in order.
 pub fn write_all(folder: &Path, findings: &Findings) -> anyhow::Result<Vec<Plot>> {
     let mut drawn = Vec::new();
+    if let Some(scatter) = &findings.scatter {
+        scatter::plot::write(folder, &scatter.curves)?;
+    }
     if findings.points.is_empty() {
         return Ok(drawn);
     }

@@ -15,16 +15,6 @@ const IDLE_WITHOUT_POOL: usize = 100;
 const LARGE_CLIENTS: usize = 4;
 const CALLS_CLIENTS: usize = 16;
 
-/// Statements over four shards, each the same on a single one.
-const SCATTERS: [(&str, &str); 3] = [
-    ("count", "SELECT count(*) FROM accounts;"),
-    (
-        "groups",
-        "SELECT branch, count(*), sum(abalance), max(abalance) FROM accounts GROUP BY branch ORDER BY branch;",
-    ),
-    ("top ten", "SELECT region, aid, abalance FROM accounts ORDER BY abalance DESC, region, aid LIMIT 10;"),
-];
-
 pub struct Bench<'a> {
     pub arguments: &'a Arguments,
     pub stand: &'a Stand,
@@ -38,15 +28,6 @@ pub struct Series {
     pub mode: Mode,
     pub clients: usize,
     pub samples: Vec<Sample>,
-}
-
-#[derive(Debug)]
-pub struct Scatter {
-    pub name: &'static str,
-    pub statement: &'static str,
-    pub meridian: Vec<Sample>,
-    /// For each shard, asked directly.
-    pub shards: Vec<Vec<Sample>>,
 }
 
 /// What went wrong, a line each.
@@ -74,30 +55,6 @@ impl Bench<'_> {
         let mut series = self.series(Mode::Extended, LARGE_CLIENTS, |who| who != Who::MeridianFour);
         self.rounds(&mut series, &scripts, failures)?;
         Ok(series)
-    }
-
-    /// Statements over all shards, beside each shard's own answer to the same statement.
-    pub fn scatters(&self, failures: &mut Failures) -> anyhow::Result<Vec<Scatter>> {
-        let mut found = Vec::new();
-        for (name, statement) in SCATTERS {
-            let scripts = [self.stand.write("scatter.sql", &format!("{statement}\n"))?];
-            let mut scatter = Scatter { name, statement, meridian: Vec::new(), shards: Vec::new() };
-            scatter.shards.resize_with(self.stand.cluster.shards().len(), Vec::new);
-            for round in 0..self.arguments.rounds {
-                let what = format!("round {}: {name}, 1 client", round + 1);
-                if let Some(contestant) = self.contestants.get(Who::MeridianFour) {
-                    let load = self.load(contestant, Mode::Simple, 1, &scripts, round);
-                    scatter.meridian.extend(self.attempt(&what, &load, failures)?);
-                }
-                for (shard, samples) in self.stand.cluster.shards().iter().zip(&mut scatter.shards) {
-                    let contestant = Contestant::direct_to(shard);
-                    let load = self.load(&contestant, Mode::Simple, 1, &scripts, round);
-                    samples.extend(self.attempt(&format!("{what}, {}", shard.name()), &load, failures)?);
-                }
-            }
-            found.push(scatter);
-        }
-        Ok(found)
     }
 
     /// System calls of point selects, if there is something to count them with.
@@ -211,7 +168,7 @@ impl Bench<'_> {
     }
 
     /// Notes a failure; an interruption ends everything.
-    fn failed(&self, failures: &mut Failures, what: String, error: anyhow::Error) -> anyhow::Result<()> {
+    pub fn failed(&self, failures: &mut Failures, what: String, error: anyhow::Error) -> anyhow::Result<()> {
         check()?;
         let reason = format!("{error:#}");
         let last = reason.lines().find(|line| line.contains("error")).unwrap_or(&reason).to_owned();

@@ -1,16 +1,20 @@
 //! The document: method, machine, tables. Everything in it comes from the run, and nothing from the calendar.
+//!
+//! Parts over one shard and the part over four may be run by themselves: what the other left in the document stays.
 
+mod scatter;
 mod tables;
 
 use std::fmt::Write;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Part};
 use super::calls::Calls;
 use super::contestants::{Contestants, Who};
 use super::machine::Machine;
 use super::memory::Idle;
 use super::plot::Plot;
-use super::rounds::{Failures, Scatter, Series};
+use super::rounds::{Failures, Series};
+use super::scatter::Findings as Scatter;
 
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -19,13 +23,38 @@ pub struct Findings {
     pub version: String,
     pub points: Vec<Series>,
     pub large: Vec<Series>,
-    pub scatters: Vec<Scatter>,
     pub calls: Vec<Calls>,
     pub idle: Vec<(Who, Idle)>,
     pub failures: Failures,
+    pub scatter: Option<Scatter>,
+    pub scatter_failures: Failures,
 }
 
+/// `earlier`: the document of the last run.
 pub fn render(
+    arguments: &Arguments,
+    contestants: &Contestants,
+    findings: &Findings,
+    plots: &[Plot],
+    earlier: &str,
+) -> String {
+    let (others, scatter) = scatter::split(earlier);
+    let alone = arguments.parts.iter().all(|part| *part == Part::Scatter);
+    let mut text = match alone && !others.is_empty() {
+        true => others.to_owned(),
+        false => render_others(arguments, contestants, findings, plots),
+    };
+    match &findings.scatter {
+        Some(found) => text += &scatter::render(found, &findings.machine, &findings.scatter_failures),
+        None => text += scatter,
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+/// All but the section on four shards.
+fn render_others(
     arguments: &Arguments,
     contestants: &Contestants,
     findings: &Findings,
@@ -47,9 +76,6 @@ pub fn render(
     if !findings.large.is_empty() {
         tables::large(&mut text, &findings.large);
     }
-    if !findings.scatters.is_empty() {
-        tables::scatters(&mut text, &findings.scatters);
-    }
     if !findings.calls.is_empty() {
         tables::calls(&mut text, &findings.calls);
     }
@@ -63,8 +89,6 @@ pub fn render(
         }
         text.push('\n');
     }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
     text
 }
 

@@ -5,13 +5,13 @@ use super::super::calls::Calls;
 use super::super::contestants::Who;
 use super::super::load::Sample;
 use super::super::memory::Idle;
-use super::super::rounds::{Scatter, Series};
+use super::super::rounds::Series;
 use super::super::spread::Spread;
 use super::super::stand::LINES;
 use super::line;
 
 /// What stands in a cell without a figure.
-const NOTHING: &str = "–";
+pub const NOTHING: &str = "–";
 
 pub fn points(text: &mut String, all: &[Series]) {
     for of_mode in all.chunk_by(|a, b| a.mode == b.mode) {
@@ -104,39 +104,6 @@ pub fn large(text: &mut String, all: &[Series]) {
     text.push('\n');
 }
 
-pub fn scatters(text: &mut String, all: &[Scatter]) {
-    text.push_str(
-        "## Statements over four shards\n\nOne client, simple protocol, p50 in ms. The same statement is also asked of \
-         each shard directly: of the slowest\none, and of all four one after the other. Meridian asks all at once, as \
-         far as the cores allow, and combines four\nshards' rows.\n\n\
-         | statement | Meridian | slowest shard | sum of four shards | Meridian ÷ slowest | CPU of Meridian, µs |\n\
-         | --- | ---: | ---: | ---: | ---: | ---: |\n",
-    );
-    for scatter in all {
-        let p50 = |samples: &Vec<Sample>| Spread::of(samples.iter().map(|sample| sample.p50 / 1e3));
-        let shards: Vec<Spread> = scatter.shards.iter().filter_map(p50).collect();
-        let slowest = shards.iter().copied().max_by(|a, b| a.median.total_cmp(&b.median));
-        let sum: f64 = shards.iter().map(|shard| shard.median).sum();
-        let cpu = Spread::of(scatter.meridian.iter().filter_map(|sample| sample.proxy_cpu));
-        line(
-            text,
-            format_args!(
-                "| {} | {} | {} | {sum:.2} | {} | {} |",
-                scatter.name,
-                cell(p50(&scatter.meridian), 2),
-                cell(slowest, 2),
-                ratio(p50(&scatter.meridian), slowest),
-                cell(cpu, 0),
-            ),
-        );
-    }
-    text.push('\n');
-    for scatter in all {
-        line(text, format_args!("- {}: `{}`", scatter.name, scatter.statement.trim_end_matches(';')));
-    }
-    text.push('\n');
-}
-
 pub fn calls(text: &mut String, all: &[Calls]) {
     text.push_str(
         "## System calls\n\nOf the proxy for one point select; prepared protocol, 16 clients, counted by strace, which \
@@ -187,7 +154,7 @@ fn proxy_cpu(series: &Series) -> Option<Spread> {
     Spread::of(series.samples.iter().filter_map(|sample| sample.proxy_cpu))
 }
 
-fn cell(spread: Option<Spread>, digits: usize) -> String {
+pub fn cell(spread: Option<Spread>, digits: usize) -> String {
     match spread {
         None => NOTHING.to_owned(),
         Some(Spread { median, min, max }) if min == max => number(median, digits),
@@ -197,7 +164,7 @@ fn cell(spread: Option<Spread>, digits: usize) -> String {
     }
 }
 
-fn ratio(spread: Option<Spread>, base: Option<Spread>) -> String {
+pub fn ratio(spread: Option<Spread>, base: Option<Spread>) -> String {
     match (spread, base) {
         (Some(spread), Some(base)) if base.median > 0.0 => format!("{:.2}", spread.median / base.median),
         _ => NOTHING.to_owned(),
@@ -205,7 +172,7 @@ fn ratio(spread: Option<Spread>, base: Option<Spread>) -> String {
 }
 
 /// With commas between thousands.
-fn number(value: f64, digits: usize) -> String {
+pub fn number(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let mut grouped = String::new();
