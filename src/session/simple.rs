@@ -51,6 +51,7 @@ impl Session {
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
                 if !self.block.is_open() {
+                    self.close_all_held();
                     self.worker.figures.transactions.one();
                 }
                 if !ready_sent {
