@@ -7,7 +7,9 @@ use tokio::net::TcpSocket;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::harness::{Meridian, MeridianDescription, connect, database, eventually, meridian, try_connect};
+use crate::harness::{
+    Meridian, MeridianDescription, column, connect, database, eventually, meridian, try_connect,
+};
 use crate::tls::{Authority, answered, psql, words};
 
 /// A client's account whose role on the servers is the application's.
@@ -150,17 +152,6 @@ async fn encryption_and_certificates_are_what_a_rule_may_ask_for() {
     let rejected = start(&rule("method = \"reject\"\nconnection = \"tls\""));
     let output = psql(&rejected, &database.name, none);
     assert!(words(&output).contains("rejects connection") && words(&output).contains("SSL encryption"));
-}
-
-/// One column of what the console shows.
-async fn column(client: &Client, statement: &str, name: &str) -> Vec<String> {
-    let messages =
-        client.simple_query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
-    let cell = |message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(name).map(str::to_owned),
-        _ => None,
-    };
-    messages.into_iter().filter_map(cell).collect()
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use meridian::wire::secret::Secret;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 
-use crate::harness::{Database, Meridian, connect, database, eventually, meridian, try_connect};
+use crate::harness::{Database, Meridian, column, connect, database, eventually, meridian, try_connect};
 
 const PLACES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
 
@@ -97,17 +97,6 @@ async fn console(meridian: &Meridian) -> Client {
     let mut config = meridian.app();
     config.dbname("meridian");
     connect(&config).await
-}
-
-/// One column of what the console shows.
-async fn column(client: &Client, statement: &str, name: &str) -> Vec<String> {
-    let messages =
-        client.simple_query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
-    let cell = |message| match message {
-        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(name).map(str::to_owned),
-        _ => None,
-    };
-    messages.into_iter().filter_map(cell).collect()
 }
 
 #[tokio::test]

@@ -5,28 +5,7 @@ use std::time::Duration;
 use meridian::demo::cluster::{APP_DATABASE, Cluster, Durability, Network};
 
 use crate::harness::{TemporaryDirectory, connect, eventually, meridian};
-use crate::stand::{self, Message, PLACES, Pair, RawClient, Received, Target};
-
-/// Sessions of this database that do anything, or hold a transaction; not ours, which asks.
-fn busy(pair: &Pair, target: &Target) -> Vec<String> {
-    let question = format!(
-        "SELECT state, query FROM pg_stat_activity WHERE datname = '{}' AND state <> 'idle' AND pid <> pg_backend_pid()",
-        target.database
-    );
-    pair.ask_servers(target, &question)
-}
-
-async fn falls_quiet(what: &str, pair: &Pair, target: &Target) {
-    let mut last = Vec::new();
-    for _ in 0..1000 {
-        last = busy(pair, target);
-        if last.is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what}: servers stay busy: {last:?}");
-}
+use crate::stand::{self, Message, PLACES, Pair, RawClient, Received};
 
 /// Things after which a client is gone without a word.
 fn odd_moments() -> Vec<(&'static str, Vec<u8>)> {
@@ -93,7 +72,7 @@ async fn vanished_clients_leave_no_server_busy() {
         client.set_patience(Duration::from_millis(30));
         let _ = client.receive();
         drop(client);
-        falls_quiet(what, &pair, target).await;
+        pair.falls_quiet(what, target).await;
         let mut next = target.raw();
         let untouched = "SELECT count(*) FROM places WHERE region = 'us-west' AND name <> 'x'";
         assert_eq!(next.value(untouched).as_deref(), Some("1"), "{what}");
@@ -118,7 +97,7 @@ async fn clients_that_vanish_with_their_first_words_leave_no_server_busy() {
             client.send(&stand::query("SELECT pg_sleep(120) FROM places WHERE region = 'ap-south'"));
         }
         drop(clients);
-        falls_quiet("at the first words", &pair, target).await;
+        pair.falls_quiet("at the first words", target).await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::stand::{self, Message, PLACES, Pair, Parameter, RawClient, Received, Target};
 
@@ -128,8 +128,8 @@ fn a_storm_of_cancels_hits_nobody_else() {
     assert!(asked > 30 && cancelled > 0, "{asked} asked, {cancelled} cancelled");
 }
 
-#[test]
-fn hundreds_that_are_cut_off_leave_others_their_own_answers() {
+#[tokio::test]
+async fn hundreds_that_are_cut_off_leave_others_their_own_answers() {
     let pair = crowded("cut");
     let Some(target) = &pair.meridian else { return };
     let (stop, asked) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -163,21 +163,7 @@ fn hundreds_that_are_cut_off_leave_others_their_own_answers() {
         assert!(ended.iter().all(Result::is_ok));
     });
     assert!(asked.into_inner() > 50);
-    no_server_is_busy(&pair, target);
-}
-
-fn no_server_is_busy(pair: &Pair, target: &Target) {
-    let question = format!(
-        "SELECT state, query FROM pg_stat_activity WHERE datname = '{}' AND state <> 'idle' AND pid <> pg_backend_pid()",
-        target.database
-    );
-    let begun = Instant::now();
-    while let busy = pair.ask_servers(target, &question)
-        && !busy.is_empty()
-    {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{busy:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
+    pair.falls_quiet("after the storm", target).await;
 }
 
 /// Requests that write one row, whole only with their last byte.
@@ -194,8 +180,8 @@ fn writes(id: usize) -> Vec<Vec<u8>> {
     vec![batch.concat(), stand::query(&simple)]
 }
 
-#[test]
-fn a_request_that_is_cut_off_at_any_byte_does_nothing() {
+#[tokio::test]
+async fn a_request_that_is_cut_off_at_any_byte_does_nothing() {
     let pair = crowded("bytes");
     for target in pair.targets() {
         if target.kind == stand::Kind::Postgres {
@@ -210,7 +196,7 @@ fn a_request_that_is_cut_off_at_any_byte_does_nothing() {
                 sent += 1;
             }
         }
-        no_server_is_busy(&pair, target);
+        pair.falls_quiet("after the storm", target).await;
         let mut client = target.raw();
         let written = client.value("SELECT count(*) FROM places WHERE name = 'cut'");
         assert_eq!(written.as_deref(), Some("0"), "{:?} after {sent}", target.kind);
@@ -221,8 +207,8 @@ fn a_request_that_is_cut_off_at_any_byte_does_nothing() {
     }
 }
 
-#[test]
-fn an_answer_that_is_cut_off_at_any_byte_harms_no_next_one() {
+#[tokio::test]
+async fn an_answer_that_is_cut_off_at_any_byte_harms_no_next_one() {
     let pair = crowded("half");
     let Some(target) = &pair.meridian else { return };
     let request = [
@@ -248,5 +234,5 @@ fn an_answer_that_is_cut_off_at_any_byte_harms_no_next_one() {
     }
     whole.set_patience(Duration::from_millis(50));
     assert_eq!(whole.receive(), Received::Silence);
-    no_server_is_busy(&pair, target);
+    pair.falls_quiet("after the storm", target).await;
 }

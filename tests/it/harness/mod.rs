@@ -228,17 +228,40 @@ pub async fn try_connect(config: &Config) -> Result<Client, tokio_postgres::Erro
     Ok(client)
 }
 
+/// One column of what the console shows.
+pub async fn column(client: &Client, statement: &str, name: &str) -> Vec<String> {
+    let messages =
+        client.simple_query(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    let cell = |message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(name).map(str::to_owned),
+        _ => None,
+    };
+    messages.into_iter().filter_map(cell).collect()
+}
+
 /// Tries again until there is an answer, for at most `PATIENCE`.
 pub async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    eventually_within(PATIENCE, what, async || attempt().await.ok_or("no answer")).await
+}
+
+/// The same with a bound of its own; the last failure is told.
+pub async fn eventually_within<T, E: std::fmt::Debug>(
+    patience: Duration,
+    what: &str,
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let mut last = None;
+    let deadline = Instant::now() + patience;
     loop {
         // An attempt that hangs must not outlast the bound.
         let left = deadline.saturating_duration_since(Instant::now());
-        if let Ok(Some(answer)) = tokio::time::timeout(left, attempt()).await {
-            return answer;
+        match tokio::time::timeout(left, attempt()).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(failure)) => last = Some(failure),
+            Err(_) => {}
         }
         if Instant::now() >= deadline {
-            panic!("waited {PATIENCE:?} in vain: {what}");
+            panic!("waited {patience:?} in vain: {what}; at last: {last:?}");
         }
         tokio::time::sleep(RETRY_INTERVAL).await;
     }

@@ -21,13 +21,14 @@ use std::time::{Duration, Instant};
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER, Shard};
 
-use crate::harness::{Meridian, TestCluster, cluster, meridian};
+use crate::harness::{Meridian, TestCluster, cluster, eventually_within, meridian};
 
 pub use client::{RawClient, Received};
 pub use frames::*;
 pub use message::{Column, Message, escaped, type_name, unescaped};
 
 const SETTLING: Duration = Duration::from_secs(20);
+const QUIET_TIME: Duration = Duration::from_secs(10);
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +218,20 @@ impl Pair {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
+    }
+
+    /// Waits until no server of this database does anything, or holds a transaction: much shorter than the statements that
+    /// are to be stopped would take.
+    pub async fn falls_quiet(&self, what: &str, target: &Target) {
+        let question = format!(
+            "SELECT state, query FROM pg_stat_activity WHERE datname = '{}' AND state <> 'idle' AND pid <> pg_backend_pid()",
+            target.database
+        );
+        let quiet = async || {
+            let busy = self.ask_servers(target, &question);
+            if busy.is_empty() { Ok(()) } else { Err(busy) }
+        };
+        eventually_within(QUIET_TIME, what, quiet).await
     }
 
     /// What the servers of a target's shards say to one question, as the superuser; every row of each.
