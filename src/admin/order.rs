@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::show::address;
+use crate::backend::dismissal::waits;
 use crate::session::cancel::cancel_target;
 use crate::session::shared::Shared;
 use crate::topology::{Node, ShardSet, Topology};
 use crate::wire::error::{SqlError, SqlState};
 
-/// How often a PAUSE looks whether its shards are at rest, and a KILL whether its client has gone.
+/// How often a PAUSE looks whether its shards are at rest.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,9 +130,11 @@ fn kill(shared: &Shared, id: u32) -> Result<(), SqlError> {
     let target = shared.cancels.get(&id).map(|entry| Arc::downgrade(entry.value())).unwrap_or_default();
     tokio::task::spawn_local(async move {
         // A cancel that is there before its statement has begun finds nothing to cancel: it is asked again.
-        while let Some(target) = target.upgrade() {
+        for wait in waits() {
+            let Some(target) = target.upgrade() else { return };
             cancel_target(&target).await;
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            drop(target);
+            tokio::time::sleep(wait).await;
         }
     });
     Ok(())

@@ -22,6 +22,12 @@ use super::connection::Connection;
 
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Waits between cancels of something that does not end: longer each time.
+pub fn waits() -> impl Iterator<Item = Duration> {
+    std::iter::successors(Some(FIRST_WAIT), |wait| Some((*wait * 2).min(LONGEST_WAIT)))
+}
+
 /// For how long a server is asked to stop. It may be in a place where PostgreSQL cannot be interrupted.
 const PATIENCE: Duration = Duration::from_secs(60);
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,14 +40,15 @@ pub fn dismiss(connection: Connection) {
 async fn end(mut connection: Connection) {
     let key = Arc::clone(&connection.key);
     let begun = Instant::now();
-    let mut wait = FIRST_WAIT;
     connection.hang_up().await;
-    while timeout(wait, connection.closed()).await.is_err() {
+    for wait in waits() {
+        if timeout(wait, connection.closed()).await.is_ok() {
+            return;
+        }
         if begun.elapsed() > PATIENCE {
             tracing::warn!(address = %key.address, pid = key.pid, "a server goes on with what nobody waits for");
             return;
         }
-        wait = (wait * 2).min(LONGEST_WAIT);
         if connection.committing {
             continue;
         }

@@ -45,17 +45,7 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
                     }
                 }
             }
-            b'1' if matches!(lane.owed.front(), Some(Owed::Parse { .. })) => drop(lane.owed.pop_front()),
-            b'2' if matches!(lane.owed.front(), Some(Owed::Bind { .. })) => drop(lane.owed.pop_front()),
-            b'3' if matches!(lane.owed.front(), Some(Owed::Close { .. })) => drop(lane.owed.pop_front()),
-            b'T' | b'n'
-                if matches!(
-                    lane.owed.front(),
-                    Some(Owed::Describe { .. } | Owed::Columns | Owed::Probe(_))
-                ) =>
-            {
-                lane.owed.pop_front();
-            }
+            b'1' | b'2' | b'3' | b'T' | b'n' => drop(lane.confirm(frame[0])),
             b'E' => {
                 let error = SqlError::parse(body).map_err(|e| broken(e.to_string()))?;
                 if error.ends_session() {
@@ -76,9 +66,7 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
                     }
                     _ => Some(tag),
                 };
-                if matches!(lane.owed.front(), Some(Owed::Execute { .. })) {
-                    lane.owed.pop_front();
-                }
+                lane.confirm(b'C');
             }
             b'D' if drained.position.is_none() => {
                 drained.position = DataRow::decode(body)

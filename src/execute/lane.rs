@@ -120,6 +120,20 @@ impl Lane {
         }
     }
 
+    /// Takes the front of the queue off it if this message is the last of its answer. Answers of simple queries and of
+    /// Sync end with ReadyForQuery, which is not for here.
+    pub fn confirm(&mut self, tag: u8) -> Option<Owed> {
+        let ends = match self.owed.front()? {
+            Owed::Parse { .. } => tag == b'1',
+            Owed::Bind { .. } => tag == b'2',
+            Owed::Close { .. } => tag == b'3',
+            Owed::Describe { .. } | Owed::Columns | Owed::Probe(_) => matches!(tag, b'T' | b'n'),
+            Owed::Execute { .. } => matches!(tag, b'C' | b'I' | b's'),
+            Owed::Sync { .. } | Owed::Query { .. } | Owed::Hidden(_) | Owed::Local(_) => false,
+        };
+        if ends { self.owed.pop_front() } else { None }
+    }
+
     /// Nothing is owed and nothing is torn: no statement can be running there.
     pub fn is_at_rest(&self) -> bool {
         self.owed.is_empty() && !self.connection.broken

@@ -286,26 +286,21 @@ impl Relay<'_> {
         let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
         let owed = self.lane.owed.front().copied();
         match header.tag {
-            b'1' if matches!(owed, Some(Owed::Parse { .. })) => {
-                report.parses += usize::from(!hidden);
-                self.pop();
-            }
-            b'2' if matches!(owed, Some(Owed::Bind { .. })) => self.pop(),
-            b'3' if matches!(owed, Some(Owed::Close { .. })) => self.pop(),
+            tag @ (b'1' | b'2' | b'3') => match self.lane.confirm(tag) {
+                Some(Owed::Parse { .. }) => report.parses += usize::from(!hidden),
+                Some(_) => {}
+                None => return Err(self.unexpected(tag, report)),
+            },
             b't' => {}
             b'T' | b'n' => {
                 report.note_probe(owed, &state.carried);
-                if matches!(owed, Some(Owed::Describe { .. } | Owed::Columns | Owed::Probe(_))) {
-                    self.pop();
-                }
+                self.lane.confirm(header.tag);
                 return Ok(!hidden && (header.tag == b'T' || owed != Some(Owed::Columns)));
             }
             b'D' => report.position = first_lsn(body).filter(|_| hidden).or(report.position),
             b'C' | b'I' | b's' => {
                 report.rows += if header.tag == b'C' && !hidden { rows_of_tag(body) } else { 0 };
-                if matches!(owed, Some(Owed::Execute { .. })) {
-                    self.pop();
-                }
+                self.lane.confirm(header.tag);
                 report.suspended = header.tag == b's';
             }
             b'E' => return self.on_error(at, header, hidden, report),
@@ -339,15 +334,17 @@ impl Relay<'_> {
                 }
             }
             b'H' | b'c' | b'V' => {}
-            other => {
-                return Err(self.broken(format!("message {:?} was not expected", other as char), report));
-            }
+            other => return Err(self.unexpected(other, report)),
         }
         Ok(!hidden)
     }
 
     fn pop(&mut self) {
         self.lane.owed.pop_front();
+    }
+
+    fn unexpected(&self, tag: u8, report: &Report) -> RelayError {
+        self.broken(format!("message {:?} was not expected", tag as char), report)
     }
 
     fn on_error(

@@ -79,7 +79,7 @@ struct Savepoint {
 pub struct Before {
     pub settings: Rc<Settings>,
     pub own: OwnSettings,
-    /// Portals bound since have this number or a later one.
+    /// Portals bound and cursors declared since have this number or a later one.
     pub first_portal: u64,
 }
 
@@ -155,11 +155,6 @@ impl Transaction {
     pub fn savepoint(&mut self, name: &str, statement: String, before: Before) {
         self.prologue.push(statement);
         self.savepoints.push(Savepoint { name: name.to_owned(), prologue: self.prologue.len(), before });
-    }
-
-    /// How many savepoints there are.
-    pub fn depth(&self) -> usize {
-        self.savepoints.len()
     }
 
     pub fn has_savepoint(&self, name: &str) -> bool {

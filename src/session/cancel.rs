@@ -1,7 +1,8 @@
 //! Cancel keys of our own, mapped to whatever servers the session is using at that moment.
 //!
 //! A client is told a process id and a secret; a CancelRequest with them reaches [`cancel`], which asks every server
-//! that works for the session now to stop, and ends the session's own waiting for one. Keys: 4 bytes of secret for protocol 3.0, more for 3.2.
+//! that works for the session now to stop, and ends the session's own waiting for one. Keys: 4 bytes of secret for
+//! protocol 3.0, more for 3.2.
 //!
 //! Invariants:
 //! 1. A cancel reaches only servers that the session holds while the request is being sent: the connection is marked

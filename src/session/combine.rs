@@ -11,22 +11,20 @@
 use std::time::Duration;
 
 use super::held::Held;
-use super::perform::{BoundParameters, Work};
+use super::perform::Work;
 use super::planning::Planned;
 use super::scratch::Combined;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::scatter::scratch::Ending;
 use crate::execute::scatter::{Question, ScatterError, Wire, answer};
-use crate::execute::{Lane, RelayError, ShardTimes};
+use crate::execute::{Lane, RelayError};
 use crate::merge::PartialLimits;
 use crate::plan::Access;
 use crate::plan::scatter::{BoundLimits, Combine, Scatter};
-use crate::sql::arguments::{Arguments, NoParameters};
+use crate::sql::arguments::Arguments;
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
-use crate::wire::error::SqlError;
-use crate::wire::frontend::Bind;
 
 /// How long a server may take over the settings that were queued for it when the statement failed elsewhere.
 const TIDY_TIME: Duration = Duration::from_secs(5);
@@ -52,25 +50,10 @@ impl Session {
         scatter: &Scatter,
         shards: ShardSet,
     ) -> Outcome {
-        match work {
-            Work::Simple { text } => {
-                let arguments = Arguments { text, literals: &planned.literals, parameters: &NoParameters };
-                let question = Question { arguments, bind: None, declared: &[], describe: true };
-                self.ask_shards(planned, &question, scatter, shards, Ending::Rows).await.map(|_| ())
-            }
-            Work::Extended { execution } => {
-                let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
-                let prepared = &execution.prepared;
-                let (types, repeated) = (&prepared.parameter_types, &planned.plan.facts.repeated_params);
-                let parameters = BoundParameters { bind, types, repeated };
-                let text = prepared.text();
-                let arguments = Arguments { text, literals: &planned.literals, parameters: &parameters };
-                let describe = execution.describe;
-                let declared = &prepared.parameter_types;
-                let question = Question { arguments, bind: Some(bind), declared, describe };
-                self.ask_shards(planned, &question, scatter, shards, Ending::Rows).await.map(|_| ())
-            }
-        }
+        let parameters = work.parameters(planned)?;
+        let arguments = Arguments { text: work.text(), literals: &planned.literals, parameters: &parameters };
+        let question = work.question(arguments, &parameters);
+        self.ask_shards(planned, &question, scatter, shards, Ending::Rows).await.map(|_| ())
     }
 
     /// Any ending but all rows is for gathered tables only. What is left to fetch is handed over.
@@ -205,16 +188,7 @@ impl Session {
         lanes.sort_by_key(|lane| (lane.shard != default, lane.shard));
         let nearest = lanes.iter().position(|lane| Some(lane.shard) == near).unwrap_or(0);
         let read_ahead = bounds.shard_buffer_bytes;
-        let mut wire = Wire {
-            client,
-            told,
-            limits,
-            notify: pin.is_some(),
-            read_ahead,
-            gather,
-            sent: false,
-            times: ShardTimes::default(),
-        };
+        let mut wire = Wire { gather, ..Wire::new(client, told, limits, pin.is_some(), read_ahead) };
         let result = answer(&mut wire, &mut lanes, nearest, question, scatter, bound).await;
         let (sent, times) = (wire.sent, wire.times);
         self.note_times(&times);

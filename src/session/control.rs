@@ -207,8 +207,6 @@ impl Session {
         self.on_joined_lanes(&sql).await?;
         if let Some(transaction) = self.block.transaction() {
             transaction.release(name, sql);
-            let at = transaction.depth();
-            self.lower_held(at);
         }
         self.complete("RELEASE");
         Ok(())
@@ -230,13 +228,11 @@ impl Session {
         }
         self.on_joined_lanes(&sql).await?;
         let restored = self.block.transaction().and_then(|t| t.roll_back_to(name));
-        // The savepoint itself is the last one now.
-        let at = self.block.get().map_or(0, |t| t.depth().saturating_sub(1));
-        self.roll_back_held(at);
         if let Some(before) = restored {
             self.settings = before.settings;
             self.own = before.own;
             self.portals.close_since(before.first_portal);
+            self.close_held_since(before.first_portal);
             self.follow_search_path();
         }
         self.complete("ROLLBACK");

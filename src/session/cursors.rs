@@ -26,7 +26,8 @@ impl Session {
     }
 
     pub(super) async fn close_cursor(&mut self, planned: &Planned, name: &str, work: Work<'_>) -> Outcome {
-        if self.close_held(name) {
+        if let Some(number) = self.held.cursor(name) {
+            self.close_held(number);
             self.tell_no_data(work);
             self.complete("CLOSE CURSOR");
             return Ok(());
@@ -43,7 +44,7 @@ impl Session {
         }
         self.cursors.remove(name);
         if let Some(portal) = self.portals.close(name) {
-            self.close_held_portal(portal);
+            self.close_held(portal);
         }
         Ok(())
     }

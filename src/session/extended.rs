@@ -21,9 +21,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::batch::{Batch, BatchEnd, Message};
-use super::perform::{BoundParameters, Execution};
+use super::perform::{BoundParameters, Execution, Pieces};
 use super::planning::Planned;
-use super::portals::{Home, Portal};
+use super::portals::{Home, Portal, cannot_be_run};
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -229,7 +229,7 @@ impl Session {
         }
         let portal_name: Box<[u8]> = bind.portal.into();
         let portal = Portal {
-            number: self.portals.next(),
+            number: self.portals.take_number(),
             prepared: Rc::clone(&prepared),
             planned: Rc::clone(&planned),
             bind: body.clone(),
@@ -271,8 +271,7 @@ impl Session {
         } else {
             return Ok(Home::Session);
         }
-        let (types, repeated) = (&prepared.parameter_types, &planned.plan.facts.repeated_params);
-        let parameters = BoundParameters { bind: *bind, types, repeated };
+        let parameters = BoundParameters::new(*bind, prepared, planned);
         let shards = self.bind(planned, prepared.text(), &planned.literals, &parameters).map_err(into_sql)?;
         Ok(shards.single().map_or(Home::Session, Home::Shard))
     }
@@ -345,11 +344,13 @@ impl Session {
                 let reads = matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) });
                 portal.in_pieces |= execute.max_rows > 0 && reads && !portal.spent;
                 if portal.spent && !portal.in_pieces {
-                    return Err(SqlError::new(
-                        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                        format!("portal \"{}\" cannot be run", String::from_utf8_lossy(execute.portal)),
-                    ));
+                    return Err(cannot_be_run(execute.portal));
                 }
+                let pieces = match (portal.in_pieces, portal.spent) {
+                    (false, _) => Pieces::None,
+                    (true, false) => Pieces::First,
+                    (true, true) => Pieces::Further,
+                };
                 portal.spent = true;
                 let execution = Execution {
                     prepared: Rc::clone(&portal.prepared),
@@ -357,7 +358,7 @@ impl Session {
                     describe: std::mem::take(&mut portal.describe),
                     rows_max: execute.max_rows,
                     portal: portal.number,
-                    in_pieces: portal.in_pieces,
+                    pieces,
                 };
                 batch.for_session(Message::Execute(Box::new((planned, execution))));
             }
@@ -399,8 +400,7 @@ impl Session {
                         Message::Forward { frame: frame.clone(), owed: Owed::Close { hidden: false } };
                     batch.for_shard(shard, Access::Read, Some(&planned), Some(message));
                 }
-                Some(portal) => batch.for_session(Message::ClosePortal(portal.number)),
-                None => batch.for_session(Message::ClosePortal(0)),
+                portal => batch.for_session(Message::ClosePortal(portal.map(|portal| portal.number))),
             },
         }
         Ok(())

@@ -11,23 +11,22 @@
 //!
 //! Invariants:
 //! 1. What is held ends with its transaction, and with a roll-back to a savepoint that is older.
-//! 2. A held session that has failed is not asked again.
+//! 2. A held session that has failed is not asked again, and what it held is not gathered anew: rows would come twice.
 //! 3. An inner query is gathered only if it is a SELECT that changes nothing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
-use std::time::Duration;
 
-use super::perform::{BoundParameters, Execution, Work};
+use super::perform::{Execution, Pieces, Work};
 use super::planning::Planned;
+use super::portals::cannot_be_run;
+use super::scratch::retire;
 use super::{Failure, Outcome, Session};
-use crate::backend::dismiss;
+use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Ending, fetch_cursor, fetch_portal};
 use crate::execute::scatter::{Columns, Question, ScatterError, Wire};
-use crate::execute::{Lane, ShardTimes};
-use crate::merge::PartialLimits;
 use crate::plan::refusal::Refusal;
 use crate::plan::scatter::{Combine, Scatter, Source};
 use crate::plan::{Access, Action, Many};
@@ -38,37 +37,23 @@ use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::Bind;
 
-/// How long a session that is given up may take to roll back.
-const ROLLBACK_TIME: Duration = Duration::from_secs(5);
-
 /// A scratch session with gathered rows, and a portal or a cursor over them.
 pub(super) struct Held {
     pub lane: Lane,
     /// As the tables' own servers describe them.
     pub columns: Columns,
-    /// Savepoints of the transaction that were there before it.
-    pub depth: usize,
+    /// Its name, if it is a cursor.
+    pub cursor: Option<String>,
 }
 
-/// Of one session.
+/// Of one session, by the numbers of portals, which cursors have, too.
 #[derive(Default)]
-pub(super) struct HeldSessions {
-    /// By number of the portal.
-    portals: HashMap<u64, Held>,
-    cursors: HashMap<String, Held>,
-}
+pub(super) struct HeldSessions(BTreeMap<u64, Held>);
 
 impl HeldSessions {
-    pub fn is_empty(&self) -> bool {
-        self.portals.is_empty() && self.cursors.is_empty()
-    }
-
-    pub fn cursor(&self, name: &str) -> Option<&Held> {
-        self.cursors.get(name)
-    }
-
-    fn all(&mut self) -> impl Iterator<Item = &mut Held> {
-        self.portals.values_mut().chain(self.cursors.values_mut())
+    /// The number of a cursor.
+    pub fn cursor(&self, name: &str) -> Option<u64> {
+        self.0.iter().find(|(_, held)| held.cursor.as_deref() == Some(name)).map(|(number, _)| *number)
     }
 }
 
@@ -131,42 +116,17 @@ impl Session {
         if inner.plan.access == Access::Write {
             return Err(refused());
         }
-        match work {
-            Work::Simple { .. } => {
-                let arguments = Arguments { text, literals: &inner.literals, parameters: &NoParameters };
-                let question = Question { arguments, bind: None, declared: &[], describe: false };
-                self.gather_for(planned, &inner, &question, ending, refused).await
-            }
-            Work::Extended { execution } => {
-                let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
-                let prepared = &execution.prepared;
-                let (types, repeated) = (&prepared.parameter_types, &inner.plan.facts.repeated_params);
-                let parameters = BoundParameters { bind, types, repeated };
-                let arguments = Arguments { text, literals: &inner.literals, parameters: &parameters };
-                let declared = &prepared.parameter_types;
-                let question = Question { arguments, bind: Some(bind), declared, describe: false };
-                self.tell_no_data(work);
-                self.gather_for(planned, &inner, &question, ending, refused).await
-            }
-        }
-    }
-
-    async fn gather_for(
-        &mut self,
-        planned: &Planned,
-        inner: &Planned,
-        question: &Question<'_>,
-        ending: Ending<'_>,
-        refused: impl Fn() -> Failure,
-    ) -> Outcome {
-        let Arguments { text, literals, parameters } = question.arguments;
-        let shards = self.bind(inner, text, literals, parameters)?;
-        let scatter = self.gathered_instead(question).ok_or_else(refused)?;
-        let held = self.ask_shards(inner, question, &scatter, shards, ending).await?;
+        let parameters = work.parameters(&inner)?;
+        let arguments = Arguments { text, literals: &inner.literals, parameters: &parameters };
+        let question = Question { describe: false, ..work.question(arguments, &parameters) };
+        self.tell_no_data(work);
+        let shards = self.bind(&inner, text, &inner.literals, &parameters)?;
+        let scatter = self.gathered_instead(&question).ok_or_else(refused)?;
+        let held = self.ask_shards(&inner, &question, &scatter, shards, ending).await?;
         if let (Some(held), Kind::Session(SessionObject::DeclareCursor { name, .. })) =
             (held, &planned.plan.facts.kind)
         {
-            self.held.cursors.insert(name.clone(), held);
+            self.held.0.insert(self.portals.take_number(), Held { cursor: Some(name.clone()), ..held });
         }
         Ok(())
     }
@@ -179,7 +139,7 @@ impl Session {
             ));
         }
         let taken = self.cursors.contains_key(name)
-            || self.held.cursors.contains_key(name)
+            || self.held.cursor(name).is_some()
             || self.portals.known.contains_key(name.as_bytes());
         if taken {
             return Err(SqlError::new(
@@ -198,23 +158,21 @@ impl Session {
         scatter: &Scatter,
         shards: ShardSet,
     ) -> Outcome {
-        let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
-        let prepared = &execution.prepared;
-        let (types, repeated) = (&prepared.parameter_types, &planned.plan.facts.repeated_params);
-        let parameters = BoundParameters { bind, types, repeated };
-        let arguments =
-            Arguments { text: prepared.text(), literals: &planned.literals, parameters: &parameters };
-        let declared = &prepared.parameter_types;
-        let question = Question { arguments, bind: Some(bind), declared, describe: execution.describe };
+        let work = Work::Extended { execution };
+        let parameters = work.parameters(planned)?;
+        let arguments = Arguments { text: work.text(), literals: &planned.literals, parameters: &parameters };
+        let question = work.question(arguments, &parameters);
         let rows_max = execution.rows_max;
-        if let Some(mut held) = self.held.portals.remove(&execution.portal) {
+        if execution.pieces == Pieces::Further {
+            let Some(mut held) = self.held.0.remove(&execution.portal) else {
+                let name = Bind::decode(&execution.bind).map_err(SqlError::from)?.portal;
+                return Err(Failure::Sql(cannot_be_run(name)));
+            };
             let mut wire = self.wire();
             let fetched = fetch_portal(&mut wire, &mut held.lane, &question, rows_max).await;
             let times = wire.times;
             self.note_times(&times);
-            let held = self.after_fetch(held, fetched)?;
-            self.held.portals.insert(execution.portal, held);
-            return Ok(());
+            return self.after_fetch(execution.portal, held, fetched);
         }
         let gathered;
         let scatter = match &scatter.combine {
@@ -228,38 +186,36 @@ impl Session {
         };
         let ending = Ending::Portal { rows_max };
         if let Some(held) = self.ask_shards(planned, &question, scatter, shards, ending).await? {
-            self.held.portals.insert(execution.portal, held);
+            self.held.0.insert(execution.portal, held);
         }
         Ok(())
     }
 
-    /// FETCH or MOVE of a cursor that is held.
-    pub(super) async fn fetch_held(&mut self, name: &str, moves: bool, work: Work<'_>) -> Outcome {
-        let Some(mut held) = self.held.cursors.remove(name) else {
+    /// FETCH or MOVE of the cursor with this number, which is held.
+    pub(super) async fn fetch_held(&mut self, number: u64, moves: bool, work: Work<'_>) -> Outcome {
+        let Some(mut held) = self.held.0.remove(&number) else {
             return Err(Failure::Sql(Self::internal("a cursor is gone")));
         };
-        let bind = match work {
-            Work::Simple { .. } => None,
-            Work::Extended { execution } => Some(Bind::decode(&execution.bind).map_err(SqlError::from)?),
+        let fetched = match moves {
+            true => self.move_held(&mut held, work).await,
+            false => self.fetch_rows(&mut held, work).await,
         };
-        if moves {
-            let moved = held.lane.connection.capture_statement(work.text()).await;
-            let moved = match moved {
-                Ok(captured) => match captured.error {
-                    Some(error) => Err(ScatterError::Sql(error)),
-                    None => {
-                        self.tell_no_data(work);
-                        let tag = captured.tag;
-                        encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
-                        Ok(0)
-                    }
-                },
-                Err(error) => Err(ScatterError::Scratch(error)),
-            };
-            let held = self.after_fetch(held, moved)?;
-            self.held.cursors.insert(name.to_owned(), held);
-            return Ok(());
+        self.after_fetch(number, held, fetched)
+    }
+
+    async fn move_held(&mut self, held: &mut Held, work: Work<'_>) -> Result<u64, ScatterError> {
+        let captured = held.lane.connection.capture_statement(work.text()).await;
+        let captured = captured.map_err(ScatterError::Scratch)?;
+        if let Some(error) = captured.error {
+            return Err(ScatterError::Sql(error));
         }
+        self.tell_no_data(work);
+        self.complete(&captured.tag);
+        Ok(0)
+    }
+
+    async fn fetch_rows(&mut self, held: &mut Held, work: Work<'_>) -> Result<u64, ScatterError> {
+        let bind = work.bind()?;
         let arguments = Arguments { text: work.text(), literals: &[], parameters: &NoParameters };
         let question = Question { arguments, bind, declared: &[], describe: work.describes() };
         let mark = self.client.outbox.len();
@@ -267,22 +223,20 @@ impl Session {
         let fetched = fetch_cursor(&mut wire, &mut held.lane, &question, &held.columns).await;
         let (sent, times) = (wire.sent, wire.times);
         self.note_times(&times);
-        let unsent = !sent && bind.is_none();
-        if unsent && fetched.is_err() {
+        if !sent && bind.is_none() && fetched.is_err() {
             // Without Describe there are columns only where there are rows.
             self.client.outbox.truncate(mark);
         }
-        let held = self.after_fetch(held, fetched)?;
-        self.held.cursors.insert(name.to_owned(), held);
-        Ok(())
+        fetched
     }
 
     /// Keeps what has answered; else gives it up.
-    fn after_fetch(&mut self, held: Held, fetched: Result<u64, ScatterError>) -> Result<Held, Failure> {
+    fn after_fetch(&mut self, number: u64, held: Held, fetched: Result<u64, ScatterError>) -> Outcome {
         let error = match fetched {
             Ok(rows) => {
                 self.note_rows(rows);
-                return Ok(held);
+                self.held.0.insert(number, held);
+                return Ok(());
             }
             Err(error) => error,
         };
@@ -302,7 +256,7 @@ impl Session {
     pub(super) fn describe_held(&mut self, name: &str) {
         let Self { held, client, .. } = self;
         encode::server::parameter_description(&mut client.outbox, &[]);
-        match held.cursors.get(name) {
+        match held.cursor(name).and_then(|number| held.0.get(&number)) {
             Some(held) => held.columns.tell(&mut client.outbox),
             None => encode::server::no_data(&mut client.outbox),
         }
@@ -317,76 +271,33 @@ impl Session {
         }
     }
 
-    /// CLOSE of a cursor; whether it was one that is held.
-    pub(super) fn close_held(&mut self, name: &str) -> bool {
-        let held = self.held.cursors.remove(name);
-        let found = held.is_some();
-        held.into_iter().for_each(|held| self.let_go(held));
-        found
-    }
-
-    pub(super) fn close_held_portal(&mut self, portal: u64) {
-        if let Some(held) = self.held.portals.remove(&portal) {
+    /// What this portal or cursor has held is not needed any more.
+    pub(super) fn close_held(&mut self, number: u64) {
+        if let Some(held) = self.held.0.remove(&number) {
             self.let_go(held);
         }
     }
 
     /// The transaction is over.
     pub(super) fn close_all_held(&mut self) {
-        if self.held.is_empty() {
-            return;
-        }
-        let HeldSessions { portals, cursors } = std::mem::take(&mut self.held);
-        portals.into_values().chain(cursors.into_values()).for_each(|held| self.let_go(held));
+        self.close_held_since(0);
     }
 
-    /// ROLLBACK TO: what came after the savepoint, which is the `at`th from 0, is gone.
-    pub(super) fn roll_back_held(&mut self, at: usize) {
-        let HeldSessions { portals, cursors } = std::mem::take(&mut self.held);
-        for (number, held) in portals {
-            if held.depth > at {
-                self.let_go(held);
-            } else {
-                self.held.portals.insert(number, held);
-            }
-        }
-        for (name, held) in cursors {
-            if held.depth > at {
-                self.let_go(held);
-            } else {
-                self.held.cursors.insert(name, held);
-            }
-        }
-    }
-
-    /// RELEASE: what came after the savepoint belongs to what was there before it.
-    pub(super) fn lower_held(&mut self, at: usize) {
-        self.held.all().for_each(|held| held.depth = held.depth.min(at));
+    /// ROLLBACK TO: what was bound or declared after the savepoint is gone.
+    pub(super) fn close_held_since(&mut self, first: u64) {
+        self.held.0.split_off(&first).into_values().for_each(|held| self.let_go(held));
     }
 
     /// Gives a scratch session back, in a task of its own: nobody waits for its roll-back.
     fn let_go(&mut self, held: Held) {
-        let mut lane = held.lane;
-        self.cancel.remove(&lane.connection.key);
-        let worker = Rc::clone(&self.worker);
-        tokio::task::spawn_local(async move {
-            if lane.is_at_rest() {
-                let rolled_back =
-                    tokio::time::timeout(ROLLBACK_TIME, lane.connection.capture("ROLLBACK")).await;
-                if matches!(rolled_back, Ok(Ok(_))) {
-                    return worker.scratches.give(lane.connection);
-                }
-            }
-            dismiss(lane.connection);
-        });
+        self.cancel.remove(&held.lane.connection.key);
+        tokio::task::spawn_local(retire(Rc::clone(&self.worker), held.lane));
     }
 
     /// For a scratch session that is asked by itself.
     fn wire(&mut self) -> Wire<'_> {
         let read_ahead = self.live.limits.shard_buffer_bytes;
-        let gather = PartialLimits { rows_max: 0, bytes_max: 0 };
         let Self { client, told, limits, pin, .. } = self;
-        let times = ShardTimes::default();
-        Wire { client, told, limits, notify: pin.is_some(), read_ahead, gather, sent: false, times }
+        Wire::new(client, told, limits, pin.is_some(), read_ahead)
     }
 }

@@ -17,9 +17,10 @@ use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
+use crate::execute::scatter::Question;
 use crate::figures::Route;
 use crate::plan::{Access, Action, Many};
-use crate::sql::arguments::{INFERRED_ELSEWHERE, NoParameters, Parameters};
+use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
 use crate::sql::facts::{Kind, SessionObject};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::encode;
@@ -46,8 +47,18 @@ pub(super) struct Execution {
     pub rows_max: i32,
     /// Number of the portal, if it is the session's.
     pub portal: u64,
-    /// Its rows are fetched in pieces.
-    pub in_pieces: bool,
+    pub pieces: Pieces,
+}
+
+/// How the rows of a portal of the session's own are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pieces {
+    /// All at once.
+    None,
+    /// The first of them.
+    First,
+    /// What an Execute before has left.
+    Further,
 }
 
 /// Parameters of a Bind with the types that Parse declared.
@@ -56,6 +67,27 @@ pub(super) struct BoundParameters<'a> {
     pub types: &'a [u32],
     /// Of the statement's facts.
     pub repeated: &'a [u32],
+}
+
+impl<'a> BoundParameters<'a> {
+    pub fn new(bind: Bind<'a>, prepared: &'a Prepared, planned: &'a Planned) -> Self {
+        Self { bind, types: &prepared.parameter_types, repeated: &planned.plan.facts.repeated_params }
+    }
+}
+
+/// None: the simple protocol.
+impl Parameters for Option<BoundParameters<'_>> {
+    fn value(&self, index: usize) -> Option<Option<&[u8]>> {
+        self.as_ref().and_then(|parameters| parameters.value(index))
+    }
+
+    fn is_binary(&self, index: usize) -> bool {
+        self.as_ref().is_some_and(|parameters| parameters.is_binary(index))
+    }
+
+    fn declared_type(&self, index: usize) -> u32 {
+        self.as_ref().map_or(0, |parameters| parameters.declared_type(index))
+    }
 }
 
 impl Parameters for BoundParameters<'_> {
@@ -81,6 +113,38 @@ impl<'a> Work<'a> {
             Self::Simple { text } => text,
             Self::Extended { execution } => execution.prepared.text(),
         }
+    }
+
+    /// The Bind; None in the simple protocol.
+    pub fn bind(self) -> Result<Option<Bind<'a>>, SqlError> {
+        match self {
+            Self::Simple { .. } => Ok(None),
+            Self::Extended { execution } => Ok(Some(Bind::decode(&execution.bind)?)),
+        }
+    }
+
+    /// `planned`: the statement's own, or that of the query inside of it.
+    pub fn parameters(self, planned: &'a Planned) -> Result<Option<BoundParameters<'a>>, SqlError> {
+        match self {
+            Self::Simple { .. } => Ok(None),
+            Self::Extended { execution } => {
+                let bind = Bind::decode(&execution.bind)?;
+                Ok(Some(BoundParameters::new(bind, &execution.prepared, planned)))
+            }
+        }
+    }
+
+    /// What several shards are asked. `parameters` are those of [`Work::parameters`].
+    pub fn question<'q>(
+        self,
+        arguments: Arguments<'q>,
+        parameters: &'q Option<BoundParameters<'q>>,
+    ) -> Question<'q> {
+        let (bind, declared) = match parameters {
+            Some(parameters) => (Some(parameters.bind), parameters.types),
+            None => (None, &[][..]),
+        };
+        Question { arguments, bind, declared, describe: self.describes() }
     }
 
     /// Whether the answer begins with a RowDescription.
@@ -166,7 +230,7 @@ impl Session {
         }
         match many {
             Many::Scatter(scatter) => match work {
-                Work::Extended { execution } if execution.in_pieces => {
+                Work::Extended { execution } if execution.pieces != Pieces::None => {
                     self.fetch_portal(planned, execution, scatter, shards).await
                 }
                 _ => self.scatter(planned, work, scatter, shards).await,
@@ -177,16 +241,7 @@ impl Session {
     }
 
     fn bind_work(&self, planned: &Planned, work: Work<'_>) -> Result<ShardSet, Failure> {
-        match work {
-            Work::Simple { text } => self.bind(planned, text, &planned.literals, &NoParameters),
-            Work::Extended { execution } => {
-                let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
-                let (types, repeated) =
-                    (&execution.prepared.parameter_types, &planned.plan.facts.repeated_params);
-                let parameters = BoundParameters { bind, types, repeated };
-                self.bind(planned, execution.prepared.text(), &planned.literals, &parameters)
-            }
-        }
+        self.bind(planned, work.text(), &planned.literals, &work.parameters(planned)?)
     }
 
     /// The shard for what any shard can answer: one that the transaction has already joined, else this region's, else one
@@ -369,13 +424,10 @@ impl Session {
             },
             Kind::Explain(explain) => self.explain(planned, explain, work).await,
             Kind::Session(SessionObject::Discard(what)) => self.discard(*what, text).await,
-            Kind::Session(SessionObject::Fetch { name, moves }) if self.held.cursor(name).is_some() => {
-                self.fetch_held(name, *moves, work).await
-            }
-            Kind::Session(SessionObject::Fetch { name, .. }) => {
-                let shard = self.cursor_shard(name);
-                self.perform_on(planned, work, shard).await
-            }
+            Kind::Session(SessionObject::Fetch { name, moves }) => match self.held.cursor(name) {
+                Some(number) => self.fetch_held(number, *moves, work).await,
+                None => self.perform_on(planned, work, self.cursor_shard(name)).await,
+            },
             Kind::Session(SessionObject::CloseCursor { name: Some(name) }) => {
                 self.close_cursor(planned, name, work).await
             }

@@ -132,12 +132,12 @@ impl Session {
                     Ok(())
                 }
                 Message::ClosePortal(portal) => {
-                    self.close_held_portal(portal);
+                    portal.into_iter().for_each(|portal| self.close_held(portal));
                     encode::server::close_complete(&mut self.client.outbox);
                     Ok(())
                 }
                 Message::ForgetPortal(portal) => {
-                    self.close_held_portal(portal);
+                    self.close_held(portal);
                     Ok(())
                 }
                 Message::DescribeFetch(cursor) => {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::planning::Planned;
 use super::statements::Prepared;
 use crate::topology::ShardId;
+use crate::wire::error::{SqlError, SqlState};
 
 #[derive(Debug, Default)]
 pub(super) struct Portals {
@@ -59,14 +60,19 @@ impl Portals {
         self.known.clear();
     }
 
-    /// The number that the next portal gets, from 1.
+    /// The number that the next portal or cursor gets.
     pub fn next(&self) -> u64 {
-        self.next.max(1)
+        self.next
+    }
+
+    pub fn take_number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
     }
 
     /// What had the name before.
     pub fn insert(&mut self, name: &[u8], portal: Portal) -> Option<Portal> {
-        self.next = portal.number + 1;
         self.known.insert(name.into(), portal)
     }
 
@@ -89,4 +95,10 @@ impl Portals {
         let known = self.known.get(name).filter(|_| !name.is_empty());
         known.is_some_and(|known| known.home == Home::Session || known.home != home)
     }
+}
+
+/// It has been run, and has nothing left.
+pub(super) fn cannot_be_run(name: &[u8]) -> SqlError {
+    let message = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(name));
+    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
 }

@@ -7,17 +7,18 @@
 //! 2. It is taken after all lanes are joined, from a pool of its own: who holds one waits for nothing else.
 //! 3. It goes back outside of a transaction, or is closed, or is held for what is fetched later (`held`).
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::held::Held;
 use super::servers::Need;
+use super::shared::Worker;
 use super::{Failure, Session};
 use crate::backend::dismiss;
+use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Answered, Ending, Job, answer_in_scratch};
 use crate::execute::scatter::{Question, ScatterError, Wire};
-use crate::execute::{Lane, ShardTimes};
-use crate::merge::PartialLimits;
 use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
 use crate::sql::parse::parse;
 use crate::topology::ShardSet;
@@ -93,20 +94,10 @@ impl Session {
         };
         let default = self.default_shard();
         let read_ahead = self.live.limits.shard_buffer_bytes;
-        let gather = PartialLimits { rows_max: 0, bytes_max: 0 };
         let Self { client, lanes, told, limits, pin, .. } = self;
         let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
         lanes.sort_by_key(|lane| lane.shard != default);
-        let mut wire = Wire {
-            client,
-            told,
-            limits,
-            notify: pin.is_some(),
-            read_ahead,
-            gather,
-            sent: false,
-            times: ShardTimes::default(),
-        };
+        let mut wire = Wire::new(client, told, limits, pin.is_some(), read_ahead);
         let result = answer_in_scratch(&mut wire, &mut lanes, &mut session, &job).await;
         let (sent, times) = (wire.sent, wire.times);
         self.note_times(&times);
@@ -115,12 +106,10 @@ impl Session {
             Err(error) => (Err(error), None),
         };
         let held = match stays {
-            Some(columns) => {
-                let depth = self.block.get().map_or(0, |transaction| transaction.depth());
-                Some(Held { lane: session, columns, depth })
-            }
+            Some(columns) => Some(Held { lane: session, columns, cursor: None }),
             None => {
-                self.close_scratch(session).await;
+                self.cancel.remove(&session.connection.key);
+                retire(Rc::clone(&self.worker), session).await;
                 None
             }
         };
@@ -148,22 +137,17 @@ impl Session {
         }
         Ok(lane)
     }
+}
 
-    async fn close_scratch(&mut self, mut session: Lane) {
-        if !session.connection.broken
-            && session.owed.is_empty()
-            && session.connection.status != TransactionStatus::Idle
-        {
-            let rolled_back =
-                tokio::time::timeout(ROLLBACK_TIME, session.connection.capture("ROLLBACK")).await;
-            session.connection.broken |= !matches!(rolled_back, Ok(Ok(_)));
-        }
-        self.cancel.remove(&session.connection.key);
-        if session.is_at_rest() {
-            self.worker.scratches.give(session.connection);
-        } else {
-            dismiss(session.connection);
-        }
+/// Rolls back what a scratch session has under way, and gives it back; one that does not answer is dismissed.
+pub(super) async fn retire(worker: Rc<Worker>, mut session: Lane) {
+    if session.is_at_rest() && session.connection.status != TransactionStatus::Idle {
+        // Where time runs out, `capture` has left the connection marked as broken.
+        let _ = tokio::time::timeout(ROLLBACK_TIME, session.connection.capture("ROLLBACK")).await;
+    }
+    match session.is_at_rest() {
+        true => worker.scratches.give(session.connection),
+        false => dismiss(session.connection),
     }
 }
 

@@ -43,7 +43,7 @@ impl Session {
         };
         self.close_open_pipelines().await;
         if let Some(portal) = self.portals.forget_unnamed() {
-            self.close_held_portal(portal);
+            self.close_held(portal);
         }
         self.statements.remove(b"");
         self.refresh_context();

@@ -59,6 +59,20 @@ pub struct Wire<'a> {
     pub times: ShardTimes,
 }
 
+impl<'a> Wire<'a> {
+    /// Nothing may be gathered yet.
+    pub fn new(
+        client: &'a mut ClientStream,
+        told: &'a mut Told,
+        limits: &'a Limits,
+        notify: bool,
+        read_ahead: usize,
+    ) -> Self {
+        let gather = PartialLimits { rows_max: 0, bytes_max: 0 };
+        Self { client, told, limits, notify, read_ahead, gather, sent: false, times: ShardTimes::default() }
+    }
+}
+
 /// Why there is no complete answer.
 #[derive(Debug)]
 pub enum ScatterError {
@@ -252,21 +266,17 @@ async fn finished(
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
     let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
-    told.map_err(|error| match of_final_text(error, || Reason::UngroupedColumn.refusal("").into()) {
-        // Gathered tables have their keys.
-        ScatterError::Sql(error) if error.refusal.is_some() => ScatterError::Unmergeable(error),
-        error => error,
-    })?;
+    // Gathered tables have their keys.
+    let ungrouped = || ScatterError::Unmergeable(Reason::UngroupedColumn.refusal("").into());
+    told.map_err(|error| of_final_text(error, ungrouped))?;
     Ok(combiner.rows())
 }
 
 /// The client's own text has been described by now. If the final one is not grouped well, a primary key stood in its
 /// GROUP BY: gathered rows have none.
-fn of_final_text(error: ScatterError, refusal: impl FnOnce() -> SqlError) -> ScatterError {
+fn of_final_text(error: ScatterError, ungrouped: impl FnOnce() -> ScatterError) -> ScatterError {
     match error {
-        ScatterError::Sql(error) if error.sqlstate == SqlState::GROUPING_ERROR => {
-            ScatterError::Sql(refusal())
-        }
+        ScatterError::Sql(error) if error.sqlstate == SqlState::GROUPING_ERROR => ungrouped(),
         error => error,
     }
 }

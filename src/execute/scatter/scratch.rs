@@ -134,7 +134,8 @@ pub async fn answer_in_scratch(
     let flight = Flight { beforehand: 0, rewritten: text != job.source.text, fills: false };
     // Where a key is not gathered, or the table is one of a view, a column cannot follow from its group.
     let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session);
-    let ran = ran.map_err(|error| of_final_text(error, || refusals::SCRATCH_GROUPING.error(&[])))?;
+    let ungrouped = || ScatterError::Sql(refusals::SCRATCH_GROUPING.error(&[]));
+    let ran = ran.map_err(|error| of_final_text(error, ungrouped))?;
     let rows = combiner.rows();
     match job.ending {
         Ending::Cursor { .. } => {
