@@ -15,6 +15,8 @@
 //!
 //! Not here: what to change in a tree (plan).
 
+use sqlparser::ast::{LimitClause, Query, Statement};
+
 use super::arguments::Literal;
 use super::lexer::{LexOptions, Lexer, TokenKind, is_identifier_byte};
 use super::parser_text::{ONLY_SCHEMA, placeholder_number, placeholder_string};
@@ -137,6 +139,7 @@ fn runs_together(left: Option<&u8>, right: Option<&u8>) -> bool {
 /// - the case of unquoted words
 /// - `AS` before an alias, `INNER`, `OUTER`, `ASC`
 /// - `<>` for `!=`
+/// - `NEXT` and `ROW` of FETCH
 ///
 /// Anything else, and the statement is not rewritten: sqlparser prints types and parentheses as it read them.
 pub fn same_tokens(original: &str, printed: &str) -> bool {
@@ -148,7 +151,7 @@ pub fn same_tokens(original: &str, printed: &str) -> bool {
             (Some((kind_a, text_a)), Some((kind_b, text_b))) => {
                 let equal = kind_a == kind_b
                     && match kind_a {
-                        TokenKind::Word => text_a.eq_ignore_ascii_case(text_b),
+                        TokenKind::Word => text_a.eq_ignore_ascii_case(text_b) || same_noise(text_a, text_b),
                         _ => text_a == text_b,
                     };
                 if !equal {
@@ -157,6 +160,31 @@ pub fn same_tokens(original: &str, printed: &str) -> bool {
             }
             _ => return false,
         }
+    }
+}
+
+/// Words of FETCH that mean the same.
+fn same_noise(read: &str, printed: &str) -> bool {
+    const PRINTED: [(&str, &str); 2] = [("next", "FIRST"), ("row", "ROWS")];
+    PRINTED.iter().any(|(word, instead)| read.eq_ignore_ascii_case(word) && printed == *instead)
+}
+
+/// Whether a statement's own tree prints as it was read; `OFFSET … LIMIT …`, too, which is printed the other way round.
+pub fn prints_as_read(original: &str, tree: &Statement) -> bool {
+    same_tokens(original, &tree.to_string())
+        || offset_first(tree).is_some_and(|printed| same_tokens(original, &printed))
+}
+
+fn offset_first(tree: &Statement) -> Option<String> {
+    let Statement::Query(query) = tree else { return None };
+    match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit: Some(limit), offset: Some(offset), .. })
+            if query.fetch.is_none() && query.locks.is_empty() =>
+        {
+            let unbounded = Query { limit_clause: None, ..(**query).clone() };
+            Some(format!("{unbounded} {offset} LIMIT {limit}"))
+        }
+        _ => None,
     }
 }
 

@@ -5,7 +5,8 @@
 //! partial columns in binary.
 //!
 //! ```text
-//! no ORDER BY, no grouping          Concat    the client's text; rows as they come; LIMIT cut here
+//! no ORDER BY, nothing computed     Concat    the client's text; rows as they come; LIMIT cut here
+//! over rows of several shards
 //! ORDER BY, exact comparators       Ordered   sort keys once more as hidden columns; k-way merge
 //! aggregates, GROUP BY, DISTINCT,   Finish    partial rows by each shard; then one PostgreSQL computes the client's
 //! ORDER BY under a collation                  select list, HAVING, ORDER BY and LIMIT over all of them
@@ -29,6 +30,7 @@
 //! Not here: which shards ([`crate::plan`] routes), sockets, splicing of literals (`sql`).
 
 pub mod aggregates;
+mod apart;
 mod columns;
 pub mod eligible;
 mod explain;
@@ -48,7 +50,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Distinct, Query, SelectItem, Statement};
+use sqlparser::ast::{Distinct, Query, SelectItem, SetExpr, Statement};
 
 use crate::merge::{KeyType, SortKey, TextOrder};
 use crate::plan::PlanningContext;
@@ -56,13 +58,14 @@ use crate::plan::refusal::Refusal;
 use crate::sql::arguments::Arguments;
 use crate::sql::facts::Facts;
 use crate::sql::parse::{Parsed, parse_tree, with_stack};
-use crate::sql::render::{Template, same_tokens};
+use crate::sql::render::{Template, prints_as_read};
 
 pub use eligible::may_scatter;
 pub use finish::Finish;
 pub use limit::{BoundLimits, LimitValue, Limits};
 pub use scratch::{Scratch, Source};
 
+use apart::Apart;
 use columns::Scope;
 use placeholders::{Numbered, Placeholders};
 use refusals::Reason;
@@ -199,7 +202,7 @@ impl Scatter {
         let text = parsed.text.as_deref().ok_or_else(|| refused("its text was not parsed"))?;
         let mut tree = parse_tree(text).ok_or_else(|| refused("its text was not parsed"))?;
         with_stack((STACK_BASE + text.len() * STACK_PER_BYTE).min(STACK_MAX), || {
-            let faithful = same_tokens(text, &tree.to_string());
+            let faithful = prints_as_read(text, &tree);
             let scatter = Self::compile_tree(&mut tree, &parsed.facts, ctx, &Numbered)?;
             match (&scatter.shard, faithful) {
                 (ShardText::Original, _) | (ShardText::Rewritten(_), true) => Ok(scatter),
@@ -220,18 +223,40 @@ impl Scatter {
             return Err(Reason::RoundTrip.refusal(OWN_NAMES));
         }
         let inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx) };
-        match shape(query, &inputs)? {
-            Shape::Plain if select::order_by(query)?.is_empty() => Self::concat(query, &inputs),
-            Shape::Plain => ordered::compile(query, &inputs),
+        let apart = apart::of(query, ctx)?;
+        if matches!(*query.body, SetExpr::SetOperation { .. }) {
+            return Self::set_operation(query, apart, &inputs);
+        }
+        match shape(query, apart, &inputs)? {
+            Shape::Rows if select::order_by(query)?.is_empty() => Self::concat(query, &inputs),
+            Shape::Rows => ordered::compile(query, &inputs),
             Shape::Grouped => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
                 grouped::compile(query, &inputs)
             }
+            Shape::Gathered if apart.reads_beside => Err(Reason::Subquery.refusal("")),
             Shape::Gathered => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
                 gathered::compile(query, &inputs)
             }
         }
+    }
+
+    /// UNION and its kin whose equal rows are on one shard.
+    fn set_operation(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Self, Refusal> {
+        let contents = expression::contents(&query.body, inputs.ctx);
+        let moving = contents.clock || contents.volatile || contents.server_dependent;
+        if !apart.closed || moving || query.order_by.is_some() {
+            return Err(Reason::SetOperation.refusal(""));
+        }
+        let limits = Limits::of(query, inputs.placeholders)?;
+        let mut scatter = Self::of_columns(None, inputs, Combine::Concat);
+        if !limits.is_none() {
+            let limit = scatter.push_limit(limits);
+            let with = query.with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
+            scatter.shard = ShardText::Rewritten(Text::new(format!("{with}{}{limit}", query.body))?);
+        }
+        Ok(scatter)
     }
 
     fn concat(query: &Query, inputs: &Inputs<'_>) -> Result<Self, Refusal> {
@@ -240,25 +265,30 @@ impl Scatter {
         if !limits.is_none() {
             let limit = scatter.push_limit(limits);
             let select = select::select_of(query)?;
-            let text = SelectText::of(query)?.print(&item_texts(&select.projection), &limit);
+            let text = SelectText::whole(query)?.print(&item_texts(&select.projection), &limit);
             scatter.shard = ShardText::Rewritten(Text::new(text)?);
         }
         Ok(scatter)
     }
 
     fn new(query: &Query, inputs: &Inputs<'_>, combine: Combine) -> Result<Self, Refusal> {
-        Ok(Self {
+        let columns = visible_columns(&select::select_of(query)?.projection, &inputs.scope);
+        Ok(Self::of_columns(columns, inputs, combine))
+    }
+
+    fn of_columns(visible_columns: Option<usize>, inputs: &Inputs<'_>, combine: Combine) -> Self {
+        Self {
             shard: ShardText::Original,
             combine,
             limits: Limits::NONE,
             pushed_limit: None,
             undeclared: Vec::new(),
             learn_parameters: false,
-            visible_columns: visible_columns(&select::select_of(query)?.projection, &inputs.scope),
+            visible_columns,
             equal_literals: Vec::new(),
             constant_literals: Vec::new(),
             param_count: inputs.facts.param_count,
-        })
+        }
     }
 
     /// Takes the bounds over from the text; the clause for the shards' text.
@@ -318,12 +348,13 @@ impl Scatter {
 
 /// Which compiler a block is for.
 enum Shape {
-    Plain,
+    /// The shards' rows are rows of the answer.
+    Rows,
     Grouped,
     Gathered,
 }
 
-fn shape(query: &Query, inputs: &Inputs<'_>) -> Result<Shape, Refusal> {
+fn shape(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Shape, Refusal> {
     let select = select::select_of(query)?;
     let list = expression::contents(&select.projection, inputs.ctx);
     let order = expression::contents(&query.order_by, inputs.ctx);
@@ -336,9 +367,17 @@ fn shape(query: &Query, inputs: &Inputs<'_>) -> Result<Shape, Refusal> {
     let distinct = select::is_distinct(select);
     let grouped = !written.is_empty() || select.having.is_some() || list.aggregate || order.aggregate;
     let moving = |part: expression::Contents| part.clock || part.volatile;
+    let steady = [list, order, having, groups].iter().all(|part| !part.clock && !part.volatile);
+    let computes = grouped || distinct || list.window || order.window || select.distinct.is_some();
+    // A name of our own in ORDER BY is none of DISTINCT ON's expressions.
+    let by_first = matches!(select.distinct, Some(Distinct::On(_)));
+    let sorts_apart = !by_first || query.order_by.is_none();
+    if computes && apart.closed && steady && sorts_apart {
+        return Ok(Shape::Rows);
+    }
     let together = list.window
         || order.window
-        || matches!(select.distinct, Some(Distinct::On(_)))
+        || by_first
         || select::has_grouping_sets(written)
         || moving(groups)
         || (!grouped && (list.clock || order.clock || (distinct && list.volatile)))
@@ -346,34 +385,54 @@ fn shape(query: &Query, inputs: &Inputs<'_>) -> Result<Shape, Refusal> {
     Ok(match (together, grouped || distinct) {
         (true, _) => Shape::Gathered,
         (false, true) => Shape::Grouped,
-        (false, false) => Shape::Plain,
+        (false, false) => Shape::Rows,
     })
 }
 
 /// The parts of a block that every text about it repeats.
 struct SelectText {
     with: String,
+    distinct: String,
     from: String,
     filter: String,
+    groups: String,
 }
 
 impl SelectText {
+    /// Its rows before anything is computed of them.
     fn of(query: &Query) -> Result<Self, Refusal> {
         let select = select::select_of(query)?;
         let with = query.with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
         let from: Vec<String> = select.from.iter().map(ToString::to_string).collect();
         let filter = select.selection.as_ref().map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
-        Ok(Self { with, from: from.join(", "), filter })
+        Ok(Self { with, distinct: String::new(), from: from.join(", "), filter, groups: String::new() })
     }
 
-    /// A SELECT of these items over the block's rows, with what follows WHERE.
+    /// The rows of its answer.
+    fn whole(query: &Query) -> Result<Self, Refusal> {
+        let select = select::select_of(query)?;
+        let distinct = select.distinct.as_ref().map(|distinct| format!("{distinct} ")).unwrap_or_default();
+        let written: Vec<String> = select::group_by(select)?.iter().map(ToString::to_string).collect();
+        let mut groups = String::new();
+        if !written.is_empty() {
+            groups.push_str(&format!(" GROUP BY {}", written.join(", ")));
+        }
+        if let Some(having) = &select.having {
+            groups.push_str(&format!(" HAVING {having}"));
+        }
+        Ok(Self { distinct, groups, ..Self::of(query)? })
+    }
+
+    /// A SELECT of these items over the block's rows, with what follows.
     fn print(&self, items: &[String], tail: &str) -> String {
-        format!("{}SELECT {} FROM {}{}{tail}", self.with, items.join(", "), self.from, self.filter)
+        let Self { with, distinct, from, filter, groups } = self;
+        format!("{with}SELECT {distinct}{} FROM {from}{filter}{groups}{tail}", items.join(", "))
     }
 
     /// The same without rows and without WITH: it gives types and collations to a UNION ALL.
     fn print_empty(&self, items: &[String], tail: &str) -> String {
-        format!("SELECT {} FROM {} WHERE false{tail}", items.join(", "), self.from)
+        let Self { distinct, from, groups, .. } = self;
+        format!("SELECT {distinct}{} FROM {from} WHERE false{groups}{tail}", items.join(", "))
     }
 }
 

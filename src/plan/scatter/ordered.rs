@@ -66,7 +66,7 @@ impl Scatter {
             order.push(format!("{name} {}", select::direction_text(key.direction)));
         }
         let tail = format!(" ORDER BY {}{limit}", order.join(", "));
-        self.shard = ShardText::Rewritten(Text::new(SelectText::of(query)?.print(&columns, &tail))?);
+        self.shard = ShardText::Rewritten(Text::new(SelectText::whole(query)?.print(&columns, &tail))?);
         Ok(())
     }
 }
@@ -124,7 +124,7 @@ fn sorted_by_postgres(
     limits: Option<Limits>,
     inputs: &Inputs<'_>,
 ) -> Result<Scatter, Refusal> {
-    let text = SelectText::of(query)?;
+    let text = SelectText::whole(query)?;
     let mut columns = item_texts(&select::select_of(query)?.projection);
     columns.extend(keys.iter().map(|key| key.text.clone()));
     let order: Vec<String> = keys

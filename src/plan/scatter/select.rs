@@ -20,7 +20,7 @@ use super::expression::{self, OutputName};
 use super::placeholders::Placeholders;
 use super::refusals::Reason;
 
-/// The query of a statement, if it is one plain SELECT block.
+/// The query of a statement, if it is one plain SELECT block, or a set operation.
 pub fn single_block(statement: &mut Statement) -> Result<&mut Query, Refusal> {
     let Statement::Query(query) = statement else {
         return Err(Reason::NotASelect.refusal(""));
@@ -35,11 +35,14 @@ pub fn single_block(statement: &mut Statement) -> Result<&mut Query, Refusal> {
     if foreign {
         return Err(Reason::Clause.refusal(""));
     }
-    check_block(select_of(query)?)?;
+    match &*query.body {
+        SetExpr::SetOperation { .. } => {}
+        _ => check_block(select_of(query)?)?,
+    }
     Ok(query)
 }
 
-/// The SELECT block of a query that [`single_block`] has let pass.
+/// The SELECT block of a query.
 pub fn select_of(query: &Query) -> Result<&Select, Refusal> {
     match &*query.body {
         SetExpr::Select(select) => Ok(select),

@@ -5,6 +5,7 @@
 //!
 //! Not here: whether the answers are right. That is for servers to show, one against several.
 
+mod apart;
 pub(crate) mod fixture;
 mod gathered;
 mod grouped;

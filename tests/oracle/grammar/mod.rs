@@ -6,6 +6,7 @@
 //!     FROM     tables, joins, subqueries                         from
 //!     WHERE    conditions on the key, on columns, subqueries     predicate, key
 //!     items    typed expressions, aggregates, windows            expression, grouped, window
+//!   colocated  rows that meet by their keys                      colocated
 //! oddities     forms that are rare and easily got wrong          oddity
 //! changes      INSERT, UPDATE, DELETE of one row or shard        change, rare_change
 //! ```
@@ -14,6 +15,7 @@
 //! looked at, sums that overflow, choices among equals below the outermost query, text of values with lookalikes.
 
 mod change;
+mod colocated;
 mod expression;
 mod from;
 mod grouped;

@@ -31,8 +31,9 @@ pub struct Body {
 impl Grammar {
     pub fn query(&mut self) -> Node {
         let (with, named) = self.with();
-        let body = match self.random.weighted(&[52, 35, 8, 5]) {
-            0 => self.plain(&named),
+        let body = match self.random.weighted(&[46, 30, 8, 5, 11]) {
+            4 if named.is_empty() => self.colocated(),
+            0 | 4 => self.plain(&named),
             1 => self.grouped(&named),
             2 => self.set_operation(&named),
             _ => self.distinct_on(&named),

@@ -24,7 +24,7 @@ use sqlparser::ast::{
 use crate::catalog::{FunctionKind, Volatility};
 use crate::plan::PlanningContext;
 use crate::sql::parse::{Parsed, parse_tree, with_stack};
-use crate::sql::render::same_tokens;
+use crate::sql::render::prints_as_read;
 
 use super::super::expression::{folded, object_name};
 use super::super::functions::{Steadiness, steadiness};
@@ -37,7 +37,7 @@ pub(super) fn of(parsed: &Parsed, found: &[Found<'_>], ctx: &PlanningContext) ->
     let Some(text) = parsed.text.as_deref() else { return none() };
     let Some(mut tree) = parse_tree(text) else { return none() };
     with_stack((STACK_BASE + text.len() * STACK_PER_BYTE).min(STACK_MAX), || {
-        if !same_tokens(text, &tree.to_string()) {
+        if !prints_as_read(text, &tree) {
             return none();
         }
         let places = found.iter().map(|_| Places::default()).collect();

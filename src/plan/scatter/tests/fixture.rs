@@ -57,7 +57,7 @@ fn column((name, type_oid): &(&str, u32)) -> Column {
         type_modifier: -1,
         collation,
         collation_name: None,
-        not_null: false,
+        not_null: *name == "region",
         default: None,
         volatile_default: false,
         stable_default: false,

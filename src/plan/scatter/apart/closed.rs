@@ -1,0 +1,162 @@
+//! Whether what a level computes of its rows can be computed on each shard by itself.
+//!
+//! Rows are grouped, made distinct and numbered within the values of a key, which lie on one shard: then no two shards
+//! have parts of one result.
+//!
+//! Invariant: a name that may mean something else than a key closes nothing.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Distinct, Expr, OrderBy, Query, Select, Visit, Visitor, WindowType};
+
+use crate::plan::PlanningContext;
+
+use super::super::expression::{self, OutputName, folded, object_name};
+use super::super::placeholders::Numbered;
+use super::super::select::{self, Target};
+use super::source::Level;
+
+/// Of a level that is apart.
+pub(super) fn is_closed(
+    select: &Select,
+    order_by: Option<&OrderBy>,
+    level: &Level<'_, '_>,
+    ctx: &PlanningContext,
+) -> bool {
+    let Ok(written) = select::group_by(select) else { return false };
+    let order_by = order_by.cloned();
+    let contents = [expression::contents(&select.projection, ctx), expression::contents(&order_by, ctx)];
+    let aggregates = select.having.is_some() || contents.iter().any(|part| part.aggregate);
+    let groups = match written {
+        [] => !aggregates,
+        _ if select::has_grouping_sets(written) => false,
+        written => written.iter().any(|expr| holds_key(expr, Names::InputFirst, select, level)),
+    };
+    let items = || select.projection.iter().filter_map(select::item_expr);
+    let distinct = match &select.distinct {
+        None | Some(Distinct::All) => true,
+        Some(Distinct::Distinct) => items().any(|expr| level.is_fixed(expr)),
+        Some(Distinct::On(written)) => {
+            written.iter().any(|expr| holds_key(expr, Names::OutputFirst, select, level))
+        }
+    };
+    groups && distinct && windows_hold_key(&select.projection, level) && windows_hold_key(&order_by, level)
+}
+
+/// Which of two meanings of a bare name PostgreSQL prefers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    InputFirst,
+    OutputFirst,
+}
+
+fn holds_key(expr: &Expr, names: Names, select: &Select, level: &Level<'_, '_>) -> bool {
+    let items = &select.projection;
+    let item = |index: usize| items.get(index).and_then(select::item_expr);
+    match (select::ordinal(expr, items, &Numbered), expr) {
+        (Ok(Some(Target::Item(index))), _) => item(index).is_some_and(|expr| level.is_fixed(expr)),
+        (Ok(None), Expr::Nested(inner)) if names == Names::InputFirst => {
+            holds_key(inner, names, select, level)
+        }
+        (Ok(None), Expr::Identifier(name)) if names == Names::OutputFirst => {
+            let name = folded(name);
+            let named = |item| match select::item_name(item) {
+                Some(OutputName::Named(output)) => output == name,
+                Some(OutputName::Unsure) | None => true,
+                Some(OutputName::Anonymous) => false,
+            };
+            let mut meant = items.iter().filter(|item| named(item)).map(select::item_expr);
+            match (meant.next(), meant.next()) {
+                (None, _) => level.is_fixed(expr),
+                (Some(Some(item)), None) => level.is_fixed(item),
+                _ => false,
+            }
+        }
+        (Ok(None), _) => level.is_fixed(expr),
+        _ => false,
+    }
+}
+
+fn windows_hold_key<T: Visit>(node: &T, level: &Level<'_, '_>) -> bool {
+    node.visit(&mut Windows { level, depth: 0 }).is_continue()
+}
+
+/// Breaks at a window whose partitions do not hold the key.
+struct Windows<'s, 'l, 'a> {
+    level: &'s Level<'l, 'a>,
+    depth: usize,
+}
+
+impl Visitor for Windows<'_, '_, '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let holds = match &function.over {
+            None => true,
+            Some(WindowType::WindowSpec(window)) if window.window_name.is_none() => {
+                window.partition_by.iter().any(|expr| self.level.is_fixed(expr))
+            }
+            Some(_) => false,
+        };
+        match holds || self.depth > 0 {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// Aggregates whose value does not depend on the order of the rows.
+const STEADY_AGGREGATES: &str = "avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp every max min \
+    percentile_cont percentile_disc regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy \
+    regr_syy stddev stddev_pop stddev_samp sum var_pop var_samp variance";
+
+/// Whether a level over copies of the same rows may come out differently on each: rows have no order of their own.
+pub(super) fn may_differ(select: &Select, ctx: &PlanningContext) -> bool {
+    if matches!(select.distinct, Some(Distinct::On(_))) {
+        return true;
+    }
+    let mut unsteady = Unsteady { ctx, depth: 0 };
+    select.projection.visit(&mut unsteady).is_break() || select.having.visit(&mut unsteady).is_break()
+}
+
+struct Unsteady<'s> {
+    ctx: &'s PlanningContext,
+    depth: usize,
+}
+
+impl Visitor for Unsteady<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let steady = |name: &str| STEADY_AGGREGATES.split_ascii_whitespace().any(|known| known == name);
+        let moves = function.over.is_some()
+            || expression::is_aggregate(function, self.ctx)
+                && object_name(&function.name).is_none_or(|name| !steady(&name.name));
+        match moves && self.depth == 0 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
