@@ -15,7 +15,9 @@ use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::execute::refusals;
-use crate::plan::scatter::ShardText;
+use crate::execute::scatter::reduce::expected_rows;
+use crate::plan::scatter::scratch::Table;
+use crate::plan::scatter::{Combine, Scratch, ShardText};
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::facts::Explain;
@@ -60,7 +62,57 @@ impl Session {
                 self.explain_on(shard, &question, &mut lines).await?;
             }
         }
+        if let (Action::Routed { many: Many::Scatter(scatter) }, None) =
+            (&inner.action, bound.shards.single())
+            && let Combine::Scratch(scratch) = &scatter.combine
+        {
+            self.explain_gathering(scratch, &arguments, bound.shards, &mut lines).await?;
+        }
         self.answer_text(COLUMN, &lines, "EXPLAIN", work.describes());
+        Ok(())
+    }
+
+    /// The shards' plans of what is gathered, and in which order it is.
+    async fn explain_gathering(
+        &mut self,
+        scratch: &Scratch,
+        arguments: &Arguments<'_>,
+        shards: ShardSet,
+        lines: &mut Vec<String>,
+    ) -> Outcome {
+        let mut expected: Vec<(&Table, u64)> = Vec::new();
+        for table in scratch.tables(false) {
+            let select = table.select.fill(arguments).map_err(SqlError::from)?;
+            let sql = format!("EXPLAIN {}", String::from_utf8_lossy(&select));
+            let question = Question { sql: &sql, access: Access::Read, analyze: false };
+            let mut rows = 0;
+            for shard in table.sources(shards).iter() {
+                let mut plan = Vec::new();
+                self.explain_on(shard, &question, &mut plan).await?;
+                rows += plan.iter().filter_map(|line| expected_rows(line.strip_prefix("  ")?)).sum::<u64>();
+                lines.extend(plan);
+            }
+            expected.push((table, rows));
+        }
+        let rows_of = |table: &Table| {
+            expected.iter().find(|(known, _)| std::ptr::eq(*known, table)).map(|(_, rows)| *rows)
+        };
+        let mut before: Vec<&Table> = Vec::new();
+        for table in scratch.in_order(false, rows_of) {
+            let earlier = |other: &Table| {
+                before.iter().any(|known| std::ptr::eq(*known, other)).then(|| rows_of(other)).flatten()
+            };
+            let reduced = match scratch.reduced_by(table, rows_of(table), earlier) {
+                Some(link) => {
+                    let by = &scratch.table(link.by).name;
+                    format!(", if that is much less: those with a key of {by} ({})", link.describe())
+                }
+                None => String::new(),
+            };
+            let rows = rows_of(table).unwrap_or(0);
+            lines.push(format!("Meridian: gather {}: {rows} rows expected{reduced}", table.name));
+            before.push(table);
+        }
         Ok(())
     }
 

@@ -70,12 +70,53 @@ async fn what_is_gathered_is_bounded_and_the_table_is_named() {
     let lines = client.query(&format!("EXPLAIN {JOIN}"), &[]).await.expect("a plan");
     let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
     assert!(lines.iter().any(|line| line.contains("over gathered tables")), "{lines:?}");
-    assert!(lines.iter().all(|line| line.starts_with("Meridian: ")), "no server's own: {lines:?}");
+    assert!(lines.iter().any(|line| line.contains("Seq Scan on orders")), "of each shard: {lines:?}");
+    let expected = lines.iter().filter(|line| line.ends_with(" rows expected")).count();
+    assert_eq!(expected, 2, "{lines:?}");
     let analyze =
         client.query(&format!("EXPLAIN ANALYZE {JOIN}"), &[]).await.expect_err("it has no plan before");
     assert_eq!(analyze.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
     let narrow = format!("{JOIN} WHERE o.amount = 1 AND p.height >= 170");
     assert_eq!(answer(&client, &narrow).await, (20, 20), "the shards apply the conditions");
+    nothing_is_left(&database).await;
+}
+
+/// 20,000 orders, of which 40 people have some each; more than may be gathered.
+#[tokio::test]
+async fn keys_of_the_smaller_table_limit_what_is_gathered_of_the_larger() {
+    let (database, meridian) = start("rows_max = 2000").await;
+    for shard in database.cluster.shards() {
+        let server = database.direct(shard.name()).await;
+        let more = "INSERT INTO orders SELECT -id, id % 1000, 1 FROM generate_series(1000, 5999) AS id;
+                    ANALYZE orders, people";
+        // Rows that no statement through the proxy finds by their key: it is the number that counts.
+        server.batch_execute(more).await.expect("many orders");
+    }
+    let client = connect(&meridian.app()).await;
+    let computed = "SELECT count(*) FROM orders o JOIN people p ON p.id = o.person + 0";
+    let error = client.query_one(computed, &[]).await.expect_err("20,200 orders are too many");
+    assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED));
+    assert_eq!(answer(&client, JOIN).await, (200 + 800, 400 + 800));
+    let few = format!("{JOIN} WHERE p.height >= 188");
+    let plan = client.query(&format!("EXPLAIN {few}"), &[]).await.expect("a plan");
+    let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+    let order: Vec<&String> = plan.iter().filter(|line| line.contains("rows expected")).collect();
+    assert!(order[0].contains("gather public.people"), "{plan:?}");
+    assert!(order[1].contains("those with a key of public.people (\"person\" = \"id\")"), "{plan:?}");
+    // Persons 38 and 39: five orders each, and on each shard five more.
+    assert_eq!(answer(&client, &few).await, (2 * 5 + 2 * 4 * 5, 2 * 10 + 2 * 4 * 5));
+    let typed = format!("{JOIN} WHERE p.height >= $1");
+    let row = client.query_one(&typed, &[&188_i32]).await.expect("an answer with a parameter");
+    assert_eq!(row.get::<_, i64>(0), 50);
+    let left = "SELECT count(*), count(o.id) FROM people p LEFT JOIN orders o ON o.person = p.id AND o.id < 0 \
+                WHERE p.height >= 188";
+    assert_eq!(answer(&client, left).await, (40, 40));
+    let none = format!("{JOIN} WHERE p.height > 1000");
+    let row = client.query_one(&none, &[]).await.expect("no keys at all");
+    assert_eq!(row.get::<_, i64>(0), 0);
+    client.batch_execute("BEGIN; UPDATE people SET height = 1 WHERE id = 39").await.expect("a write");
+    assert_eq!(answer(&client, &few).await.0, 25, "by the keys that the transaction sees");
+    client.batch_execute("ROLLBACK").await.expect("the end");
     nothing_is_left(&database).await;
 }
 

@@ -20,9 +20,10 @@ use crate::merge::{Admit, Limiter, MergeError, Next, PartialLimits, PartialRows,
 use crate::plan::refusal::Refusal;
 use crate::plan::scatter::{Finish, Scatter};
 use crate::sql::name::ObjectName;
+use crate::wire::backend::DataRow;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
-use crate::wire::frame::{self, Limits};
+use crate::wire::frame::{self, HEADER_BYTES, Limits};
 
 /// The client's buffer is written out when it holds this much, and no row is taken before that.
 pub(super) const OUT_BYTES: usize = 64 * 1024;
@@ -45,6 +46,8 @@ pub(super) enum Combiner<'a> {
     Gather { finish: &'a Finish, limits: PartialLimits, gathered: Option<Gathered> },
     /// Into a table of a scratch session.
     Fill(Fill<'a>),
+    /// Kept for ourselves: the first column of each row, if it is not null. Only for short answers.
+    Texts(Vec<String>),
 }
 
 pub(super) struct Merging {
@@ -104,7 +107,7 @@ impl Combiner<'_> {
     /// All `sources` have described the same columns.
     pub fn begin(&mut self, columns: &Columns, sources: usize, out: &mut BytesMut) -> Result<(), Stop> {
         match self {
-            Self::Nothing => Ok(()),
+            Self::Nothing | Self::Texts(_) => Ok(()),
             Self::Fill(fill) => {
                 fill.open = sources;
                 encode::copy_data(out, COPY_HEADER);
@@ -154,6 +157,12 @@ impl Combiner<'_> {
         match self {
             Self::Nothing => drop_rows(inbox, limits),
             Self::Fill(fill) => fill.pass(inbox, limits, out).map_err(Stop::Sql)?,
+            Self::Texts(texts) => {
+                while let Some(length) = whole_row(inbox, limits) {
+                    texts.extend(first_text(&inbox[HEADER_BYTES..length]));
+                    inbox.advance(length);
+                }
+            }
             Self::Concat { limiter, rows, .. } => pass_rows(inbox, limits, limiter, rows, out),
             Self::Ordered { merging, .. } => match merging {
                 Some(merging) if !merging.satisfied => {
@@ -186,7 +195,8 @@ impl Combiner<'_> {
             | Self::Concat { .. }
             | Self::Ordered { merging: None, .. }
             | Self::Gather { .. }
-            | Self::Fill(_) => true,
+            | Self::Fill(_)
+            | Self::Texts(_) => true,
         }
     }
 
@@ -201,7 +211,11 @@ impl Combiner<'_> {
                     encode::copy_done(out);
                 }
             }
-            Self::Nothing | Self::Concat { .. } | Self::Ordered { .. } | Self::Gather { .. } => {}
+            Self::Nothing
+            | Self::Concat { .. }
+            | Self::Ordered { .. }
+            | Self::Gather { .. }
+            | Self::Texts(_) => {}
         }
     }
 
@@ -221,7 +235,7 @@ impl Combiner<'_> {
     /// All sources have ended: nothing may be left over.
     pub fn check_complete(&self) -> Result<(), SqlError> {
         let complete = match self {
-            Self::Nothing | Self::Concat { .. } => true,
+            Self::Nothing | Self::Concat { .. } | Self::Texts(_) => true,
             Self::Ordered { merging, .. } => merging.as_ref().is_some_and(|merging| merging.satisfied),
             Self::Gather { gathered, .. } => gathered.is_some(),
             Self::Fill(fill) => fill.open == 0,
@@ -240,7 +254,7 @@ impl Combiner<'_> {
         match self {
             Self::Concat { rows, .. } => *rows,
             Self::Ordered { merging, .. } => merging.as_ref().map_or(0, |merging| merging.rows),
-            Self::Nothing | Self::Gather { .. } | Self::Fill(_) => 0,
+            Self::Nothing | Self::Gather { .. } | Self::Fill(_) | Self::Texts(_) => 0,
         }
     }
 }
@@ -255,6 +269,12 @@ pub(super) fn whole_row(inbox: &[u8], limits: &Limits) -> Option<usize> {
         Ok(Some(header)) if header.tag == b'D' && inbox.len() >= header.len => Some(header.len),
         _ => None,
     }
+}
+
+/// The first column of a DataRow's body.
+fn first_text(body: &[u8]) -> Option<String> {
+    let row = DataRow::decode(body).ok()?;
+    row.iter().next().flatten().map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
 fn drop_rows(inbox: &mut BytesMut, limits: &Limits) {

@@ -20,6 +20,7 @@
 mod columns;
 mod combiner;
 mod question;
+pub mod reduce;
 mod run;
 pub mod scratch;
 mod stop;

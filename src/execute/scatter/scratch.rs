@@ -6,6 +6,7 @@
 //!
 //! ```text
 //!  scratch   BEGIN, Parse, Describe of the client's text        its errors, columns and parameter types are the client's
+//!  shards    EXPLAIN of each table's SELECT                     only where a join may limit what is gathered (`reduce`)
 //!  scratch   CREATE TEMPORARY TABLE, COPY FROM STDIN  ◀─ rows ─ shards   Parse Bind Describe Execute Sync
 //!            … for each table, all its shards at once
 //!  scratch   SET TRANSACTION READ ONLY, Parse Bind Describe Execute ─▶ client          or DECLARE, or COPY TO STDOUT
@@ -23,6 +24,7 @@
 use super::columns::Columns;
 use super::combiner::{Bounds, Combiner, Fill};
 use super::question::{Answer, Request};
+use super::reduce::{expect, keys};
 use super::run::{Flight, run};
 use super::{Question, ScatterError, Wire, describe_original, internal, of_final_text};
 use crate::execute::drain::drain;
@@ -102,15 +104,25 @@ pub async fn answer_in_scratch(
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
     let keyed = needs_keys(wire, session, job, &types).await?;
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
-    let mut large: Vec<&Table> = Vec::new();
-    for table in job.scratch.tables(job.changed) {
+    let expected = expect(wire, lanes, job, &types).await?;
+    let mut filled: Vec<(&Table, usize)> = Vec::new();
+    for table in job.scratch.in_order(job.changed, |table| expected.of(table)) {
+        let rows_of = |other: &Table| {
+            filled.iter().find(|(known, _)| std::ptr::eq(*known, other)).map(|(_, rows)| *rows as u64)
+        };
+        let condition = match job.scratch.reduced_by(table, expected.of(table), rows_of) {
+            Some(link) => {
+                let keys = keys(wire, session, job, job.scratch, link).await?;
+                keys.map(|keys| link.condition(&keys))
+            }
+            None => None,
+        };
         let before = bounds.rows;
-        fill(wire, lanes, session, &Filling { job, table, types: &types, keyed }, &mut bounds).await?;
-        if before - bounds.rows >= ANALYZE_FROM_ROWS {
-            large.push(table);
-        }
+        let filling = Filling { job, table, types: &types, keyed, condition };
+        fill(wire, lanes, session, &filling, &mut bounds).await?;
+        filled.push((table, before - bounds.rows));
     }
-    for table in large {
+    for (table, _) in filled.iter().filter(|(_, rows)| *rows >= ANALYZE_FROM_ROWS) {
         session.hidden_query(&table.analyze, Hidden::Prologue);
     }
     let views = job.scratch.views(job.changed).ok_or_else(|| internal("a view cannot be read again"))?;
@@ -242,7 +254,7 @@ async fn describe(
 }
 
 /// An error of a flight to the scratch session only.
-fn of_session(error: ScatterError) -> ScatterError {
+pub(super) fn of_session(error: ScatterError) -> ScatterError {
     match error {
         ScatterError::Server { error, .. } => ScatterError::Scratch(error),
         // There is no other way behind this one.
@@ -257,6 +269,8 @@ struct Filling<'a> {
     types: &'a [u32],
     /// With the tables' primary keys.
     keyed: bool,
+    /// Besides those of the text: the keys of a table that it is joined to.
+    condition: Option<String>,
 }
 
 /// Whether the text is understood only over tables with their primary keys: `SELECT name … GROUP BY id`. Such a key costs an
@@ -295,11 +309,15 @@ async fn fill(
     filling: &Filling<'_>,
     bounds: &mut Bounds,
 ) -> Result<(), ScatterError> {
-    let Filling { job, table, types, keyed } = *filling;
+    let Filling { job, table, types, keyed, ref condition } = *filling;
     // A condition with a parameter of such a type stays here.
     let of_user = types.iter().any(|type_oid| *type_oid >= USER_TYPES_FROM);
     let select = if of_user { &table.select_all } else { &table.select };
-    let select = select.fill(&job.question.arguments).map_err(SqlError::from)?;
+    let mut select = select.fill(&job.question.arguments).map_err(SqlError::from)?;
+    if let Some(condition) = condition {
+        select.extend_from_slice(table.joint(!of_user).as_bytes());
+        select.extend_from_slice(condition.as_bytes());
+    }
     let types: Vec<u32> = if of_user { job.question.unread_types() } else { types.to_vec() };
     let request = job.question.portal(&select, &types, &[], Answer::Partial);
     let sources = table.sources(job.shards);

@@ -9,6 +9,9 @@
 //!     rides   WHERE ((fare > 10))          drivers   WHERE ((rating > 4))
 //! ```
 //!
+//! An equality of columns of two tables makes a link: of the table that it finds nothing in, the keys of the other are all
+//! that is needed. Which way it is used, if at all, is decided when it runs ([`super::links`]).
+//!
 //! Invariants:
 //! 1. A condition of WHERE is pushed only to a table whose rows no outer join of its level may leave without a partner.
 //! 2. A condition is pushed only if everything in it is known: columns of that table, values, built-in functions.
@@ -29,11 +32,19 @@ use crate::sql::render::prints_as_read;
 use super::super::expression::{folded, object_name};
 use super::super::functions::{Steadiness, steadiness};
 use super::super::{STACK_BASE, STACK_MAX, STACK_PER_BYTE};
+use super::links::Link;
 use super::{Found, position_of};
 
-/// For each table the condition, if there is one.
-pub(super) fn of(parsed: &Parsed, found: &[Found<'_>], ctx: &PlanningContext) -> Vec<Option<String>> {
-    let none = || found.iter().map(|_| None).collect();
+/// What the text needs of a table's rows.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    pub filter: Option<String>,
+    pub links: Vec<Link>,
+}
+
+/// For each table.
+pub(super) fn of(parsed: &Parsed, found: &[Found<'_>], ctx: &PlanningContext) -> Vec<Needs> {
+    let none = || found.iter().map(|_| Needs::default()).collect();
     let Some(text) = parsed.text.as_deref() else { return none() };
     let Some(mut tree) = parse_tree(text) else { return none() };
     with_stack((STACK_BASE + text.len() * STACK_PER_BYTE).min(STACK_MAX), || {
@@ -43,7 +54,7 @@ pub(super) fn of(parsed: &Parsed, found: &[Found<'_>], ctx: &PlanningContext) ->
         let places = found.iter().map(|_| Places::default()).collect();
         let mut collector = Collector { found, ctx, places, cte_names: Vec::new() };
         let _ = VisitMut::visit(&mut *tree, &mut collector);
-        collector.filters()
+        collector.needs()
     })
 }
 
@@ -54,6 +65,7 @@ struct Places {
     /// A place demands nothing.
     everything: bool,
     demands: Vec<String>,
+    links: Vec<Link>,
 }
 
 struct Collector<'c, 'a> {
@@ -88,21 +100,23 @@ struct Place {
     /// Its rows may be missing: conditions of WHERE do not hold of them.
     nullable: bool,
     demands: Vec<String>,
+    links: Vec<Link>,
 }
 
 impl Collector<'_, '_> {
-    fn filters(self) -> Vec<Option<String>> {
+    fn needs(self) -> Vec<Needs> {
         let Self { found, places, cte_names, .. } = self;
-        let filter = |(found, places): (&Found<'_>, Places)| {
-            let all_seen = places.seen == found.relations.len();
-            let ambiguous = cte_names.contains(&found.info.name.name);
-            let filtered =
-                all_seen && !found.by_view && !places.everything && !ambiguous && !places.demands.is_empty();
+        let ambiguous = |found: &Found<'_>| cte_names.contains(&found.info.name.name);
+        let needs = |(own, places): (&Found<'_>, Places)| {
+            let is_known = places.seen == own.relations.len() && !own.by_view && !ambiguous(own);
+            let filtered = is_known && !places.everything && !places.demands.is_empty();
             let mut demands = places.demands;
             demands.dedup();
-            filtered.then(|| demands.join(" OR "))
+            let mut links = places.links;
+            links.retain(|link| is_known && places.seen == 1 && !ambiguous(&found[link.by]));
+            Needs { filter: filtered.then(|| demands.join(" OR ")), links }
         };
-        found.iter().zip(places).map(filter).collect()
+        found.iter().zip(places).map(needs).collect()
     }
 
     /// One SELECT: its tables, and what its conditions demand of them.
@@ -117,8 +131,9 @@ impl Collector<'_, '_> {
             for item in &mut select.from {
                 at += 1;
                 for join in &mut item.joins {
+                    let optional = is_left(join);
                     if let Some(condition) = condition_of(join) {
-                        self.demand(condition, &mut places, Some(at));
+                        self.demand(condition, &mut places, Some(On { place: at, optional }));
                     }
                     at += 1;
                 }
@@ -133,6 +148,7 @@ impl Collector<'_, '_> {
             known.seen += 1;
             known.everything |= place.demands.is_empty();
             known.demands.push(format!("({})", place.demands.join(" AND ")));
+            known.links.extend(place.links);
         }
     }
 
@@ -167,7 +183,7 @@ impl Collector<'_, '_> {
                     Some(alias) => folded(&alias.name),
                     None => object_name(name).map(|name| name.name).unwrap_or_default(),
                 };
-                places.push(Place { table, name: called, nullable, demands: Vec::new() });
+                places.push(Place { table, name: called, nullable, demands: Vec::new(), links: Vec::new() });
                 !renamed
             }
             TableFactor::NestedJoin { table_with_joins, .. } => {
@@ -179,15 +195,15 @@ impl Collector<'_, '_> {
             | TableFactor::Function { alias, .. }
             | TableFactor::UNNEST { alias, .. } => {
                 let name = alias.as_ref().map(|alias| folded(&alias.name)).unwrap_or_default();
-                places.push(Place { table: None, name, nullable, demands: Vec::new() });
+                places.push(Place { table: None, name, nullable, demands: Vec::new(), links: Vec::new() });
                 true
             }
             _ => false,
         }
     }
 
-    /// Takes a condition apart. `joined`: it is the ON of this place, and holds of no other.
-    fn demand(&self, condition: &mut Expr, places: &mut [Place], joined: Option<usize>) {
+    /// Takes a condition apart. `joined`: it is an ON, and holds of no other place.
+    fn demand(&self, condition: &mut Expr, places: &mut [Place], joined: Option<On>) {
         match condition {
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
                 self.demand(left, places, joined);
@@ -195,9 +211,11 @@ impl Collector<'_, '_> {
             }
             Expr::Nested(inner) => self.demand(inner, places, joined),
             _ => {
-                let Some(place) = self.place_of(condition, places) else { return };
+                let Some(place) = self.place_of(condition, places) else {
+                    return self.link(condition, places, joined);
+                };
                 let applies = match joined {
-                    Some(joined) => joined == place,
+                    Some(on) => on.place == place,
                     None => !places[place].nullable,
                 };
                 if applies {
@@ -206,6 +224,35 @@ impl Collector<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Notes an equality of columns of two places. Rows of the one without a partner in the other do not count.
+    fn link(&self, condition: &Expr, places: &mut [Place], joined: Option<On>) {
+        let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = condition else { return };
+        let (Some(left), Some(right)) = (self.column_at(left, places), self.column_at(right, places)) else {
+            return;
+        };
+        for ((own, column), (other, their)) in [(&left, &right), (&right, &left)] {
+            let applies = match joined {
+                None => !places[*own].nullable && !places[*other].nullable,
+                Some(on) if on.optional => on.place == *own,
+                Some(on) => on.place == *own || on.place == *other,
+            };
+            let tables = places[*own].table.zip(places[*other].table);
+            let Some((own_table, by)) = tables.filter(|(a, b)| applies && a != b) else { continue };
+            let infos = (self.found[own_table].info, self.found[by].info);
+            places[*own].links.extend(Link::new(infos, (column, their), by));
+        }
+    }
+
+    /// The place and the name of a column, if it is one.
+    fn column_at(&self, expr: &Expr, places: &[Place]) -> Option<(usize, String)> {
+        let name = match expr {
+            Expr::Identifier(name) => name,
+            Expr::CompoundIdentifier(parts) => parts.last()?,
+            _ => return None,
+        };
+        Some((self.place_of(expr, places)?, folded(name)))
     }
 
     /// The one place that a condition speaks of, if everything in it is known.
@@ -221,6 +268,19 @@ impl Collector<'_, '_> {
         let info = self.found[place.table?].info;
         Some(info.columns.iter().any(|known| known.name == column))
     }
+}
+
+/// The ON under which a condition stands.
+#[derive(Clone, Copy)]
+struct On {
+    /// The right side of the join.
+    place: usize,
+    /// Of a left join: rows of the left side stay without a partner.
+    optional: bool,
+}
+
+fn is_left(join: &Join) -> bool {
+    matches!(join.join_operator, JoinOperator::Left(_) | JoinOperator::LeftOuter(_))
 }
 
 /// ON of a join whose right side is one table; not of the kinds of join that keep the right side's rows without it.

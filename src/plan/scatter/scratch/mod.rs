@@ -23,6 +23,7 @@
 
 mod columns;
 mod filters;
+mod links;
 mod names;
 
 use std::collections::HashMap;
@@ -38,6 +39,9 @@ use crate::sql::words::Words;
 use crate::topology::{ShardId, ShardSet};
 
 use super::{Combine, Limits, Scatter, ShardText, Text, expression};
+
+use filters::Needs;
+pub use links::Link;
 
 /// A client's text, and how it is to be read.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +79,9 @@ pub struct Table {
     pub select: Text,
     /// The same without conditions.
     pub select_all: Text,
+    is_filtered: bool,
+    /// Tables whose keys may limit what is gathered of this one.
+    pub links: Vec<Link>,
 }
 
 /// How the tables of one shape are gathered.
@@ -118,6 +125,11 @@ impl Scratch {
     fn moved(&self, changed: bool) -> Vec<&ObjectName> {
         let tables = self.tables(changed).map(|table| &table.name);
         tables.chain(self.spread.iter().map(|view| &view.name)).collect()
+    }
+
+    /// The table of a link.
+    pub fn table(&self, index: usize) -> &Table {
+        &self.tables[index]
     }
 
     /// The tables to gather. `changed`: the transaction under way has written, so that nothing is read in place.
@@ -180,11 +192,14 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
         return None;
     }
     let whole = columns::asks_for_rows(&words, &found, ctx);
-    let filters = filters::of(parsed, &found, ctx);
+    let needs = filters::of(parsed, &found, ctx);
     let mut tables = Vec::new();
-    for (found, filter) in found.iter().zip(filters) {
-        tables.push(table(found, filter.as_deref(), &words, whole, ctx)?);
+    for (found, needs) in found.iter().zip(needs) {
+        tables.push(table(found, needs, &words, whole, ctx)?);
     }
+    // What is read in place has no temporary table to ask for its keys.
+    let in_place: Vec<bool> = tables.iter().map(|table| table.in_place).collect();
+    tables.iter_mut().for_each(|table| table.links.retain(|link| !in_place[link.by]));
     let groups = words.contains("group");
     let clock = facts.functions.iter().any(|call| {
         use super::functions::{Steadiness, steadiness};
@@ -352,7 +367,7 @@ fn path_names_temporary(ctx: &PlanningContext) -> bool {
 
 fn table(
     found: &Found<'_>,
-    filter: Option<&str>,
+    needs: Needs,
     words: &Words,
     whole: bool,
     ctx: &PlanningContext,
@@ -373,7 +388,8 @@ fn table(
     let create_keyed = is_keyed.then(|| create(&format!(", PRIMARY KEY ({})", key())));
     let only = if found.only { "ONLY " } else { "" };
     let all = format!("SELECT {list} FROM {only}{schema}.{bare}");
-    let filter = filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
+    let is_filtered = needs.filter.is_some();
+    let filter = needs.filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
     Some(Table {
         name: info.name.clone(),
         rows: found.rows,
@@ -384,6 +400,8 @@ fn table(
         analyze: format!("ANALYZE {temporary}"),
         select: Text::new(format!("{all}{filter}")).ok()?,
         select_all: Text::new(all).ok()?,
+        is_filtered,
+        links: needs.links,
     })
 }
 
@@ -411,6 +429,11 @@ fn position_of(
 }
 
 impl Table {
+    /// The word between its SELECT and a further condition.
+    pub const fn joint(&self, with_conditions: bool) -> &'static str {
+        if self.is_filtered && with_conditions { " AND " } else { " WHERE " }
+    }
+
     /// The shards of these that have rows of the table; for those that are the same everywhere, one.
     pub fn sources(&self, asked: ShardSet) -> ShardSet {
         match self.rows {

@@ -14,6 +14,7 @@ use crate::catalog::{
 use crate::merge::types::oid;
 use crate::plan::PlanningContext;
 use crate::plan::refusal::Refusal;
+use crate::plan::scatter::scratch::Table;
 use crate::plan::scatter::{Combine, Scatter, ShardText, Source, Text, Ways};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::lexer::LexOptions;
@@ -206,4 +207,16 @@ pub(crate) fn gathered(sql: &str) -> Option<Vec<String>> {
     let scatter = Scatter::compile(&parsed, source, &context(), Ways::ScratchOnly).ok()?;
     let Combine::Scratch(scratch) = &scatter.combine else { return None };
     Some(scratch.tables(false).map(|table| filled(&table.select, sql)).collect())
+}
+
+/// By which equalities what is gathered of which table may be limited.
+pub(crate) fn links(sql: &str) -> Vec<String> {
+    let source = Source { text: sql.as_bytes(), options: LexOptions::default() };
+    let parsed = parse(sql.as_bytes(), LexOptions::default());
+    let scatter = Scatter::compile(&parsed, source, &context(), Ways::ScratchOnly).unwrap();
+    let Combine::Scratch(scratch) = &scatter.combine else { return Vec::new() };
+    let of_table = |table: &'_ Table| -> Vec<String> {
+        table.links.iter().map(|link| format!("{}: {}", table.name.name, link.describe())).collect()
+    };
+    scratch.tables(false).flat_map(of_table).collect()
 }

@@ -1,6 +1,6 @@
 //! Which rows and columns are gathered where a SELECT cannot be merged, and which statements are not answered so.
 
-use super::fixture::gathered;
+use super::fixture::{gathered, links};
 
 /// `rides` and `stops` are sharded, `riders` is everywhere, `notes` on the default shard.
 fn asked(sql: &str) -> Vec<String> {
@@ -106,4 +106,46 @@ fn what_would_mean_something_else_is_not_gathered() {
     ] {
         assert_eq!(gathered(sql), None, "{sql}");
     }
+}
+
+#[test]
+fn equal_columns_of_two_tables_may_limit_either() {
+    let both = [r#"rides: "id" = "ride""#, r#"stops: "ride" = "id""#];
+    for sql in [
+        "SELECT 1 FROM rides r JOIN stops s ON s.ride = r.id",
+        "SELECT 1 FROM rides r, stops s WHERE r.id = s.ride AND place = 'x'",
+        "SELECT 1 FROM rides, stops WHERE id = ride",
+        "SELECT 1 FROM notes LEFT JOIN (SELECT 1 FROM rides r JOIN stops s ON s.ride = r.id) x ON true",
+    ] {
+        assert_eq!(links(sql), both, "{sql}");
+    }
+    let right = "SELECT 1 FROM rides r LEFT JOIN stops s ON s.ride = r.id";
+    assert_eq!(links(right), [r#"stops: "ride" = "id""#], "rides without a stop stay");
+    // Another equality of the same rows.
+    let text = "SELECT 1 FROM rides r JOIN stops s ON s.place = r.city";
+    assert_eq!(links(text), [r#"rides: "city" = "place""#, r#"stops: "place" = "city""#]);
+}
+
+#[test]
+fn other_equalities_limit_nothing() {
+    for sql in [
+        "SELECT 1 FROM rides r RIGHT JOIN stops s ON s.ride = r.id",
+        "SELECT 1 FROM rides r FULL JOIN stops s ON s.ride = r.id",
+        "SELECT 1 FROM rides r, stops s WHERE s.ride = r.id OR r.tip = 1",
+        "SELECT 1 FROM rides r, stops s WHERE s.ride <> r.id",
+        "SELECT 1 FROM rides r, stops s WHERE s.ride = r.id + 1",
+        // Of other types.
+        "SELECT 1 FROM rides r, stops s WHERE s.ride = r.fare",
+        "SELECT 1 FROM rides r, stops s WHERE s.place = r.code",
+        // Named once more, where every row may be needed.
+        "SELECT 1 FROM rides r JOIN stops s ON s.ride = r.id, rides, stops",
+        "WITH rides AS (SELECT 1 AS id), stops AS (SELECT 2 AS ride) \
+         SELECT 1 FROM rides r JOIN stops s ON s.ride = r.id, public.rides x, public.stops y",
+        "SELECT 1 FROM rides a, rides b WHERE a.id = b.big",
+    ] {
+        assert_eq!(links(sql), Vec::<String>::new(), "{sql}");
+    }
+    // The other may be named as often as it likes.
+    let twice = "SELECT 1 FROM rides a, rides b, stops s WHERE a.id = s.ride AND b.tip = 1";
+    assert_eq!(links(twice), [r#"stops: "ride" = "id""#]);
 }
