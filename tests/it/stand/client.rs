@@ -121,6 +121,18 @@ impl RawClient {
         Received::Message(Message { tag: head[0], body })
     }
 
+    /// Everything that comes until the connection is closed, or nothing comes any more.
+    pub fn rest(&mut self) -> String {
+        let mut lines = Vec::new();
+        loop {
+            match self.receive() {
+                Received::Message(message) => lines.push(message.line()),
+                Received::Closed => return format!("{} closed", lines.join("; ")),
+                Received::Silence => return format!("{} …", lines.join("; ")),
+            }
+        }
+    }
+
     /// One byte: the answer to SSLRequest.
     pub fn receive_byte(&mut self) -> Option<u8> {
         let mut byte = [0];
