@@ -108,26 +108,52 @@ fn every_target_has_a_corpus_and_a_program() {
     assert_eq!(folders, TARGETS.map(|(name, _)| name));
 }
 
-macro_rules! targets {
-    ($($test:ident: $name:literal;)*) => {
-        $(
-            #[test]
-            fn $test() {
-                replay($name);
-            }
-        )*
-    };
+#[test]
+fn configurations_are_accepted_or_every_error_has_a_line() {
+    replay("configuration");
 }
 
-targets! {
-    configurations_are_accepted_or_every_error_has_a_line: "configuration";
-    copied_rows_do_not_depend_on_the_cuts: "copy";
-    frames_do_not_depend_on_the_cuts: "frames";
-    positions_are_in_their_cells_and_windows: "geo";
-    well_formed_statements_have_the_plan_of_their_shape: "grammar";
-    tokens_cover_any_text_and_shapes_hold_for_other_values: "lexer";
-    any_text_has_the_plan_of_its_shape: "plan";
-    rows_of_strangers_are_ordered_or_refused: "rows";
-    strangers_prove_nothing: "scram";
-    first_packets_are_written_as_they_were_read: "startup";
+#[test]
+fn copied_rows_do_not_depend_on_the_cuts() {
+    replay("copy");
+}
+
+#[test]
+fn frames_do_not_depend_on_the_cuts() {
+    replay("frames");
+}
+
+#[test]
+fn positions_are_in_their_cells_and_windows() {
+    replay("geo");
+}
+
+#[test]
+fn well_formed_statements_have_the_plan_of_their_shape() {
+    replay("grammar");
+}
+
+#[test]
+fn tokens_cover_any_text_and_shapes_hold_for_other_values() {
+    replay("lexer");
+}
+
+#[test]
+fn any_text_has_the_plan_of_its_shape() {
+    replay("plan");
+}
+
+#[test]
+fn rows_of_strangers_are_ordered_or_refused() {
+    replay("rows");
+}
+
+#[test]
+fn strangers_prove_nothing() {
+    replay("scram");
+}
+
+#[test]
+fn first_packets_are_written_as_they_were_read() {
+    replay("startup");
 }

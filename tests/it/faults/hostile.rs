@@ -240,6 +240,32 @@ async fn a_flood_of_clients_is_told_that_there_are_too_many() {
 }
 
 #[tokio::test]
+async fn strangers_who_say_nothing_are_bounded_too() {
+    let mut siege = Siege::begin("clients_max = 20").await;
+    let mut silent: Vec<RawClient> = (0..20).map(|_| siege.stranger()).collect();
+    let told = eventually("one more is turned away", async || {
+        let mut more = siege.stranger();
+        more.set_patience(PACE);
+        match more.receive() {
+            Received::Message(message) => Some(message.line()),
+            // It is one of the twenty: an earlier connection of this test was not counted out yet when they came.
+            Received::Silence | Received::Closed => {
+                more.set_patience(PATIENCE);
+                silent.push(more);
+                None
+            }
+        }
+    })
+    .await;
+    assert_eq!(told, "E FATAL 53300 sorry, too many clients already");
+    for stranger in &mut silent {
+        assert!(stranger.rest().ends_with("closed"));
+    }
+    eventually("there is room again", async || RawClient::connect(&siege.target, &[]).ok()).await;
+    siege.goes_on().await;
+}
+
+#[tokio::test]
 async fn a_thousand_half_handshakes_hold_up_nobody() {
     let mut siege = Siege::begin("").await;
     let mut half = Vec::new();
