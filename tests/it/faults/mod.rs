@@ -3,6 +3,7 @@
 mod clients;
 mod hostile;
 mod outage;
+mod pipelines;
 mod promotion;
 mod replicas;
 mod startup;

@@ -108,6 +108,13 @@ impl RawClient {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Says it from a thread of its own, which may have to wait until something is read.
+    pub fn say_aside(&self, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
+        let mut stream = self.stream.try_clone().expect("a second handle");
+        let _ = stream.set_write_timeout(None);
+        std::thread::spawn(move || stream.write_all(&bytes).expect("the other side listens"))
+    }
+
     pub fn receive(&mut self) -> Received {
         let mut head = [0; 5];
         if let Err(end) = self.fill(&mut head) {
