@@ -86,8 +86,10 @@ impl Session {
         Ok(())
     }
 
-    /// Takes whole messages out of the inbox up to Sync or Flush, reading on as needed.
+    /// Takes whole messages out of the inbox up to Sync or Flush, reading on as needed. Who never says either is idle, and can
+    /// be dismissed, as one who says nothing.
     async fn collect_batch(&mut self) -> Result<(Bytes, BatchEnd), End> {
+        let deadline = self.idle_deadline();
         let bound = self.live.limits.batch_bytes_max;
         let mut at = 0;
         loop {
@@ -116,17 +118,10 @@ impl Session {
                 }
                 Some(header) => {
                     self.client.expect_bytes(at + header.len);
-                    self.read_more().await?;
+                    self.await_client(deadline).await?;
                 }
-                None => self.read_more().await?,
+                None => self.await_client(deadline).await?,
             }
-        }
-    }
-
-    async fn read_more(&mut self) -> Result<(), End> {
-        match self.client.fill().await {
-            Ok(0) | Err(_) => Err(End::Client),
-            Ok(_) => Ok(()),
         }
     }
 

@@ -216,8 +216,7 @@ impl Session {
     /// Waits until a whole message is at the front of the inbox. In a block it is all of it that must come in time, as in
     /// PostgreSQL: bytes that come one by one keep no transaction open.
     async fn next_header(&mut self) -> Result<FrameHeader, End> {
-        let idle_bound = self.live.session.idle_transaction_timeout.filter(|_| self.block.is_open());
-        let deadline = idle_bound.map(|bound| tokio::time::Instant::now() + bound);
+        let deadline = self.idle_deadline();
         loop {
             match frame::peek_frontend(&self.client.inbox, Phase::Query, &self.limits) {
                 Ok(Some(header)) if self.client.inbox.len() >= header.len => return Ok(header),
@@ -227,6 +226,12 @@ impl Session {
             }
             self.await_client(deadline).await?;
         }
+    }
+
+    /// When a client that says nothing more will have been idle for too long; None outside of a block.
+    fn idle_deadline(&self) -> Option<tokio::time::Instant> {
+        let bound = self.live.session.idle_transaction_timeout.filter(|_| self.block.is_open());
+        bound.map(|bound| tokio::time::Instant::now() + bound)
     }
 
     /// Waits for bytes of the client; meanwhile passes on what a pinned server says unasked.

@@ -14,6 +14,8 @@ const SCHEMA: [&str; 5] = [
 ];
 const REGIONS: [&str; 4] = ["us-east", "us-west", "eu-central", "ap-south"];
 const REQUESTS: usize = 10_000;
+/// Answers of a hundred kilobytes: together more than all buffers between the two ends.
+const LARGE: usize = 300;
 
 fn pair(database: &str, sections: &[(&str, &str)]) -> Pair {
     let pair = Pair::with(database, PLACES, sections);
@@ -89,14 +91,14 @@ async fn ten_thousand_requests_are_answered_in_order_though_nothing_is_read_mean
 async fn large_answers_wait_for_their_reader() {
     let pair = pair("large_answers", &[]);
     let question = "SELECT repeat('x', 100000) FROM places WHERE region = 'us-west'";
-    let words: Vec<u8> = (0..1_000).flat_map(|_| stand::query(question)).collect();
+    let words: Vec<u8> = (0..LARGE).flat_map(|_| stand::query(question)).collect();
     for target in pair.targets() {
         let mut client = target.raw();
         let writer = client.say_aside(words.clone());
         // Nobody reads, and others are served.
         target.run(&["SELECT 1", "SELECT count(*) FROM places"]);
         client.set_patience(Duration::from_secs(60));
-        for number in 0..1_000 {
+        for number in 0..LARGE {
             let answer = client.until_ready();
             assert_eq!(answer.len(), 4, "{:?}: answer {number}", target.kind);
         }
@@ -126,6 +128,13 @@ async fn an_idle_transaction_is_ended_and_an_idle_session_is_not() {
         assert_eq!(told, "E FATAL 25P03 terminating connection due to idle-in-transaction timeout closed");
         pair.falls_quiet("an idle transaction", target).await;
     }
+    // So is one that never says Sync.
+    let mut unsynced = target.raw();
+    unsynced.simple("BEGIN");
+    unsynced.simple("INSERT INTO places VALUES (9, 'us-west', 'never')");
+    unsynced.send(&extended(1));
+    let told = end(&mut unsynced);
+    assert_eq!(told, "E FATAL 25P03 terminating connection due to idle-in-transaction timeout closed");
     // One that says its next statement byte by byte is idle, too.
     let mut dawdling = target.raw();
     dawdling.simple("BEGIN");
@@ -142,6 +151,23 @@ async fn an_idle_transaction_is_ended_and_an_idle_session_is_not() {
     let told = told.expect("it is not waited for for ever");
     assert!(told.starts_with("E FATAL 25P03") || told == "closed", "{told}");
     assert_eq!(waiting.value("SELECT count(*) FROM places WHERE name = 'never'").as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_client_that_never_says_sync_can_be_killed() {
+    let pair = pair("never_synced", &[]);
+    let Some(target) = &pair.meridian else { return };
+    let mut unsynced = target.raw();
+    unsynced.simple("SET application_name = 'never_synced'");
+    unsynced.send(&extended(1));
+    let mut console = Target { database: "meridian".to_owned(), ..target.clone() }.raw();
+    let shown = console.simple("SHOW CLIENTS");
+    let row =
+        shown.iter().map(Message::line).find(|line| line.starts_with("D ") && line.contains("never_synced"));
+    let row = row.expect("it is shown");
+    let id = row.trim_start_matches("D ").split(" | ").next().expect("its number");
+    console.simple(&format!("KILL {id}"));
+    assert!(end(&mut unsynced).ends_with("closed"));
 }
 
 /// The server's own limit, which a client may set: it is told in the server's words, and its transaction is gone. Behind
