@@ -132,7 +132,7 @@ impl Session {
             loose: Vec::new(),
             end,
             executions: 0,
-            writes: false,
+            changes: false,
             controls: false,
             suspect: false,
         };
@@ -322,7 +322,9 @@ impl Session {
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
         batch.executions += 1;
-        batch.writes |= portal.planned.plan.access == Access::Write;
+        batch.changes |= portal.planned.plan.access == Access::Write
+            || portal.planned.sets_config
+            || matches!(portal.planned.plan.facts.kind, Kind::Setting(_));
         batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);
         match portal.home {
