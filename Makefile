@@ -5,6 +5,7 @@
 #   make bench BENCH_ARGS="--rounds 3 --seconds 3 --clients 1,16"
 #   make bench BENCH_ARGS="--parts scatter --rounds 5 --rows 1000000"
 #   make oracle QUERIES=100000 SEED=7
+#   make fuzz TARGET=frames SECONDS=600
 
 CARGO ?= cargo
 DEMO_ARGS ?=
@@ -14,9 +15,12 @@ SEED ?=
 QUERIES ?=
 QUERY ?=
 VERBOSE ?=
+TARGET ?=
+SECONDS ?= 60
+AUDIT_CHECKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test oracle bench check format postgres prometheus pgbouncer
+.PHONY: help demo test oracle fuzz bench check audit format postgres prometheus pgbouncer
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,11 +38,18 @@ oracle: postgres ## random statements on one PostgreSQL and over four regions: Q
 	SEED=$(SEED) QUERIES=$(QUERIES) QUERY=$(QUERY) VERBOSE=$(VERBOSE) \
 		$(CARGO) test --locked --test oracle -- --nocapture
 
+fuzz: ## search with libFuzzer for inputs that break a promise: TARGET (all in turn without), SECONDS of each
+	scripts/fuzz $(SECONDS) $(TARGET)
+
 check: ## all that must pass before a change is merged: format, lints, documentation, tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(MAKE) test
+
+audit: ## licences, sources and known weaknesses of what Meridian is built from (installs cargo-deny if it is missing)
+	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --all-features check $(AUDIT_CHECKS)
 
 format: ## format the sources
 	$(CARGO) fmt

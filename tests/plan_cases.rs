@@ -113,7 +113,7 @@ fn scattering() -> Refusal {
 
 #[test]
 fn statements_are_planned_as_the_cases_say() {
-    let sample = Sample::load(&folder());
+    let sample = Sample::new();
     let update = std::env::var_os("UPDATE").is_some();
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder())
         .unwrap()
@@ -168,10 +168,10 @@ fn limits_document_is_the_list() {
 
 #[test]
 fn satisfying_rows_lie_on_bound_shards() {
-    plan_support::properties::satisfying_rows_lie_on_bound_shards(&folder());
+    plan_support::properties::satisfying_rows_lie_on_bound_shards();
 }
 
 #[test]
 fn joined_rows_lie_on_bound_shards() {
-    plan_support::properties::joined_rows_lie_on_bound_shards(&folder());
+    plan_support::properties::joined_rows_lie_on_bound_shards();
 }

@@ -207,7 +207,8 @@ impl Relay<'_> {
             }
             if rest.len() < header.len {
                 if header.len > rest.len() + 16 * 1024 {
-                    self.lane.connection.inbox.reserve(header.len - rest.len());
+                    // What is announced is not believed before some of it is there.
+                    self.lane.connection.inbox.reserve((header.len - rest.len()).min(1 << 20));
                 }
                 return Ok(at);
             }

@@ -44,6 +44,8 @@ pub struct Extent {
 pub struct Figures {
     /// Clients that are connected now. Shared by all threads: touched when one comes or goes.
     pub clients: AtomicU32,
+    /// Connections that have not said yet who they are.
+    pub arriving: AtomicU32,
     pub workers: Box<[Arc<WorkerFigures>]>,
     pub extent: Extent,
 }
@@ -57,7 +59,7 @@ impl Default for Figures {
 impl Figures {
     pub fn new(extent: Extent) -> Self {
         let workers = (0..extent.workers).map(|_| Arc::new(WorkerFigures::new(&extent))).collect();
-        Self { clients: AtomicU32::new(0), workers, extent }
+        Self { clients: AtomicU32::new(0), arriving: AtomicU32::new(0), workers, extent }
     }
 
     /// Of one worker; the index is its place among the workers.

@@ -91,7 +91,8 @@ pub(super) struct Batch {
     pub loose: Vec<Message>,
     pub end: BatchEnd,
     pub executions: usize,
-    pub writes: bool,
+    /// Something runs that a roll-back would undo: of rows, or of settings.
+    pub changes: bool,
     pub controls: bool,
     pub suspect: bool,
 }

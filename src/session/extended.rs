@@ -86,8 +86,10 @@ impl Session {
         Ok(())
     }
 
-    /// Takes whole messages out of the inbox up to Sync or Flush, reading on as needed.
+    /// Takes whole messages out of the inbox up to Sync or Flush, reading on as needed. Who never says either is idle, and can
+    /// be dismissed, as one who says nothing.
     async fn collect_batch(&mut self) -> Result<(Bytes, BatchEnd), End> {
+        let deadline = self.idle_deadline();
         let bound = self.live.limits.batch_bytes_max;
         let mut at = 0;
         loop {
@@ -116,17 +118,10 @@ impl Session {
                 }
                 Some(header) => {
                     self.client.expect_bytes(at + header.len);
-                    self.read_more().await?;
+                    self.await_client(deadline).await?;
                 }
-                None => self.read_more().await?,
+                None => self.await_client(deadline).await?,
             }
-        }
-    }
-
-    async fn read_more(&mut self) -> Result<(), End> {
-        match self.client.fill().await {
-            Ok(0) | Err(_) => Err(End::Client),
-            Ok(_) => Ok(()),
         }
     }
 
@@ -137,7 +132,7 @@ impl Session {
             loose: Vec::new(),
             end,
             executions: 0,
-            writes: false,
+            changes: false,
             controls: false,
             suspect: false,
         };
@@ -327,7 +322,9 @@ impl Session {
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
         batch.executions += 1;
-        batch.writes |= portal.planned.plan.access == Access::Write;
+        batch.changes |= portal.planned.plan.access == Access::Write
+            || portal.planned.sets_config
+            || matches!(portal.planned.plan.facts.kind, Kind::Setting(_));
         batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);
         match portal.home {

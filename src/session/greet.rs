@@ -9,15 +9,18 @@
 //!
 //! Invariants:
 //! 1. Nothing of a stranger reaches a server before he has shown who he is.
-//! 2. Everything before ReadyForQuery is bounded in bytes and by `authentication_timeout`.
+//! 2. Everything before ReadyForQuery is bounded in bytes and by `authentication_timeout`, and so is the number of those who
+//!    have not said yet who they are: by `clients_max`, apart from those who have.
 //! 3. What the client is told of parameters is what the default shard's servers report for its settings.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use super::admission::{Admitted, Door};
@@ -32,6 +35,7 @@ use super::{Session, greeting, portals, setting};
 use crate::backend::Account;
 use crate::config::User;
 use crate::execute::{ClientStream, Told};
+use crate::figures::Figures;
 use crate::plan::PlanningContext;
 use crate::wire::credential::LoginSecret;
 use crate::wire::encode;
@@ -48,9 +52,13 @@ pub const CONSOLE_DATABASE: &str = "meridian";
 /// there is not a session's matter.
 pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClient> {
     let address = socket.peer_addr().ok();
-    let _ = socket.set_nodelay(true);
-    let mut connection = Connection::new(socket);
     let shared = Arc::clone(&worker.shared);
+    let Some(arriving) = Counted::new(&shared, |figures| &figures.arriving) else {
+        note_full(&shared, None);
+        turn_away(socket);
+        return None;
+    };
+    let mut connection = Connection::new(socket);
     let deadline = tokio::time::Instant::now() + shared.live.load().proxy.authentication_timeout;
     let limits = client_limits(&worker);
     let live = shared.live.load_full();
@@ -68,20 +76,12 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
         }
         Opening::Session(hello) => hello,
     };
-    let Some(counted) = Counted::new(&shared) else {
-        if let Some(held_back) = shared.throttles.clients.admit(std::time::Instant::now()) {
-            let limit = live.proxy.clients_max;
-            tracing::info!(
-                user = hello.user,
-                limit,
-                held_back,
-                "a client is refused: [proxy] clients_max is reached"
-            );
-        }
-        let error = SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
-        refuse(connection, &StartupError::Refused(error)).await;
+    let Some(counted) = Counted::new(&shared, |figures| &figures.clients) else {
+        note_full(&shared, Some(&hello.user));
+        refuse(connection, &StartupError::Refused(too_many())).await;
         return None;
     };
+    drop(arriving);
     let newcomer = Newcomer { connection, hello, address, counted };
     match welcome(&worker, newcomer, deadline).await {
         Ok(console) => console,
@@ -92,25 +92,49 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
     }
 }
 
-/// A client among the counted ones; it is counted out again, whatever happens to it.
-pub(super) struct Counted(Arc<Shared>);
+fn too_many() -> SqlError {
+    SqlError::fatal(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+}
+
+fn note_full(shared: &Shared, user: Option<&str>) {
+    if let Some(held_back) = shared.throttles.clients.admit(std::time::Instant::now()) {
+        let limit = shared.live.load().proxy.clients_max;
+        tracing::info!(user, limit, held_back, "a client is refused: [proxy] clients_max is reached");
+    }
+}
+
+/// Tells a stranger that there are too many of them, if that is possible without waiting: no more of them are waited for.
+fn turn_away(socket: TcpStream) {
+    let mut message = BytesMut::new();
+    encode::server::error_response(&mut message, &too_many());
+    // The bare socket does not block. It is the stranger's loss if the words do not fit.
+    let _ = socket.into_std().and_then(|mut socket| socket.write(&message));
+}
+
+type Counter = fn(&Figures) -> &AtomicU32;
+
+/// One among the counted ones, of which there may be `clients_max`; counted out again, whatever happens to it.
+pub(super) struct Counted {
+    shared: Arc<Shared>,
+    counter: Counter,
+}
 
 impl Counted {
     /// None: there are as many as there may be.
-    fn new(shared: &Arc<Shared>) -> Option<Self> {
-        let before = shared.figures.clients.fetch_add(1, Ordering::AcqRel);
-        let counted = Self(Arc::clone(shared));
+    fn new(shared: &Arc<Shared>, counter: Counter) -> Option<Self> {
+        let before = counter(&shared.figures).fetch_add(1, Ordering::AcqRel);
+        let counted = Self { shared: Arc::clone(shared), counter };
         ((before as usize) < shared.live.load().proxy.clients_max).then_some(counted)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.0
+        &self.shared
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.figures.clients.fetch_sub(1, Ordering::AcqRel);
+        (self.counter)(&self.shared.figures).fetch_sub(1, Ordering::AcqRel);
     }
 }
 

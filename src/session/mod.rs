@@ -213,8 +213,10 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until a whole message is at the front of the inbox.
+    /// Waits until a whole message is at the front of the inbox. In a block it is all of it that must come in time, as in
+    /// PostgreSQL: bytes that come one by one keep no transaction open.
     async fn next_header(&mut self) -> Result<FrameHeader, End> {
+        let deadline = self.idle_deadline();
         loop {
             match frame::peek_frontend(&self.client.inbox, Phase::Query, &self.limits) {
                 Ok(Some(header)) if self.client.inbox.len() >= header.len => return Ok(header),
@@ -222,15 +224,20 @@ impl Session {
                 Ok(None) => {}
                 Err(error) => return Err(End::Fatal(error.into())),
             }
-            self.await_client().await?;
+            self.await_client(deadline).await?;
         }
     }
 
+    /// When a client that says nothing more will have been idle for too long; None outside of a block.
+    fn idle_deadline(&self) -> Option<tokio::time::Instant> {
+        let bound = self.live.session.idle_transaction_timeout.filter(|_| self.block.is_open());
+        bound.map(|bound| tokio::time::Instant::now() + bound)
+    }
+
     /// Waits for bytes of the client; meanwhile passes on what a pinned server says unasked.
-    async fn await_client(&mut self) -> Result<(), End> {
+    async fn await_client(&mut self, deadline: Option<tokio::time::Instant>) -> Result<(), End> {
         self.set_doing(if self.block.is_open() { Doing::IdleInTransaction } else { Doing::Idle });
         let mut stopping = self.worker.shared.stopping.subscribe();
-        let idle_bound = self.live.session.idle_transaction_timeout.filter(|_| self.block.is_open());
         let busy = self.block.is_open() || !self.client.inbox.is_empty();
         let wait = async {
             tokio::select! {
@@ -241,9 +248,9 @@ impl Session {
                 () = self.info.dismissal() => Err(End::Fatal(dismissed())),
             }
         };
-        match idle_bound {
+        match deadline {
             None => wait.await,
-            Some(bound) => tokio::time::timeout(bound, wait).await.unwrap_or_else(|_| {
+            Some(deadline) => tokio::time::timeout_at(deadline, wait).await.unwrap_or_else(|_| {
                 Err(End::Fatal(SqlError::fatal(
                     SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
                     "terminating connection due to idle-in-transaction timeout",

@@ -91,6 +91,8 @@ impl Session {
             statements.iter().for_each(|statement| self.lanes[index].hidden_words(statement));
             let drained = self.drain_lane(index).await?;
             if let Some(error) = drained.error {
+                // What the failure has undone is reported as well.
+                drained.asides.iter().for_each(|aside| self.pass_aside(aside));
                 return Err(Failure::Sql(error));
             }
             if asides.is_empty() {

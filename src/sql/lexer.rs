@@ -15,6 +15,7 @@
 //! Invariants:
 //! 1. Tokens are adjacent and cover the text; no input panics.
 //! 2. A construct that is still open at the end of the text is [`TokenKind::Unterminated`].
+//! 3. The work grows with the length of the text and not faster: a worker's other clients wait for it.
 //!
 //! Not here: keywords (a keyword is a word that its reader recognises), values of literals (`arguments`).
 
@@ -144,13 +145,16 @@ pub struct Lexer<'t> {
     text: &'t [u8],
     at: usize,
     options: LexOptions,
+    /// Every byte from `at` to here is a `+` or `-` that stands alone: an operator before them had to leave them. Kept
+    /// so that a long run of signs is read once, not once for each.
+    signs_until: usize,
 }
 
 impl<'t> Lexer<'t> {
     pub fn new(text: &'t [u8], options: LexOptions) -> Self {
         // Offsets are u32; frames are bounded far below this by the wire.
         let text = text.get(..u32::MAX as usize).unwrap_or(text);
-        Self { text, at: 0, options }
+        Self { text, at: 0, options, signs_until: 0 }
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -165,7 +169,7 @@ impl<'t> Lexer<'t> {
         at
     }
 
-    fn read(&self) -> (TokenKind, usize) {
+    fn read(&mut self) -> (TokenKind, usize) {
         let start = self.at;
         let first = self.text[start];
         let bits = class(first);
@@ -317,25 +321,28 @@ impl<'t> Lexer<'t> {
         (kind, at)
     }
 
-    fn operator_end(&self, start: usize) -> usize {
-        let run = self.run(start, OPERATOR);
-        let mut end = start + 1;
-        while end < run {
-            let comment = (self.text[end] == b'-' && self.byte(end + 1) == b'-')
-                || (self.text[end] == b'/' && self.byte(end + 1) == b'*');
-            if comment {
-                break;
-            }
-            end += 1;
+    fn operator_end(&mut self, start: usize) -> usize {
+        if start < self.signs_until {
+            return start + 1;
         }
-        let signed = |at: usize| matches!(self.text[at - 1], b'+' | b'-');
-        if end - start > 1 && signed(end) {
-            let strong = self.text[start..end - 1].iter().any(|b| class(*b) & STRONG != 0);
-            while !strong && end - start > 1 && signed(end) {
-                end -= 1;
-            }
+        let mut strong = class(self.text[start]) & STRONG != 0;
+        let mut run = start + 1;
+        while class(self.byte(run)) & OPERATOR != 0 && !self.begins_comment(run) {
+            strong |= class(self.text[run]) & STRONG != 0;
+            run += 1;
+        }
+        let mut end = run;
+        while !strong && end - start > 1 && matches!(self.text[end - 1], b'+' | b'-') {
+            end -= 1;
+        }
+        if end < run {
+            self.signs_until = run;
         }
         end
+    }
+
+    fn begins_comment(&self, at: usize) -> bool {
+        matches!((self.byte(at), self.byte(at + 1)), (b'-', b'-') | (b'/', b'*'))
     }
 }
 

@@ -87,7 +87,8 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
     }
     let temporary_code = matches!(facts.kind, Kind::Ddl { temporary: true, .. })
         && facts.words.iter().any(|word| word == "function" || word == "procedure");
-    if temporary_code || matches!(facts.kind, Kind::Do) {
+    let looks_into_strings = temporary_code || matches!(facts.kind, Kind::Do);
+    if looks_into_strings {
         facts.words.extend(words_in_strings(tokens));
     }
     if let Some(inner) = command.inner {
@@ -111,7 +112,7 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
             facts.block = facts.block.children.remove(0);
         }
     }
-    Parsed { facts, text: None, cacheable: !command.text_bound }
+    Parsed { facts, text: None, cacheable: !command.text_bound && !looks_into_strings }
 }
 
 fn query(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {

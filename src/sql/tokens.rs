@@ -175,11 +175,11 @@ impl<'t> Tokens<'t> {
 
     /// Every operator of the tokens, each once, in order of appearance.
     pub fn operators(&self) -> Vec<String> {
-        let mut operators: Vec<String> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        let mut operators = Vec::new();
         for at in (0..self.len()).filter(|at| self.kind(*at) == Some(TokenKind::Operator)) {
-            let operator = String::from_utf8_lossy(self.bytes(at)).into_owned();
-            if !operators.contains(&operator) {
-                operators.push(operator);
+            if seen.insert(self.bytes(at)) {
+                operators.push(String::from_utf8_lossy(self.bytes(at)).into_owned());
             }
         }
         operators

@@ -5,7 +5,6 @@
 //! Rust with three-valued logic. Rows are made only as a write would allow them, and lie where their rule puts them.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use meridian::geo::{Cell, Position};
@@ -353,8 +352,8 @@ fn rounds() -> u64 {
     std::env::var("PLAN_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
 }
 
-pub fn satisfying_rows_lie_on_bound_shards(folder: &Path) {
-    let sample = Sample::load(folder);
+pub fn satisfying_rows_lie_on_bound_shards() {
+    let sample = Sample::new();
     let (mut satisfied, mut narrow) = (0, 0);
     for seed in 0..rounds() {
         let mut random = SmallRng::seed_from_u64(seed);
@@ -380,8 +379,8 @@ pub fn satisfying_rows_lie_on_bound_shards(folder: &Path) {
     assert!(satisfied > 1000 && narrow > 200, "{satisfied} rows, {narrow} routes: the trees say too little");
 }
 
-pub fn joined_rows_lie_on_bound_shards(folder: &Path) {
-    let sample = Sample::load(folder);
+pub fn joined_rows_lie_on_bound_shards() {
+    let sample = Sample::new();
     let rides = &TABLES[0];
     let archive = &TABLES[5];
     const COLUMNS: [&str; 6] = ["a.region", "a.pickup_lat", "a.pickup_lon", "a.status", "b.region", "b.body"];

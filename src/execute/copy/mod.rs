@@ -21,13 +21,13 @@ mod batches;
 mod copy_in;
 mod copy_out;
 mod exchange;
-mod fields;
+pub mod fields;
 mod hearing;
 mod host;
 mod input;
 mod place;
-mod rows;
-mod splitter;
+pub mod rows;
+pub mod splitter;
 
 pub use copy_in::{CopiedIn, CopyIn, copy_in};
 pub use copy_out::{CopiedOut, CopyOut, copy_out};

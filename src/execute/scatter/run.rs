@@ -285,9 +285,7 @@ impl Run<'_, '_, '_, '_> {
             (b'S', _) => {
                 let status = ParameterStatus::decode(&body);
                 let status = status.map_err(|error| self.broken(index, error.to_string()))?;
-                if self.wire.told.learn(status.name, status.value) {
-                    self.wire.client.outbox.extend_from_slice(frame);
-                }
+                self.wire.told.learn_for_later(status.name, status.value);
             }
             _ => return Err(self.broken(index, format!("message {:?} was not expected", tag as char))),
         }

@@ -108,10 +108,8 @@ async fn rest_of(wire: &mut Wire<'_>, lanes: Vec<&mut Lane>) {
 /// Reports of parameters count, whatever became of the statement.
 fn learn(wire: &mut Wire<'_>, drained: &Drained) {
     for frame in drained.asides.iter().filter(|frame| frame.first() == Some(&b'S')) {
-        if let Ok(status) = ParameterStatus::decode(&frame[HEADER_BYTES..])
-            && wire.told.learn(status.name, status.value)
-        {
-            wire.client.outbox.extend_from_slice(frame);
+        if let Ok(status) = ParameterStatus::decode(&frame[HEADER_BYTES..]) {
+            wire.told.learn_for_later(status.name, status.value);
         }
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use crate::sql::lexer::{LexOptions, Lexer, TokenKind};
 use crate::sql::split::split;
+use crate::sql::tokens::Tokens;
 
 fn tokens(text: &str, options: LexOptions) -> Vec<(TokenKind, &str)> {
     Lexer::new(text.as_bytes(), options)
@@ -83,6 +84,23 @@ fn operators_follow_the_trailing_sign_rule() {
         ["a", "::", "int", "b", ":=", "c", "d", "=>", "e", "f", "->>", "g"]
     );
     assert_eq!(texts("a[1:2]"), ["a", "[", "1", ":", "2", "]"]);
+}
+
+/// Read once for each of its bytes, any of these would take hours.
+#[test]
+fn long_runs_of_operators_are_read_once() {
+    for piece in ["+", "+-", "=+", "+/**/", "*/**/", "<>-"] {
+        let text = piece.repeat(4_000_000 / piece.len());
+        let operators = Lexer::new(text.as_bytes(), LexOptions::default())
+            .filter(|token| token.kind == TokenKind::Operator)
+            .count();
+        assert!(operators > 0, "{piece}");
+    }
+    let sign = |digit: u8| char::from(b"#<>=~!^&|%"[usize::from(digit - b'0')]);
+    let operator = |n: u32| n.to_string().bytes().map(sign).collect::<String>() + " a ";
+    let text: String = (100_000..300_000).map(operator).collect();
+    let tokens = Tokens::new(text.as_bytes(), LexOptions::default()).unwrap();
+    assert_eq!(tokens.operators().len(), 200_000);
 }
 
 #[test]

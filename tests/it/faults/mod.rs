@@ -1,7 +1,9 @@
 //! Faults: nodes that are killed and promoted, clients that vanish or err. Each breaks servers of its own, if any.
 
 mod clients;
+mod hostile;
 mod outage;
+mod pipelines;
 mod promotion;
 mod replicas;
 mod startup;

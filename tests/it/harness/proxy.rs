@@ -223,6 +223,15 @@ impl Meridian {
         self.lock().as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// Bytes of memory that it has in use, as the kernel counts them.
+    pub fn resident_bytes(&self) -> u64 {
+        let Some(id) = self.lock().as_ref().map(Child::id) else { return 0 };
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kilobytes.unwrap_or_else(|| panic!("/proc/{id}/status says nothing of memory")) * 1024
+    }
+
     /// What it has printed.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

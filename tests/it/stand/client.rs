@@ -108,6 +108,13 @@ impl RawClient {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Says it from a thread of its own, which may have to wait until something is read.
+    pub fn say_aside(&self, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
+        let mut stream = self.stream.try_clone().expect("a second handle");
+        let _ = stream.set_write_timeout(None);
+        std::thread::spawn(move || stream.write_all(&bytes).expect("the other side listens"))
+    }
+
     pub fn receive(&mut self) -> Received {
         let mut head = [0; 5];
         if let Err(end) = self.fill(&mut head) {
@@ -119,6 +126,18 @@ impl RawClient {
             return end;
         }
         Received::Message(Message { tag: head[0], body })
+    }
+
+    /// Everything that comes until the connection is closed, or nothing comes any more.
+    pub fn rest(&mut self) -> String {
+        let mut lines = Vec::new();
+        loop {
+            match self.receive() {
+                Received::Message(message) => lines.push(message.line()),
+                Received::Closed => return format!("{} closed", lines.join("; ")),
+                Received::Silence => return format!("{} …", lines.join("; ")),
+            }
+        }
     }
 
     /// One byte: the answer to SSLRequest.

@@ -1,0 +1,5 @@
+//! libFuzzer's way to `tests/fuzz/targets/configuration.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| meridian_fuzz::targets::configuration::run(data));

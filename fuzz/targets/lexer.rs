@@ -1,0 +1,5 @@
+//! libFuzzer's way to `tests/fuzz/targets/lexer.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| meridian_fuzz::targets::lexer::run(data));

@@ -1,0 +1,208 @@
+//! Pipelines of ten thousand messages whose sender reads nothing until all are written, and transactions that stay idle.
+
+use std::time::Duration;
+
+use crate::harness::eventually;
+use crate::stand::{self, Message, PLACES, Pair, Parameter, RawClient, Received, Target};
+
+const SCHEMA: [&str; 5] = [
+    "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
+    "INSERT INTO places VALUES (1, 'us-east', 'New York')",
+    "INSERT INTO places VALUES (2, 'us-west', 'Los Angeles')",
+    "INSERT INTO places VALUES (3, 'eu-central', 'Berlin')",
+    "INSERT INTO places VALUES (4, 'ap-south', 'Mumbai')",
+];
+const REGIONS: [&str; 4] = ["us-east", "us-west", "eu-central", "ap-south"];
+/// Of each pipeline.
+const MESSAGES: usize = 10_000;
+/// Answers of a hundred kilobytes: together more than all buffers between the two ends.
+const LARGE: usize = 300;
+
+fn pair(database: &str, sections: &[(&str, &str)]) -> Pair {
+    let pair = Pair::with(database, PLACES, sections);
+    for target in pair.targets() {
+        target.run(&SCHEMA);
+    }
+    pair
+}
+
+/// Asks for the number of the request, of another region each time, and now and then of all of them.
+fn numbered(number: usize) -> String {
+    match number % 500 {
+        499 => format!("SELECT {number} FROM places WHERE id > 0 LIMIT 1"),
+        _ => format!("SELECT {number} FROM places WHERE region = '{}'", REGIONS[number % 4]),
+    }
+}
+
+fn extended(number: usize) -> Vec<u8> {
+    let sql = numbered(number).replace(&format!("SELECT {number}"), "SELECT $1::text");
+    let parameter = [Parameter::Text(number.to_string().into_bytes())];
+    [stand::parse("", &sql, &[]), stand::bind("", "", &parameter, &[]), stand::execute("", 0)].concat()
+}
+
+/// Writes everything, on a thread of its own so that it may have to wait for its reader, and then reads.
+fn answers(target: &Target, words: Vec<u8>, ready: usize) -> Vec<Message> {
+    let mut client = target.raw();
+    client.set_patience(Duration::from_secs(60));
+    let writer = client.say_aside(words);
+    let mut messages = Vec::new();
+    for _ in 0..ready {
+        let answer = client.until_ready();
+        assert!(
+            answer.last().is_some_and(|last| last.tag == b'Z'),
+            "{:?}: it stops at {}",
+            target.kind,
+            messages.len()
+        );
+        messages.extend(answer);
+    }
+    writer.join().expect("everything is written");
+    messages
+}
+
+fn assert_in_order(messages: &[Message], requests: usize, what: &str) {
+    assert!(
+        messages.iter().all(|message| message.tag != b'E'),
+        "{what}: {:?}",
+        messages.iter().find(|m| m.tag == b'E').map(Message::line)
+    );
+    let rows = messages.iter().filter(|message| message.tag == b'D');
+    let numbers: Vec<String> = rows.map(|row| row.line().trim_start_matches("D ").to_owned()).collect();
+    assert_eq!(numbers.len(), requests, "{what}");
+    let wrong = numbers.iter().enumerate().find(|(at, number)| at.to_string() != **number);
+    assert_eq!(wrong, None, "{what}");
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_are_answered_in_order_though_nothing_is_read_meanwhile() {
+    let pair = pair("pipelines", &[]);
+    let simple: Vec<u8> = (0..MESSAGES).flat_map(|number| stand::query(&numbered(number))).collect();
+    let (synced, unsynced) = (MESSAGES / 4, MESSAGES / 3);
+    let each: Vec<u8> = (0..synced).flat_map(|number| [extended(number), stand::sync()].concat()).collect();
+    let batch: Vec<u8> = (0..unsynced).flat_map(extended).chain(stand::sync()).collect();
+    for target in pair.targets() {
+        assert_in_order(&answers(target, simple.clone(), MESSAGES), MESSAGES, "simple queries");
+        assert_in_order(&answers(target, each.clone(), synced), synced, "a Sync for each");
+        assert_in_order(&answers(target, batch.clone(), 1), unsynced, "one Sync for all");
+    }
+}
+
+/// Answers that fit into no buffer: whoever is in the middle waits for the reader, and holds up nobody else.
+#[tokio::test]
+async fn large_answers_wait_for_their_reader() {
+    let pair = pair("large_answers", &[]);
+    let question = "SELECT repeat('x', 100000) FROM places WHERE region = 'us-west'";
+    let words: Vec<u8> = (0..LARGE).flat_map(|_| stand::query(question)).collect();
+    for target in pair.targets() {
+        let mut client = target.raw();
+        let writer = client.say_aside(words.clone());
+        // Nobody reads, and others are served.
+        target.run(&["SELECT 1", "SELECT count(*) FROM places"]);
+        client.set_patience(Duration::from_secs(60));
+        for number in 0..LARGE {
+            let answer = client.until_ready();
+            assert_eq!(answer.len(), 4, "{:?}: answer {number}", target.kind);
+        }
+        writer.join().expect("everything is written");
+    }
+}
+
+/// Reads until the connection is closed.
+fn end(client: &mut RawClient) -> String {
+    client.set_patience(Duration::from_secs(20));
+    client.rest()
+}
+
+#[tokio::test]
+async fn an_idle_transaction_is_ended_and_an_idle_session_is_not() {
+    let pair = pair("idle", &[("proxy", "idle_transaction_timeout = \"500ms\"")]);
+    let Some(target) = &pair.meridian else { return };
+    let mut waiting = target.raw();
+    assert_eq!(waiting.value("SELECT 1").as_deref(), Some("1"));
+    for writes in [&["us-west"][..], &["us-west", "ap-south"]] {
+        let mut idle = target.raw();
+        idle.simple("BEGIN");
+        for region in writes {
+            idle.simple(&format!("INSERT INTO places VALUES (9, '{region}', 'never')"));
+        }
+        let told = end(&mut idle);
+        assert_eq!(told, "E FATAL 25P03 terminating connection due to idle-in-transaction timeout closed");
+        pair.falls_quiet("an idle transaction", target).await;
+    }
+    // So is one that never says Sync.
+    let mut unsynced = target.raw();
+    unsynced.simple("BEGIN");
+    unsynced.simple("INSERT INTO places VALUES (9, 'us-west', 'never')");
+    unsynced.send(&extended(1));
+    let told = end(&mut unsynced);
+    assert_eq!(told, "E FATAL 25P03 terminating connection due to idle-in-transaction timeout closed");
+    // One that says its next statement byte by byte is idle, too.
+    let mut dawdling = target.raw();
+    dawdling.simple("BEGIN");
+    dawdling.simple("INSERT INTO places VALUES (9, 'us-west', 'never')");
+    dawdling.set_patience(Duration::from_millis(100));
+    let told = (0..100).find_map(|_| {
+        dawdling.send(b"Q\0\0\x10\0");
+        match dawdling.receive() {
+            Received::Message(message) => Some(message.line()),
+            Received::Silence => None,
+            Received::Closed => Some("closed".to_owned()),
+        }
+    });
+    let told = told.expect("it is not waited for for ever");
+    assert!(told.starts_with("E FATAL 25P03") || told == "closed", "{told}");
+    assert_eq!(waiting.value("SELECT count(*) FROM places WHERE name = 'never'").as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_client_that_never_says_sync_can_be_killed() {
+    let pair = pair("never_synced", &[]);
+    let Some(target) = &pair.meridian else { return };
+    let mut unsynced = target.raw();
+    unsynced.simple("SET application_name = 'never_synced'");
+    unsynced.send(&extended(1));
+    let mut console = Target { database: "meridian".to_owned(), ..target.clone() }.raw();
+    let shown = console.simple("SHOW CLIENTS");
+    let row =
+        shown.iter().map(Message::line).find(|line| line.starts_with("D ") && line.contains("never_synced"));
+    let row = row.expect("it is shown");
+    let id = row.trim_start_matches("D ").split(" | ").next().expect("its number");
+    console.simple(&format!("KILL {id}"));
+    assert!(end(&mut unsynced).ends_with("closed"));
+}
+
+/// The server's own limit, which a client may set: it is told in the server's words, and its transaction is gone. Behind
+/// Meridian the session itself may stay, in a failed block.
+#[tokio::test]
+async fn a_server_that_ends_an_idle_transaction_leaves_none_of_it() {
+    let pair = pair("idle_at_the_server", &[]);
+    for target in pair.targets() {
+        let mut idle = target.raw();
+        idle.simple("SET idle_in_transaction_session_timeout = '300ms'");
+        idle.simple("BEGIN");
+        idle.simple("INSERT INTO places VALUES (9, 'us-west', 'never')");
+        let idle_servers = format!(
+            "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND state LIKE 'idle in%'",
+            target.database
+        );
+        eventually("the server has ended it", async || {
+            pair.ask_servers(target, &idle_servers).is_empty().then_some(())
+        })
+        .await;
+        idle.send(&stand::query("SELECT count(*) FROM places WHERE region = 'us-west'"));
+        let first = idle.receive();
+        let Received::Message(error) = first else { panic!("{:?}: {first:?}", target.kind) };
+        let expected = "E FATAL 25P03 terminating connection due to idle-in-transaction timeout";
+        assert_eq!(error.line(), expected, "{:?}", target.kind);
+        match idle.receive() {
+            Received::Closed => {}
+            Received::Message(ready) => {
+                assert_eq!(ready.line(), "Z E", "{:?}", target.kind);
+                assert_eq!(idle.simple("COMMIT").first().map(Message::line).as_deref(), Some("C ROLLBACK"));
+            }
+            Received::Silence => panic!("{:?}: nothing more", target.kind),
+        }
+        let never = "SELECT count(*) FROM places WHERE name = 'never'";
+        assert_eq!(target.raw().value(never).as_deref(), Some("0"), "{:?}", target.kind);
+    }
+}
