@@ -157,6 +157,7 @@ pub(super) struct RawLimits {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawScratch {
+    pub shard: Value<String>,
     pub rows_max: Value<i64>,
     pub bytes_max: Value<RawSize>,
     pub concurrent_max: Value<i64>,
@@ -277,6 +278,7 @@ pub(super) struct RawTable {
     pub otherwise: Value<String>,
     pub ranges: Value<Vec<Spanned<RawRange>>>,
     pub shard: Value<String>,
+    pub residency: Value<Vec<Name>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -368,6 +368,11 @@ fn tables_have_the_keys_of_their_placement() {
         ),
         ("placement = \"single\"\nshard = \"two\"", "tables[0].shard: there is no shard \"two\""),
         ("placement = \"hash\"\nkey = \"k\"\nnull_key = \"two\"", "tables[0].null_key: there is no shard"),
+        (
+            "placement = \"reference\"\nresidency = [\"two\"]",
+            "tables[0].residency[0]: there is no region \"two\"",
+        ),
+        ("placement = \"reference\"\nresidency = []", "tables[0].residency: names no region"),
     ];
     for (keys, expected) in cases {
         let found = mistake(&format!("[[tables]]\nname = \"t\"\n{keys}\n"));

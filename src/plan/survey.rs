@@ -113,6 +113,7 @@ fn unkeyed(relation: &Relation) -> Keyed {
             placement: Placement::Geo,
             position: None,
             null_key: NullKey::Refuse,
+            residency: None,
         },
         key_type: None,
         test: Test::Any,

@@ -66,7 +66,7 @@ impl Session {
         ending: Ending<'_>,
     ) -> Result<Option<Held>, Failure> {
         let bound = question.check(scatter)?;
-        self.check_scratch(scatter)?;
+        self.check_scratch(scatter, shards)?;
         let mark = self.client.outbox.len();
         let mut attempts = Attempts::default();
         loop {
@@ -102,7 +102,7 @@ impl Session {
                     let failed = self.lanes.iter().any(|lane| lane.in_block && failed(lane));
                     let other = if failed { None } else { self.gathered_instead(question) };
                     let other = other.ok_or(Failure::Sql(error))?;
-                    self.check_scratch(&other)?;
+                    self.check_scratch(&other, shards)?;
                     attempts.instead = Some(other);
                 }
                 error => self.ask_again(planned, shards, error, &mut attempts).await?,
@@ -180,13 +180,13 @@ impl Session {
         shards: ShardSet,
     ) -> (bool, Result<u64, ScatterError>) {
         let default = self.default_shard();
-        let near = self.context.planning.topology.region(self.own.region).shards.first().copied();
+        let meeting = self.meeting_shard(scatter, shards).ok();
         let bounds = &self.live.limits;
         let gather = PartialLimits { rows_max: bounds.merge_rows_max, bytes_max: bounds.merge_bytes_max };
         let Self { client, lanes, told, limits, pin, .. } = self;
         let mut lanes: Vec<&mut Lane> = lanes.iter_mut().filter(|lane| shards.contains(lane.shard)).collect();
         lanes.sort_by_key(|lane| (lane.shard != default, lane.shard));
-        let nearest = lanes.iter().position(|lane| Some(lane.shard) == near).unwrap_or(0);
+        let nearest = lanes.iter().position(|lane| Some(lane.shard) == meeting).unwrap_or(0);
         let read_ahead = bounds.shard_buffer_bytes;
         let mut wire = Wire { gather, ..Wire::new(client, told, limits, pin.is_some(), read_ahead) };
         let result = answer(&mut wire, &mut lanes, nearest, question, scatter, bound).await;

@@ -21,7 +21,7 @@ use crate::execute::scatter::scratch::{Answered, Ending, Job, answer_in_scratch}
 use crate::execute::scatter::{Question, ScatterError, Wire};
 use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
 use crate::sql::parse::parse;
-use crate::topology::ShardSet;
+use crate::topology::{ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
 
 /// How long a scratch session may take to roll back.
@@ -36,13 +36,41 @@ pub(super) struct Combined {
 }
 
 impl Session {
-    /// Refuses what a scratch session would not see as the transaction under way does.
-    pub(super) fn check_scratch(&self, scatter: &Scatter) -> Result<(), Failure> {
+    /// Refuses what a scratch session would not see as the transaction under way does, and what must not be brought there.
+    pub(super) fn check_scratch(&self, scatter: &Scatter, shards: ShardSet) -> Result<(), Failure> {
+        if scatter.brings_together() {
+            self.meeting_shard(scatter, shards)?;
+        }
         match &scatter.combine {
             Combine::Scratch(scratch) if !scratch.serves(self.block.is_open(), self.has_changed()) => {
                 Err(Failure::Sql(refusals::SCRATCH_IN_TRANSACTION.error(&[])))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The shard whose server is sent rows of these: for gathered tables the configured one, else the nearest that has some
+    /// itself.
+    pub(super) fn meeting_shard(&self, scatter: &Scatter, shards: ShardSet) -> Result<ShardId, Failure> {
+        let topology = &self.context.planning.topology;
+        let may = |shard: &ShardId| scatter.residency.is_none_or(|residency| residency.contains(*shard));
+        let wanted = match &scatter.combine {
+            Combine::Scratch(_) => topology.scratch_shard,
+            _ => {
+                let near = topology.region(self.own.region).shards.first().copied();
+                let near = near.filter(|near| shards.contains(*near));
+                let default = Some(topology.default_shard).filter(|default| shards.contains(*default));
+                let others = || shards.iter().find(|shard| may(shard));
+                let chosen = near.filter(may).or(default.filter(may)).or_else(others);
+                chosen.or(near).or(default).unwrap_or(topology.default_shard)
+            }
+        };
+        match may(&wanted) {
+            true => Ok(wanted),
+            false => {
+                let name = &topology.shard(wanted).name;
+                Err(Failure::Sql(refusals::RESIDENCY.error(&[name])))
+            }
         }
     }
 
@@ -117,7 +145,9 @@ impl Session {
     }
 
     async fn open_scratch(&mut self) -> Result<Lane, Failure> {
-        let shard = self.default_shard();
+        let planning = &self.context.planning;
+        let shard = planning.topology.scratch_shard;
+        let numbers = planning.catalog.numbers_of(shard);
         let connection = self
             .acquire_from(&self.worker.scratches, shard, Need::Primary, &[])
             .await
@@ -126,6 +156,7 @@ impl Session {
         let mut lane = Lane::new(connection, shard, false);
         lane.one_by_one = self.fence.read_only;
         lane.scratch = true;
+        lane.numbers = numbers;
         let settings = match self.block.get() {
             Some(transaction) => transaction.settings_before(),
             None => &self.settings,

@@ -31,6 +31,8 @@ pub struct TableRule {
     /// Columns that tell where the row is; with `region` placement they imply the key and prune reads.
     pub position: Option<PositionColumns>,
     pub null_key: NullKey,
+    /// Shards on which rows of several may be brought together to answer a query; None: on any.
+    pub residency: Option<ShardSet>,
 }
 
 /// Columns that hold a row's position: latitude and longitude, or a geohash, or all three.

@@ -83,6 +83,8 @@ pub struct Topology {
     pub local_region: RegionId,
     /// Home of single tables and of statements that name no table.
     pub default_shard: ShardId,
+    /// Whose primary gathered tables are brought to.
+    pub scratch_shard: ShardId,
     /// Owners are region indexes.
     pub world: World,
     /// Rules of the tables that the configuration names; any other table is single.

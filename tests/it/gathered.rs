@@ -167,6 +167,69 @@ async fn parameters_of_types_of_the_users_own_are_understood() {
     let row = client.query_typed(&by_mood, &[(&"glad", Type::UNKNOWN), (&1_i32, Type::INT4)]).await;
     let row = row.expect("an answer").remove(0);
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 2 + 3 + 4));
+
+    // In a scratch session whose server has other numbers.
+    let proxy = crate::harness::meridian(&database.cluster).database(&database.name).tables(TABLES);
+    let proxy = proxy.section("scratch", "shard = \"ap-south\"").start();
+    let client = connect(&proxy.app()).await;
+    let moods =
+        "SELECT p.mood, count(*) FROM orders o JOIN people p ON p.id = o.person WHERE p.mood = $1 GROUP BY 1";
+    let rows = client.query_typed(moods, &[(&"glad", Type::UNKNOWN)]).await.expect("an answer");
+    assert_eq!((rows[0].columns()[0].type_().name(), rows[0].get::<_, i64>(1)), ("mood", 5));
+}
+
+#[tokio::test]
+async fn rows_are_brought_only_where_the_tables_residency_allows() {
+    let database = database().await;
+    let tables =
+        TABLES.replacen("key = \"id\"", "key = \"id\"\nresidency = [\"eu-central\", \"ap-south\"]", 1);
+    let start = |scratch: &str| {
+        let proxy = meridian(&database.cluster).database(&database.name).tables(&tables);
+        proxy.section("scratch", scratch).start()
+    };
+    let allowed = start("shard = \"eu-central\"");
+    let client = connect(&allowed.app()).await;
+    client.batch_execute(SCHEMA).await.expect("the schema");
+    let more =
+        "CREATE TABLE notes (person int, note text); INSERT INTO notes VALUES (1, 'tall'), (2, 'small')";
+    client.batch_execute(more).await.expect("a table of the default shard");
+    for id in 0..8 {
+        let both = format!(
+            "INSERT INTO people VALUES ({id}, 'p', 150); INSERT INTO orders VALUES ({id}, {id}, {id})"
+        );
+        client.batch_execute(&both).await.expect("rows");
+    }
+    assert_eq!(answer(&client, JOIN).await, (8, 28));
+    let with_notes = format!("{JOIN} JOIN notes n ON n.person = p.id");
+    assert_eq!(answer(&client, &with_notes).await, (2, 3), "it is gathered, too");
+    let sorted = "SELECT count(DISTINCT amount), sum(amount) FROM orders";
+    assert_eq!(answer(&client, sorted).await, (8, 28), "partial rows go to a server that may have them");
+
+    let elsewhere = start("");
+    let refused = connect(&elsewhere.app()).await;
+    let error = refused.query(JOIN, &[]).await.expect_err("the default shard is in another region");
+    let error = error.as_db_error().expect("an error of SQL");
+    assert_eq!(error.code(), &SqlState::FEATURE_NOT_SUPPORTED);
+    assert!(error.message().contains("\"us-east\""), "{error}");
+    assert_eq!(answer(&refused, sorted).await, (8, 28));
+    let merged =
+        refused.query("SELECT id FROM orders ORDER BY id", &[]).await.expect("rows pass to the client only");
+    assert_eq!(merged.len(), 8);
+
+    let token = client.cancel_token();
+    let cancel = async {
+        let server = database.direct("eu-central").await;
+        eventually("the final text runs there", async || {
+            let running =
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'";
+            (server.query_one(running, &[]).await.expect("a count").get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
+        token.cancel_query(tokio_postgres::NoTls).await.expect("a cancel");
+    };
+    let slow = "SELECT pg_sleep(60) FROM orders o JOIN people p ON p.id = o.person";
+    let (result, ()) = tokio::join!(client.query(slow, &[]), cancel);
+    assert_eq!(result.expect_err("it was cancelled").code(), Some(&SqlState::QUERY_CANCELED));
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ fn topology(raw: &RawConfig, folder: &Path, findings: &mut Findings) -> Option<T
         nodes: places.nodes,
         local_region: places.local_region,
         default_shard: places.default_shard,
+        scratch_shard: places.scratch_shard,
         world: places.world?,
         tables,
         trusted_functions,

@@ -33,6 +33,7 @@ pub(super) struct Places {
     pub world: Option<World>,
     pub local_region: RegionId,
     pub default_shard: ShardId,
+    pub scratch_shard: ShardId,
     pub distances: Option<Vec<Vec<Duration>>>,
 }
 
@@ -54,7 +55,7 @@ impl Places {
     }
 
     /// The region that a key of the file names.
-    fn region(&self, name: &str, span: std::ops::Range<usize>, findings: &mut Findings) -> RegionId {
+    pub fn region(&self, name: &str, span: std::ops::Range<usize>, findings: &mut Findings) -> RegionId {
         self.region_named(name).unwrap_or_else(|| {
             findings.report(span, format!("there is no region \"{name}\""));
             RegionId(0)
@@ -90,6 +91,7 @@ pub(super) fn places(
         world: None,
         local_region: RegionId(0),
         default_shard: ShardId(0),
+        scratch_shard: ShardId(0),
         distances: None,
     };
     let mut addresses = HashMap::new();
@@ -102,6 +104,10 @@ pub(super) fn places(
     if let Some(name) = &raw.database.default_shard {
         places.default_shard = places.shard(name, findings);
     }
+    places.scratch_shard = match &raw.scratch.shard {
+        Some(name) => places.shard(name, findings),
+        None => places.default_shard,
+    };
     let (world, centres) = areas::world(raw, &places, folder, findings);
     places.world = world;
     places.distances = distances(raw, &places, &centres, findings);

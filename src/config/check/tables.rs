@@ -13,7 +13,7 @@ use crate::sql::name::ObjectName;
 use crate::topology::ring::{self, Member};
 use crate::topology::{
     HashPlacement, Key, KeyRange, KeyType, ListPlacement, NullKey, Placement, PositionColumns,
-    RangePlacement, ShardId, TableRule,
+    RangePlacement, ShardId, ShardSet, TableRule,
 };
 
 const SLOTS: usize = 4096;
@@ -82,7 +82,23 @@ impl Reader<'_> {
             self.missing("position");
         }
         let null_key = self.null_key();
-        Some(TableRule { name: name?, placement, position, null_key })
+        let residency = self.residency();
+        Some(TableRule { name: name?, placement, position, null_key, residency })
+    }
+
+    /// The shards of the regions that are named.
+    fn residency(&mut self) -> Option<ShardSet> {
+        let names = self.raw.residency.as_ref()?;
+        if names.get_ref().is_empty() {
+            self.findings.report(names.span(), "names no region");
+        }
+        let mut shards = ShardSet::EMPTY;
+        for name in names.get_ref() {
+            let region = self.places.region(name.get_ref(), name.span(), self.findings);
+            let own = self.places.regions.get(usize::from(region.0)).map(|region| region.shards.as_slice());
+            own.unwrap_or_default().iter().for_each(|shard| shards.insert(*shard));
+        }
+        Some(shards)
     }
 
     fn missing(&mut self, key: &str) {

@@ -43,6 +43,7 @@ pub mod limit;
 mod ordered;
 pub mod placeholders;
 pub mod refusals;
+mod residency;
 pub mod scratch;
 mod select;
 #[cfg(test)]
@@ -50,7 +51,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Distinct, Query, SelectItem, SetExpr, Statement};
+use sqlparser::ast::{Distinct, Expr, Query, SelectItem, SetExpr, Statement};
 
 use crate::merge::{KeyType, SortKey, TextOrder};
 use crate::plan::PlanningContext;
@@ -59,6 +60,7 @@ use crate::sql::arguments::Arguments;
 use crate::sql::facts::Facts;
 use crate::sql::parse::{Parsed, parse_tree, with_stack};
 use crate::sql::render::{Template, prints_as_read};
+use crate::topology::ShardSet;
 
 pub use eligible::may_scatter;
 pub use finish::Finish;
@@ -69,6 +71,7 @@ use apart::Apart;
 use columns::Scope;
 use placeholders::{Numbered, Placeholders};
 use refusals::Reason;
+use select::Target;
 
 /// Names in rewritten texts begin so; a statement that uses such a name itself is not rewritten.
 const OWN_NAMES: &str = "meridian__";
@@ -169,6 +172,8 @@ pub struct Scatter {
     pub constant_literals: Vec<(u32, String)>,
     /// Parameters of the client's text.
     pub param_count: u32,
+    /// Shards whose servers may be sent rows of the others; None: any.
+    pub residency: Option<ShardSet>,
 }
 
 /// What compiling looks at besides the tree.
@@ -192,7 +197,16 @@ impl Scatter {
             Ways::All => Self::merge(parsed, ctx),
             Ways::ScratchOnly => Err(Reason::NotASelect.refusal("")),
         };
-        merge.or_else(|refusal| scratch::compile(parsed, source, ctx).ok_or(refusal))
+        let scatter = merge.or_else(|refusal| scratch::compile(parsed, source, ctx).ok_or(refusal))?;
+        Ok(Self { residency: residency::of(&parsed.facts.block, ctx), ..scatter })
+    }
+
+    /// Whether rows of several shards are brought to one server.
+    pub fn brings_together(&self) -> bool {
+        match &self.combine {
+            Combine::Concat | Combine::Ordered { otherwise: None, .. } => false,
+            Combine::Ordered { otherwise: Some(_), .. } | Combine::Finish(_) | Combine::Scratch(_) => true,
+        }
     }
 
     /// Without gathering whole tables.
@@ -288,6 +302,7 @@ impl Scatter {
             equal_literals: Vec::new(),
             constant_literals: Vec::new(),
             param_count: inputs.facts.param_count,
+            residency: None,
         }
     }
 
@@ -369,10 +384,8 @@ fn shape(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Shape, Refu
     let moving = |part: expression::Contents| part.clock || part.volatile;
     let steady = [list, order, having, groups].iter().all(|part| !part.clock && !part.volatile);
     let computes = grouped || distinct || list.window || order.window || select.distinct.is_some();
-    // A name of our own in ORDER BY is none of DISTINCT ON's expressions.
     let by_first = matches!(select.distinct, Some(Distinct::On(_)));
-    let sorts_apart = !by_first || query.order_by.is_none();
-    if computes && apart.closed && steady && sorts_apart {
+    if computes && apart.closed && steady && takes_hidden_keys(query, inputs)? {
         return Ok(Shape::Rows);
     }
     let together = list.window
@@ -386,6 +399,23 @@ fn shape(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Shape, Refu
         (true, _) => Shape::Gathered,
         (false, true) => Shape::Grouped,
         (false, false) => Shape::Rows,
+    })
+}
+
+/// Whether sort keys may stand in the select list once more: under DISTINCT only what is there anyway, and a name of our
+/// own is none of DISTINCT ON's expressions.
+fn takes_hidden_keys(query: &Query, inputs: &Inputs<'_>) -> Result<bool, Refusal> {
+    let select = select::select_of(query)?;
+    let items = &select.projection;
+    let is_item = |expr: &Expr| {
+        items.iter().any(|item| select::item_expr(item) == Some(expr))
+            || matches!(grouped::order_target(expr, items, inputs), Ok(Target::Item(_)))
+    };
+    let mut keys = select::order_by(query)?.iter();
+    Ok(match &select.distinct {
+        None | Some(Distinct::All) => true,
+        Some(Distinct::Distinct) => keys.all(|key| is_item(&key.expr)),
+        Some(Distinct::On(_)) => keys.next().is_none(),
     })
 }
 

@@ -236,7 +236,9 @@ impl Grammar {
             }
         };
         let outputs = (1..=count).map(output).collect();
-        Body { node, outputs, keys: Vec::new(), unique, is_ordered: false }
+        // Under DISTINCT and in groups mostly an error.
+        let keys = vec![scope.any(&mut self.random).sql.clone().into()];
+        Body { node, outputs, keys, unique, is_ordered: false }
     }
 }
 

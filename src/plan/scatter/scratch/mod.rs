@@ -2,7 +2,7 @@
 //! answers the client's own text.
 //!
 //! Compiled once per shape, after every other way has declined. `execute::scatter` makes the temporary tables in a
-//! session of their own on the default shard's primary, fills each from the shards that have its rows, and runs the
+//! session of their own on one primary, fills each from the shards that have its rows, and runs the
 //! text there. Temporary tables are found before all others, so an unqualified name means the gathered rows by itself;
 //! a name with its schema is respelled at its place.
 //!
@@ -221,6 +221,7 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
         equal_literals: Vec::new(),
         constant_literals: Vec::new(),
         param_count: facts.param_count,
+        residency: None,
     })
 }
 
@@ -267,12 +268,12 @@ impl<'a> Survey<'a> {
         only: bool,
         ctx: &'a PlanningContext,
     ) -> Option<Option<&mut Found<'a>>> {
-        let default = ctx.topology.default_shard;
+        let here = ctx.topology.scratch_shard;
         let (rows, in_place) = match home::of(ctx, &info.name) {
             Home::Sharded { .. } => (Rows::Sharded, false),
             Home::Reference { .. } => (Rows::Everywhere, true),
-            Home::Single(shard) if is_table(info) => (Rows::On(shard), shard == default),
-            Home::Single(shard) if shard == default => return self.add_view(info).map(|()| None),
+            Home::Single(shard) if is_table(info) => (Rows::On(shard), shard == here),
+            Home::Single(shard) if shard == here => return self.add_view(info).map(|()| None),
             Home::OverReference => return self.add_view(info).map(|()| None),
             Home::OverSharded if info.kind == RelationKind::View => {
                 return self.add_spread(info, ctx).map(|()| None);

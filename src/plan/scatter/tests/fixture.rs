@@ -146,6 +146,7 @@ pub(crate) fn context() -> PlanningContext {
         placement,
         position: None,
         null_key: NullKey::Refuse,
+        residency: None,
     };
     let region = || Placement::Region { key: "region".to_owned() };
     let topology = Topology {
@@ -156,6 +157,7 @@ pub(crate) fn context() -> PlanningContext {
         nodes: Vec::new(),
         local_region: RegionId(0),
         default_shard: ShardId(0),
+        scratch_shard: ShardId(0),
         world: crate::geo::World::new(Vec::new(), None).unwrap(),
         tables: vec![rule("rides", region()), rule("stops", region()), rule("riders", Placement::Reference)],
         trusted_functions: Default::default(),
