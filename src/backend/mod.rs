@@ -30,5 +30,5 @@ pub use choice::{ReadPolicy, WriteToken};
 pub use connection::Connection;
 pub use dismissal::dismiss;
 pub use error::BackendError;
-pub use pool::{Account, Part, Pools, Sizing, Waits};
+pub use pool::{Account, Part, Pools, Sizing, Waits, address};
 pub use settings::Settings;

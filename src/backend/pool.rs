@@ -419,7 +419,8 @@ fn lend(connection: &mut Connection) {
     }
 }
 
-fn address(topology: &Topology, node: NodeId) -> String {
+/// `host:port`.
+pub fn address(topology: &Topology, node: NodeId) -> String {
     let node = topology.node(node);
     format!("{}:{}", node.host, node.port)
 }

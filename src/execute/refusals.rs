@@ -69,10 +69,6 @@ limits! {
         "a row limit for a portal over several shards is not supported",
         "Use LIMIT, or fetch all rows.",
         "The rest of the rows would have to wait on every shard.";
-    REPLICATION = "X017" "0A000",
-        "replication connections are not supported",
-        "Connect to the server itself.",
-        "They belong to one server.";
     TEMPORARY_WITH_SHARDED = "X018" "0A000",
         "a statement that joins a temporary table with sharded table \"{}\" is not supported",
         "Read the sharded table first, or put its rows into a temporary table.",

@@ -27,11 +27,11 @@ use tokio::time::Instant;
 use super::census::{CountedBy, Seat};
 use super::greet::CONSOLE_DATABASE;
 use super::lookup::{Answer, Asking};
+use super::replication::Mode;
 use super::shared::{Live, Shared};
 use crate::config::{AccessMethod, Arrival, AuthMethod, User, Verdict};
-use crate::execute::refusals;
 use crate::wire::credential::{Credential, LoginSecret, Method};
-use crate::wire::error::{Severity, SqlError, SqlState};
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::Limits;
 use crate::wire::secret::Secret;
 use crate::wire::startup::{Candidate, ClientHello, StartupError, authenticate};
@@ -46,6 +46,7 @@ pub(super) struct Door<'a> {
     pub address: Option<SocketAddr>,
     pub limits: Limits,
     pub deadline: Instant,
+    pub replication: Option<Mode>,
 }
 
 /// A newcomer that may come in.
@@ -137,7 +138,7 @@ impl Door<'_> {
             address: self.address.map(|address| address.ip()),
             encrypted: connection.stream.is_encrypted(),
             user: &self.hello.user,
-            database: &self.hello.database,
+            database: self.database_of_rules(),
         };
         match self.live.access.judge(&arrival) {
             Verdict::Unruled => Ok((AccessMethod::Ask(self.live.proxy.auth), None)),
@@ -146,6 +147,14 @@ impl Door<'_> {
             }
             Verdict::Ruled(number, method) => Ok((method, Some(number))),
             Verdict::Unknown => Err(turned_away("no access rule", &arrival)),
+        }
+    }
+
+    /// What replicates a whole server is in no database.
+    fn database_of_rules(&self) -> &str {
+        match self.replication {
+            Some(Mode::Physical) => "replication",
+            Some(Mode::Database) | None => &self.hello.database,
         }
     }
 
@@ -195,7 +204,10 @@ impl Door<'_> {
     }
 
     fn check_database(&self, user: Option<&User>) -> Result<(), SqlError> {
-        let ClientHello { user: name, database, parameters, .. } = self.hello;
+        let ClientHello { user: name, database, .. } = self.hello;
+        if self.replication == Some(Mode::Physical) {
+            return Ok(());
+        }
         if database == CONSOLE_DATABASE {
             if !user.is_some_and(|user| user.admin) {
                 let message = format!("user \"{name}\" may not use the console");
@@ -207,9 +219,6 @@ impl Door<'_> {
         {
             let message = format!("database \"{database}\" does not exist");
             return Err(SqlError::fatal(SqlState::INVALID_CATALOG_NAME, message));
-        }
-        if parameters.iter().any(|(name, value)| name == "replication" && !says_false(value)) {
-            return Err(refusals::REPLICATION.error(&[]).severity(Severity::Fatal));
         }
         Ok(())
     }
@@ -295,8 +304,4 @@ const NAME_BYTES_MAX: usize = 63;
 
 fn role_missing(user: &str) -> SqlError {
     SqlError::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, format!("role \"{user}\" does not exist"))
-}
-
-fn says_false(value: &str) -> bool {
-    matches!(value.to_ascii_lowercase().as_str(), "false" | "off" | "no" | "0")
 }

@@ -29,6 +29,7 @@ use super::cancel::{self, CancelTarget};
 use super::console::ConsoleClient;
 use super::fence::Fence;
 use super::planning::Context;
+use super::replication::{self, Registered};
 use super::shared::{ClientInfo, ClientNames, ClientState, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, greeting, portals, setting};
@@ -165,6 +166,13 @@ async fn welcome(
     let Newcomer { mut connection, hello, address, counted } = newcomer;
     let shared = Arc::clone(&worker.shared);
     let live = shared.live.load_full();
+    let replication = match replication::mode(&hello) {
+        Ok(mode) => mode,
+        Err(error) => {
+            refuse(connection, &StartupError::Refused(error.clone())).await;
+            return Err(error.into());
+        }
+    };
     let door = Door {
         shared: &shared,
         live: &live,
@@ -172,6 +180,7 @@ async fn welcome(
         address,
         limits: client_limits(worker),
         deadline,
+        replication,
     };
     let mut admitted = match door.admit(&mut connection).await {
         Ok(admitted) => admitted,
@@ -182,6 +191,10 @@ async fn welcome(
     };
     // Counted for as long as it is served.
     let _seat = admitted.seat.take();
+    if replication.is_some() {
+        replicate(worker, connection, &hello, admitted).await;
+        return Ok(None);
+    }
     if hello.database == CONSOLE_DATABASE {
         return Ok(Some(at_the_console(worker, connection, &hello, admitted, counted)));
     }
@@ -206,6 +219,27 @@ async fn welcome(
         }
     }
     Ok(None)
+}
+
+async fn replicate(worker: &Rc<Worker>, connection: Connection, hello: &ClientHello, admitted: Admitted) {
+    let (info, cancel) = register(&worker.shared, hello, &admitted);
+    let registered = Registered { info, cancel, shared: Arc::clone(&worker.shared) };
+    worker.figures.connections.one();
+    let Admitted { user, secret, output, .. } = admitted;
+    let (fence, account) = (fence_of(&user), account(&user, secret));
+    let client = replication::Client {
+        connection,
+        hello,
+        account: &account,
+        fence: &fence,
+        registered: &registered,
+        output,
+    };
+    replication::serve(worker, client).await;
+}
+
+fn fence_of(user: &User) -> Fence {
+    Fence { read_only: user.read_only, regions: user.regions.as_deref().map(Rc::from) }
 }
 
 fn at_the_console(
@@ -234,8 +268,7 @@ fn open(
         Ok(settings) => Rc::new(settings),
         Err(error) => return Err(Box::new((connection, error))),
     };
-    let fence =
-        Fence { read_only: admitted.user.read_only, regions: admitted.user.regions.as_deref().map(Rc::from) };
+    let fence = fence_of(&admitted.user);
     let allowed = settings.iter().try_for_each(|(name, value)| fence.check_value(name, value));
     if let Err(error) = allowed {
         return Err(Box::new((connection, error.severity(Severity::Fatal))));

@@ -70,7 +70,7 @@ fn setting_value(name: &str, value: &str) -> String {
 }
 
 /// `-c name=value`, `-cname=value` and `--name=value`, with backslashes before blanks, as PostgreSQL splits them.
-fn parse_options(text: &str) -> Result<Vec<(String, String)>, SqlError> {
+pub(super) fn parse_options(text: &str) -> Result<Vec<(String, String)>, SqlError> {
     let mut words: Vec<String> = Vec::new();
     let mut word = String::new();
     let mut chars = text.chars();

@@ -44,6 +44,7 @@ mod perform;
 mod pipeline;
 pub mod planning;
 mod portals;
+mod replication;
 mod report;
 mod scratch;
 mod servers;

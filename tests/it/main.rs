@@ -20,6 +20,7 @@ mod numbers;
 mod operation;
 mod pools;
 mod prometheus;
+mod replication;
 mod stand;
 mod tls;
 mod tools;
