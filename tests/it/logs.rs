@@ -265,6 +265,10 @@ async fn who_is_refused_for_a_limit_and_what_changes_in_the_catalog_is_logged() 
         .section("health", "catalog_interval = \"200ms\"")
         .start();
     let lines = |word: &str| meridian.log().lines().filter(|line| line.contains(word)).count();
+    eventually("the catalog is known before it changes", async || {
+        (lines("the catalog was read") == 1).then_some(())
+    })
+    .await;
     database.on_every_shard("CREATE TABLE from_elsewhere (id int)").await;
     eventually("the change is told", async || {
         let log = meridian.log();

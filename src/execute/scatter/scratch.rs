@@ -103,28 +103,7 @@ pub async fn answer_in_scratch(
     let text = job.scratch.final_text(source, job.changed);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
     let keyed = needs_keys(wire, session, job, &types).await?;
-    let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
-    let expected = expect(wire, lanes, job, &types).await?;
-    let mut filled: Vec<(&Table, usize)> = Vec::new();
-    for table in job.scratch.in_order(job.changed, |table| expected.of(table)) {
-        let rows_of = |other: &Table| {
-            filled.iter().find(|(known, _)| std::ptr::eq(*known, other)).map(|(_, rows)| *rows as u64)
-        };
-        let condition = match job.scratch.reduced_by(table, expected.of(table), rows_of) {
-            Some(link) => {
-                let keys = keys(wire, session, job, job.scratch, link).await?;
-                keys.map(|keys| link.condition(&keys))
-            }
-            None => None,
-        };
-        let before = bounds.rows;
-        let filling = Filling { job, table, types: &types, keyed, condition };
-        fill(wire, lanes, session, &filling, &mut bounds).await?;
-        filled.push((table, before - bounds.rows));
-    }
-    for (table, _) in filled.iter().filter(|(_, rows)| *rows >= ANALYZE_FROM_ROWS) {
-        session.hidden_query(&table.analyze, Hidden::Prologue);
-    }
+    gather(wire, lanes, session, job, (&types, keyed)).await?;
     let views = job.scratch.views(job.changed).ok_or_else(|| internal("a view cannot be read again"))?;
     for view in &views {
         session.hidden_query(view, Hidden::Prologue);
@@ -163,6 +142,39 @@ pub async fn answer_in_scratch(
             Ok(Answered { rows, stays: None })
         }
     }
+}
+
+/// Fills the temporary tables, and tells the scratch session's planner how large they are.
+async fn gather(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    session: &mut Lane,
+    job: &Job<'_>,
+    (types, keyed): (&[u32], bool),
+) -> Result<(), ScatterError> {
+    let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
+    let expected = expect(wire, lanes, job, types).await?;
+    let mut filled: Vec<(&Table, usize)> = Vec::new();
+    for table in job.scratch.in_order(job.changed, |table| expected.of(table)) {
+        let rows_of = |other: &Table| {
+            filled.iter().find(|(known, _)| std::ptr::eq(*known, other)).map(|(_, rows)| *rows as u64)
+        };
+        let condition = match job.scratch.reduced_by(table, expected.of(table), rows_of) {
+            Some(link) => {
+                let keys = keys(wire, session, job, job.scratch, link).await?;
+                keys.map(|keys| link.condition(&keys))
+            }
+            None => None,
+        };
+        let before = bounds.rows;
+        let filling = Filling { job, table, types, keyed, condition };
+        fill(wire, lanes, session, &filling, &mut bounds).await?;
+        filled.push((table, before - bounds.rows));
+    }
+    for (table, _) in filled.iter().filter(|(_, rows)| *rows >= ANALYZE_FROM_ROWS) {
+        session.hidden_query(&table.analyze, Hidden::Prologue);
+    }
+    Ok(())
 }
 
 fn end_of_portal(wire: &mut Wire<'_>, rows: u64, suspended: bool) {

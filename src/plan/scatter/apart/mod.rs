@@ -20,6 +20,7 @@
 //! Not here: what the outermost select list does with the rows ([`super::compile`](super::Scatter::compile)).
 
 mod closed;
+mod key;
 mod source;
 
 use std::ops::ControlFlow;
@@ -37,7 +38,8 @@ use super::expression::{self, OutputName, folded};
 use super::refusals::Reason;
 use super::select;
 
-use source::{Key, Level};
+use key::Key;
+use source::Level;
 
 /// How the outermost level's rows lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

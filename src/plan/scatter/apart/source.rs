@@ -13,46 +13,14 @@ use sqlparser::ast::{
     TableWithJoins, Visit, Visitor,
 };
 
-use crate::catalog::{Collation, Column, RelationInfo, RelationKind};
-use crate::plan::PlanningContext;
+use crate::catalog::Collation;
 use crate::plan::refusal::Refusal;
-use crate::sql::name::ObjectName;
-use crate::topology::placement::{Placement, TableRule};
 
 use super::super::expression::{folded, object_name};
 use super::super::refusals::Reason;
 use super::super::select;
+use super::key::{Key, Spread, key_column, spread};
 use super::{Analysis, Around, Lies, Output, conjuncts, output_name};
-
-/// A column whose value names the shard of the row that it is in.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Key<'a> {
-    rule: &'a TableRule,
-    column: &'a Column,
-    /// Rows in which it is NULL are on one shard, too.
-    pub is_fixed: bool,
-}
-
-impl Key<'_> {
-    /// Equal values of the two lie on one shard.
-    pub fn meets(&self, other: &Self) -> bool {
-        let same_map = match (&self.rule.placement, &other.rule.placement) {
-            (Placement::Region { .. }, Placement::Region { .. }) => true,
-            (Placement::Hash(x), Placement::Hash(y)) => x.slots == y.slots,
-            (Placement::List(x), Placement::List(y)) => x.values == y.values && x.otherwise == y.otherwise,
-            (Placement::Range(x), Placement::Range(y)) => {
-                x.ranges.len() == y.ranges.len()
-                    && x.ranges
-                        .iter()
-                        .zip(&y.ranges)
-                        .all(|(p, q)| p.from == q.from && p.to == q.to && p.shard == q.shard)
-            }
-            _ => false,
-        };
-        let by_bytes = |key: &Self| key.column.collation != Collation::Nondeterministic;
-        same_map && self.column.type_oid == other.column.type_oid && by_bytes(self) && by_bytes(other)
-    }
-}
 
 /// Something in FROM.
 #[derive(Debug)]
@@ -337,6 +305,19 @@ enum Missing {
     Either,
 }
 
+fn missing_side(join: &Join) -> Result<(Missing, &JoinConstraint), Refusal> {
+    use JoinOperator::{CrossJoin, FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
+    match &join.join_operator {
+        JoinOperator::Join(constraint) | Inner(constraint) | CrossJoin(constraint) => {
+            Ok((Missing::Neither, constraint))
+        }
+        Left(constraint) | LeftOuter(constraint) => Ok((Missing::Right, constraint)),
+        Right(constraint) | RightOuter(constraint) => Ok((Missing::Left, constraint)),
+        FullOuter(constraint) => Ok((Missing::Either, constraint)),
+        _ => Err(Reason::Clause.refusal("")),
+    }
+}
+
 impl<'a> Analysis<'a> {
     /// Adds FROM to the level; whether a subquery in it reads sharded tables.
     pub(super) fn from(
@@ -375,31 +356,46 @@ impl<'a> Analysis<'a> {
         level: &mut Level<'_, 'a>,
         around: &Around<'_, 'a>,
     ) -> Result<bool, Refusal> {
-        use JoinOperator::{CrossJoin, FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
-        let (missing, constraint) = match &join.join_operator {
-            JoinOperator::Join(constraint) | Inner(constraint) | CrossJoin(constraint) => {
-                (Missing::Neither, constraint)
-            }
-            Left(constraint) | LeftOuter(constraint) => (Missing::Right, constraint),
-            Right(constraint) | RightOuter(constraint) => (Missing::Left, constraint),
-            FullOuter(constraint) => (Missing::Either, constraint),
-            _ => return Err(Reason::Clause.refusal("")),
-        };
+        let (missing, constraint) = missing_side(join)?;
         let right = left.end..level.sources.len();
-        let refused = || Reason::OuterJoin.refusal("");
-        let before = (level.groups(left.clone()), level.groups(right.clone()));
-        let whole = |groups: &[usize]| groups.len() <= 1;
+        let (lefts, rights) = (level.groups(left.clone()), level.groups(right.clone()));
+        let (none, whole) = ((lefts.is_empty(), rights.is_empty()), (lefts.len() <= 1, rights.len() <= 1));
+        // Rows of a side that may be missing are found, or not, on one shard each.
         let fits = match missing {
             Missing::Neither => true,
-            Missing::Right => whole(&before.1) && (before.1.is_empty() || !before.0.is_empty()),
-            Missing::Left => whole(&before.0) && (before.0.is_empty() || !before.1.is_empty()),
-            Missing::Either => {
-                whole(&before.0) && whole(&before.1) && before.0.is_empty() == before.1.is_empty()
-            }
+            Missing::Right => whole.1 && (none.1 || !none.0),
+            Missing::Left => whole.0 && (none.0 || !none.1),
+            Missing::Either => whole.0 && whole.1 && none.0 == none.1,
         };
         if !fits {
-            return Err(refused());
+            return Err(Reason::OuterJoin.refusal(""));
         }
+        let reads = self.constrain(constraint, missing, (&left, &right), level, around)?;
+        let (lefts, rights) = (level.groups(left.clone()), level.groups(right.clone()));
+        let meet = rights.iter().all(|group| lefts.contains(group))
+            || lefts.iter().all(|group| rights.contains(group));
+        if missing != Missing::Neither && none == (false, false) && !meet {
+            return Err(Reason::OuterJoin.refusal(""));
+        }
+        level.has_outer_join |= missing != Missing::Neither;
+        if matches!(missing, Missing::Right | Missing::Either) {
+            level.may_be_missing(right);
+        }
+        if matches!(missing, Missing::Left | Missing::Either) {
+            level.may_be_missing(left);
+        }
+        Ok(reads)
+    }
+
+    /// Takes ON or USING into account; whether a subquery in it reads sharded tables.
+    fn constrain(
+        &self,
+        constraint: &JoinConstraint,
+        missing: Missing,
+        (left, right): (&Range<usize>, &Range<usize>),
+        level: &mut Level<'_, 'a>,
+        around: &Around<'_, 'a>,
+    ) -> Result<bool, Refusal> {
         let mut reads = false;
         match constraint {
             JoinConstraint::On(condition) => {
@@ -410,7 +406,7 @@ impl<'a> Analysis<'a> {
                             let pins = level.equate(condition);
                             level.pinned |= pins;
                         }
-                        _ => level.equate_across(condition, &left, &right),
+                        _ => level.equate_across(condition, left, right),
                     }
                 }
             }
@@ -423,21 +419,6 @@ impl<'a> Analysis<'a> {
             }
             JoinConstraint::Natural => level.merges_columns = true,
             JoinConstraint::None => {}
-        }
-        let meet = {
-            let (left, right) = (level.groups(left.clone()), level.groups(right.clone()));
-            right.iter().all(|group| left.contains(group)) || left.iter().all(|group| right.contains(group))
-        };
-        let must_meet = missing != Missing::Neither && !before.0.is_empty() && !before.1.is_empty();
-        if must_meet && !meet {
-            return Err(refused());
-        }
-        level.has_outer_join |= missing != Missing::Neither;
-        if matches!(missing, Missing::Right | Missing::Either) {
-            level.may_be_missing(right);
-        }
-        if matches!(missing, Missing::Left | Missing::Either) {
-            level.may_be_missing(left);
         }
         Ok(reads)
     }
@@ -543,65 +524,5 @@ impl<'a> Level<'_, 'a> {
             let (first, right) = (*first, *right);
             self.join_groups(first, right);
         }
-    }
-}
-
-/// How a relation's rows lie.
-enum Spread<'a> {
-    Sharded(&'a TableRule),
-    Replicated,
-}
-
-fn spread<'a>(info: &'a RelationInfo, ctx: &'a PlanningContext) -> Result<Spread<'a>, Refusal> {
-    let name = &info.name;
-    let single = || Err(Reason::SingleTable.refusal(&name.to_string()));
-    if info.kind == RelationKind::View {
-        // `reads` looks through views already.
-        let reads_reference = |read: &ObjectName| match ctx.topology.rule(read).map(|rule| &rule.placement) {
-            Some(Placement::Reference) => true,
-            Some(_) => false,
-            None => ctx.catalog.relations.get(read).is_some_and(|r| r.kind == RelationKind::View),
-        };
-        return match info.reads.iter().all(reads_reference) {
-            true => Ok(Spread::Replicated),
-            false => Err(Reason::View.refusal(&name.to_string())),
-        };
-    }
-    let rule = ctx.topology.rule(name).or_else(|| parent_rule(info, ctx));
-    match rule {
-        None => single(),
-        Some(rule) => match rule.placement {
-            Placement::Single(_) => single(),
-            Placement::Reference => Ok(Spread::Replicated),
-            Placement::Region { .. }
-            | Placement::Geo
-            | Placement::Hash(_)
-            | Placement::List(_)
-            | Placement::Range(_) => Ok(Spread::Sharded(rule)),
-        },
-    }
-}
-
-/// The rule of the partitioned table that this is a partition of.
-fn parent_rule<'a>(info: &RelationInfo, ctx: &'a PlanningContext) -> Option<&'a TableRule> {
-    const LEVELS_MAX: usize = 16;
-    let mut parents = &info.parents;
-    for _ in 0..LEVELS_MAX {
-        let parent = parents.first()?;
-        if let Some(rule) = ctx.topology.rule(parent) {
-            return Some(rule);
-        }
-        parents = &ctx.catalog.relations.get(parent)?.parents;
-    }
-    None
-}
-
-fn key_column(placement: &Placement) -> Option<&str> {
-    match placement {
-        Placement::Region { key } => Some(key),
-        Placement::Hash(hash) => Some(&hash.key),
-        Placement::List(list) => Some(&list.key),
-        Placement::Range(range) => Some(&range.key),
-        Placement::Geo | Placement::Reference | Placement::Single(_) => None,
     }
 }
