@@ -133,7 +133,7 @@ limits! {
         "EXPLAIN ANALYZE of a statement whose tables are gathered first is not supported",
         "Leave ANALYZE out.",
         "The plan is made where the rows are brought together, when they are there.";
-    RESIDENCY = "X035" "0A000",
+    RESIDENCY = "X036" "0A000",
         "rows of this statement's tables must not be brought to shard \"{}\"",
         "Add a condition that leaves one shard, or name a shard of the tables' residency under [scratch].",
         "The residency of a table names the regions whose servers may be sent rows of the others.";
