@@ -137,6 +137,10 @@ limits! {
         "EXPLAIN ANALYZE of a statement whose tables are gathered first is not supported",
         "Leave ANALYZE out.",
         "The plan is made where the rows are brought together, when they are there.";
+    HELD_BY_MESSAGES = "X035" "0A000",
+        "a cursor over several shards cannot be run by an Execute message",
+        "Use FETCH.",
+        "Its rows are gathered on one server, in a session that only FETCH reaches.";
 }
 
 impl Limit {

@@ -141,7 +141,12 @@ impl Session {
                     Ok(())
                 }
                 Message::DescribeFetch(cursor) => {
-                    self.describe_held(&cursor);
+                    encode::server::parameter_description(&mut self.client.outbox, &[]);
+                    self.describe_held(self.held.cursor(&cursor));
+                    Ok(())
+                }
+                Message::DescribeHeld(number) => {
+                    self.describe_held(Some(number));
                     Ok(())
                 }
                 Message::Execute(portal) => {
@@ -302,7 +307,15 @@ impl Session {
             if lane.wrote && !lane.in_block {
                 return Err(Failure::Sql(refusals::PIPELINE_OVER_SHARDS.error(&[])));
             }
-            lane.open_pipeline = false;
+            self.end_pipeline(index).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the pipeline that a Flush has left open on a lane, if there is one. A lane that is lost leaves the session.
+    pub(super) async fn end_pipeline(&mut self, index: usize) -> Result<(), Failure> {
+        let lane = &mut self.lanes[index];
+        if std::mem::take(&mut lane.open_pipeline) {
             lane.sync(true);
             self.drain_lane(index).await?;
         }
@@ -346,6 +359,7 @@ impl Session {
                 Message::BindHere
                 | Message::Execute(_)
                 | Message::DescribeFetch(_)
+                | Message::DescribeHeld(_)
                 | Message::ClosePortal(_)
                 | Message::ForgetPortal(_)
                 | Message::Fail(_) => {}

@@ -419,8 +419,8 @@ fn search_path(settings: &crate::backend::Settings, planning: &PlanningContext, 
     path.into_iter().map(|schema| if schema == "$user" { user.to_owned() } else { schema }).collect()
 }
 
-/// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers.
-fn split_identifiers(text: &str) -> Vec<String> {
+/// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers; a string is one name, whatever is in it.
+pub(super) fn split_identifiers(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut chars = text.trim().chars().peekable();
     while let Some(first) = chars.next() {
@@ -436,10 +436,7 @@ fn split_identifiers(text: &str) -> Vec<String> {
                     }
                     name.push(c);
                 }
-                // A quoted string may itself be a list: 'a, "B"'.
-                if first == '\'' && name.contains([',', '"']) {
-                    names.extend(split_identifiers(&name));
-                } else if !name.is_empty() {
+                if !name.is_empty() {
                     names.push(name);
                 }
             }
@@ -463,7 +460,7 @@ mod tests {
     #[test]
     fn search_paths_are_read_as_postgresql_reads_them() {
         assert_eq!(split_identifiers("Public, \"My Schema\" ,'other'"), ["public", "My Schema", "other"]);
-        assert_eq!(split_identifiers("'a, \"B\"'"), ["a", "B"]);
+        assert_eq!(split_identifiers("'a, \"B\"'"), ["a, \"B\""]);
         assert_eq!(split_identifiers("''"), Vec::<String>::new());
         assert_eq!(split_identifiers("\"$user\", public"), ["$user", "public"]);
     }

@@ -367,6 +367,8 @@ pub enum Kind {
         scope: DdlScope,
         temporary: bool,
         creates: Option<ObjectName>,
+        /// RENAME of the object itself, and not of a column, constraint or the like within it.
+        renames: bool,
     },
     /// CREATE TABLE AS / SELECT INTO.
     CreateTableAs {
@@ -434,7 +436,8 @@ pub struct Facts {
     pub system_column: Option<&'static str>,
     /// One more than the highest `$n`.
     pub param_count: u32,
-    /// Parameters that stand more than once, from 0, in order: where no type was declared, the first place decides it.
+    /// Parameters that stand more than once, from 0, in order, and not as cells of rows alone: where no type was declared,
+    /// the first place decides it.
     pub repeated_params: Vec<u32>,
     /// Parsed only as a shadow text: routing facts hold, rewriting is not possible.
     pub shadowed: bool,

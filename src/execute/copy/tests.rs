@@ -272,7 +272,9 @@ fn plan(topology: &Topology, table: &str, columns: &[&str], header: CopyHeader) 
         other_options: false,
     };
     let rule = topology.rule(&ObjectName::qualified("public", table)).unwrap().clone();
-    CopyIn { copy, rule, columns: columns.iter().map(|&column| column.to_owned()).collect() }
+    // Every position of the sample is in floats.
+    let types = vec![crate::plan::oid::FLOAT8; columns.len()];
+    CopyIn { copy, rule, columns: columns.iter().map(|&column| column.to_owned()).collect(), types }
 }
 
 /// Where a CSV row goes, as line 17 of the data.
@@ -364,7 +366,7 @@ fn a_clock_word_is_no_row_of_a_reference_table() {
 fn batched(table: &str, header: CopyHeader, pieces: &[&str]) -> Result<Vec<(u16, u64, String)>, SqlError> {
     let topology = topology();
     let plan = plan(&topology, table, &["id", "region"], header);
-    let format = RowFormat::of(&plan.copy, Marker::Ends).unwrap();
+    let format = RowFormat::of(&plan.copy, Marker::Ends);
     let key_type = plan.rule.key().map(|_| KeyType::Text);
     let placer = Placer::new(&plan, key_type, Encoding::Utf8)?;
     let mut batches = Batches::new(&topology, &plan.rule, placer, format, ROW_MAX);
