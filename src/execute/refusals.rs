@@ -49,10 +49,6 @@ limits! {
         "a pipeline that writes to one shard and goes on to another before Sync is not supported",
         "Send Sync between them, or use a transaction.",
         "The writes of one pipeline are one transaction.";
-    SESSION_CHARACTERISTICS = "X011" "0A000",
-        "SET SESSION CHARACTERISTICS is not supported",
-        "SET default_transaction_isolation or default_transaction_read_only does the same.",
-        "Only SET is repeated on every server.";
     LATE_MODES = "X013" "0A000",
         "BEGIN with modes after other statements of the same message is not supported",
         "Send BEGIN first.",

@@ -39,8 +39,8 @@ impl Session {
             TransactionCommand::SetTransaction { read_only, isolation } => {
                 self.set_transaction(sql, *read_only, *isolation).await
             }
-            TransactionCommand::SetCharacteristics { .. } => {
-                Err(Failure::Sql(refusals::SESSION_CHARACTERISTICS.error(&[])))
+            TransactionCommand::SetCharacteristics { read_only, isolation, deferrable } => {
+                self.set_characteristics(*read_only, *isolation, *deferrable).await
             }
             TransactionCommand::SetConstraints => self.set_constraints(sql).await,
             TransactionCommand::TwoPhase => Err(Failure::Sql(refusal::CLIENT_TWO_PHASE.error(&[]))),

@@ -123,10 +123,10 @@ impl Session {
     pub(super) async fn learn_greeting(&mut self) -> Result<Reports, SqlError> {
         let pairs: Vec<(String, String)> =
             self.settings.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        // The name of the application is reported as it was sent: it needs no judge.
-        let application = pairs.iter().position(|(name, _)| name == "application_name");
+        // The name of the application is reported as it was sent: it needs no judge, only to be there or not.
         let mut asked = pairs;
-        let application = application.map(|at| asked.remove(at));
+        let application = asked.iter_mut().find(|(name, _)| name == "application_name");
+        let application = application.map(|(_, raw)| std::mem::take(raw));
         let key = (Rc::clone(&self.pool_user), asked);
         let known = self.worker.greetings.borrow().known.get(&key).map(Rc::clone);
         let reports = match known {
@@ -141,7 +141,7 @@ impl Session {
                 reports
             }
         };
-        let Some((_, raw)) = application else { return Ok(reports) };
+        let Some(raw) = application else { return Ok(reports) };
         let name = unquote(&raw);
         let with_name = reports.iter().map(|(n, v)| {
             let value = if n == "application_name" { name.clone() } else { v.clone() };

@@ -22,6 +22,7 @@ use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::{Bind, Target};
 
 /// The interner gives no statement this id.
@@ -243,7 +244,7 @@ impl Session {
                     }
                     let lane = &self.lanes[index];
                     let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
-                    let parses = self.learn(messages, &report);
+                    let parses = self.learn(index, messages, &report).await;
                     return match self.after_performance(index, &report) {
                         Ok(()) => Ok((ready, parses)),
                         // The server has answered the Sync as well: the error is told, and so is ready.
@@ -269,7 +270,7 @@ impl Session {
     }
 
     /// How many Parses were confirmed. Notes of which statements it is now known that their columns need no translation.
-    fn learn(&self, messages: &[Message], report: &Report) -> usize {
+    async fn learn(&mut self, index: usize, messages: &[Message], report: &Report) -> usize {
         for message in messages.iter().filter(|_| !report.plain.is_empty()) {
             if let Message::Probe { prepared: Some(prepared), .. } = message
                 && report.plain.contains(&prepared.id)
@@ -277,7 +278,24 @@ impl Session {
                 prepared.note_carries_nothing(self.context.id);
             }
         }
+        if report.status.is_some() && report.error.as_ref().is_some_and(is_of_an_old_plan) {
+            self.forget_prepared(index, messages).await;
+        }
         report.parses
+    }
+
+    /// The tables have changed under a statement: who prepares it anew, under whatever name, gets it as it is now. The
+    /// server has one statement for equal texts, so that one must go.
+    async fn forget_prepared(&mut self, index: usize, messages: &[Message]) {
+        let lane = &mut self.lanes[index];
+        for message in messages {
+            let Message::Bind { prepared, named: true, .. } = message else { continue };
+            lane.connection.statements.remove(prepared.id);
+            lane.close_statement(prepared.id);
+        }
+        lane.sync(true);
+        let drained = drain(lane).await;
+        lane.connection.broken |= drained.is_err();
     }
 
     /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
@@ -366,6 +384,12 @@ impl Session {
             }
         }
     }
+}
+
+/// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.
+fn is_of_an_old_plan(error: &SqlError) -> bool {
+    let by = |(code, value): &(u8, String)| *code == b'R' && value == "RevalidateCachedQuery";
+    error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED && error.fields.iter().any(by)
 }
 
 fn ensure_prepared(lane: &mut Lane, prepared: &Prepared, named: bool) {

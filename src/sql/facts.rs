@@ -244,6 +244,7 @@ pub enum TransactionCommand {
     SetCharacteristics {
         read_only: Option<bool>,
         isolation: Option<Isolation>,
+        deferrable: Option<bool>,
     },
     /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED.
     TwoPhase,
@@ -257,6 +258,18 @@ pub enum Isolation {
     ReadCommitted,
     RepeatableRead,
     Serializable,
+}
+
+impl Isolation {
+    /// As `transaction_isolation` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "read uncommitted",
+            Self::ReadCommitted => "read committed",
+            Self::RepeatableRead => "repeatable read",
+            Self::Serializable => "serializable",
+        }
+    }
 }
 
 /// SET and RESET of a configuration parameter.

@@ -17,7 +17,7 @@ function feature(name, work) {
 
 function told(thrown) {
   const error = thrown.cause?.code ? thrown.cause : thrown;
-  return /^[0-9A-Z]{5}$/.test(error.code ?? "") ? `error ${error.code} ${error.message}` : `failed: ${error}`;
+  return /^[0-9A-Z]{5}$/.test(error.code ?? "") ? `error ${error.code} ${error.message}` : `broken: ${error}`;
 }
 
 async function errorOf(work) {

@@ -30,7 +30,7 @@ def told(error):
     if sqlstate is None and error.__class__.__module__ != "builtins" and original is not error:
         return told(original)
     if sqlstate is None:
-        return f"failed: {type(error).__name__}: {error}".splitlines()[0]
+        return f"broken: {type(error).__name__}: {error}".splitlines()[0]
     diagnostics = getattr(original, "diag", None)
     message = diagnostics.message_primary if diagnostics is not None else getattr(original, "message", str(original))
     return f"error {sqlstate} {message}"
