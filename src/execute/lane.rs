@@ -223,19 +223,14 @@ impl Lane {
             self.owed.push_back(Owed::Parse { id: None, hidden });
         } else {
             if let Some(evicted) = self.connection.statements.insert(id) {
+                let evicted = Connection::statement_name(evicted);
+                encode::client::close(&mut self.connection.outbox, Target::Statement, &evicted);
                 self.owed.push_back(Owed::Parse { id: Some(id), hidden });
-                self.close_statement(evicted);
+                self.owed.push_back(Owed::Close { hidden: true });
                 return;
             }
             self.owed.push_back(Owed::Parse { id: Some(id), hidden });
         }
-    }
-
-    /// Close of a statement that is forgotten.
-    pub fn close_statement(&mut self, id: u64) {
-        let name = Connection::statement_name(id);
-        encode::client::close(&mut self.connection.outbox, Target::Statement, &name);
-        self.owed.push_back(Owed::Close { hidden: true });
     }
 
     /// A whole extended message of the client's, as it is.

@@ -216,6 +216,7 @@ impl Session {
         if let Some(then) = self.statements.answer(bind.statement)
             && self.answer_of(&planned, prepared.text()).is_some_and(|now| now != then)
         {
+            self.worker.interner.borrow_mut().forget(&prepared);
             // Drivers know by the function's name that preparing it anew heals it.
             return Err(refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery"));
         }

@@ -244,7 +244,7 @@ impl Session {
                     }
                     let lane = &self.lanes[index];
                     let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
-                    let parses = self.learn(index, messages, &report).await;
+                    let parses = self.learn(messages, &report);
                     return match self.after_performance(index, &report) {
                         Ok(()) => Ok((ready, parses)),
                         // The server has answered the Sync as well: the error is told, and so is ready.
@@ -270,7 +270,7 @@ impl Session {
     }
 
     /// How many Parses were confirmed. Notes of which statements it is now known that their columns need no translation.
-    async fn learn(&mut self, index: usize, messages: &[Message], report: &Report) -> usize {
+    fn learn(&self, messages: &[Message], report: &Report) -> usize {
         for message in messages.iter().filter(|_| !report.plain.is_empty()) {
             if let Message::Probe { prepared: Some(prepared), .. } = message
                 && report.plain.contains(&prepared.id)
@@ -278,24 +278,15 @@ impl Session {
                 prepared.note_carries_nothing(self.context.id);
             }
         }
-        if report.status.is_some() && report.error.as_ref().is_some_and(is_of_an_old_plan) {
-            self.forget_prepared(index, messages).await;
+        if report.error.as_ref().is_some_and(is_of_an_old_plan) {
+            let mut interner = self.worker.interner.borrow_mut();
+            for message in messages {
+                if let Message::Bind { prepared, .. } = message {
+                    interner.forget(prepared);
+                }
+            }
         }
         report.parses
-    }
-
-    /// The tables have changed under a statement: who prepares it anew, under whatever name, gets it as it is now. The
-    /// server has one statement for equal texts, so that one must go.
-    async fn forget_prepared(&mut self, index: usize, messages: &[Message]) {
-        let lane = &mut self.lanes[index];
-        for message in messages {
-            let Message::Bind { prepared, named: true, .. } = message else { continue };
-            lane.connection.statements.remove(prepared.id);
-            lane.close_statement(prepared.id);
-        }
-        lane.sync(true);
-        let drained = drain(lane).await;
-        lane.connection.broken |= drained.is_err();
     }
 
     /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.

@@ -127,8 +127,8 @@ pub enum RowError {
     TooLarge(usize),
     #[error("COPY file signature not recognized")]
     Signature,
-    #[error("invalid COPY file header (missing length)")]
-    Header,
+    #[error("invalid COPY file header ({0})")]
+    Header(&'static str),
     #[error("invalid field size")]
     FieldSize,
     #[error("row field count is {found}, expected {expected}")]
@@ -160,7 +160,7 @@ impl RowError {
             | Self::UnterminatedQuote
             | Self::MissingColumn(_)
             | Self::Signature
-            | Self::Header
+            | Self::Header(_)
             | Self::FieldSize
             | Self::FieldCount { .. }
             | Self::UnexpectedEnd

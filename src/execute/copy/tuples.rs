@@ -108,7 +108,7 @@ impl TupleSplitter {
     pub fn finish(&mut self) -> Result<Option<Row<'_>>, RowError> {
         match self.carry.is_empty() || self.carry_taken {
             true => Ok(None),
-            false => Err(self.wrong(RowError::UnexpectedEnd)),
+            false => Err(self.cut_off()),
         }
     }
 
@@ -118,6 +118,16 @@ impl TupleSplitter {
             Awaits::Rows => tuple(bytes),
             Awaits::Nothing if bytes.is_empty() => Ok(Extent::AtLeast(1)),
             Awaits::Nothing => Err(RowError::AfterMarker),
+        }
+    }
+
+    fn cut_off(&mut self) -> RowError {
+        match (self.awaits, self.carry.len()) {
+            (Awaits::Header, 0..11) => RowError::Signature,
+            (Awaits::Header, 11..15) => RowError::Header("missing flags"),
+            (Awaits::Header, 15..19) => RowError::Header("missing length"),
+            (Awaits::Header, _) => RowError::Header("wrong length"),
+            (Awaits::Rows | Awaits::Nothing, _) => self.wrong(RowError::UnexpectedEnd),
         }
     }
 
@@ -148,7 +158,7 @@ fn header(bytes: &[u8]) -> Result<Extent, RowError> {
         return Err(RowError::Signature);
     }
     let Some(length) = integer(bytes, HEADER_BYTES - 4) else { return Ok(Extent::AtLeast(HEADER_BYTES)) };
-    let extension = usize::try_from(length).map_err(|_| RowError::Header)?;
+    let extension = usize::try_from(length).map_err(|_| RowError::Header("missing length"))?;
     Ok(whole(bytes, HEADER_BYTES + extension))
 }
 

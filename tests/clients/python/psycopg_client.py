@@ -333,8 +333,11 @@ def _():
         def work():
             with cursor.copy("COPY psy_t (id, v) FROM STDIN") as copy:
                 copy.write_row((3000, "x"))
-                raise psycopg.DataError("the client has had enough")
-        found = error_of(work)
+                raise KeyError("the client has had enough")
+        try:
+            found = work()
+        except KeyError as error:
+            found = str(error)
         connection.rollback()
         return found, connection.execute("SELECT count(*) FROM psy_t WHERE id = 3000").fetchone()
 

@@ -25,6 +25,8 @@ use crate::stand::{self, Pair, Target};
 use program::{PROGRAMS, Program};
 use verdict::{KNOWN, Verdict};
 
+/// One worker: sizes are shared out over workers, and a session stays on its own.
+const SCARCE: &[(&str, &str)] = &[("pool", "size = 3"), ("proxy", "workers = 1")];
 const ROWS: u64 = 1000;
 const SEED: u64 = 42;
 
@@ -120,7 +122,7 @@ fn compare(name: &str) {
         assert!(std::env::var("CLIENTS").as_deref() != Ok("all"), "{name}: {reason}");
         return program::say(&format!("SKIPPED client {name}: {reason}"));
     }
-    let pair = Pair::with(&format!("client_{name}"), RIDE_TABLES, &[("pool", "size = 3")]);
+    let pair = Pair::with(&format!("client_{name}"), RIDE_TABLES, SCARCE);
     pair.targets().for_each(load);
     pair.settle();
     let reports: Vec<Vec<(String, String)>> = std::thread::scope(|scope| {

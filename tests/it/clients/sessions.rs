@@ -45,7 +45,7 @@ const USES: &[Use] = &[
 
 #[test]
 fn the_console_tells_what_pins_a_session() {
-    let pair = Pair::with("client_sessions", crate::harness::RIDE_TABLES, &[("pool", "size = 3")]);
+    let pair = Pair::with("client_sessions", crate::harness::RIDE_TABLES, super::SCARCE);
     let Some(target) = &pair.meridian else { return };
     target.run(&meridian::demo::data::schema::TABLES);
     target.run(&["CREATE SEQUENCE session_numbers"]);
