@@ -95,6 +95,8 @@ pub(super) struct Batch {
     pub executions: usize,
     pub writes: bool,
     pub controls: bool,
+    /// The first of these is a ROLLBACK behind writes: they are to be undone.
+    pub undoes: bool,
     pub suspect: bool,
 }
 

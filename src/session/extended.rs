@@ -139,6 +139,7 @@ impl Session {
             executions: 0,
             writes: false,
             controls: false,
+            undoes: false,
             suspect: false,
         };
         let mut at = 0;
@@ -329,6 +330,7 @@ impl Session {
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
         batch.executions += 1;
+        batch.undoes |= !batch.controls && batch.writes && portal.planned.rolls_back();
         batch.writes |= portal.planned.plan.access == Access::Write;
         batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);

@@ -34,11 +34,12 @@ type Ran = Result<(bool, usize), (Failure, usize)>;
 impl Session {
     /// Runs the segments in order. Ok(true): the server's ReadyForQuery has answered the client's Sync.
     pub(super) async fn run_batch(&mut self, batch: Batch) -> Result<bool, Failure> {
-        let Batch { segments, end, executions, writes, controls, suspect, .. } = batch;
+        let Batch { segments, end, executions, writes, controls, undoes, suspect, .. } = batch;
         if segments.is_empty() {
             return self.sync_open_pipeline(end).await;
         }
-        if segments.len() > 1 && executions > 1 && writes && !controls && !self.block.is_open() {
+        let one = segments.len() > 1 && executions > 1 && writes && (!controls || undoes);
+        if one && !self.block.is_open() {
             self.begin_implicit();
         }
         let last = segments.len() - 1;

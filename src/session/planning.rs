@@ -69,6 +69,10 @@ impl Planned {
         )
     }
 
+    pub fn rolls_back(&self) -> bool {
+        matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Rollback { .. }))
+    }
+
     pub fn is_transaction_control(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Transaction(_))
     }
