@@ -384,7 +384,7 @@ fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
 }
 
 /// Functions that are common in writes and leave nothing behind.
-const HARMLESS_FUNCTIONS: [&str; 24] = [
+const HARMLESS_FUNCTIONS: [&str; 27] = [
     "now",
     "count",
     "sum",
@@ -404,6 +404,9 @@ const HARMLESS_FUNCTIONS: [&str; 24] = [
     "clock_timestamp",
     "statement_timestamp",
     "nullif",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_all",
+    "pg_advisory_unlock_shared",
     "greatest",
     "least",
     "concat",

@@ -542,11 +542,11 @@ def _():
         one.execute("SET work_mem = '5MB'; SET psy.own = 'mine'")
         found = []
         for connection in (one, two, one):
-            found.append(connection.execute("SELECT current_setting('work_mem'), current_setting('psy.own', true)").fetchone())
+            found.append(connection.execute("SELECT current_setting('work_mem'), nullif(current_setting('psy.own', true), '')").fetchone())
         one.execute("SELECT set_config('work_mem', '6MB', false)")
         found.append(one.execute("SHOW work_mem").fetchone())
         one.execute("RESET ALL")
-        found.append(one.execute("SELECT current_setting('work_mem'), current_setting('psy.own', true)").fetchone())
+        found.append(one.execute("SELECT current_setting('work_mem'), nullif(current_setting('psy.own', true), '')").fetchone())
         return found
 
 

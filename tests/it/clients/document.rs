@@ -15,6 +15,12 @@ with three server connections to a node, and what it prints is compared line by 
 to what the programs see (`make test-clients`; `UPDATE=1` rewrites them). Numbers are those of [limits.md](limits.md).
 ";
 
+const SESSIONS: &str = "\
+Server connections are shared by transaction. A session that keeps something on a server is pinned to one connection, until
+DISCARD ALL or its end; everything else follows it from server to server.
+
+";
+
 pub fn render() -> String {
     let mut text = HEAD.to_owned();
     drivers(&mut text);
@@ -64,8 +70,7 @@ fn packages(program: &Program) -> String {
 
 fn sessions(text: &mut String) {
     text.push_str("\n## What a session keeps\n\n");
-    text.push_str("Server connections are shared by transaction. A session that keeps something on a server is pinned to one\n");
-    text.push_str("connection for as long as it does; everything else follows it from server to server.\n\n");
+    text.push_str(SESSIONS);
     text.push_str("| feature | server connection |\n| --- | --- |\n");
     for (feature, verdict) in kept("sessions") {
         let _ = writeln!(text, "| {feature} | {verdict} |");

@@ -30,6 +30,10 @@ const USES: &[Use] = &[
     ("LISTEN", &["LISTEN session_channel"]),
     ("NOTIFY", &["NOTIFY session_channel, 'x'"]),
     ("advisory locks of the session", &["SELECT pg_advisory_lock(4711)"]),
+    (
+        "a driver's pool between two users (asyncpg)",
+        &["SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL"],
+    ),
     ("advisory locks of a transaction", &["BEGIN", "SELECT pg_advisory_xact_lock(4712)", "COMMIT"]),
     ("PREPARE", &["PREPARE session_prepared AS SELECT 1"]),
     ("sequences: nextval", &["SELECT nextval('session_numbers')"]),
