@@ -65,7 +65,7 @@ fn packages(program: &Program) -> String {
         })
     };
     let named = |package: &&str| format!("{package} {}", version(package).unwrap_or_default());
-    program.packages.iter().map(|package| named(&package).trim().to_owned()).collect::<Vec<_>>().join(", ")
+    program.packages.iter().map(|package| named(package).trim().to_owned()).collect::<Vec<_>>().join(", ")
 }
 
 fn sessions(text: &mut String) {
