@@ -20,16 +20,21 @@ SECONDS ?= 60
 AUDIT_CHECKS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test oracle fuzz bench check audit format postgres prometheus pgbouncer
+.PHONY: help demo test test-clients oracle fuzz bench check audit format postgres prometheus pgbouncer clients
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: postgres ## four regions on this machine, with data, behind one connection string
 	$(CARGO) run --release --locked -- demo $(DEMO_ARGS)
 
-test: postgres prometheus ## every test, on real servers; installs PostgreSQL and Prometheus if they are missing
+test: postgres prometheus clients ## every test, on real servers; installs PostgreSQL and Prometheus if they are missing
 	$(CARGO) test --locked $(TEST_ARGS)
+	@cat target/clients/*.missing 2>/dev/null | sed 's/^/clients skipped: /' || true
+
+test-clients: postgres ## drivers and ORMs of Python, Node.js, Java and C, beside PostgreSQL; installs what is missing
+	@scripts/ensure-clients
+	CLIENTS=all $(CARGO) test --locked --test it clients:: -- --nocapture
 
 bench: postgres pgbouncer ## compare with PgBouncer, a plain relay and no proxy; writes docs/benchmarks/ (half an hour)
 	$(CARGO) bench --locked --bench proxies -- $(BENCH_ARGS)
@@ -62,3 +67,6 @@ prometheus:
 
 pgbouncer:
 	@scripts/ensure-pgbouncer
+
+clients:
+	@scripts/ensure-clients --at-hand

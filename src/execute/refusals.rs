@@ -49,10 +49,6 @@ limits! {
         "a pipeline that writes to one shard and goes on to another before Sync is not supported",
         "Send Sync between them, or use a transaction.",
         "The writes of one pipeline are one transaction.";
-    SESSION_CHARACTERISTICS = "X011" "0A000",
-        "SET SESSION CHARACTERISTICS is not supported",
-        "SET default_transaction_isolation or default_transaction_read_only does the same.",
-        "Only SET is repeated on every server.";
     LATE_MODES = "X013" "0A000",
         "BEGIN with modes after other statements of the same message is not supported",
         "Send BEGIN first.",
@@ -133,6 +129,10 @@ limits! {
         "EXPLAIN ANALYZE of a statement whose tables are gathered first is not supported",
         "Leave ANALYZE out.",
         "The plan is made where the rows are brought together, when they are there.";
+    HELD_BY_MESSAGES = "X035" "0A000",
+        "a cursor over several shards cannot be run by an Execute message",
+        "Use FETCH.",
+        "Its rows are gathered on one server, in a session that only FETCH reaches.";
     RESIDENCY = "X036" "0A000",
         "rows of this statement's tables must not be brought to shard \"{}\"",
         "Add a condition that leaves one shard, or name a shard of the tables' residency under [scratch].",

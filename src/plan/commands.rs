@@ -23,7 +23,7 @@ use super::{code, fired};
 pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, Refusal> {
     let default = Action::Fixed(context.topology.default_shard);
     match &facts.kind {
-        Kind::Ddl { scope, temporary: false, creates } => ddl(facts, context, *scope, creates.as_ref()),
+        Kind::Ddl { scope, temporary: false, creates, .. } => ddl(facts, context, *scope, creates.as_ref()),
         Kind::Ddl { temporary: true, creates, .. } => temporary(facts, context, creates.as_ref()),
         Kind::CreateTableAs { name, temporary } => create_table_as(facts, context, name, *temporary),
         Kind::Truncate { .. } => Ok(Outcome::new(Action::Everywhere, Access::Write)),

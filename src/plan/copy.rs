@@ -25,6 +25,8 @@ pub struct CopyIn {
     pub rule: TableRule,
     /// Names of the columns of a row, in the row's order.
     pub columns: Vec<String>,
+    /// Their types, as the default shard calls them; 0 where the table has no such column.
+    pub types: Vec<u32>,
 }
 
 pub(super) fn plan(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Result<Outcome, Refusal> {
@@ -84,7 +86,8 @@ fn of_query(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Result<Out
 }
 
 fn refuse_form(table: &str, copy: &Copy) -> Result<(), Refusal> {
-    if copy.format == CopyFormat::Binary || copy.other_options {
+    let joined = copy.format == CopyFormat::Binary && copy.direction == CopyDirection::ToStdout;
+    if joined || copy.other_options {
         return Err(refusal::COPY_FORM.naming(&[table]));
     }
     Ok(())
@@ -123,7 +126,9 @@ fn copy_in(
             return Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, table]));
         }
     }
-    let copy_in = CopyIn { copy: copy.clone(), rule: rule.clone(), columns };
+    let type_of = |name: &String| info.columns.iter().find(|c| c.name == *name).map_or(0, |c| c.type_oid);
+    let types = columns.iter().map(type_of).collect();
+    let copy_in = CopyIn { copy: copy.clone(), rule: rule.clone(), columns, types };
     Ok(Outcome::new(Action::CopyIn(Arc::new(copy_in)), Access::Write))
 }
 

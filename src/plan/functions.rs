@@ -8,7 +8,7 @@
 //! - Sizes, statistics, transaction numbers, large objects: the default shard answers for itself, as it does for its
 //!   catalogs; over several shards they are refused, because one PostgreSQL would give one answer.
 //! - Sequences, `NOTIFY` and transaction-level advisory locks live on the default shard, where all sessions meet.
-//! - Session-level advisory locks and `setseed()` bind the session to one server.
+//! - Session-level advisory locks and `setseed()` bind the session to one server; releasing locks does not.
 //! - `currval()` and `lastval()` are refused: server connections are shared. `set_config()` is refused: the session must
 //!   know its settings. Functions that run SQL out of a string are refused: the string may name sharded tables.
 //! - A function of the user's own, or one that nobody knows, may read tables: never over several shards.
@@ -262,6 +262,8 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         "setseed" => Class::SessionState("setseed()"),
         _ if code::runs_sql(name, Some(argument_count)) => Class::RunsSql,
         _ if starts(&["pg_advisory_xact_lock", "pg_try_advisory_xact_lock"]) => Class::ServerEffect,
+        // What there is to be released is on the server that the session is pinned to.
+        _ if starts(&["pg_advisory_unlock"]) => Class::ServerEffect,
         _ if starts(&["pg_advisory_", "pg_try_advisory_"]) => {
             Class::SessionState("a session's advisory lock")
         }

@@ -36,3 +36,4 @@ pub use action::{Access, Action, Bound, Many, PlanningContext};
 pub use bind::is_clock_word;
 pub use make::{Combine, Plan};
 pub use rows::misplaced;
+pub use value::{oid, own_oid};

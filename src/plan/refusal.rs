@@ -230,7 +230,7 @@ limits! {
         "Over several shards a cursor reads gathered tables, which are there for the time of a transaction.";
     COPY_FORM = "M028" "0A000",
         "COPY of \"{}\" in this format or with these options is not supported",
-        "Use text or CSV without FORCE_NULL, ENCODING, WHERE, ON_ERROR or DEFAULT.",
+        "Use text or CSV without FORCE_NULL, ENCODING, WHERE, ON_ERROR or DEFAULT; from STDIN, binary goes, too.",
         "Rows are read to be placed, and must be read as the server would.";
     COPY_SERVER_FILE = "M029" "0A000",
         "COPY of \"{}\" with a server's file or program is not supported",

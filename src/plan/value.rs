@@ -17,7 +17,7 @@ use crate::sql::name::ObjectName;
 use crate::topology::{Key, KeyType};
 
 /// Type OIDs of pg_catalog that never change.
-pub(super) mod oid {
+pub mod oid {
     pub const BOOL: u32 = 16;
     pub const INT8: u32 = 20;
     pub const INT2: u32 = 21;
@@ -333,8 +333,8 @@ fn comparable(of: u32, key_type: KeyType) -> Option<KeyType> {
     })
 }
 
-/// The type that the server gives to a parameter of no declared type that meets a key of this type.
-fn own_oid(key_type: KeyType) -> u32 {
+/// The type of a key of this kind, which the server gives to a parameter of no declared type that meets it.
+pub fn own_oid(key_type: KeyType) -> u32 {
     match key_type {
         KeyType::SmallInt => oid::INT2,
         KeyType::Integer => oid::INT4,

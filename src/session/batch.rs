@@ -70,6 +70,8 @@ pub(super) enum Message {
     Execute(Box<(Rc<Planned>, Execution)>),
     /// Describe of a statement that fetches from a cursor over several shards.
     DescribeFetch(String),
+    /// Describe of such a cursor itself, by its number.
+    DescribeHeld(u64),
     /// By the portal's number, if there is one.
     ClosePortal(Option<u64>),
     /// Its name was bound again: nobody is told.
@@ -94,6 +96,8 @@ pub(super) struct Batch {
     /// Something runs that a roll-back would undo: of rows, or of settings.
     pub changes: bool,
     pub controls: bool,
+    /// The first of these is a ROLLBACK behind writes: they are to be undone.
+    pub undoes: bool,
     pub suspect: bool,
 }
 

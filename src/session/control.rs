@@ -39,8 +39,8 @@ impl Session {
             TransactionCommand::SetTransaction { read_only, isolation } => {
                 self.set_transaction(sql, *read_only, *isolation).await
             }
-            TransactionCommand::SetCharacteristics { .. } => {
-                Err(Failure::Sql(refusals::SESSION_CHARACTERISTICS.error(&[])))
+            TransactionCommand::SetCharacteristics { read_only, isolation, deferrable } => {
+                self.set_characteristics(*read_only, *isolation, *deferrable).await
             }
             TransactionCommand::SetConstraints => self.set_constraints(sql).await,
             TransactionCommand::TwoPhase => Err(Failure::Sql(refusal::CLIENT_TWO_PHASE.error(&[]))),
@@ -292,7 +292,21 @@ impl Session {
         if self.block.is_open() {
             self.roll_back_block().await;
         }
+        self.undo_open_pipelines().await?;
         self.complete("ROLLBACK");
+        Ok(())
+    }
+
+    /// What a pipeline has done up to a Flush is undone by a ROLLBACK before its Sync.
+    async fn undo_open_pipelines(&mut self) -> Outcome {
+        for index in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.open_pipeline && lane.wrote) else {
+                continue;
+            };
+            lane.pipeline("ROLLBACK");
+            lane.wrote = false;
+            self.end_pipeline(index).await?;
+        }
         Ok(())
     }
 

@@ -134,6 +134,7 @@ impl Session {
             executions: 0,
             changes: false,
             controls: false,
+            undoes: false,
             suspect: false,
         };
         let mut at = 0;
@@ -211,7 +212,9 @@ impl Session {
         if let Some(then) = self.statements.answer(bind.statement)
             && self.answer_of(&planned, prepared.text()).is_some_and(|now| now != then)
         {
-            return Err(refusals::RESULT_CHANGED.error(&[]));
+            self.worker.interner.borrow_mut().forget(&prepared);
+            // Drivers know by the function's name that preparing it anew heals it.
+            return Err(refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery"));
         }
         let home = self.portal_home(&planned, &prepared, &bind)?;
         // What ends a transaction in this batch closes portals that are still known here.
@@ -322,6 +325,7 @@ impl Session {
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
         batch.executions += 1;
+        batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
         batch.changes |= portal.planned.plan.access == Access::Write
             || portal.planned.sets_config
             || matches!(portal.planned.plan.facts.kind, Kind::Setting(_));
@@ -371,12 +375,34 @@ impl Session {
         name: &[u8],
         owed: Owed,
     ) -> Result<(), SqlError> {
-        let shard = std::str::from_utf8(name).ok().and_then(|name| self.cursors.get(name)).copied();
-        let shard = shard.ok_or_else(|| unknown_portal(name))?;
+        let cursor = std::str::from_utf8(name).ok();
+        if let Some(number) = cursor.and_then(|name| self.held.cursor(name)) {
+            batch.for_session(match owed {
+                Owed::Describe { .. } => Message::DescribeHeld(number),
+                Owed::Close { .. } => Message::ClosePortal(Some(number)),
+                _ => return Err(refusals::HELD_BY_MESSAGES.error(&[])),
+            });
+            return Ok(());
+        }
+        let shard = cursor.and_then(|name| self.cursors.get(name)).copied();
+        // A cursor WITH HOLD pins its session; the server that has it knows its name.
+        let shard = shard.or(self.pin.map(|_| self.default_shard())).ok_or_else(|| unknown_portal(name))?;
         let probe = batch.probe(name, None, !matches!(owed, Owed::Execute { .. }));
         let message = Message::Forward { frame: frame.clone(), owed };
         for message in probe.into_iter().chain([message]) {
             batch.for_shard(shard, Access::Read, None, Some(message));
+        }
+        Ok(())
+    }
+
+    /// Close of what is no portal of a Bind: a cursor, or nothing, which is no error.
+    fn sort_close_cursor(&mut self, batch: &mut Batch, frame: &Bytes, name: &[u8]) -> Result<(), SqlError> {
+        let owed = Owed::Close { hidden: false };
+        if self.block.is_failed() || self.sort_cursor(batch, frame, name, owed).is_err() {
+            batch.for_session(Message::ClosePortal(None));
+        }
+        if let Ok(name) = std::str::from_utf8(name) {
+            self.cursors.remove(name);
         }
         Ok(())
     }
@@ -397,7 +423,8 @@ impl Session {
                         Message::Forward { frame: frame.clone(), owed: Owed::Close { hidden: false } };
                     batch.for_shard(shard, Access::Read, Some(&planned), Some(message));
                 }
-                portal => batch.for_session(Message::ClosePortal(portal.map(|portal| portal.number))),
+                Some(portal) => batch.for_session(Message::ClosePortal(Some(portal.number))),
+                None => return self.sort_close_cursor(batch, frame, close.name),
             },
         }
         Ok(())

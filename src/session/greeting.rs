@@ -11,9 +11,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::planning::split_identifiers;
 use super::{Failure, Session};
 use crate::backend::Settings;
-use crate::backend::settings::quote_literal;
+use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::backend::ParameterStatus;
@@ -48,7 +49,7 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
                     if name.eq_ignore_ascii_case("client_encoding") && !super::setting::is_utf8(&value) {
                         return Err(super::setting::encoding_refused());
                     }
-                    settings.set(&name.to_ascii_lowercase(), quote_literal(&value));
+                    settings.set(&name.to_ascii_lowercase(), setting_value(&name, &value));
                 }
             }
             name if name.starts_with("_pq_.") => {}
@@ -58,15 +59,20 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
     Ok(settings)
 }
 
-/// Lists of names are given to SET as they are written; everything else is one string.
+/// Settings that are lists of names (GUC_LIST_QUOTE): SET would take one string for one name.
+const NAME_LISTS: [&str; 4] =
+    ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"];
+
+/// What SET is given for a value of the start-up packet: a list name by name, everything else as one string.
 fn setting_value(name: &str, value: &str) -> String {
-    if name.eq_ignore_ascii_case("search_path")
-        && !value.contains(['\'', ';', '\\'])
-        && !value.trim().is_empty()
-    {
-        return value.to_owned();
+    let names = match NAME_LISTS.iter().any(|list| name.eq_ignore_ascii_case(list)) {
+        true => split_identifiers(value),
+        false => Vec::new(),
+    };
+    match names.is_empty() {
+        true => quote_literal(value),
+        false => names.iter().map(|name| quote_identifier(name)).collect::<Vec<_>>().join(", "),
     }
-    quote_literal(value)
 }
 
 /// `-c name=value`, `-cname=value` and `--name=value`, with backslashes before blanks, as PostgreSQL splits them.
@@ -117,10 +123,10 @@ impl Session {
     pub(super) async fn learn_greeting(&mut self) -> Result<Reports, SqlError> {
         let pairs: Vec<(String, String)> =
             self.settings.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        // The name of the application is reported as it was sent: it needs no judge.
-        let application = pairs.iter().position(|(name, _)| name == "application_name");
+        // The name of the application is reported as it was sent: it needs no judge, only to be there or not.
         let mut asked = pairs;
-        let application = application.map(|at| asked.remove(at));
+        let application = asked.iter_mut().find(|(name, _)| name == "application_name");
+        let application = application.map(|(_, raw)| std::mem::take(raw));
         let key = (Rc::clone(&self.pool_user), asked);
         let known = self.worker.greetings.borrow().known.get(&key).map(Rc::clone);
         let reports = match known {
@@ -135,7 +141,7 @@ impl Session {
                 reports
             }
         };
-        let Some((_, raw)) = application else { return Ok(reports) };
+        let Some(raw) = application else { return Ok(reports) };
         let name = unquote(&raw);
         let with_name = reports.iter().map(|(n, v)| {
             let value = if n == "application_name" { name.clone() } else { v.clone() };
@@ -213,6 +219,13 @@ mod tests {
             [("geqo", "off"), ("work_mem", "1MB"), ("search_path", "a b")].map(|(a, b)| (a.into(), b.into()));
         assert_eq!(options, expected);
         assert!(parse_options("-x").is_err());
+    }
+
+    #[test]
+    fn lists_of_names_are_written_name_by_name() {
+        assert_eq!(setting_value("search_path", "Shop,\"$user\", public"), r#""shop", "$user", "public""#);
+        assert_eq!(setting_value("Search_Path", ""), "''");
+        assert_eq!(setting_value("datestyle", "iso, mdy"), "'iso, mdy'");
     }
 
     #[test]

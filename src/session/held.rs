@@ -252,11 +252,10 @@ impl Session {
         })
     }
 
-    /// What the client is told when it asks for the columns of a FETCH.
-    pub(super) fn describe_held(&mut self, name: &str) {
+    /// The columns of a cursor, and so of a FETCH from it.
+    pub(super) fn describe_held(&mut self, number: Option<u64>) {
         let Self { held, client, .. } = self;
-        encode::server::parameter_description(&mut client.outbox, &[]);
-        match held.cursor(name).and_then(|number| held.0.get(&number)) {
+        match number.and_then(|number| held.0.get(&number)) {
             Some(held) => held.columns.tell(&mut client.outbox),
             None => encode::server::no_data(&mut client.outbox),
         }

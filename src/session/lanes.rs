@@ -36,7 +36,9 @@ impl Session {
         let need = self.need(access);
         if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
             let lane = &self.lanes[index];
-            let usable = self.block.is_open() || self.pin.is_some() || need == Need::Reader || !lane.replica;
+            // A replica that has described a statement, before the block began that runs it, is no part of the block.
+            let joined = self.block.is_open() && lane.in_block;
+            let usable = joined || self.pin.is_some() || need == Need::Reader || !lane.replica;
             if usable && self.fence.read_only && need == Need::Primary && lane.replica {
                 return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
             }
@@ -52,6 +54,7 @@ impl Session {
                 }
                 return Ok(index);
             }
+            self.end_pipeline(index).await?;
             let lane = self.lanes.swap_remove(index);
             self.give(lane);
         }

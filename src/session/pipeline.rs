@@ -22,6 +22,7 @@ use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::{Bind, Target};
 
 /// The interner gives no statement this id.
@@ -33,13 +34,14 @@ type Ran = Result<(bool, usize), (Failure, usize)>;
 impl Session {
     /// Runs the segments in order. Ok(true): the server's ReadyForQuery has answered the client's Sync.
     pub(super) async fn run_batch(&mut self, batch: Batch) -> Result<bool, Failure> {
-        let Batch { segments, end, executions, changes, controls, suspect, .. } = batch;
+        let Batch { segments, end, executions, changes, controls, undoes, suspect, .. } = batch;
         if segments.is_empty() {
             return self.sync_open_pipeline(end).await;
         }
         // One server makes a transaction of what it gets up to Sync; nobody does for the rest.
         let apart = segments.len() > 1 || matches!(segments[..], [Segment::Session(_)]);
-        if apart && executions > 1 && changes && !controls && !self.block.is_open() {
+        let one = apart && executions > 1 && changes && (!controls || undoes);
+        if one && !self.block.is_open() {
             self.begin_implicit();
         }
         let last = segments.len() - 1;
@@ -143,7 +145,12 @@ impl Session {
                     Ok(())
                 }
                 Message::DescribeFetch(cursor) => {
-                    self.describe_held(&cursor);
+                    encode::server::parameter_description(&mut self.client.outbox, &[]);
+                    self.describe_held(self.held.cursor(&cursor));
+                    Ok(())
+                }
+                Message::DescribeHeld(number) => {
+                    self.describe_held(Some(number));
                     Ok(())
                 }
                 Message::Execute(portal) => {
@@ -274,6 +281,14 @@ impl Session {
                 prepared.note_carries_nothing(self.context.id);
             }
         }
+        if report.error.as_ref().is_some_and(is_of_an_old_plan) {
+            let mut interner = self.worker.interner.borrow_mut();
+            for message in messages {
+                if let Message::Bind { prepared, .. } = message {
+                    interner.forget(prepared);
+                }
+            }
+        }
         report.parses
     }
 
@@ -304,7 +319,15 @@ impl Session {
             if lane.wrote && !lane.in_block {
                 return Err(Failure::Sql(refusals::PIPELINE_OVER_SHARDS.error(&[])));
             }
-            lane.open_pipeline = false;
+            self.end_pipeline(index).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the pipeline that a Flush has left open on a lane, if there is one. A lane that is lost leaves the session.
+    pub(super) async fn end_pipeline(&mut self, index: usize) -> Result<(), Failure> {
+        let lane = &mut self.lanes[index];
+        if std::mem::take(&mut lane.open_pipeline) {
             lane.sync(true);
             self.drain_lane(index).await?;
         }
@@ -348,12 +371,19 @@ impl Session {
                 Message::BindHere
                 | Message::Execute(_)
                 | Message::DescribeFetch(_)
+                | Message::DescribeHeld(_)
                 | Message::ClosePortal(_)
                 | Message::ForgetPortal(_)
                 | Message::Fail(_) => {}
             }
         }
     }
+}
+
+/// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.
+fn is_of_an_old_plan(error: &SqlError) -> bool {
+    let by = |(code, value): &(u8, String)| *code == b'R' && value == "RevalidateCachedQuery";
+    error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED && error.fields.iter().any(by)
 }
 
 fn ensure_prepared(lane: &mut Lane, prepared: &Prepared, named: bool) {

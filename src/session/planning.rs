@@ -69,6 +69,10 @@ impl Planned {
         )
     }
 
+    pub fn rolls_back(&self) -> bool {
+        matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Rollback { .. }))
+    }
+
     pub fn is_transaction_control(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Transaction(_))
     }
@@ -380,7 +384,7 @@ fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
 }
 
 /// Functions that are common in writes and leave nothing behind.
-const HARMLESS_FUNCTIONS: [&str; 24] = [
+const HARMLESS_FUNCTIONS: [&str; 27] = [
     "now",
     "count",
     "sum",
@@ -400,6 +404,9 @@ const HARMLESS_FUNCTIONS: [&str; 24] = [
     "clock_timestamp",
     "statement_timestamp",
     "nullif",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_all",
+    "pg_advisory_unlock_shared",
     "greatest",
     "least",
     "concat",
@@ -419,8 +426,8 @@ fn search_path(settings: &crate::backend::Settings, planning: &PlanningContext, 
     path.into_iter().map(|schema| if schema == "$user" { user.to_owned() } else { schema }).collect()
 }
 
-/// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers.
-fn split_identifiers(text: &str) -> Vec<String> {
+/// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers; a string is one name, whatever is in it.
+pub(super) fn split_identifiers(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut chars = text.trim().chars().peekable();
     while let Some(first) = chars.next() {
@@ -436,10 +443,7 @@ fn split_identifiers(text: &str) -> Vec<String> {
                     }
                     name.push(c);
                 }
-                // A quoted string may itself be a list: 'a, "B"'.
-                if first == '\'' && name.contains([',', '"']) {
-                    names.extend(split_identifiers(&name));
-                } else if !name.is_empty() {
+                if !name.is_empty() {
                     names.push(name);
                 }
             }
@@ -463,7 +467,7 @@ mod tests {
     #[test]
     fn search_paths_are_read_as_postgresql_reads_them() {
         assert_eq!(split_identifiers("Public, \"My Schema\" ,'other'"), ["public", "My Schema", "other"]);
-        assert_eq!(split_identifiers("'a, \"B\"'"), ["a", "B"]);
+        assert_eq!(split_identifiers("'a, \"B\"'"), ["a, \"B\""]);
         assert_eq!(split_identifiers("''"), Vec::<String>::new());
         assert_eq!(split_identifiers("\"$user\", public"), ["$user", "public"]);
     }

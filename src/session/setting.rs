@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use super::{Failure, Outcome, OwnSettings, Session};
 use crate::backend::Settings;
-use crate::backend::settings::set_statement;
+use crate::backend::settings::{quote_literal, set_statement};
 use crate::execute::refusals;
 use crate::plan::Access;
-use crate::sql::facts::{Discard, Setting};
+use crate::sql::facts::{Discard, Isolation, Setting};
 use crate::topology::{Consistency, Topology};
 use crate::wire::backend::Field;
 use crate::wire::encode;
@@ -63,8 +63,39 @@ impl Session {
         encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
     }
 
-    /// Lets the servers judge, then remembers.
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION is another spelling of the defaults of transactions.
+    pub(super) async fn set_characteristics(
+        &mut self,
+        read_only: Option<bool>,
+        isolation: Option<Isolation>,
+        deferrable: Option<bool>,
+    ) -> Outcome {
+        let switch = |on: bool| if on { "on" } else { "off" };
+        let defaults = [
+            ("default_transaction_isolation", isolation.map(Isolation::name)),
+            ("default_transaction_read_only", read_only.map(switch)),
+            ("default_transaction_deferrable", deferrable.map(switch)),
+        ];
+        for (name, value) in defaults {
+            let Some(value) = value else { continue };
+            let value = quote_literal(value);
+            let text = set_statement(name, &value, false);
+            let range = ((text.len() - value.len()) as u32, text.len() as u32);
+            let setting = Setting::Set { name: name.to_owned(), local: false, value: Some(range) };
+            self.judge_and_remember(&setting, text.as_bytes()).await?;
+        }
+        self.complete_setting("SET");
+        Ok(())
+    }
+
     async fn set_on_servers(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
+        self.judge_and_remember(setting, text).await?;
+        self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
+        Ok(())
+    }
+
+    /// Lets the servers judge, then remembers.
+    async fn judge_and_remember(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
         self.fence.check_setting(setting, text)?;
         if let Setting::Set { name, value: Some((from, to)), .. } = setting {
             let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
@@ -102,7 +133,6 @@ impl Session {
         for aside in &asides {
             self.pass_aside(aside);
         }
-        self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
         self.remember(setting, text, local, statements);
         Ok(())
     }

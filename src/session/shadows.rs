@@ -126,9 +126,13 @@ impl Session {
         if let Some(transaction) = self.block.transaction() {
             let words = &planned.plan.facts.words;
             transaction.changed.extend(words.iter().cloned());
-            let opaque =
-                ["view", "function", "procedure", "rename", "schema", "rule", "inherit", "partition"];
+            let opaque = ["view", "function", "procedure", "schema", "rule", "inherit", "partition"];
             transaction.changed_views |= words.iter().any(|word| opaque.contains(&word.as_str()));
+            // What is not DDL to us (SELECT INTO, what is not parsed) has only its words.
+            transaction.changed_views |= match planned.plan.facts.kind {
+                Kind::Ddl { renames, .. } => renames,
+                _ => words.iter().any(|word| word == "rename"),
+            };
         }
     }
 }

@@ -78,6 +78,15 @@ impl Interner {
         self.known.insert(tail, Rc::downgrade(&prepared));
         prepared
     }
+
+    /// The tables have changed under a statement: whoever prepares its text from now on gets another id, and so a statement
+    /// of the servers that is as the tables are now. Those who hold it keep it.
+    pub fn forget(&mut self, prepared: &Prepared) {
+        let known = self.known.get(&prepared.tail).and_then(Weak::upgrade);
+        if known.is_some_and(|known| known.id == prepared.id) {
+            self.known.remove(&prepared.tail);
+        }
+    }
 }
 
 /// What one client has prepared.

@@ -244,6 +244,7 @@ pub enum TransactionCommand {
     SetCharacteristics {
         read_only: Option<bool>,
         isolation: Option<Isolation>,
+        deferrable: Option<bool>,
     },
     /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED.
     TwoPhase,
@@ -257,6 +258,18 @@ pub enum Isolation {
     ReadCommitted,
     RepeatableRead,
     Serializable,
+}
+
+impl Isolation {
+    /// As `transaction_isolation` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "read uncommitted",
+            Self::ReadCommitted => "read committed",
+            Self::RepeatableRead => "repeatable read",
+            Self::Serializable => "serializable",
+        }
+    }
 }
 
 /// SET and RESET of a configuration parameter.
@@ -367,6 +380,8 @@ pub enum Kind {
         scope: DdlScope,
         temporary: bool,
         creates: Option<ObjectName>,
+        /// RENAME of the object itself, and not of a column, constraint or the like within it.
+        renames: bool,
     },
     /// CREATE TABLE AS / SELECT INTO.
     CreateTableAs {
@@ -434,7 +449,8 @@ pub struct Facts {
     pub system_column: Option<&'static str>,
     /// One more than the highest `$n`.
     pub param_count: u32,
-    /// Parameters that stand more than once, from 0, in order: where no type was declared, the first place decides it.
+    /// Parameters that stand more than once, from 0, in order, and not as cells of rows alone: where no type was declared,
+    /// the first place decides it.
     pub repeated_params: Vec<u32>,
     /// Parsed only as a shadow text: routing facts hold, rewriting is not possible.
     pub shadowed: bool,

@@ -21,7 +21,7 @@ use sqlparser::parser::{Parser, ParserOptions};
 
 use super::commands::{self, Command, Recognised};
 use super::extract;
-use super::facts::{Block, Facts, InsertSource, Kind};
+use super::facts::{Block, Cell, Facts, Insert, InsertSource, Kind, Value};
 use super::lexer::{LexOptions, Lexer};
 use super::parser_text::{self, Mode, ParserText};
 use super::rows;
@@ -50,8 +50,22 @@ pub fn parse(text: &[u8], options: LexOptions) -> Parsed {
     };
     let mut parsed = statement(&tokens, 0..tokens.len(), 0);
     parsed.facts.param_count = tokens.param_count;
-    parsed.facts.repeated_params = tokens.repeated_params;
+    parsed.facts.repeated_params = inferred_elsewhere(&parsed.facts.kind, &tokens.repeated_params);
     parsed
+}
+
+/// Parameters whose type another place may decide. Not those that are only whole cells of an INSERT's rows: each gets the
+/// type of its column, and PostgreSQL refuses the statement where the columns' types differ.
+fn inferred_elsewhere(kind: &Kind, repeated: &[(u32, usize)]) -> Vec<u32> {
+    let rows = match kind {
+        Kind::Insert(Insert { source: InsertSource::Rows(rows), .. }) => rows.as_slice(),
+        _ => &[],
+    };
+    let cells = |param: u32| {
+        let is_cell = |cell: &&Cell| **cell == Cell::Value(Value::Param(param));
+        rows.iter().flatten().filter(is_cell).count()
+    };
+    repeated.iter().filter(|(param, times)| cells(*param) < *times).map(|(param, _)| *param).collect()
 }
 
 /// EXPLAIN, PREPARE and DECLARE may hold each other only a little.
@@ -66,7 +80,7 @@ fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
         Some(Recognised::Explain { explain, inner }) => {
             let mut inner = statement(tokens, inner, depth + 1).facts;
             inner.param_count = tokens.param_count;
-            inner.repeated_params.clone_from(&tokens.repeated_params);
+            inner.repeated_params = inferred_elsewhere(&inner.kind, &tokens.repeated_params);
             let mut facts = empty_facts(explain.with_inner(inner));
             facts.param_count = tokens.param_count;
             Parsed { facts, text: None, cacheable: false }

@@ -31,11 +31,11 @@ pub(super) struct Tokens<'t> {
     pub text: &'t [u8],
     pub items: Vec<Item>,
     pub param_count: u32,
-    /// Parameters that stand more than once, from 0, in order.
-    pub repeated_params: Vec<u32>,
+    /// Parameters that stand more than once, from 0, in order, and how often.
+    pub repeated_params: Vec<(u32, usize)>,
 }
 
-fn repeated(text: &[u8], items: &[Item]) -> Vec<u32> {
+fn repeated(text: &[u8], items: &[Item]) -> Vec<(u32, usize)> {
     let params = items.iter().filter(|item| item.token.kind == TokenKind::Param);
     let mut numbers: Vec<u32> = params
         .filter_map(|item| {
@@ -43,10 +43,8 @@ fn repeated(text: &[u8], items: &[Item]) -> Vec<u32> {
         })
         .collect();
     numbers.sort_unstable();
-    let mut repeated: Vec<u32> =
-        numbers.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-    repeated.dedup();
-    repeated
+    let runs = numbers.chunk_by(|one, next| one == next).filter(|run| run.len() > 1);
+    runs.map(|run| (run[0], run.len())).collect()
 }
 
 impl<'t> Tokens<'t> {

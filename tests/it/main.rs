@@ -2,6 +2,7 @@
 
 mod access;
 mod cli;
+mod clients;
 mod cluster;
 mod code;
 mod console;

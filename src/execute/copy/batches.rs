@@ -10,8 +10,9 @@
 use bytes::{BufMut, BytesMut};
 
 use super::place::{self, Home, Placer};
-use super::rows::{RowError, RowFormat};
+use super::rows::{RowError, RowFormat, Syntax};
 use super::splitter::{Row, Splitter};
+use super::tuples::TupleSplitter;
 use crate::topology::{ShardId, TableRule, Topology};
 use crate::wire::error::SqlError;
 use crate::wire::frame::HEADER_BYTES;
@@ -74,8 +75,38 @@ impl Batch {
 pub struct Batches<'a> {
     topology: &'a Topology,
     format: RowFormat,
-    splitter: Splitter,
+    splitter: AnySplitter,
     sorter: Sorter<'a>,
+}
+
+/// Of lines or of binary rows.
+#[derive(Debug)]
+enum AnySplitter {
+    Lines(Splitter),
+    Tuples(TupleSplitter),
+}
+
+impl AnySplitter {
+    fn next_row<'a, 'p: 'a>(&'a mut self, piece: &mut &'p [u8]) -> Result<Option<Row<'a>>, RowError> {
+        match self {
+            Self::Lines(splitter) => splitter.next_row(piece),
+            Self::Tuples(splitter) => splitter.next_row(piece),
+        }
+    }
+
+    fn finish(&mut self) -> Result<Option<Row<'_>>, RowError> {
+        match self {
+            Self::Lines(splitter) => splitter.finish(),
+            Self::Tuples(splitter) => splitter.finish(),
+        }
+    }
+
+    fn line(&self) -> u64 {
+        match self {
+            Self::Lines(splitter) => splitter.line(),
+            Self::Tuples(splitter) => splitter.line(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -99,7 +130,12 @@ impl<'a> Batches<'a> {
         format: RowFormat,
         row_bytes_max: usize,
     ) -> Self {
-        let splitter = Splitter::new(format.clone(), row_bytes_max);
+        let splitter = match format.syntax {
+            Syntax::Binary => AnySplitter::Tuples(TupleSplitter::new(row_bytes_max)),
+            Syntax::Text | Syntax::Csv { .. } => {
+                AnySplitter::Lines(Splitter::new(format.clone(), row_bytes_max))
+            }
+        };
         let index = vec![None; topology.shards.len()];
         let sorter = Sorter { rule, placer, header: Vec::new(), batches: Vec::new(), index, lacking: false };
         Self { topology, format, splitter, sorter }

@@ -102,8 +102,10 @@ impl<'a, H: CopyHost> Run<'a, H> {
         let Some(encoding) = Encoding::of(told.get("client_encoding")) else { return Err(unsplittable()) };
         let version = told.get("server_version").map(String::from_utf8_lossy).unwrap_or_default();
         let marker = Marker::of_version(&version);
-        let format = RowFormat::of(&job.plan.copy, marker).filter(|format| encoding.reads(&format.null));
-        let Some(format) = format else { return Err(unsplittable()) };
+        let format = RowFormat::of(&job.plan.copy, marker);
+        if !encoding.reads(&format.null) {
+            return Err(unsplittable());
+        }
         let placer = Placer::new(job.plan, job.key_type, encoding)?;
         let row_bytes_max = job.limits.client_message_bytes;
         let mut batches = Batches::new(job.topology, &job.plan.rule, placer, format, row_bytes_max);

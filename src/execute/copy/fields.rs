@@ -13,6 +13,7 @@
 use std::ops::Range;
 
 use super::rows::{RowError, RowFormat, Syntax};
+use super::tuples;
 
 /// The value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,21 @@ impl Fields {
         Self { wanted, found: Vec::new(), values: Vec::new() }
     }
 
+    /// Reads a row of the binary format, and counts its fields.
+    pub fn read_binary(&mut self, row: &[u8]) -> usize {
+        self.found.clear();
+        self.values.clear();
+        let (count, fields) = tuples::fields(row);
+        for (column, field) in fields.enumerate() {
+            if self.wanted.get(self.found.len()) == Some(&column) {
+                let start = self.values.len();
+                self.values.extend_from_slice(field.clone().and_then(|range| row.get(range)).unwrap_or(&[]));
+                self.found.push(field.map(|_| start..self.values.len()));
+            }
+        }
+        count
+    }
+
     /// Reads the content of a row. `Ok(Some(n))`: the row has only n fields, and a wanted one is missing.
     pub fn read(&mut self, format: &RowFormat, content: &[u8]) -> Result<Option<usize>, RowError> {
         self.found.clear();
@@ -55,6 +71,7 @@ impl Fields {
                     let quoting = Quoting { quote, escape: escape.unwrap_or(quote) };
                     self.csv_field(format, quoting, field, keep)?
                 }
+                Syntax::Binary => return Ok(None),
             };
             if keep {
                 self.found.push((!is_null).then_some(start..self.values.len()));

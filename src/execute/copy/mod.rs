@@ -28,6 +28,7 @@ mod input;
 mod place;
 pub mod rows;
 pub mod splitter;
+mod tuples;
 
 pub use copy_in::{CopiedIn, CopyIn, copy_in};
 pub use copy_out::{CopiedOut, CopyOut, copy_out};

@@ -18,7 +18,8 @@ use super::fields::{Field, Fields};
 use super::rows::{Encoding, RowError, RowFormat};
 use super::splitter::Row;
 use crate::plan::copy::CopyIn;
-use crate::plan::{is_clock_word, misplaced, refusal};
+use crate::plan::{is_clock_word, misplaced, oid, own_oid, refusal};
+use crate::sql::facts::CopyFormat;
 use crate::topology::{Key, KeyType, Placement, RowPosition, ShardId, TableRule, Topology};
 use crate::wire::error::SqlError;
 
@@ -37,6 +38,8 @@ pub enum Home {
 pub struct Placer<'a> {
     rule: &'a TableRule,
     columns: &'a [String],
+    types: &'a [u32],
+    binary: bool,
     key: Option<(usize, KeyType)>,
     latitude: Option<usize>,
     longitude: Option<usize>,
@@ -70,7 +73,9 @@ impl<'a> Placer<'a> {
             _ => wanted.collect(),
         };
         let fields = Fields::new(wanted);
-        Ok(Self { rule, columns: &plan.columns, key, latitude, longitude, geohash, encoding, fields })
+        let (columns, types) = (&plan.columns, &plan.types);
+        let binary = plan.copy.format == CopyFormat::Binary;
+        Ok(Self { rule, columns, types, binary, key, latitude, longitude, geohash, encoding, fields })
     }
 
     pub fn place(
@@ -88,7 +93,7 @@ impl<'a> Placer<'a> {
             | Placement::List(_)
             | Placement::Range(_) => {}
         }
-        match self.fields.read(format, row.content) {
+        match self.read(format, row) {
             Ok(None) => {}
             Ok(Some(count)) => {
                 let column = self.columns.get(count).map_or("?", String::as_str);
@@ -116,9 +121,22 @@ impl<'a> Placer<'a> {
         })
     }
 
+    /// `Some(n)`: the row has only n fields, and a wanted one is missing.
+    fn read(&mut self, format: &RowFormat, row: &Row<'_>) -> Result<Option<usize>, RowError> {
+        if !self.binary {
+            return self.fields.read(format, row.content);
+        }
+        let (found, expected) = (self.fields.read_binary(row.content), self.columns.len());
+        if found == expected { Ok(None) } else { Err(RowError::FieldCount { found, expected }) }
+    }
+
     /// `now` and its kin would be each server's own time, and the copies of the row would differ. A row that lacks
     /// columns is the servers' to judge.
     fn refuse_clock(&mut self, format: &RowFormat, row: &Row<'_>) -> Result<(), SqlError> {
+        // Words are words of text: a time in binary is a number.
+        if self.binary {
+            return Ok(());
+        }
         if let Err(error) = self.fields.read(format, row.content) {
             return Err(in_line(error.into_sql(), self.rule, row.line));
         }
@@ -139,7 +157,11 @@ impl<'a> Placer<'a> {
     fn key_value(&self, row: &Row<'_>) -> Result<Option<Key>, SqlError> {
         let Some((column, key_type)) = self.key else { return Ok(None) };
         let Field::Value(bytes) = self.field(Some(column)) else { return Ok(None) };
-        match key_type.decode_text(bytes) {
+        let decoded = match self.binary {
+            true => key_type.decode_binary(own_oid(key_type), bytes),
+            false => key_type.decode_text(bytes),
+        };
+        match decoded {
             Ok(key) if self.encoding.reads(bytes) => Ok(Some(key)),
             Ok(_) | Err(_) => Err(self.unreadable(column, bytes, row)),
         }
@@ -147,7 +169,11 @@ impl<'a> Placer<'a> {
 
     fn coordinate(&self, column: Option<usize>, row: &Row<'_>) -> Result<Option<f64>, SqlError> {
         let (Some(column), Field::Value(bytes)) = (column, self.field(column)) else { return Ok(None) };
-        number(bytes).map(Some).ok_or_else(|| self.unreadable(column, bytes, row))
+        let value = match self.binary {
+            true => binary_number(self.types.get(column).copied(), bytes),
+            false => number(bytes),
+        };
+        value.map(Some).ok_or_else(|| self.unreadable(column, bytes, row))
     }
 
     fn geohash_text(&self, row: &Row<'_>) -> Result<Option<&str>, SqlError> {
@@ -180,6 +206,16 @@ fn number(bytes: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(bytes).ok()?.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
     let plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
     let value = if text.bytes().all(plain) { text.parse::<f64>().ok()? } else { return None };
+    value.is_finite().then_some(value)
+}
+
+/// A coordinate in the column's own type.
+fn binary_number(type_oid: Option<u32>, bytes: &[u8]) -> Option<f64> {
+    let value = match type_oid? {
+        oid::FLOAT8 => f64::from_be_bytes(*bytes.first_chunk().filter(|_| bytes.len() == 8)?),
+        oid::FLOAT4 => f64::from(f32::from_be_bytes(*bytes.first_chunk().filter(|_| bytes.len() == 4)?)),
+        _ => return None,
+    };
     value.is_finite().then_some(value)
 }
 

@@ -33,6 +33,7 @@ pub enum Syntax {
         /// None: the quote escapes itself.
         escape: Option<u8>,
     },
+    Binary,
 }
 
 /// What a CSV line of `\.` alone means: the end of the data before PostgreSQL 18, a value since.
@@ -43,23 +44,23 @@ pub enum Marker {
 }
 
 impl RowFormat {
-    /// None for the binary format. `marker` is that of the servers' version.
-    pub fn of(copy: &Copy, marker: Marker) -> Option<Self> {
+    /// `marker` is that of the servers' version.
+    pub fn of(copy: &Copy, marker: Marker) -> Self {
         let syntax = match copy.format {
             CopyFormat::Text => Syntax::Text,
             CopyFormat::Csv => {
                 let escape = (copy.escape != copy.quote).then_some(copy.escape);
                 Syntax::Csv { quote: copy.quote, escape }
             }
-            CopyFormat::Binary => return None,
+            CopyFormat::Binary => Syntax::Binary,
         };
-        Some(Self {
+        Self {
             syntax,
             delimiter: copy.delimiter,
             null: copy.null.as_bytes().into(),
             header: copy.header != CopyHeader::No,
             marker,
-        })
+        }
     }
 }
 
@@ -124,6 +125,18 @@ pub enum RowError {
     MissingColumn(Arc<str>),
     #[error("row is larger than {0} bytes")]
     TooLarge(usize),
+    #[error("COPY file signature not recognized")]
+    Signature,
+    #[error("invalid COPY file header ({0})")]
+    Header(&'static str),
+    #[error("invalid field size")]
+    FieldSize,
+    #[error("row field count is {found}, expected {expected}")]
+    FieldCount { found: usize, expected: usize },
+    #[error("unexpected EOF in COPY data")]
+    UnexpectedEnd,
+    #[error("received copy data after EOF marker")]
+    AfterMarker,
 }
 
 fn kind(csv: &bool) -> &'static str {
@@ -145,7 +158,13 @@ impl RowError {
             | Self::MarkerNewline
             | Self::MarkerNotAlone
             | Self::UnterminatedQuote
-            | Self::MissingColumn(_) => error,
+            | Self::MissingColumn(_)
+            | Self::Signature
+            | Self::Header(_)
+            | Self::FieldSize
+            | Self::FieldCount { .. }
+            | Self::UnexpectedEnd
+            | Self::AfterMarker => error,
             Self::TooLarge(_) => SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
                 .hint("An unterminated quote may have joined many lines."),
         }

@@ -271,7 +271,9 @@ impl Splitter {
                 | State::Return
                 | State::Quoted,
                 _,
-            ) => (!bytes.is_empty()).then_some(0),
+            )
+            // Lines have no binary format.
+            | (State::Plain, Syntax::Binary) => (!bytes.is_empty()).then_some(0),
         }
     }
 

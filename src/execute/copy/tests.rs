@@ -15,6 +15,7 @@ use super::input::{Input, InputReader};
 use super::place::{Home, Placer};
 use super::rows::{Encoding, Marker, RowError, RowFormat, Syntax};
 use super::splitter::{Row, Splitter};
+use super::tuples::TupleSplitter;
 use crate::config::Config;
 use crate::plan::copy::CopyIn;
 use crate::sql::facts::{Copy, CopyDirection, CopyFormat, CopyHeader};
@@ -272,7 +273,9 @@ fn plan(topology: &Topology, table: &str, columns: &[&str], header: CopyHeader) 
         other_options: false,
     };
     let rule = topology.rule(&ObjectName::qualified("public", table)).unwrap().clone();
-    CopyIn { copy, rule, columns: columns.iter().map(|&column| column.to_owned()).collect() }
+    // Every position of the sample is in floats.
+    let types = vec![crate::plan::oid::FLOAT8; columns.len()];
+    CopyIn { copy, rule, columns: columns.iter().map(|&column| column.to_owned()).collect(), types }
 }
 
 /// Where a CSV row goes, as line 17 of the data.
@@ -364,7 +367,7 @@ fn a_clock_word_is_no_row_of_a_reference_table() {
 fn batched(table: &str, header: CopyHeader, pieces: &[&str]) -> Result<Vec<(u16, u64, String)>, SqlError> {
     let topology = topology();
     let plan = plan(&topology, table, &["id", "region"], header);
-    let format = RowFormat::of(&plan.copy, Marker::Ends).unwrap();
+    let format = RowFormat::of(&plan.copy, Marker::Ends);
     let key_type = plan.rule.key().map(|_| KeyType::Text);
     let placer = Placer::new(&plan, key_type, Encoding::Utf8)?;
     let mut batches = Batches::new(&topology, &plan.rule, placer, format, ROW_MAX);
@@ -498,4 +501,73 @@ proptest! {
     fn fields_never_panic(format in formats(), content in data(), wanted in prop::collection::vec(0..6_usize, 0..4)) {
         let _ = Fields::new(wanted).read(&format, &content);
     }
+}
+
+/// A header, rows of these fields (None: NULL), and the end marker.
+fn binary(rows: &[Vec<Option<Vec<u8>>>]) -> Vec<u8> {
+    let mut data = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\x02xx".to_vec();
+    for row in rows {
+        data.extend((row.len() as i16).to_be_bytes());
+        for field in row {
+            data.extend(field.as_ref().map_or(-1, |field| field.len() as i32).to_be_bytes());
+            data.extend(field.iter().flatten());
+        }
+    }
+    data.extend((-1_i16).to_be_bytes());
+    data
+}
+
+fn tuples(data: &[u8], cuts: &[usize]) -> Result<Vec<(Vec<u8>, u64, bool)>, RowError> {
+    let mut splitter = TupleSplitter::new(ROW_MAX);
+    let mut rows = Vec::new();
+    let mut from = 0;
+    for to in cuts.iter().copied().chain([data.len()]) {
+        let mut piece = &data[from..to];
+        from = to;
+        while let Some(row) = splitter.next_row(&mut piece)? {
+            rows.push((row.raw.to_vec(), row.line, row.is_header));
+        }
+    }
+    assert_eq!(splitter.finish()?, None);
+    Ok(rows)
+}
+
+proptest! {
+    #[test]
+    fn binary_rows_do_not_depend_on_the_cuts(
+        rows in prop::collection::vec(prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..20)), 0..5), 0..6),
+        mut cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let data = binary(&rows);
+        cuts.sort_by_key(|cut| cut.index(data.len()));
+        let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(data.len())).collect();
+        let whole = tuples(&data, &[]).unwrap();
+        prop_assert_eq!(whole.len(), rows.len() + 1);
+        let joined: Vec<u8> = whole.iter().flat_map(|(raw, ..)| raw.clone()).collect();
+        prop_assert_eq!(&joined[..], &data[..data.len() - 2]);
+        prop_assert_eq!(tuples(&data, &cuts).unwrap(), whole);
+    }
+
+    #[test]
+    fn random_bytes_of_binary_rows_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut data = binary(&[]);
+        data.truncate(data.len() - 2);
+        data.extend(bytes);
+        let _ = tuples(&data, &[]);
+    }
+}
+
+#[test]
+fn binary_data_that_is_wrong_has_postgresqls_words() {
+    let row =
+        |fields: &[Option<&[u8]>]| fields.iter().map(|field| field.map(<[u8]>::to_vec)).collect::<Vec<_>>();
+    let good = binary(&[row(&[Some(b"a"), None])]);
+    let said = |data: &[u8]| tuples(data, &[]).unwrap_err().to_string();
+    assert_eq!(said(b"PGCOPY\nx"), "COPY file signature not recognized");
+    assert_eq!(said(&good[..8]), "COPY file signature not recognized");
+    assert_eq!(said(&good[..13]), "invalid COPY file header (missing flags)");
+    assert_eq!(said(&good[..16]), "invalid COPY file header (missing length)");
+    assert_eq!(said(&good[..20]), "invalid COPY file header (wrong length)");
+    assert_eq!(said(&good[..good.len() - 3]), "unexpected EOF in COPY data");
+    assert_eq!(said(&[&good[..], b"x"].concat()), "received copy data after EOF marker");
 }

@@ -24,7 +24,9 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     if first == "security" && !c.is("label") {
         return None;
     }
-    Some(Command::with_words(Kind::Ddl { scope, temporary: false, creates: None }))
+    // What is within an object is named between the two words.
+    let renames = (c.at..c.end).any(|at| c.t.are(at, &["rename", "to"]));
+    Some(Command::with_words(Kind::Ddl { scope, temporary: false, creates: None, renames }))
 }
 
 fn outside(first: &str, c: &Cursor<'_, '_>) -> bool {
@@ -94,7 +96,7 @@ fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
     let outside = matches!(object.as_str(), "database" | "tablespace" | "subscription")
         || (object == "index" && concurrently);
     let scope = if outside { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
-    Some(Command::with_words(Kind::Ddl { scope, temporary, creates }))
+    Some(Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false }))
 }
 
 /// Objects that live in a schema and are named directly behind their kind.

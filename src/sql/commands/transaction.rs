@@ -56,6 +56,7 @@ pub(super) fn recognise_set(mut c: Cursor<'_, '_>) -> Option<Command> {
         return c.finish(Kind::Transaction(TransactionCommand::SetCharacteristics {
             read_only: modes.read_only,
             isolation: modes.isolation,
+            deferrable: modes.deferrable,
         }));
     }
     if c.is("constraints") {
@@ -99,6 +100,7 @@ fn chain(c: &mut Cursor<'_, '_>) -> Option<bool> {
 struct Modes {
     read_only: Option<bool>,
     isolation: Option<Isolation>,
+    deferrable: Option<bool>,
 }
 
 fn some_modes(c: &mut Cursor<'_, '_>) -> Option<Modes> {
@@ -114,7 +116,11 @@ fn modes(c: &mut Cursor<'_, '_>) -> Option<Modes> {
             modes.read_only = Some(true);
         } else if c.take_all(&["read", "write"]) {
             modes.read_only = Some(false);
-        } else if !(c.take("deferrable") || c.take_all(&["not", "deferrable"])) {
+        } else if c.take("deferrable") {
+            modes.deferrable = Some(true);
+        } else if c.take_all(&["not", "deferrable"]) {
+            modes.deferrable = Some(false);
+        } else {
             return None;
         }
         if c.punctuation(b',') && c.done() {

@@ -73,6 +73,9 @@ fn simple(data_type: &DataType) -> Option<(&'static str, bool)> {
         T::Uuid => ("uuid", false),
         T::Numeric(info) | T::Decimal(info) | T::Dec(info) => ("numeric", *info != ExactNumberInfo::None),
         T::Float(ExactNumberInfo::None) | T::Float8 | T::DoublePrecision => ("float8", false),
+        // The number of bits only chooses between the two.
+        T::Float(ExactNumberInfo::Precision(25..=53)) => ("float8", false),
+        T::Float(ExactNumberInfo::Precision(1..=24)) => ("float4", false),
         T::Float4 | T::Real => ("float4", false),
         T::SmallInt(None) | T::Int2(None) => ("int2", false),
         T::Int(None) | T::Int4(None) | T::Integer(None) => ("int4", false),

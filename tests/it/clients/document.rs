@@ -1,0 +1,91 @@
+//! `docs/compatibility.md`, out of the reports: drivers, what a session keeps, and every feature.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::program::{PROGRAMS, Program};
+use super::{kept, verdict::KNOWN};
+
+const HEAD: &str = "\
+# Compatibility
+
+What programs see that use PostgreSQL through Meridian. Generated from `tests/clients/reports`, which the programs of
+[tests/clients](../tests/clients/README.md) make: each runs against a plain PostgreSQL and against Meridian over four regions,
+with three server connections to a node, and what it prints is compared line by line. Tests keep reports and document equal
+to what the programs see (`make test-clients`; `UPDATE=1` rewrites them). Numbers are those of [limits.md](limits.md).
+";
+
+const SESSIONS: &str = "\
+Server connections are shared by transaction. A session that keeps something on a server is pinned to one connection, until
+DISCARD ALL or its end; everything else follows it from server to server.
+
+";
+
+pub fn render() -> String {
+    let mut text = HEAD.to_owned();
+    drivers(&mut text);
+    sessions(&mut text);
+    features(&mut text);
+    text
+}
+
+fn drivers(text: &mut String) {
+    text.push_str("\n## Drivers\n\n");
+    text.push_str("| program | packages | features | as PostgreSQL | refused | different |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for program in PROGRAMS {
+        let report = kept(program.name);
+        let count = |word: &str| report.iter().filter(|(_, verdict)| verdict.starts_with(word)).count();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} |",
+            program.name,
+            packages(program),
+            report.len(),
+            count("as"),
+            count("refused"),
+            count("differs")
+        );
+    }
+    let mut reasons: Vec<_> = KNOWN.iter().map(|(.., reason)| *reason).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    let _ = writeln!(text, "\nDifferent, and not refused: {}.", reasons.join("; "));
+}
+
+/// Packages with the versions that are pinned.
+fn packages(program: &Program) -> String {
+    let pins = program.kit.versions();
+    let version = |package: &str| {
+        pins.lines().find_map(|line| {
+            let line = line.trim().trim_start_matches('"').strip_prefix(package)?;
+            let version =
+                line.strip_prefix("==").or_else(|| line.strip_prefix("\": \"")).or(line.strip_prefix(' '))?;
+            Some(version.trim_end_matches([',', '"']).to_owned())
+        })
+    };
+    let named = |package: &&str| format!("{package} {}", version(package).unwrap_or_default());
+    program.packages.iter().map(|package| named(package).trim().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+fn sessions(text: &mut String) {
+    text.push_str("\n## What a session keeps\n\n");
+    text.push_str(SESSIONS);
+    text.push_str("| feature | server connection |\n| --- | --- |\n");
+    for (feature, verdict) in kept("sessions") {
+        let _ = writeln!(text, "| {feature} | {verdict} |");
+    }
+}
+
+fn features(text: &mut String) {
+    text.push_str("\n## Features\n\n| feature | behaviour | seen by |\n| --- | --- | --- |\n");
+    let mut rows: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+    for program in PROGRAMS {
+        for (feature, verdict) in kept(program.name) {
+            rows.entry((feature, verdict)).or_default().push(program.name);
+        }
+    }
+    for ((feature, verdict), programs) in rows {
+        let _ = writeln!(text, "| {feature} | {verdict} | {} |", programs.join(", "));
+    }
+}
