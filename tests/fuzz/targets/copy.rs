@@ -110,6 +110,7 @@ fn written_fields_are_read(format: &RowFormat, data: &[u8]) {
             (Some(value), Syntax::Csv { quote, escape }) => {
                 write_csv(value, quote, escape.unwrap_or(quote), &mut row);
             }
+            (Some(_), Syntax::Binary) => unreachable!("formats of lines only"),
         }
     }
     let headless = RowFormat { header: false, ..format.clone() };
