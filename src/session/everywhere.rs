@@ -61,9 +61,10 @@ impl Session {
         let default = topology.default_shard;
         let first = self.join(default, Access::Write, &[]).await?;
         self.put(first, work)?;
+        let suspect = planned.is_suspect(self.pin.is_some());
         let lane = &mut self.lanes[first];
         lane.wrote = true;
-        lane.connection.suspect |= planned.suspect;
+        lane.connection.suspect |= suspect;
         let sent = Instant::now();
         let report = {
             let Self { client, lanes, told, limits, .. } = self;

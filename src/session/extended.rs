@@ -191,7 +191,6 @@ impl Session {
         }
         self.statements.insert(parse.name, Rc::clone(&prepared));
         if !parse.name.is_empty()
-            && parse.sql.contains(&b'*')
             && let Ok(planned) = self.plan_prepared(&prepared)
             && let Some(answer) = self.answer_of(&planned, parse.sql)
         {
@@ -209,9 +208,7 @@ impl Session {
         };
         let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
         let named = !bind.statement.is_empty();
-        if let Some(then) = self.statements.answer(bind.statement)
-            && self.answer_of(&planned, prepared.text()).is_some_and(|now| now != then)
-        {
+        if !self.keeps_answer(bind.statement, &planned, prepared.text()) {
             self.worker.interner.borrow_mut().forget(&prepared);
             // Drivers know by the function's name that preparing it anew heals it.
             return Err(refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery"));
@@ -246,7 +243,7 @@ impl Session {
             Home::Shard(shard) => {
                 let message = Message::Bind { prepared, portal: portal_name, body, named };
                 batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
-                batch.suspect |= planned.suspect;
+                batch.suspect |= planned.is_suspect(self.pin.is_some());
             }
             Home::Session => batch.for_session(Message::BindHere),
         }

@@ -347,11 +347,15 @@ impl Session {
             };
             self.lanes[index].connection.suspect = false;
             self.adopt_settings(index).await;
+            let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
             let Some(found) = found.filter(|f| !f.is_empty()) else {
+                if keeps && self.pin.is_some_and(|reason| reason != LASTING_PIN) {
+                    self.unpin();
+                }
                 self.reset_settings(index).await;
                 continue;
             };
-            if self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica {
+            if keeps {
                 self.set_pin(pin_reason(&found));
             } else {
                 // Objects of a session on another shard cannot be kept: the connection is closed with them.
@@ -421,8 +425,10 @@ impl Session {
     }
 
     pub(super) fn set_pin(&mut self, reason: &'static str) {
-        if self.pin.is_none() {
-            self.worker.figures.pins.one();
+        match self.pin {
+            None => self.worker.figures.pins.one(),
+            Some(LASTING_PIN) => return,
+            Some(_) => {}
         }
         self.pin = Some(reason);
         if let Ok(mut state) = self.info.state.lock() {
@@ -462,9 +468,14 @@ async fn bring_to(
     }
 }
 
+/// No catalog tells of what was loaded: it lasts to the session's end, or to DISCARD ALL.
+const LASTING_PIN: &str = "LOAD";
+
 /// What a session may leave on its server connection, as one word; empty if nothing. Settings are asked for separately.
+/// Whatever is in a schema depends on it.
 const LEFTOVERS_QUERY: &str = "SELECT CASE \
- WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) THEN 'temp' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+ AND refobjid = pg_catalog.pg_my_temp_schema()) THEN 'temp' \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) THEN 'lock' \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN 'listen' \
  WHEN EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) THEN 'cursor' \

@@ -301,9 +301,10 @@ impl Session {
             let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
             self.put(index, work)?;
+            let suspect = planned.is_suspect(self.pin.is_some());
             let lane = &mut self.lanes[index];
             lane.wrote |= access == Access::Write;
-            lane.connection.suspect |= planned.suspect;
+            lane.connection.suspect |= suspect;
             if access == Access::Write && !lane.in_block && !planned.copies_in() {
                 self.ask_position(index);
             }

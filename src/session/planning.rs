@@ -20,7 +20,7 @@ use crate::execute::refusals;
 use crate::plan::scatter::{Scatter, Source};
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
-use crate::sql::facts::{Copy, CopyDirection, Kind, TransactionCommand};
+use crate::sql::facts::{Copy, CopyDirection, Facts, Kind, SessionObject, TransactionCommand};
 use crate::sql::hint::{Hint, HintRole};
 use crate::sql::lexer::LexOptions;
 use crate::sql::parse::{Parsed, parse};
@@ -47,11 +47,24 @@ pub struct Planned {
     pub hint: Option<Hint>,
     /// May leave objects or settings behind on the connection that it runs on.
     pub suspect: bool,
+    /// It may end what a session is pinned for.
+    pub lets_go: bool,
     /// Calls set_config(): the connection then has settings that others do not.
     pub sets_config: bool,
 }
 
 impl Planned {
+    /// This plan for both statements, as to what they may leave behind.
+    pub fn and_after(self, other: &Self) -> Self {
+        let suspect = self.suspect || other.suspect;
+        Self { suspect, lets_go: self.lets_go || other.lets_go, ..self }
+    }
+
+    /// Whether the connection must be asked afterwards what it holds of the session, which is pinned to it or not.
+    pub fn is_suspect(&self, pinned: bool) -> bool {
+        self.suspect || pinned && self.lets_go
+    }
+
     /// BEGIN itself opens the block that it stands in.
     pub fn begins_block(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Begin { .. }))
@@ -268,7 +281,8 @@ impl Session {
         if sets_config && !names_server_parameters(text, shape.literals) {
             return Err(Failure::Sql(refusals::OWN_PARAMETER.error(&[])));
         }
-        Ok(Planned { context: self.context.id, plan, literals, hint, suspect, sets_config })
+        let lets_go = lets_go(&plan.facts);
+        Ok(Planned { context: self.context.id, plan, literals, hint, suspect, lets_go, sets_config })
     }
 
     /// The plan of a prepared statement, made anew where the context has changed.
@@ -346,6 +360,19 @@ fn leaves_traces(plan: &Plan) -> bool {
                 && plan.facts.functions.iter().any(|f| !HARMLESS_FUNCTIONS.contains(&f.name.name.as_str()))
         }
         _ => false,
+    }
+}
+
+/// Whether something that a session is pinned for may be gone afterwards.
+fn lets_go(facts: &Facts) -> bool {
+    let unlocks = |name: &str| name.starts_with("pg_advisory_unlock");
+    match &facts.kind {
+        Kind::Session(object) => matches!(
+            object,
+            SessionObject::Unlisten | SessionObject::Deallocate { .. } | SessionObject::CloseCursor { .. }
+        ),
+        Kind::Ddl { .. } => facts.words.iter().any(|word| word == "drop"),
+        _ => facts.functions.iter().any(|call| unlocks(&call.name.name)),
     }
 }
 

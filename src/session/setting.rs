@@ -306,6 +306,7 @@ impl Session {
                 return Err(Failure::Sql(error));
             }
             let lane = &mut self.lanes[index];
+            lane.connection.suspect |= what == Discard::Temp;
             if what == Discard::All {
                 lane.connection.applied = Rc::default();
             }
@@ -338,7 +339,8 @@ impl Session {
         Ok(())
     }
 
-    fn unpin(&mut self) {
+    /// The session shares its connections again.
+    pub(super) fn unpin(&mut self) {
         self.pin = None;
         self.temporary.clear();
         self.temporary_touched = false;

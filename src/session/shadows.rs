@@ -11,7 +11,9 @@
 use std::collections::HashSet;
 
 use super::planning::Planned;
+use super::statements::Answer;
 use super::{Outcome, Session};
+use crate::catalog::RelationInfo;
 use crate::execute::refusals;
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
@@ -98,24 +100,59 @@ impl Session {
         }
     }
 
-    /// A number that changes with the columns that a `*` of the statement stands for; None if it has no `*`.
-    pub(super) fn answer_of(&self, planned: &Planned, text: &[u8]) -> Option<u64> {
+    /// Whether a statement that was prepared under this name still has the answer that its client knows.
+    pub(super) fn keeps_answer(&mut self, name: &[u8], planned: &Planned, text: &[u8]) -> bool {
+        let version = self.context.planning.catalog.version;
+        let Some(then) = self.statements.answer(name).filter(|then| then.version != version) else {
+            return true;
+        };
+        let kept = self.answer_of(planned, text).is_none_or(|now| then.is_kept_by(&now));
+        if kept {
+            self.statements.confirm_answer(name, version);
+        }
+        kept
+    }
+
+    /// What the columns of the answer depend on; None for a statement that gives no rows.
+    pub(super) fn answer_of(&self, planned: &Planned, text: &[u8]) -> Option<Answer> {
         use std::hash::{DefaultHasher, Hash, Hasher};
-        if !text.contains(&b'*') {
+        fn number(of: impl Hash) -> u64 {
+            let mut hasher = DefaultHasher::new();
+            of.hash(&mut hasher);
+            hasher.finish()
+        }
+        let facts = &planned.plan.facts;
+        let gives_rows = match &facts.kind {
+            Kind::Select { .. } | Kind::ModifyingWith => true,
+            Kind::Insert(insert) => insert.returning,
+            Kind::Update(update) => update.returning,
+            Kind::Delete(delete) => delete.returning,
+            _ => false,
+        };
+        if !gives_rows {
             return None;
         }
         let planning = &self.context.planning;
-        let mut names: Vec<&ObjectName> = relations(&planned.plan.facts).into_iter().collect();
+        let mut names: Vec<&ObjectName> = relations(facts).into_iter().collect();
         names.sort();
-        let mut hasher = DefaultHasher::new();
-        for info in names.into_iter().filter_map(|name| planning.catalog.resolve(name, &planning.search_path))
-        {
-            info.name.hash(&mut hasher);
-            for column in &info.columns {
-                (&column.name, column.type_oid, column.type_modifier).hash(&mut hasher);
-            }
-        }
-        Some(hasher.finish())
+        let infos = names.iter().filter_map(|name| planning.catalog.resolve(name, &planning.search_path));
+        let infos: Vec<&RelationInfo> = infos.collect();
+        let shape = |info: &RelationInfo| -> Vec<u64> {
+            info.columns.iter().map(|c| number((&c.name, c.type_oid, c.type_modifier))).collect()
+        };
+        let star = text
+            .contains(&b'*')
+            .then(|| number(infos.iter().map(|info| (&info.name, shape(info))).collect::<Vec<_>>()));
+        let folded = text.to_ascii_lowercase();
+        let is_named = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            folded.windows(name.len().max(1)).any(|words| words == name.as_bytes())
+        };
+        let columns = infos.iter().flat_map(|info| {
+            let named = info.columns.iter().filter(|column| is_named(&column.name));
+            named.map(|c| (number((&info.name, &c.name)), number((c.type_oid, c.type_modifier))))
+        });
+        Some(Answer { version: planning.catalog.version, star, columns: columns.collect() })
     }
 
     /// Notes what DDL in a transaction may have changed.

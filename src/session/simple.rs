@@ -126,10 +126,11 @@ impl Session {
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();
+            let suspect = planned.is_suspect(self.pin.is_some());
             let lane = &mut self.lanes[index];
             let node = lane.connection.node;
             lane.query_frame(frame);
-            lane.connection.suspect |= planned.suspect;
+            lane.connection.suspect |= suspect;
             if access == Access::Write && !planned.copies_in() {
                 self.ask_position(index);
             }
@@ -219,13 +220,9 @@ impl Session {
                 None => Some((planned, shard)),
                 Some((_, other)) if other != shard => return None,
                 Some((strongest, _)) if strongest.plan.access >= planned.plan.access => {
-                    let suspect = strongest.suspect || planned.suspect;
-                    Some((Planned { suspect, ..strongest }, shard))
+                    Some((strongest.and_after(&planned), shard))
                 }
-                Some((weaker, _)) => {
-                    let suspect = weaker.suspect || planned.suspect;
-                    Some((Planned { suspect, ..planned }, shard))
-                }
+                Some((weaker, _)) => Some((planned.and_after(&weaker), shard)),
             };
         }
         found

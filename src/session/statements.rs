@@ -89,12 +89,34 @@ impl Interner {
     }
 }
 
+/// What the columns of a prepared statement's answer may depend on, as the catalog has it.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Of the catalog that says so.
+    pub version: u64,
+    /// A number that changes with the columns that a `*` stands for; None if there is no `*`.
+    pub star: Option<u64>,
+    /// Numbers of the columns that the text names, and of their types.
+    pub columns: Box<[(u64, u64)]>,
+}
+
+impl Answer {
+    /// Whether an answer of then may still be taken for one of now: columns that are gone are the server's to complain of.
+    pub fn is_kept_by(&self, now: &Self) -> bool {
+        let same = |(column, kind): &(u64, u64)| {
+            let found = now.columns.iter().find(|(known, _)| known == column);
+            found.is_none_or(|(_, now)| now == kind)
+        };
+        self.star == now.star && self.columns.iter().all(same)
+    }
+}
+
 /// What one client has prepared.
 #[derive(Debug, Default)]
 pub struct Statements {
     named: HashMap<Box<[u8]>, Rc<Prepared>>,
     /// What the columns were that a `*` of the statement stood for when the client prepared it.
-    answers: HashMap<Box<[u8]>, u64>,
+    answers: HashMap<Box<[u8]>, Answer>,
     unnamed: Option<Rc<Prepared>>,
 }
 
@@ -112,12 +134,19 @@ impl Statements {
     }
 
     /// Notes what the answer of a named statement is like.
-    pub fn note_answer(&mut self, name: &[u8], answer: u64) {
+    pub fn note_answer(&mut self, name: &[u8], answer: Answer) {
         self.answers.insert(name.into(), answer);
     }
 
-    pub fn answer(&self, name: &[u8]) -> Option<u64> {
-        self.answers.get(name).copied()
+    pub fn answer(&self, name: &[u8]) -> Option<&Answer> {
+        self.answers.get(name)
+    }
+
+    /// It is still like that under a later version of the catalog.
+    pub fn confirm_answer(&mut self, name: &[u8], version: u64) {
+        if let Some(answer) = self.answers.get_mut(name) {
+            answer.version = version;
+        }
     }
 
     pub fn remove(&mut self, name: &[u8]) {

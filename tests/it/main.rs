@@ -19,6 +19,7 @@ mod http;
 mod logs;
 mod numbers;
 mod operation;
+mod pins;
 mod pools;
 mod prometheus;
 mod replication;

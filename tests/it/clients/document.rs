@@ -17,7 +17,8 @@ to what the programs see (`make test-clients`; `UPDATE=1` rewrites them). Number
 
 const SESSIONS: &str = "\
 Server connections are shared by transaction. A session that keeps something on a server is pinned to one connection, until
-DISCARD ALL or its end; everything else follows it from server to server.
+that is gone (UNLISTEN, DROP, CLOSE, DEALLOCATE, an unlock, DISCARD) or the session is; everything else follows it from
+server to server.
 
 ";
 
