@@ -113,8 +113,9 @@ fn parse_options(text: &str) -> Result<Vec<(String, String)>, SqlError> {
 }
 
 impl Session {
-    /// What the default shard reports under this session's settings.
-    pub(super) async fn learn_greeting(&mut self) -> Result<Reports, SqlError> {
+    /// What the default shard reports under this session's settings; and the name of the application, where it is to be
+    /// told instead of the one in them.
+    pub(super) async fn learn_greeting(&mut self) -> Result<(Reports, Option<String>), SqlError> {
         let pairs: Vec<(String, String)> =
             self.settings.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         // The name of the application is reported as it was sent: it needs no judge.
@@ -135,13 +136,8 @@ impl Session {
                 reports
             }
         };
-        let Some((_, raw)) = application else { return Ok(reports) };
-        let name = unquote(&raw);
-        let with_name = reports.iter().map(|(n, v)| {
-            let value = if n == "application_name" { name.clone() } else { v.clone() };
-            (n.clone(), value)
-        });
-        Ok(with_name.collect())
+        let reported = reports.iter().any(|(name, _)| name == "application_name");
+        Ok((reports, application.filter(|_| reported).map(|(_, raw)| unquote(&raw))))
     }
 
     /// The first server that can be had, of the default shard if possible; waits for that shard if none can.
