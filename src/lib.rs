@@ -11,9 +11,10 @@
 //! 3. [`Session::on_message`](session::Session::on_message) looks at the tag: a `Q` goes to
 //!    [`Session::simple_query`](session::Session::simple_query), a batch of `P B D E` up to `S` to
 //!    [`Session::extended_batch`](session::Session::extended_batch).
-//! 4. [`sql::split::split`] finds the statements of the text.
-//! 5. [`Session::plan_text`](session::Session::plan_text): [`sql::shape::shape`] cuts the literals out, and what remains
-//!    is the key of the worker's [`PlanCache`](session::planning::PlanCache).
+//! 4. [`sql::split::split`] finds the statements of the text, if it has a semicolon before its end.
+//! 5. [`Session::plan_text`](session::Session::plan_text): a text that differs from a former one in its literals only is
+//!    recognised by its [`Template`](sql::template::Template); else [`sql::shape::shape`] cuts the literals out, and what
+//!    remains is the key of the worker's [`PlanCache`](session::planning::PlanCache).
 //! 6. Only on a miss: [`sql::parse::parse`] makes facts, and [`plan::Plan::make`] a plan of facts, catalog and topology.
 //! 7. [`plan::Plan::bind`] looks at the literals and parameters of this execution: the shards.
 //! 8. One shard, outside of a block: [`Session::relay_frame`](session::Session::relay_frame) keeps the client's own

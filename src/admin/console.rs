@@ -77,12 +77,12 @@ async fn talk(client: &mut ConsoleClient) -> End {
         if client.stream.flush().await.is_err() {
             return End::Left;
         }
-        set_doing(&client.info, waiting(conversation.status()));
+        client.info.set_doing(waiting(conversation.status()));
         let header = match next_message(client, &limits).await {
             Ok(header) => header,
             Err(end) => return end,
         };
-        set_doing(&client.info, Doing::Active);
+        client.info.set_doing(Doing::Active);
         let frame = client.stream.inbox.split_to(header.len);
         let process = Running { shared: &client.shared, given: RefCell::default() };
         let body = frame.get(HEADER_BYTES..).unwrap_or_default();
@@ -105,7 +105,6 @@ async fn talk(client: &mut ConsoleClient) -> End {
 
 /// Waits until a whole message is at the front of the inbox.
 async fn next_message(client: &mut ConsoleClient, limits: &Limits) -> Result<FrameHeader, End> {
-    let mut stopping = client.shared.stopping.subscribe();
     loop {
         match peek_frontend(&client.stream.inbox, Phase::Query, limits) {
             Ok(Some(header)) if client.stream.inbox.len() >= header.len => return Ok(header),
@@ -120,7 +119,7 @@ async fn next_message(client: &mut ConsoleClient, limits: &Limits) -> Result<Fra
                 Ok(0) | Err(_) => return Err(End::Left),
                 Ok(_) => {}
             },
-            _ = stopping.wait_for(|stop| *stop) => return Err(End::Dismissed(SqlError::fatal(
+            () = client.shared.stopping.begun() => return Err(End::Dismissed(SqlError::fatal(
                 SqlState::ADMIN_SHUTDOWN,
                 "terminating connection due to administrator command",
             ))),
@@ -132,12 +131,6 @@ const fn waiting(status: TransactionStatus) -> Doing {
     match status {
         TransactionStatus::Idle => Doing::Idle,
         TransactionStatus::InTransaction | TransactionStatus::Failed => Doing::IdleInTransaction,
-    }
-}
-
-fn set_doing(info: &ClientInfo, doing: Doing) {
-    if let Ok(mut state) = info.state.lock() {
-        state.doing = doing;
     }
 }
 
@@ -197,7 +190,7 @@ pub(super) fn clients(shared: &Shared) -> Vec<ClientView> {
         id: info.id,
         names: info.names.clone(),
         connected: info.connected.elapsed(),
-        state: info.state.lock().map(|state| state.clone()).unwrap_or_default(),
+        state: info.state(),
     };
     shared.clients.iter().map(|entry| view(entry.value())).collect()
 }

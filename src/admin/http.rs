@@ -139,7 +139,7 @@ impl Page {
             Self::Health => Answer::text("200 OK", "ok\n"),
             Self::Ready => {
                 let (topology, catalog) = (shared.topology.load(), shared.catalog.current());
-                ready(&unready(&topology, &catalog, *shared.stopping.borrow()))
+                ready(&unready(&topology, &catalog, shared.stopping.has_begun()))
             }
             Self::Metrics => {
                 let body = with_view(shared, metrics::render);

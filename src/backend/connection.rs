@@ -11,7 +11,6 @@
 //! 4. A read of a connection whose [`Lifeline`] was cut ends as if the server had closed it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -24,6 +23,7 @@ use std::time::{Duration, Instant};
 use crate::figures::WorkerFigures;
 
 use bytes::{Buf, BytesMut};
+use hashbrown::HashMap;
 use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
 use super::places::Slot;
@@ -292,7 +292,8 @@ impl Connection {
 
     /// Gives back memory that a large answer needed.
     pub fn shrink(&mut self) {
-        if self.inbox.capacity() > READ_BYTES_LARGE {
+        // What was consumed of it counts.
+        if self.inbox.capacity() > READ_BYTES_LARGE || self.inbox.try_reclaim(READ_BYTES_LARGE + 1) {
             self.inbox = BytesMut::new();
         }
         self.large = false;

@@ -33,11 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Ends the connection, and what runs on it, in a task of its own.
-pub fn dismiss(connection: Connection) {
+pub fn dismiss(connection: Box<Connection>) {
     tokio::task::spawn_local(end(connection));
 }
 
-async fn end(mut connection: Connection) {
+async fn end(mut connection: Box<Connection>) {
     let key = Arc::clone(&connection.key);
     let begun = Instant::now();
     connection.hang_up().await;

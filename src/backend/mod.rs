@@ -22,6 +22,7 @@ pub mod choice;
 pub mod connection;
 pub mod dismissal;
 pub mod error;
+mod line;
 mod places;
 pub mod pool;
 pub mod settings;

@@ -20,9 +20,8 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::connection::{Connection, Lifeline};
+use super::line::{Giver, Places, Taker};
 use crate::topology::NodeState;
 
 /// All connections of this worker to one node.
@@ -41,12 +40,14 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 pub(super) struct NodePool {
     ledger: Rc<Ledger>,
-    pub idle: RefCell<Vec<Connection>>,
+    #[expect(clippy::vec_box, reason = "a connection moves as a pointer, from here to its lane and back")]
+    pub idle: RefCell<Vec<Box<Connection>>>,
     total: Cell<usize>,
     limit: Cell<usize>,
     /// Where its account has a size of its own, over all workers.
     pub size: Cell<Option<usize>>,
     waiters: RefCell<VecDeque<Waiter>>,
+    places: RefCell<Places<Grant>>,
     /// Of all connections, lent ones too.
     pub lifelines: RefCell<Vec<Weak<Lifeline>>>,
 }
@@ -54,7 +55,7 @@ pub(super) struct NodePool {
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
-    sender: oneshot::Sender<Grant>,
+    place: Giver<Grant>,
 }
 
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Ledger {
             let Some((_, pool)) = self.first_in_line() else { return };
             let Some(waiter) = pool.pop() else { return };
             // Had the waiter gone, the place would come back here.
-            let _ = waiter.sender.send(Grant::Place(Slot::new(&pool, state)));
+            let _ = waiter.place.give(Grant::Place(Slot::new(&pool, state)));
         }
     }
 }
@@ -109,6 +110,7 @@ impl NodePool {
             limit: Cell::new(usize::MAX),
             size: Cell::new(None),
             waiters: RefCell::default(),
+            places: RefCell::default(),
             lifelines: RefCell::default(),
         });
         let mut pools = ledger.pools.borrow_mut();
@@ -122,7 +124,7 @@ impl NodePool {
     }
 
     pub fn waiting(&self) -> usize {
-        self.waiters.borrow().iter().filter(|waiter| !waiter.sender.is_closed()).count()
+        self.waiters.borrow().iter().filter(|waiter| !waiter.place.is_left()).count()
     }
 
     fn has_room(&self) -> bool {
@@ -153,17 +155,22 @@ impl NodePool {
     }
 
     /// Waits in line; the answer comes through the receiver, unless that is dropped.
-    pub fn queue(&self) -> oneshot::Receiver<Grant> {
-        let (sender, receiver) = oneshot::channel();
+    pub fn queue(&self) -> Taker<Grant> {
+        let (place, taker) = self.places.borrow_mut().take();
         let ticket = self.ledger.next_ticket.get();
         self.ledger.next_ticket.set(ticket + 1);
         self.ledger.waiting.set(self.ledger.waiting.get() + 1);
-        self.waiters.borrow_mut().push_back(Waiter { ticket, sender });
-        receiver
+        self.waiters.borrow_mut().push_back(Waiter { ticket, place });
+        taker
+    }
+
+    /// A wait is over, with or without a grant.
+    pub fn leave_queue(&self, taker: Taker<Grant>) {
+        self.places.borrow_mut().keep(taker);
     }
 
     /// Takes a clean connection back: to the one who waits longest, or to lie idle.
-    pub fn take_back(&self, connection: Connection) {
+    pub fn take_back(&self, connection: Box<Connection>) {
         let over = self.ledger.bound.get().is_some_and(|bound| self.ledger.total.get() > bound);
         if over {
             return;
@@ -180,10 +187,8 @@ impl NodePool {
         }
         match self.pop() {
             Some(waiter) => {
-                if let Err(Grant::Connection(back)) =
-                    waiter.sender.send(Grant::Connection(Box::new(connection)))
-                {
-                    self.idle.borrow_mut().push(*back);
+                if let Err(Grant::Connection(back)) = waiter.place.give(Grant::Connection(connection)) {
+                    self.idle.borrow_mut().push(back);
                 }
             }
             None => self.idle.borrow_mut().push(connection),
@@ -194,7 +199,7 @@ impl NodePool {
     fn front(&self) -> Option<u64> {
         let mut waiters = self.waiters.borrow_mut();
         while let Some(waiter) = waiters.front() {
-            if !waiter.sender.is_closed() {
+            if !waiter.place.is_left() {
                 return Some(waiter.ticket);
             }
             waiters.pop_front();
@@ -254,11 +259,11 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    type Line = oneshot::Receiver<Grant>;
+    type Line = Taker<Grant>;
 
     fn place(line: &mut Line) -> Option<Slot> {
-        match line.try_recv() {
-            Ok(Grant::Place(slot)) => Some(slot),
+        match line.try_take() {
+            Some(Grant::Place(slot)) => Some(slot),
             _ => None,
         }
     }

@@ -18,12 +18,12 @@
 //! 5. Nothing is kept of an account that has no connection and for which nobody waits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
+use hashbrown::HashMap;
 use tokio::time::timeout;
 
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
@@ -196,11 +196,11 @@ impl Pools {
     }
 
     /// A connection that lies idle: then nobody waits for one.
-    pub fn take_idle(&self, node: NodeId, user: &Rc<str>) -> Option<Connection> {
+    pub fn take_idle(&self, node: NodeId, user: &Rc<str>) -> Option<Box<Connection>> {
         let pool = self.pool(node, user);
         loop {
             let mut connection = pool.idle.borrow_mut().pop()?;
-            if connection.poll_idle() && !self.too_old(&connection) {
+            if connection.poll_idle() && !self.is_outdated(&connection) {
                 lend(&mut connection);
                 return Some(connection);
             }
@@ -214,7 +214,7 @@ impl Pools {
         node: NodeId,
         user: &Rc<str>,
         account: &Account,
-    ) -> Result<Connection, BackendError> {
+    ) -> Result<Box<Connection>, BackendError> {
         if let Some(connection) = self.take_idle(node, user) {
             return Ok(connection);
         }
@@ -222,22 +222,25 @@ impl Pools {
         let free = || self.free_place(&pool, topology, node, account);
         let place = free().or_else(|| pool.make_room().then(free).flatten());
         if let Some(slot) = place {
-            return self.connect(topology, node, account, slot).await;
+            return Box::pin(self.connect(topology, node, account, slot)).await;
         }
-        let receiver = pool.queue();
+        let mut place = pool.queue();
         let wait_timeout = self.bounds.borrow().settings.wait_timeout;
         let begun = Instant::now();
-        let granted = timeout(wait_timeout, receiver).await;
+        let granted = timeout(wait_timeout, &mut place).await;
+        // What came at the last moment is taken, too.
+        let granted = granted.ok().or_else(|| place.try_take());
+        pool.leave_queue(place);
         if let Some(figures) = self.worker.node(node) {
             figures.waits.record(begun.elapsed(), 1);
         }
         match granted {
-            Ok(Ok(Grant::Connection(mut connection))) => {
+            Some(Grant::Connection(mut connection)) => {
                 lend(&mut connection);
-                Ok(*connection)
+                Ok(connection)
             }
-            Ok(Ok(Grant::Place(slot))) => self.connect(topology, node, account, slot).await,
-            Ok(Err(_)) | Err(_) => Err(BackendError::PoolTimeout {
+            Some(Grant::Place(slot)) => Box::pin(self.connect(topology, node, account, slot)).await,
+            None => Err(BackendError::PoolTimeout {
                 node: address(topology, node),
                 seconds: wait_timeout.as_secs(),
             }),
@@ -255,7 +258,7 @@ impl Pools {
             return;
         }
         let Some(slot) = self.free_place(&pool, topology, node, account) else { return };
-        if let Ok(connection) = self.connect(topology, node, account, slot).await {
+        if let Ok(connection) = Box::pin(self.connect(topology, node, account, slot)).await {
             self.give(connection);
         }
     }
@@ -275,12 +278,13 @@ impl Pools {
     }
 
     /// Takes a connection back. One that is not clean is closed.
-    pub fn give(&self, mut connection: Connection) {
-        if !connection.is_clean() || self.too_old(&connection) {
+    pub fn give(&self, mut connection: Box<Connection>) {
+        let now = Instant::now();
+        if !connection.is_clean() || self.is_outdated(&connection) || self.is_too_old(&connection, now) {
             return;
         }
         connection.shrink();
-        connection.idle_since = Instant::now();
+        connection.idle_since = now;
         if let Some(lifeline) = &connection.lifeline {
             lifeline.lent.set(false);
         }
@@ -291,12 +295,15 @@ impl Pools {
         }
     }
 
-    fn too_old(&self, connection: &Connection) -> bool {
-        if self.renewed.get().is_some_and(|renewed| connection.born < renewed) {
-            return true;
-        }
+    /// It was made before all were to be renewed.
+    fn is_outdated(&self, connection: &Connection) -> bool {
+        self.renewed.get().is_some_and(|renewed| connection.born < renewed)
+    }
+
+    /// Looked at where it is given back and by the reaper, which between them miss nothing for longer than a second.
+    fn is_too_old(&self, connection: &Connection, now: Instant) -> bool {
         let lifetime = self.bounds.borrow().settings.lifetime;
-        lifetime.is_some_and(|lifetime| connection.born.elapsed() > lifetime)
+        lifetime.is_some_and(|lifetime| now.saturating_duration_since(connection.born) > lifetime)
     }
 
     async fn connect(
@@ -305,7 +312,7 @@ impl Pools {
         node: NodeId,
         account: &Account,
         mut slot: Slot,
-    ) -> Result<Connection, BackendError> {
+    ) -> Result<Box<Connection>, BackendError> {
         let place = topology.node(node);
         let bounds = self.bounds.borrow().clone();
         let address = address(topology, node);
@@ -350,8 +357,8 @@ impl Pools {
             key,
             figures: Arc::clone(&self.worker),
         };
-        let mut connection =
-            Connection::new(greeted, node, address.into(), bounds.settings.prepared_statements_max);
+        let statements_max = bounds.settings.prepared_statements_max;
+        let mut connection = Box::new(Connection::new(greeted, node, address.into(), statements_max));
         slot.lend();
         let lifeline = Lifeline::new(pid, slot.state(), bounds.waits.primary_wait);
         if let Some(pool) = slot.pool() {
@@ -379,8 +386,10 @@ impl Pools {
             });
             let mut idle = std::mem::take(&mut *pool.idle.borrow_mut());
             idle.retain_mut(|connection| {
-                let idle_too_long = idle_timeout.is_some_and(|bound| connection.idle_since.elapsed() > bound);
-                !retired && connection.poll_idle() && !idle_too_long && !self.too_old(connection)
+                let idle = now.saturating_duration_since(connection.idle_since);
+                let idle_too_long = idle_timeout.is_some_and(|bound| idle > bound);
+                let outlived = self.is_outdated(connection) || self.is_too_old(connection, now);
+                !retired && connection.poll_idle() && !idle_too_long && !outlived
             });
             pool.idle.borrow_mut().append(&mut idle);
         }

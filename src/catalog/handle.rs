@@ -33,6 +33,11 @@ impl CatalogHandle {
         self.current.load_full()
     }
 
+    /// Whether it is the one in force; touches no count that other threads touch.
+    pub fn is_current(&self, catalog: &Arc<Catalog>) -> bool {
+        Arc::ptr_eq(&self.current.load(), catalog)
+    }
+
     pub fn swap(&self, catalog: Catalog) {
         self.current.store(Arc::new(catalog));
     }

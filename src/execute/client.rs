@@ -4,8 +4,10 @@
 //! 1. What is in `outbox` reaches the client before anything that is written past it.
 //! 2. `inbox` is bounded by its readers: nobody reads more while a whole message waits in it.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -15,27 +17,55 @@ use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 use crate::figures::WorkerFigures;
 use crate::wire::stream::Stream;
 
-/// An idle client's buffer is let go above this.
+/// A buffer is let go above this.
 const KEEP_BYTES: usize = 8 * 1024;
+/// Of answers that are not the server's own bytes an idle client keeps this much room.
+const KEEP_OUT_BYTES: usize = 512;
 const READ_BYTES: usize = 4 * 1024;
+/// Kept for clients that will say something; enough for all that are served at one time.
+const BUFFERS_MAX: usize = 256;
 
 #[derive(Debug)]
 pub struct ClientStream {
     stream: Stream,
     figures: Arc<WorkerFigures>,
+    buffers: Rc<Buffers>,
     pub inbox: BytesMut,
     pub outbox: BytesMut,
 }
 
+/// Room for what is read, lent to clients from the moment when they say something to the end of the answer: one that is
+/// idle has none.
+#[derive(Debug, Default)]
+pub struct Buffers(RefCell<Vec<BytesMut>>);
+
+impl Buffers {
+    fn take(&self) -> BytesMut {
+        let mut buffer = self.0.borrow_mut().pop().unwrap_or_default();
+        buffer.reserve(READ_BYTES);
+        buffer
+    }
+
+    /// `buffer` is empty.
+    fn put(&self, mut buffer: BytesMut) {
+        let mut buffers = self.0.borrow_mut();
+        if !has_room_for(&mut buffer, KEEP_BYTES + 1) && buffers.len() < BUFFERS_MAX {
+            buffers.push(buffer);
+        }
+    }
+}
+
 impl ClientStream {
     /// `inbox` holds what came in with the start-up messages.
-    pub fn new(stream: Stream, inbox: BytesMut, figures: Arc<WorkerFigures>) -> Self {
-        Self { stream, figures, inbox, outbox: BytesMut::new() }
+    pub fn new(stream: Stream, inbox: BytesMut, figures: Arc<WorkerFigures>, buffers: Rc<Buffers>) -> Self {
+        Self { stream, figures, buffers, inbox, outbox: BytesMut::new() }
     }
 
     /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.inbox.capacity() - self.inbox.len() < READ_BYTES / 4 {
+        if self.inbox.capacity() == 0 {
+            self.inbox = self.buffers.take();
+        } else if self.inbox.capacity() - self.inbox.len() < READ_BYTES / 4 {
             let more = READ_BYTES.max(self.inbox.len()).min(1 << 20);
             self.inbox.reserve(more);
         }
@@ -43,6 +73,13 @@ impl ClientStream {
         let read = std::task::ready!(read.poll(cx))?;
         self.figures.client_received.add(read as u64);
         Poll::Ready(Ok(read))
+    }
+
+    /// Of a client that is waited for, and has said nothing: the room for it is lent to others.
+    pub fn release_inbox(&mut self) {
+        if self.inbox.is_empty() && self.inbox.capacity() > 0 {
+            self.buffers.put(std::mem::take(&mut self.inbox));
+        }
     }
 
     /// Makes room for a message whose length is known, so that it arrives in few reads.
@@ -87,11 +124,16 @@ impl ClientStream {
 
     /// Lets go of buffers that a large message needed; for a client that waits.
     pub fn shrink(&mut self) {
-        if self.outbox.is_empty() && self.outbox.capacity() > KEEP_BYTES {
+        if self.outbox.is_empty() && has_room_for(&mut self.outbox, KEEP_OUT_BYTES + 1) {
             self.outbox = BytesMut::new();
         }
-        if self.inbox.is_empty() && self.inbox.capacity() > KEEP_BYTES {
+        if self.inbox.is_empty() && has_room_for(&mut self.inbox, KEEP_BYTES + 1) {
             self.inbox = BytesMut::new();
         }
     }
+}
+
+/// Whether an empty buffer holds so much memory, what was consumed of it included.
+fn has_room_for(buffer: &mut BytesMut, bytes: usize) -> bool {
+    buffer.capacity() >= bytes || buffer.try_reclaim(bytes)
 }

@@ -85,7 +85,7 @@ pub const POSITION_QUERY: &str = "SELECT pg_catalog.pg_current_wal_insert_lsn()"
 
 #[derive(Debug)]
 pub struct Lane {
-    pub connection: Connection,
+    pub connection: Box<Connection>,
     pub shard: ShardId,
     pub owed: VecDeque<Owed>,
     /// BEGIN was sent: the connection is inside the session's explicit transaction.
@@ -105,11 +105,21 @@ pub struct Lane {
 }
 
 impl Lane {
-    pub fn new(connection: Connection, shard: ShardId, replica: bool) -> Self {
+    pub fn new(connection: Box<Connection>, shard: ShardId, replica: bool) -> Self {
+        Self::with_queue(connection, shard, replica, VecDeque::new())
+    }
+
+    /// `owed` is empty, and has room from an earlier use.
+    pub fn with_queue(
+        connection: Box<Connection>,
+        shard: ShardId,
+        replica: bool,
+        owed: VecDeque<Owed>,
+    ) -> Self {
         Self {
             connection,
             shard,
-            owed: VecDeque::new(),
+            owed,
             in_block: false,
             wrote: false,
             replica,

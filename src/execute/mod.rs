@@ -18,7 +18,7 @@ pub mod scatter;
 pub mod times;
 pub mod told;
 
-pub use client::ClientStream;
+pub use client::{Buffers, ClientStream};
 pub use lane::Lane;
 pub use relay::{Relay, RelayError, Report, relay};
 pub use times::ShardTimes;

@@ -58,9 +58,9 @@ pub struct Report {
     /// From the last ReadyForQuery, hidden or not; None if there was none.
     pub status: Option<TransactionStatus>,
     /// The first error that was forwarded.
-    pub error: Option<SqlError>,
+    pub error: Option<Box<SqlError>>,
     /// An error to a statement of ours: the client has not seen it.
-    pub hidden_error: Option<SqlError>,
+    pub hidden_error: Option<Box<SqlError>>,
     /// Anything at all has been written to the client.
     pub forwarded: bool,
     /// Answer to the position query.
@@ -187,13 +187,20 @@ impl Relay<'_> {
             if self.lane.owed.is_empty() {
                 return Ok(at);
             }
+            let hidden = self.hidden();
+            if !hidden && state.carried.carriers.is_empty() {
+                // Rows pass whether they are all here or not.
+                (at, state.passing) = frame::pass_rows(&self.lane.connection.inbox, at, self.limits);
+                if state.passing > 0 {
+                    return Ok(at);
+                }
+            }
             let rest = &self.lane.connection.inbox[at..];
             let header = match frame::peek_backend(rest, self.limits) {
                 Ok(Some(header)) => header,
                 Ok(None) => return Ok(at),
                 Err(error) => return Err(self.broken(error.to_string(), report)),
             };
-            let hidden = self.hidden();
             let carried = header.tag == b'D' && !state.carried.carriers.is_empty();
             if matches!(header.tag, b'D' | b'd') && !(hidden && header.tag == b'D') && !carried {
                 // Rows pass whether they are all here or not.
@@ -357,7 +364,7 @@ impl Relay<'_> {
     ) -> Result<bool, RelayError> {
         let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
         let error = match SqlError::parse(body) {
-            Ok(error) => error,
+            Ok(error) => Box::new(error),
             Err(decode) => return Err(self.broken(decode.to_string(), report)),
         };
         if error.ends_session() {
@@ -366,7 +373,7 @@ impl Relay<'_> {
             let error = if error.sqlstate.class() == "57" {
                 BackendError::Lost { node }
             } else {
-                BackendError::Server(Box::new(error))
+                BackendError::Server(error)
             };
             return Err(RelayError::Server { error, forwarded: report.forwarded });
         }

@@ -2,8 +2,10 @@
 //!
 //! A session moves between connections, each of which reports parameters as it sees them. The client hears a value
 //! only when it differs from what it heard last: so what it believes is true, and no noise reaches it.
+//!
+//! The first reports are the same for most clients, and shared by them.
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
 use bytes::BytesMut;
 
@@ -12,44 +14,57 @@ use crate::wire::encode;
 /// Reported parameters that belong to one server rather than to the session: the client keeps the first it heard.
 const OF_THE_SERVER: [&[u8]; 2] = [b"in_hot_standby", b"server_version"];
 
-/// The value that the client has; None: it has none.
-type Known = Option<Box<[u8]>>;
+const CONFORMING: &[u8] = b"standard_conforming_strings";
 
-#[derive(Debug, Default, Clone)]
+/// A name or a value, as the server has sent it.
+type Text = Box<[u8]>;
+/// The value that the client has; None: it has none.
+type Known = Option<Text>;
+
+#[derive(Debug, Clone)]
 pub struct Told {
-    values: HashMap<Box<[u8]>, Box<[u8]>>,
+    first: Rc<[(String, String)]>,
+    /// Values that differ from the first ones, by name; and reports of what was not among those.
+    since: Vec<(Text, Text)>,
     /// Names whose new values the client has still to hear, just before it is told that the session is ready.
     /// With each the value that it knows.
-    news: Vec<(Box<[u8]>, Known)>,
+    news: Vec<(Text, Known)>,
+    /// Asked for each statement.
+    conforming_strings: bool,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self::new(Rc::from([]))
+    }
 }
 
 impl Told {
-    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        let values = pairs
-            .into_iter()
-            .map(|(name, value)| {
-                (name.into_bytes().into_boxed_slice(), value.into_bytes().into_boxed_slice())
-            })
-            .collect();
-        Self { values, news: Vec::new() }
+    pub fn new(first: Rc<[(String, String)]>) -> Self {
+        let mut told = Self { first, since: Vec::new(), news: Vec::new(), conforming_strings: true };
+        told.conforming_strings = told.value(CONFORMING) != Some(b"off");
+        told
     }
 
     /// Notes a report; the answer is whether it is news.
     pub fn learn(&mut self, name: &[u8], value: &[u8]) -> bool {
-        if let Some(known) = self.values.get_mut(name) {
-            if **known == *value || OF_THE_SERVER.contains(&name) {
-                return false;
-            }
-            *known = value.into();
-            return true;
+        match self.value(name) {
+            Some(known) if known == value || OF_THE_SERVER.contains(&name) => return false,
+            _ => {}
         }
-        self.values.insert(name.into(), value.into());
+        match self.since.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => *known = value.into(),
+            None => self.since.push((name.into(), value.into())),
+        }
+        if name == CONFORMING {
+            self.conforming_strings = value != b"off";
+        }
         true
     }
 
     /// Notes a report that is to be told later, as PostgreSQL does: once for each parameter, just before ReadyForQuery.
     pub fn learn_for_later(&mut self, name: &[u8], value: &[u8]) {
-        let known = self.values.get(name).cloned();
+        let known = self.value(name).map(Box::from);
         if self.learn(name, value) && !self.news.iter().any(|(listed, _)| **listed == *name) {
             self.news.push((name.into(), known));
         }
@@ -59,17 +74,24 @@ impl Told {
     pub fn tell_news(&mut self, out: &mut BytesMut) {
         for (name, known) in std::mem::take(&mut self.news) {
             // What went back to what it was is no news.
-            if let Some(value) = self.values.get(&name).filter(|value| Some(*value) != known.as_ref()) {
+            if let Some(value) = self.value(&name).filter(|value| Some(*value) != known.as_deref()) {
                 encode::server::parameter_status(out, &name, value);
             }
         }
     }
 
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.values.get(name.as_bytes()).map(|value| &**value)
+        self.value(name.as_bytes())
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.values.iter().map(|(name, value)| (&**name, &**value))
+    /// Whether a backslash in a string means itself.
+    pub fn has_conforming_strings(&self) -> bool {
+        self.conforming_strings
+    }
+
+    fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        let since = self.since.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value);
+        let first = || self.first.iter().rfind(|(known, _)| known.as_bytes() == name);
+        since.or_else(|| first().map(|(_, value)| value.as_bytes()))
     }
 }

@@ -79,7 +79,6 @@ impl Server {
             nodes: topology.nodes.len() + NODES_ROOM,
         };
         let (stop, stopped) = watch::channel(false);
-        let (stopping, _) = watch::channel(false);
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             reloads: watch::Sender::new(0),
@@ -98,7 +97,7 @@ impl Server {
             throttles: Default::default(),
             mock: MockKey::new(rand::random()),
             started: Instant::now(),
-            stopping,
+            stopping: Default::default(),
         });
         let mut threads = Vec::new();
         let (ready, is_ready) = oneshot::channel();
@@ -146,7 +145,7 @@ impl Running {
 
     /// Lets running transactions end, then stops all threads.
     pub async fn stop(mut self) {
-        self.shared.stopping.send_replace(true);
+        self.shared.stop();
         let deadline = Instant::now() + DRAIN_WAIT;
         while self.shared.figures.clients.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -158,7 +157,7 @@ impl Running {
 
     /// Stops all threads; clients that are idle hear of it first.
     fn halt(&mut self) {
-        self.shared.stopping.send_replace(true);
+        self.shared.stop();
         let deadline = Instant::now() + FAREWELL_WAIT;
         while self.shared.figures.clients.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));

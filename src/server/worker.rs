@@ -46,11 +46,10 @@ impl Accept {
         let Some(runtime) = runtime() else { return };
         let Self { listener, hands, shared, mut stopped } = self;
         runtime.block_on(async move {
-            let mut stopping = shared.stopping.subscribe();
             tokio::select! {
                 () = accept(listener, hands) => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
-                _ = stopping.wait_for(|stop| *stop) => {}
+                () = shared.stopping.begun() => {}
             }
         });
     }
@@ -166,7 +165,7 @@ fn waits(live: &Live) -> Waits {
 /// Serves one client to its end: a session, or the console on the floor above.
 async fn attend(worker: Rc<Worker>, socket: TcpStream) {
     if let Some(client) = session::serve(worker, socket).await {
-        admin::serve(client).await;
+        Box::pin(admin::serve(client)).await;
     }
 }
 

@@ -5,6 +5,7 @@
 //! Invariants:
 //! 1. A Parse that nothing uses yet is loose: it goes with the next message that has a place.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -22,19 +23,25 @@ use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::Describe;
 
 /// Messages of a batch that go to one place together.
-pub(super) enum Segment {
-    Shard(ShardSegment),
-    Session(Vec<Message>),
+pub(super) struct Segment {
+    pub place: Place,
+    /// Which ones of the batch.
+    messages: Range<usize>,
 }
 
-/// Messages that are relayed to one shard.
-pub(super) struct ShardSegment {
+/// Where messages go.
+pub(super) enum Place {
+    Shard(ShardPlace),
+    Session,
+}
+
+/// They are relayed to one shard.
+pub(super) struct ShardPlace {
     pub shard: ShardId,
     /// The strongest of its statements.
     pub access: Access,
     /// The plan that has it; None where a server only judges or describes.
     pub planned: Option<Rc<Planned>>,
-    pub messages: Vec<Message>,
 }
 
 /// A message, decoded as far as the session needs it.
@@ -79,19 +86,24 @@ pub(super) enum Message {
     Fail(SqlError),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum BatchEnd {
+    #[default]
     Sync,
     Flush,
     /// The batch has grown to its bound: what is here is done, the rest follows.
     Full,
 }
 
-pub(super) struct Batch {
-    pub segments: Vec<Segment>,
+/// Used again for the next one, of any client.
+#[derive(Default)]
+pub struct Batch {
+    pub(super) segments: Vec<Segment>,
+    /// Of all segments, in their order.
+    messages: Vec<Message>,
     /// Parses that have no place yet: they go with what uses them.
-    pub loose: Vec<Message>,
-    pub end: BatchEnd,
+    pub(super) loose: Vec<Message>,
+    pub(super) end: BatchEnd,
     pub executions: usize,
     /// Something runs that a roll-back would undo: of rows, or of settings.
     pub changes: bool,
@@ -102,60 +114,99 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Lets go of everything but the room.
+    pub fn clear(&mut self) {
+        let Self { segments, messages, loose, .. } = std::mem::take(self);
+        *self = Self { segments, messages, loose, ..Self::default() };
+        self.segments.clear();
+        self.messages.clear();
+        self.loose.clear();
+    }
+
+    /// For how many messages.
+    pub fn room(&self) -> usize {
+        self.messages.capacity().max(self.segments.capacity()).max(self.loose.capacity())
+    }
+
+    pub(super) fn messages(&self, segment: &Segment) -> &[Message] {
+        &self.messages[segment.messages.clone()]
+    }
+
+    /// Names of statements whose Parse was not confirmed, if segment `at` failed after `confirmed` of its own.
+    pub(super) fn unconfirmed(&self, at: usize, confirmed: usize) -> impl Iterator<Item = &[u8]> {
+        let (own, later) = self.segments.split_at(at + 1);
+        let own = own.last().map(|segment| self.messages(segment)).unwrap_or_default();
+        let later = later.iter().flat_map(|segment| self.messages(segment));
+        let names = own.iter().filter_map(Message::parsed_name).skip(confirmed);
+        names.chain(later.filter_map(Message::parsed_name))
+    }
+
     /// Appends to the segment of `shard`, or begins one; loose Parses come along.
-    pub fn for_shard(
+    pub(super) fn for_shard(
         &mut self,
         shard: ShardId,
         access: Access,
         planned: Option<&Rc<Planned>>,
         message: Option<Message>,
     ) {
-        let fits = matches!(self.segments.last(), Some(Segment::Shard(segment)) if segment.shard == shard);
+        let fits = self.shard_at_hand() == Some(shard);
         if !fits {
-            self.segments.push(Segment::Shard(ShardSegment {
-                shard,
-                access,
-                planned: None,
-                messages: Vec::new(),
-            }));
+            self.begin(Place::Shard(ShardPlace { shard, access, planned: None }));
         }
-        let Some(Segment::Shard(segment)) = self.segments.last_mut() else { return };
+        let Some(Segment { place: Place::Shard(place), .. }) = self.segments.last_mut() else { return };
         if let Some(planned) = planned
-            && segment.planned.as_ref().is_none_or(|r| r.plan.access <= planned.plan.access)
+            && place.planned.as_ref().is_none_or(|r| r.plan.access <= planned.plan.access)
         {
-            segment.planned = Some(Rc::clone(planned));
+            place.planned = Some(Rc::clone(planned));
         }
-        segment.access = segment.access.max(access);
-        segment.messages.append(&mut self.loose);
-        segment.messages.extend(message);
+        place.access = place.access.max(access);
+        self.extend(message);
     }
 
-    pub fn for_session(&mut self, message: Message) {
-        self.flush_loose_to_session();
-        if let Some(Segment::Session(messages)) = self.segments.last_mut() {
-            messages.push(message);
-        } else {
-            self.segments.push(Segment::Session(vec![message]));
+    pub(super) fn for_session(&mut self, message: Message) {
+        if !matches!(self.segments.last(), Some(Segment { place: Place::Session, .. })) {
+            self.begin(Place::Session);
         }
+        self.extend(Some(message));
     }
 
     pub fn flush_loose_to_session(&mut self) {
         if self.loose.is_empty() {
             return;
         }
-        let loose = std::mem::take(&mut self.loose);
-        match self.segments.last_mut() {
-            Some(Segment::Session(messages)) => messages.extend(loose),
-            _ => self.segments.push(Segment::Session(loose)),
+        if !matches!(self.segments.last(), Some(Segment { place: Place::Session, .. })) {
+            self.begin(Place::Session);
+        }
+        self.extend(None);
+    }
+
+    fn begin(&mut self, place: Place) {
+        let at = self.messages.len();
+        self.segments.push(Segment { place, messages: at..at });
+    }
+
+    /// Loose Parses, then the message, for the last segment.
+    fn extend(&mut self, message: Option<Message>) {
+        self.messages.append(&mut self.loose);
+        self.messages.extend(message);
+        if let Some(last) = self.segments.last_mut() {
+            last.messages.end = self.messages.len();
         }
     }
 
     /// What goes before an Execute of this portal, so that the last description before its rows is its own. `plain`: no
     /// value of its names types.
-    pub fn probe(&self, portal: &[u8], prepared: Option<&Rc<Prepared>>, plain: bool) -> Option<Message> {
+    pub(super) fn probe(
+        &self,
+        portal: &[u8],
+        prepared: Option<&Rc<Prepared>>,
+        plain: bool,
+    ) -> Option<Message> {
         let described = match self.segments.last() {
-            Some(Segment::Shard(segment)) => segment.messages.last().and_then(Message::described_portal),
-            Some(Segment::Session(_)) | None => None,
+            Some(segment @ Segment { place: Place::Shard(_), .. }) => {
+                self.messages(segment).last().and_then(Message::described_portal)
+            }
+            Some(Segment { place: Place::Session, .. }) | None => None,
         };
         let known = match described {
             Some(described) => described == portal,
@@ -166,26 +217,20 @@ impl Batch {
 
     pub fn shard_at_hand(&self) -> Option<ShardId> {
         match self.segments.last() {
-            Some(Segment::Shard(segment)) => Some(segment.shard),
+            Some(Segment { place: Place::Shard(place), .. }) => Some(place.shard),
             _ => None,
         }
     }
 }
 
-impl Segment {
-    pub fn parsed_names(&self) -> Vec<Box<[u8]>> {
-        let messages = match self {
-            Self::Shard(ShardSegment { messages, .. }) | Self::Session(messages) => messages,
-        };
-        let name = |message: &Message| match message {
-            Message::Parse { name, .. } => Some(name.clone()),
-            _ => None,
-        };
-        messages.iter().filter_map(name).collect()
-    }
-}
-
 impl Message {
+    pub(super) fn parsed_name(&self) -> Option<&[u8]> {
+        match self {
+            Self::Parse { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether a server runs something for it.
     pub(super) fn is_execution(&self) -> bool {
         matches!(self, Self::Forward { owed: Owed::Execute { .. }, .. })

@@ -176,7 +176,7 @@ impl Session {
         self.note_time(shard, sent.elapsed());
         match report {
             Ok(report) => match report.error {
-                Some(error) => Err(Failure::Sql(error)),
+                Some(error) => Err(Failure::Sql(*error)),
                 None => Ok(()),
             },
             Err(error) => Err(self.relay_failed(index, error).await),

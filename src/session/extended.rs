@@ -40,14 +40,16 @@ impl Session {
         let (bytes, end) = self.collect_batch().await?;
         if self.skipping {
             if end == BatchEnd::Sync {
-                return self.end_skipping().await;
+                return Box::pin(self.end_skipping()).await;
             }
             return Ok(());
         }
         self.refresh_context();
-        let batch = self.sort_out(&bytes, end);
+        let mut batch = self.worker.batches.borrow_mut().pop().unwrap_or_default();
+        self.sort_out(bytes, end, &mut batch);
         let executions = batch.executions;
-        let outcome = self.run_batch(batch).await;
+        let outcome = self.run_batch(&batch).await;
+        self.worker.keep_batch(batch);
         let failed = outcome.is_err();
         match end {
             BatchEnd::Sync => {
@@ -126,27 +128,18 @@ impl Session {
     }
 
     /// Decodes the messages and gives each its segment. An error ends the sorting: what follows is skipped.
-    fn sort_out(&mut self, bytes: &Bytes, end: BatchEnd) -> Batch {
-        let mut batch = Batch {
-            segments: Vec::new(),
-            loose: Vec::new(),
-            end,
-            executions: 0,
-            changes: false,
-            controls: false,
-            undoes: false,
-            suspect: false,
-        };
+    fn sort_out(&mut self, bytes: Bytes, end: BatchEnd, batch: &mut Batch) {
+        batch.end = end;
         let mut at = 0;
         while let Ok(Some(header)) = frame::peek_frontend(&bytes[at..], Phase::Query, &self.limits) {
             let frame = bytes.slice(at..at + header.len);
             at += header.len;
             let sorted = match header.tag {
-                b'P' => self.sort_parse(&mut batch, &frame),
-                b'B' => self.sort_bind(&mut batch, &frame),
-                b'D' => self.sort_describe(&mut batch, &frame),
-                b'E' => self.sort_execute(&mut batch, &frame),
-                b'C' => self.sort_close(&mut batch, &frame),
+                b'P' => self.sort_parse(batch, &frame),
+                b'B' => self.sort_bind(batch, &frame),
+                b'D' => self.sort_describe(batch, &frame),
+                b'E' => self.sort_execute(batch, &frame),
+                b'C' => self.sort_close(batch, &frame),
                 _ => Ok(()),
             };
             if let Err(error) = sorted {
@@ -164,7 +157,6 @@ impl Session {
         } else if !batch.loose.is_empty() {
             batch.flush_loose_to_session();
         }
-        batch
     }
 
     fn sort_parse(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {

@@ -26,11 +26,12 @@ use tokio::net::TcpStream;
 use super::admission::{Admitted, Door};
 use super::block::Block;
 use super::cancel::{self, CancelTarget};
+use super::census::Seat;
 use super::console::ConsoleClient;
 use super::fence::Fence;
 use super::planning::Context;
 use super::replication::{self, Registered};
-use super::shared::{ClientInfo, ClientNames, ClientState, Shared, Worker};
+use super::shared::{ClientInfo, ClientNames, ClientNotes, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, greeting, portals, setting};
 use crate::backend::Account;
@@ -52,6 +53,41 @@ pub const CONSOLE_DATABASE: &str = "meridian";
 /// Serves one accepted socket to its end. Whoever may use the console and asked for it is returned instead: what happens
 /// there is not a session's matter.
 pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClient> {
+    // What a welcome needs is let go of before the session runs.
+    match Box::pin(receive(worker, socket)).await? {
+        Guest::Console(client) => Some(client),
+        Guest::Session(served) => {
+            served.run().await;
+            None
+        }
+    }
+}
+
+/// Who has been let in.
+enum Guest {
+    Console(ConsoleClient),
+    Session(Served),
+}
+
+/// A greeted session; counted for as long as it is served.
+struct Served {
+    session: Box<Session>,
+    worker: Rc<Worker>,
+    seat: Option<Seat>,
+    counted: Counted,
+}
+
+impl Served {
+    async fn run(self) {
+        let Self { session, worker, seat, counted } = self;
+        worker.sessions.set(worker.sessions.get() + 1);
+        session.run().await;
+        worker.sessions.set(worker.sessions.get() - 1);
+        drop((seat, counted));
+    }
+}
+
+async fn receive(worker: Rc<Worker>, socket: TcpStream) -> Option<Guest> {
     let address = socket.peer_addr().ok();
     let shared = Arc::clone(&worker.shared);
     let Some(arriving) = Counted::new(&shared, |figures| &figures.arriving) else {
@@ -85,7 +121,7 @@ pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClien
     drop(arriving);
     let newcomer = Newcomer { connection, hello, address, counted };
     match welcome(&worker, newcomer, deadline).await {
-        Ok(console) => console,
+        Ok(guest) => guest,
         Err(error) => {
             tracing::debug!(%error, "a client was not let in");
             None
@@ -162,7 +198,7 @@ async fn welcome(
     worker: &Rc<Worker>,
     newcomer: Newcomer,
     deadline: tokio::time::Instant,
-) -> Result<Option<ConsoleClient>, StartupError> {
+) -> Result<Option<Guest>, StartupError> {
     let Newcomer { mut connection, hello, address, counted } = newcomer;
     let shared = Arc::clone(&worker.shared);
     let live = shared.live.load_full();
@@ -189,17 +225,16 @@ async fn welcome(
             return Err(error);
         }
     };
-    // Counted for as long as it is served.
-    let _seat = admitted.seat.take();
+    let seat = admitted.seat.take();
     if replication.is_some() {
         replicate(worker, connection, &hello, admitted).await;
         return Ok(None);
     }
     if hello.database == CONSOLE_DATABASE {
-        return Ok(Some(at_the_console(worker, connection, &hello, admitted, counted)));
+        return Ok(Some(Guest::Console(at_the_console(worker, connection, &hello, admitted, counted))));
     }
     let mut session = match open(worker, connection, &hello, admitted) {
-        Ok(session) => session,
+        Ok(session) => Box::new(session),
         Err(refused) => {
             let (connection, error) = *refused;
             refuse(connection, &StartupError::Refused(error)).await;
@@ -208,17 +243,13 @@ async fn welcome(
     };
     let greeted = session.greet(hello.cancel_secret_bytes()).await;
     match greeted {
-        Ok(()) => {
-            worker.sessions.set(worker.sessions.get() + 1);
-            Box::pin(session.run()).await;
-            worker.sessions.set(worker.sessions.get() - 1);
-        }
+        Ok(()) => Ok(Some(Guest::Session(Served { session, worker: Rc::clone(worker), seat, counted }))),
         Err(error) => {
             session.tell_fatal(&error).await;
             session.close().await;
+            Ok(None)
         }
     }
-    Ok(None)
 }
 
 async fn replicate(worker: &Rc<Worker>, connection: Connection, hello: &ClientHello, admitted: Admitted) {
@@ -251,7 +282,7 @@ fn at_the_console(
 ) -> ConsoleClient {
     let (info, cancel) = register(counted.shared(), hello, &admitted);
     worker.figures.connections.one();
-    let mut stream = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
+    let mut stream = client_stream(worker, connection);
     stream.outbox = admitted.output;
     ConsoleClient::new(stream, info, cancel, counted)
 }
@@ -279,7 +310,7 @@ fn open(
     let own = setting::default_own(&live.session, &topology);
     let (info, cancel) = register(shared, hello, &admitted);
     worker.figures.connections.one();
-    let mut client = ClientStream::new(connection.stream, connection.input, Arc::clone(&worker.figures));
+    let mut client = client_stream(worker, connection);
     let Admitted { user, secret, output, .. } = admitted;
     client.outbox = output;
     let planning = PlanningContext {
@@ -305,7 +336,6 @@ fn open(
         pin: None,
         tokens: vec![None; topology.shards.len()],
         context: Context { planning, id: 0 },
-        shapes: crate::sql::shape::ShapeBuffers::default(),
         cancel,
         info,
         late: bytes::BytesMut::new(),
@@ -322,6 +352,11 @@ fn open(
     };
     session.follow_search_path();
     Ok(session)
+}
+
+fn client_stream(worker: &Worker, connection: Connection) -> ClientStream {
+    let Connection { stream, input } = connection;
+    ClientStream::new(stream, input, Arc::clone(&worker.figures), Rc::clone(&worker.buffers))
 }
 
 /// Who the user is on the servers.
@@ -369,15 +404,15 @@ fn register(
     shared.cancels.insert(id, Arc::clone(&cancel));
     let application_name =
         hello.parameters.iter().find(|(name, _)| name == "application_name").map(|(_, v)| v.clone());
-    let state =
-        ClientState { application_name: application_name.unwrap_or_default(), ..ClientState::default() };
+    let notes =
+        ClientNotes { application_name: application_name.unwrap_or_default(), ..ClientNotes::default() };
     let who = ClientNames {
         user: hello.user.clone(),
         database: hello.database.clone(),
         address: admitted.address.clone(),
         access: admitted.access.clone(),
     };
-    let info = Arc::new(ClientInfo::new(id, who, state));
+    let info = Arc::new(ClientInfo::new(id, who, notes));
     shared.clients.insert(id, Arc::clone(&info));
     (info, cancel)
 }
@@ -395,11 +430,15 @@ fn next_client_id(shared: &Shared) -> u32 {
 impl Session {
     /// Tells the client what its servers report, its cancel key, and that it may begin.
     async fn greet(&mut self, _secret_bytes: usize) -> Result<(), SqlError> {
-        let pairs = self.learn_greeting().await?;
-        self.told = Told::new(pairs.iter().cloned());
+        let (reports, application) = self.learn_greeting().await?;
+        self.told = Told::new(Rc::clone(&reports));
+        if let Some(application) = application {
+            self.told.learn(b"application_name", application.as_bytes());
+        }
         let out = &mut self.client.outbox;
-        for (name, value) in pairs.iter() {
-            encode::server::parameter_status(out, name.as_bytes(), value.as_bytes());
+        for (name, _) in reports.iter() {
+            let value = self.told.get(name).unwrap_or_default();
+            encode::server::parameter_status(out, name.as_bytes(), value);
         }
         encode::server::backend_key_data(out, self.info.id, self.cancel.secret.expose());
         encode::server::ready_for_query(out, self.block.status());

@@ -119,8 +119,9 @@ pub(super) fn parse_options(text: &str) -> Result<Vec<(String, String)>, SqlErro
 }
 
 impl Session {
-    /// What the default shard reports under this session's settings.
-    pub(super) async fn learn_greeting(&mut self) -> Result<Reports, SqlError> {
+    /// What the default shard reports under this session's settings; and the name of the application, where it is to be
+    /// told instead of the one in them.
+    pub(super) async fn learn_greeting(&mut self) -> Result<(Reports, Option<String>), SqlError> {
         let pairs: Vec<(String, String)> =
             self.settings.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         // The name of the application is reported as it was sent: it needs no judge, only to be there or not.
@@ -141,13 +142,9 @@ impl Session {
                 reports
             }
         };
-        let Some(raw) = application else { return Ok(reports) };
-        let name = unquote(&raw);
-        let with_name = reports.iter().map(|(n, v)| {
-            let value = if n == "application_name" { name.clone() } else { v.clone() };
-            (n.clone(), value)
-        });
-        Ok(with_name.collect())
+        let Some(raw) = application else { return Ok((reports, None)) };
+        let reported = reports.iter().any(|(name, _)| name == "application_name");
+        Ok((reports, reported.then(|| unquote(&raw))))
     }
 
     /// The first server that can be had, of the default shard if possible; waits for that shard if none can.

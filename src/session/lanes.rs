@@ -128,8 +128,9 @@ impl Session {
         Ok(())
     }
 
-    fn lane(&self, connection: Connection, shard: ShardId, replica: bool) -> Lane {
-        let mut lane = Lane::new(connection, shard, replica);
+    fn lane(&self, connection: Box<Connection>, shard: ShardId, replica: bool) -> Lane {
+        let owed = self.worker.queues.borrow_mut().pop().unwrap_or_default();
+        let mut lane = Lane::with_queue(connection, shard, replica, owed);
         lane.one_by_one = self.fence.read_only;
         lane.numbers = self.context.planning.catalog.numbers_of(shard);
         lane
@@ -278,6 +279,7 @@ impl Session {
         self.cancel.remove(&lane.connection.key);
         if lane.is_at_rest() {
             self.worker.pools.give(lane.connection);
+            self.worker.keep_queue(lane.owed);
         } else {
             dismiss(lane.connection);
         }
@@ -288,7 +290,9 @@ impl Session {
         if self.lanes.is_empty() || self.block.is_open() {
             return;
         }
-        self.look_at_suspects().await;
+        if self.lanes.iter().any(|lane| lane.connection.suspect) {
+            Box::pin(self.look_at_suspects()).await;
+        }
         let mut index = 0;
         while index < self.lanes.len() {
             let lane = &self.lanes[index];
@@ -303,7 +307,7 @@ impl Session {
     }
 
     /// The end of the session: open transactions are rolled back by closing, pins by closing, the rest goes back.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(&mut self) {
         self.close_all_held();
         for lane in std::mem::take(&mut self.lanes) {
             let in_use = lane.in_block || lane.open_pipeline || self.pin.is_some();
@@ -431,8 +435,8 @@ impl Session {
             Some(_) => {}
         }
         self.pin = Some(reason);
-        if let Ok(mut state) = self.info.state.lock() {
-            state.pinned = Some(reason);
+        if let Ok(mut notes) = self.info.notes.lock() {
+            notes.pinned = Some(reason);
         }
     }
 

@@ -57,8 +57,10 @@ pub mod syntax;
 pub mod throttle;
 mod watch;
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use block::Block;
@@ -99,7 +101,6 @@ pub struct Session {
     pin: Option<&'static str>,
     tokens: Vec<Option<WriteToken>>,
     context: planning::Context,
-    shapes: crate::sql::shape::ShapeBuffers,
     cancel: Arc<CancelTarget>,
     info: Arc<ClientInfo>,
     /// Shards on which cursors of the transaction are open, by name.
@@ -140,6 +141,20 @@ enum Request {
     Extended,
 }
 
+/// What a session that waits for its client has heard.
+enum Word {
+    /// The client has sent something.
+    Client,
+    Gone,
+    /// A pinned server has said something unasked.
+    Pinned,
+    PinnedGone,
+    /// By an operator, or because the process ends.
+    Dismissed,
+    /// The client has left its transaction open for too long.
+    TooLate,
+}
+
 /// Why a session is over.
 enum End {
     /// Terminate, or the socket closed.
@@ -168,12 +183,12 @@ type Outcome = Result<(), Failure>;
 
 impl Session {
     /// Serves the client until it leaves or must leave.
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let end = self.serve_messages().await;
         if let End::Fatal(error) = end {
             self.tell_fatal(&error).await;
         }
-        self.close().await;
+        Box::pin(self.close()).await;
     }
 
     async fn serve_messages(&mut self) -> End {
@@ -194,12 +209,12 @@ impl Session {
         if self.info.is_dismissed() {
             return Err(End::Fatal(dismissed()));
         }
-        self.set_doing(Doing::Active);
+        self.info.set_doing(Doing::Active);
         self.request = if matches!(header.tag, b'Q' | b'F') { Request::Simple } else { Request::Extended };
         match header.tag {
             b'Q' if !self.skipping => self.simple_query(header).await?,
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' => self.extended_batch().await?,
-            b'F' if !self.skipping => self.function_call(header).await?,
+            b'F' if !self.skipping => Box::pin(self.function_call(header)).await?,
             b'X' => return Err(End::Client),
             // COPY messages that were on their way when the copy failed, and what a failed pipeline skips.
             _ => {
@@ -237,84 +252,60 @@ impl Session {
 
     /// Waits for bytes of the client; meanwhile passes on what a pinned server says unasked.
     async fn await_client(&mut self, deadline: Option<tokio::time::Instant>) -> Result<(), End> {
-        self.set_doing(if self.block.is_open() { Doing::IdleInTransaction } else { Doing::Idle });
-        let mut stopping = self.worker.shared.stopping.subscribe();
-        let busy = self.block.is_open() || !self.client.inbox.is_empty();
-        let wait = async {
-            tokio::select! {
-                read = Self::client_or_pinned(&mut self.client, &mut self.lanes, self.pin.is_some()) => read,
-                () = async { let _ = stopping.wait_for(|stop| *stop).await; }, if !busy => {
-                    Err(End::Fatal(dismissed()))
-                }
-                () = self.info.dismissal() => Err(End::Fatal(dismissed())),
+        let open = self.block.is_open();
+        self.info.set_doing(if open { Doing::IdleInTransaction } else { Doing::Idle });
+        let word = match deadline {
+            None => poll_fn(|cx| self.poll_word(cx)).await,
+            Some(deadline) => {
+                let word = tokio::time::timeout_at(deadline, poll_fn(|cx| self.poll_word(cx))).await;
+                word.unwrap_or(Word::TooLate)
             }
         };
-        match deadline {
-            None => wait.await,
-            Some(deadline) => tokio::time::timeout_at(deadline, wait).await.unwrap_or_else(|_| {
-                Err(End::Fatal(SqlError::fatal(
-                    SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-                    "terminating connection due to idle-in-transaction timeout",
-                )))
-            }),
-        }
-    }
-
-    async fn client_or_pinned(
-        client: &mut ClientStream,
-        lanes: &mut [Lane],
-        pinned: bool,
-    ) -> Result<(), End> {
-        use std::task::Poll;
-        let event = std::future::poll_fn(|cx| {
-            if pinned {
-                for lane in lanes.iter_mut() {
-                    match lane.connection.poll_fill(cx) {
-                        Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Some(false)),
-                        Poll::Ready(Ok(_)) => return Poll::Ready(None),
-                        Poll::Pending => {}
-                    }
-                }
-            }
-            match client.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Some(true)),
-                Poll::Ready(Ok(_)) => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await;
-        match event {
-            Some(true) => Err(End::Client),
-            Some(false) => Err(End::Fatal(SqlError::fatal(
+        match word {
+            Word::Client => Ok(()),
+            Word::Gone => Err(End::Client),
+            Word::Dismissed => Err(End::Fatal(dismissed())),
+            Word::TooLate => Err(End::Fatal(SqlError::fatal(
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "terminating connection due to idle-in-transaction timeout",
+            ))),
+            Word::PinnedGone => Err(End::Fatal(SqlError::fatal(
                 SqlState::ADMIN_SHUTDOWN,
                 "the server connection that this session is pinned to has ended",
             ))),
-            None => {
-                for lane in lanes.iter_mut().filter(|_| pinned) {
-                    pass_asides(client, lane);
-                }
-                client.flush().await.map_err(|_| End::Client)
+            Word::Pinned => {
+                self.lanes.iter_mut().for_each(|lane| pass_asides(&mut self.client, lane));
+                self.client.flush().await.map_err(|_| End::Client)
+            }
+        }
+    }
+
+    /// The next word of the client, of a pinned server, or of who may end the session. Cancel safe: yes.
+    fn poll_word(&mut self, cx: &mut Context<'_>) -> Poll<Word> {
+        self.info.listen(cx);
+        let busy = self.block.is_open() || !self.client.inbox.is_empty();
+        if self.info.is_dismissed() || !busy && self.worker.shared.stopping.has_begun() {
+            return Poll::Ready(Word::Dismissed);
+        }
+        for lane in self.lanes.iter_mut().filter(|_| self.pin.is_some()) {
+            match lane.connection.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Word::PinnedGone),
+                Poll::Ready(Ok(_)) => return Poll::Ready(Word::Pinned),
+                Poll::Pending => {}
+            }
+        }
+        match self.client.poll_fill(cx) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Word::Gone),
+            Poll::Ready(Ok(_)) => Poll::Ready(Word::Client),
+            Poll::Pending => {
+                self.client.release_inbox();
+                Poll::Pending
             }
         }
     }
 
     fn default_shard(&self) -> ShardId {
         self.context.planning.topology.default_shard
-    }
-
-    fn set_doing(&self, doing: Doing) {
-        if let Ok(mut state) = self.info.state.lock()
-            && state.doing != doing
-        {
-            state.doing = doing;
-            match doing {
-                Doing::Idle => state.in_transaction = None,
-                Doing::IdleInTransaction => {
-                    state.in_transaction.get_or_insert_with(std::time::Instant::now);
-                }
-                Doing::Active => {}
-            }
-        }
     }
 }
 

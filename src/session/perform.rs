@@ -7,6 +7,8 @@
 //! 1. In a failed block nothing but its end is performed.
 //! 2. A statement that goes everywhere has run on every shard before its answer is sent, and on none if it failed.
 //! 3. A statement that ran leaves its lanes owing nothing.
+//! 4. What is done for one shard is part of the session's own future; every other way is a future of its own while it
+//!    is gone, so that idle clients do not pay for it in memory.
 
 use std::rc::Rc;
 
@@ -178,13 +180,16 @@ impl Session {
             }
             self.check_temporary(planned)?;
             self.perform_on(planned, work, self.default_shard()).await?;
-            return if planned.changes_schema() { self.learn_temporary().await } else { Ok(()) };
+            return match planned.changes_schema() {
+                true => Box::pin(self.learn_temporary()).await,
+                false => Ok(()),
+            };
         }
         self.check_uncommitted(planned)?;
         match &planned.plan.action {
             Action::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
-            Action::Control => self.control(planned, work).await,
-            Action::Pinned(reason) => self.perform_pinned(work, reason).await,
+            Action::Control => Box::pin(self.control(planned, work)).await,
+            Action::Pinned(reason) => Box::pin(self.perform_pinned(work, reason)).await,
             Action::Routed { many } => self.route(planned, work, many).await,
             Action::Anywhere | Action::Fixed(_) => {
                 let shards = self.bind_work(planned, work)?;
@@ -201,20 +206,20 @@ impl Session {
                 }
                 // For its refusals only: a clock's words in the values, a hint for one shard.
                 self.bind_work(planned, work)?;
-                self.perform_everywhere(planned, work).await
+                Box::pin(self.perform_everywhere(planned, work)).await
             }
             Action::EachShard => {
                 self.bind_work(planned, work)?;
                 self.on_route(Route::Each, None);
-                self.perform_each(planned, work).await
+                Box::pin(self.perform_each(planned, work)).await
             }
             Action::CopyIn(copy) => {
                 self.on_route(Route::Copy, None);
-                self.copy_in(planned, work, copy).await
+                Box::pin(self.copy_in(planned, work, copy)).await
             }
             Action::CopyOut { header } => {
                 self.on_route(Route::Copy, None);
-                self.copy_out(work, *header).await
+                Box::pin(self.copy_out(work, *header)).await
             }
         }
     }
@@ -231,11 +236,11 @@ impl Session {
         match many {
             Many::Scatter(scatter) => match work {
                 Work::Extended { execution } if execution.pieces != Pieces::None => {
-                    self.fetch_portal(planned, execution, scatter, shards).await
+                    Box::pin(self.fetch_portal(planned, execution, scatter, shards)).await
                 }
-                _ => self.scatter(planned, work, scatter, shards).await,
+                _ => Box::pin(self.scatter(planned, work, scatter, shards)).await,
             },
-            Many::Gather(refusal) => self.gather(planned, work, refusal).await,
+            Many::Gather(refusal) => Box::pin(self.gather(planned, work, refusal)).await,
             Many::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
         }
     }
@@ -338,7 +343,7 @@ impl Session {
             // The lane is not where the session believes it to be.
             self.lanes[index].connection.broken = true;
             self.block.fail();
-            return Err(Failure::Sql(error.clone()));
+            return Err(Failure::Sql((**error).clone()));
         }
         if report.error.is_some() {
             return Err(Failure::Told);

@@ -8,7 +8,7 @@
 //! 2. A named statement is prepared on a connection at most once, in the flight that needs it first.
 //! 3. A pipeline that a Flush left open is ended by the client's Sync, or before another shard is used.
 
-use super::batch::{Batch, BatchEnd, Message, Segment, ShardSegment};
+use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace};
 use super::extended::answers_itself;
 use super::perform::Work;
 use super::statements::Prepared;
@@ -33,34 +33,31 @@ type Ran = Result<(bool, usize), (Failure, usize)>;
 
 impl Session {
     /// Runs the segments in order. Ok(true): the server's ReadyForQuery has answered the client's Sync.
-    pub(super) async fn run_batch(&mut self, batch: Batch) -> Result<bool, Failure> {
+    pub(super) async fn run_batch(&mut self, batch: &Batch) -> Result<bool, Failure> {
         let Batch { segments, end, executions, changes, controls, undoes, suspect, .. } = batch;
+        let (end, executions) = (*end, *executions);
         if segments.is_empty() {
-            return self.sync_open_pipeline(end).await;
+            return Box::pin(self.sync_open_pipeline(end)).await;
         }
         // One server makes a transaction of what it gets up to Sync; nobody does for the rest.
-        let apart = segments.len() > 1 || matches!(segments[..], [Segment::Session(_)]);
-        let one = apart && executions > 1 && changes && (!controls || undoes);
+        let apart = segments.len() > 1 || matches!(segments[0].place, Place::Session);
+        let one = apart && executions > 1 && *changes && (!*controls || *undoes);
         if one && !self.block.is_open() {
             self.begin_implicit();
         }
         let last = segments.len() - 1;
-        let mut names: Vec<Vec<Box<[u8]>>> = segments.iter().map(Segment::parsed_names).collect();
         let mut sent = false;
-        for (at, segment) in segments.into_iter().enumerate() {
+        for (at, segment @ Segment { place, .. }) in segments.iter().enumerate() {
+            let messages = batch.messages(segment);
             let end = if at == last { Some(end) } else { None };
-            let result = match segment {
-                Segment::Shard(segment) => self.run_watched_segment(&segment, end, suspect).await,
-                Segment::Session(messages) => self.run_session_segment(messages).await.map(|()| (false, 0)),
+            let result = match place {
+                Place::Shard(place) => self.run_watched_segment(place, messages, end, *suspect).await,
+                Place::Session => Box::pin(self.run_session_segment(messages)).await.map(|()| (false, 0)),
             };
             match result {
                 Ok((ready, _)) => sent = ready,
                 Err((failure, parses)) => {
-                    let confirmed = parses.min(names[at].len());
-                    names[at].drain(..confirmed);
-                    for name in names[at..].iter().flatten() {
-                        self.statements.remove(name);
-                    }
+                    batch.unconfirmed(at, parses).for_each(|name| self.statements.remove(name));
                     return Err(failure);
                 }
             }
@@ -113,7 +110,7 @@ impl Session {
         }
     }
 
-    async fn run_session_segment(&mut self, messages: Vec<Message>) -> Result<(), (Failure, usize)> {
+    async fn run_session_segment(&mut self, messages: &[Message]) -> Result<(), (Failure, usize)> {
         let mut parses = 0;
         for message in messages {
             let outcome = match message {
@@ -136,31 +133,31 @@ impl Session {
                     Ok(())
                 }
                 Message::ClosePortal(portal) => {
-                    portal.into_iter().for_each(|portal| self.close_held(portal));
+                    portal.iter().for_each(|portal| self.close_held(*portal));
                     encode::server::close_complete(&mut self.client.outbox);
                     Ok(())
                 }
                 Message::ForgetPortal(portal) => {
-                    self.close_held(portal);
+                    self.close_held(*portal);
                     Ok(())
                 }
                 Message::DescribeFetch(cursor) => {
                     encode::server::parameter_description(&mut self.client.outbox, &[]);
-                    self.describe_held(self.held.cursor(&cursor));
+                    self.describe_held(self.held.cursor(cursor));
                     Ok(())
                 }
                 Message::DescribeHeld(number) => {
-                    self.describe_held(Some(number));
+                    self.describe_held(Some(*number));
                     Ok(())
                 }
                 Message::Execute(portal) => {
-                    let (planned, execution) = *portal;
-                    if execution.describe && answers_itself(&planned) {
+                    let (planned, execution) = &**portal;
+                    if execution.describe && answers_itself(planned) {
                         encode::server::no_data(&mut self.client.outbox);
                     }
-                    self.perform(&planned, Work::Extended { execution: &execution }).await
+                    self.perform(planned, Work::Extended { execution }).await
                 }
-                Message::Fail(error) => Err(Failure::Sql(error)),
+                Message::Fail(error) => Err(Failure::Sql(error.clone())),
                 Message::Bind { .. } | Message::Forward { .. } | Message::Probe { .. } => {
                     Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
                 }
@@ -173,21 +170,21 @@ impl Session {
     /// The statements of a segment are watched as one: they run in one flight, and each counts with the time of all.
     async fn run_watched_segment(
         &mut self,
-        segment: &ShardSegment,
+        place: &ShardPlace,
+        messages: &[Message],
         end: Option<BatchEnd>,
         suspect: bool,
     ) -> Ran {
         if self.fence.read_only && !self.block.is_open() {
             self.begin_implicit();
         }
-        let executions = segment.messages.iter().filter(|message| message.is_execution()).count();
-        let Some(planned) = segment.planned.as_ref().filter(|_| executions > 0) else {
-            return self.run_shard_segment(segment, end, suspect).await;
-        };
+        let executions = messages.iter().filter(|message| message.is_execution()).count();
+        let watched = place.planned.as_ref().filter(|_| executions > 0);
         let begun = self.begin_watch();
-        self.on_route(Route::Relay, Some(segment.shard));
-        let ran = self.run_shard_segment(segment, end, suspect).await;
-        let text = segment.messages.iter().rev().find_map(|message| match message {
+        self.on_route(Route::Relay, Some(place.shard));
+        let ran = self.run_shard_segment(place, messages, end, suspect).await;
+        let Some(planned) = watched else { return ran };
+        let text = messages.iter().rev().find_map(|message| match message {
             Message::Bind { prepared, .. } => Some(prepared.text()),
             _ => None,
         });
@@ -198,11 +195,12 @@ impl Session {
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
     async fn run_shard_segment(
         &mut self,
-        segment: &ShardSegment,
+        place: &ShardPlace,
+        messages: &[Message],
         end: Option<BatchEnd>,
         suspect: bool,
     ) -> Ran {
-        let ShardSegment { shard, access, planned, messages } = segment;
+        let ShardPlace { shard, access, planned } = place;
         let (shard, access) = (*shard, *access);
         if self.block.is_failed() {
             return Err((Failure::Sql(super::simple::in_failed_block()), 0));
@@ -222,22 +220,8 @@ impl Session {
             let lane = &mut self.lanes[index];
             lane.wrote |= access == Access::Write;
             lane.connection.suspect |= suspect;
-            match end {
-                Some(BatchEnd::Flush | BatchEnd::Full) => {
-                    lane.flush_message();
-                    lane.open_pipeline = true;
-                }
-                Some(BatchEnd::Sync) | None => {
-                    lane.open_pipeline = false;
-                    lane.sync(!client_sync);
-                    if lane.wrote && !lane.in_block {
-                        lane.wrote = false;
-                        if !planned.as_ref().is_some_and(|planned| planned.copies_in()) {
-                            self.ask_position(index);
-                        }
-                    }
-                }
-            }
+            let copies_in = planned.as_ref().is_some_and(|planned| planned.copies_in());
+            self.end_segment(index, end, client_sync, copies_in);
             match self.run_lane(index).await {
                 Ok(report) => {
                     let lane = &mut self.lanes[index];
@@ -272,6 +256,27 @@ impl Session {
         }
     }
 
+    /// What stands behind the messages of a segment: Flush, or a Sync that is the client's or ours.
+    fn end_segment(&mut self, index: usize, end: Option<BatchEnd>, client_sync: bool, copies_in: bool) {
+        let lane = &mut self.lanes[index];
+        match end {
+            Some(BatchEnd::Flush | BatchEnd::Full) => {
+                lane.flush_message();
+                lane.open_pipeline = true;
+            }
+            Some(BatchEnd::Sync) | None => {
+                lane.open_pipeline = false;
+                lane.sync(!client_sync);
+                if lane.wrote && !lane.in_block {
+                    lane.wrote = false;
+                    if !copies_in {
+                        self.ask_position(index);
+                    }
+                }
+            }
+        }
+    }
+
     /// How many Parses were confirmed. Notes of which statements it is now known that their columns need no translation.
     fn learn(&self, messages: &[Message], report: &Report) -> usize {
         for message in messages.iter().filter(|_| !report.plain.is_empty()) {
@@ -281,7 +286,7 @@ impl Session {
                 prepared.note_carries_nothing(self.context.id);
             }
         }
-        if report.error.as_ref().is_some_and(is_of_an_old_plan) {
+        if report.error.as_ref().is_some_and(|error| is_of_an_old_plan(error)) {
             let mut interner = self.worker.interner.borrow_mut();
             for message in messages {
                 if let Message::Bind { prepared, .. } = message {
@@ -300,13 +305,8 @@ impl Session {
     /// A server has told the error itself: the block fails, and statements whose Parse was not confirmed do not exist.
     fn fail_batch(&mut self, messages: &[Message], confirmed: usize) {
         self.block.fail();
-        let parsed = messages.iter().filter_map(|message| match message {
-            Message::Parse { name, .. } => Some(name.clone()),
-            _ => None,
-        });
-        for name in parsed.skip(confirmed).collect::<Vec<_>>() {
-            self.statements.remove(&name);
-        }
+        let parsed = messages.iter().filter_map(Message::parsed_name);
+        parsed.skip(confirmed).for_each(|name| self.statements.remove(name));
     }
 
     /// A Flush left a pipeline open on another shard: it ends here, unless it has written something.

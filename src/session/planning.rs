@@ -11,8 +11,11 @@
 //! 3. The cache holds no client's literal.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::statements::Prepared;
 use super::{Failure, Session};
@@ -25,6 +28,7 @@ use crate::sql::hint::{Hint, HintRole};
 use crate::sql::lexer::LexOptions;
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::shape::{Size, shape};
+use crate::sql::template::{self, Template};
 use crate::topology::ShardSet;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -38,17 +42,22 @@ pub struct Context {
     pub id: u32,
 }
 
+/// Those of most statements need no memory of their own.
+pub type Literals = SmallVec<[Literal; 6]>;
+
 /// A statement's plan with what belongs to this one text.
 #[derive(Debug, Clone)]
 pub struct Planned {
     pub context: u32,
     pub plan: Rc<Plan>,
-    pub literals: Rc<[Literal]>,
+    pub literals: Literals,
     pub hint: Option<Hint>,
     /// May leave objects or settings behind on the connection that it runs on.
     pub suspect: bool,
     /// It may end what a session is pinned for.
     pub lets_go: bool,
+    /// The text ends inside of a quote or a comment, or has a byte that starts no token.
+    pub broken: bool,
     /// Calls set_config(): the connection then has settings that others do not.
     pub sets_config: bool,
 }
@@ -123,11 +132,26 @@ impl hashbrown::Equivalent<Key> for KeyRef<'_> {
 /// one parse per shape in use.
 pub struct PlanCache {
     plans: hashbrown::HashMap<Key, Rc<Plan>>,
+    /// By the openings of texts; the last one to come has the place.
+    familiar: Box<[Option<Familiar>]>,
+    hasher: hashbrown::DefaultHashBuilder,
     contexts: HashMap<(u64, u64, Arc<[String]>), u32>,
     next_context: u32,
     bytes: usize,
     bytes_max: usize,
 }
+
+/// A text that was planned, for others that differ from it in literals only. It has no hint and sets no parameter.
+struct Familiar {
+    context: u32,
+    template: Template,
+    plan: Rc<Plan>,
+    suspect: bool,
+    lets_go: bool,
+}
+
+/// Texts that a worker knows again at sight.
+const FAMILIAR_MAX: usize = 512;
 
 /// A plan's own size beside its key's, roughly: facts, names, routes.
 const PLAN_BYTES: usize = 4 * 1024;
@@ -136,6 +160,8 @@ impl PlanCache {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             plans: hashbrown::HashMap::new(),
+            familiar: (0..FAMILIAR_MAX).map(|_| None).collect(),
+            hasher: Default::default(),
             contexts: HashMap::new(),
             next_context: 0,
             bytes: 0,
@@ -151,6 +177,7 @@ impl PlanCache {
         if self.contexts.len() >= CONTEXTS_MAX {
             self.contexts.clear();
             self.plans.clear();
+            self.familiar.fill_with(|| None);
             self.bytes = 0;
         }
         self.next_context += 1;
@@ -170,6 +197,34 @@ impl PlanCache {
         }
         self.bytes += bytes;
         self.plans.insert(Key { context, shape: shape.into() }, Rc::clone(plan));
+    }
+
+    fn place(&self, text: &[u8]) -> usize {
+        self.hasher.hash_one(template::opening(text)) as usize % FAMILIAR_MAX
+    }
+
+    /// The plan of a text that has been met with other literals.
+    fn recognise(&self, context: u32, text: &[u8], options: LexOptions) -> Option<Planned> {
+        let known = self.familiar[self.place(text)].as_ref().filter(|known| known.context == context)?;
+        let mut literals = Literals::new();
+        let fits = known.template.fits(text, options, |literal| literals.push(literal));
+        fits.then(|| Planned {
+            context,
+            plan: Rc::clone(&known.plan),
+            literals,
+            hint: None,
+            suspect: known.suspect,
+            lets_go: known.lets_go,
+            broken: false,
+            sets_config: false,
+        })
+    }
+
+    fn remember(&mut self, text: &[u8], template: Template, planned: &Planned) {
+        let place = self.place(text);
+        let &Planned { context, suspect, lets_go, .. } = planned;
+        let plan = Rc::clone(&planned.plan);
+        self.familiar[place] = Some(Familiar { context, template, plan, suspect, lets_go });
     }
 
     pub fn report(&self, figures: &crate::figures::WorkerFigures) -> super::board::PlansReport {
@@ -198,14 +253,13 @@ impl Session {
             self.live = shared.live.load_full();
         }
         let topology = shared.topology.load();
-        let catalog = shared.catalog.current();
         let now = &self.context.planning;
-        if Arc::ptr_eq(&topology, &now.topology) && Arc::ptr_eq(&catalog, &now.catalog) {
+        if Arc::ptr_eq(&topology, &now.topology) && shared.catalog.is_current(&now.catalog) {
             return;
         }
         let planning = PlanningContext {
             topology: Arc::clone(&topology),
-            catalog,
+            catalog: shared.catalog.current(),
             search_path: Arc::clone(&now.search_path),
         };
         self.tokens.resize(planning.topology.shards.len(), None);
@@ -237,7 +291,12 @@ impl Session {
         let text = text.trim_ascii_end();
         let text = text.strip_suffix(b";").unwrap_or(text);
         let worker = Rc::clone(&self.worker);
-        let shape = shape(text, options, &mut self.shapes);
+        if let Some(planned) = worker.plans.borrow().recognise(self.context.id, text, options) {
+            worker.figures.plan_hits.one();
+            return Ok(planned);
+        }
+        let mut shapes = worker.shapes.borrow_mut();
+        let shape = shape(text, options, &mut shapes);
         let hint = shape.hint.clone().map_err(|error| {
             SqlError::new(SqlState::INVALID_PARAMETER_VALUE, error.to_string())
                 .hint("A hint reads /* meridian: shard=NAME role=primary */ before the statement.")
@@ -246,7 +305,8 @@ impl Session {
             Size::Parseable => worker.plans.borrow().get(self.context.id, shape.key),
             Size::TooLarge => None,
         };
-        let literals = shape.literals.into();
+        let is_cached = cached.is_some();
+        let literals = Literals::from_slice(shape.literals);
         let plan = match cached {
             Some(plan) => {
                 worker.figures.plan_hits.one();
@@ -282,7 +342,17 @@ impl Session {
             return Err(Failure::Sql(refusals::OWN_PARAMETER.error(&[])));
         }
         let lets_go = lets_go(&plan.facts);
-        Ok(Planned { context: self.context.id, plan, literals, hint, suspect, lets_go, sets_config })
+        let (context, broken) = (self.context.id, shape.broken);
+        let planned = Planned { context, plan, literals, hint, suspect, lets_go, broken, sets_config };
+        // What came twice may come again.
+        if is_cached
+            && planned.hint.is_none()
+            && !sets_config
+            && let Some(template) = Template::of(text, options, &shape)
+        {
+            worker.plans.borrow_mut().remember(text, template, &planned);
+        }
+        Ok(planned)
     }
 
     /// The plan of a prepared statement, made anew where the context has changed.

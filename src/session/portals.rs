@@ -7,10 +7,10 @@
 //! 1. A portal lives no longer than its transaction, nor than the savepoint that it was bound after.
 //! 2. A name that is taken is refused where no server sees that it is.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 
 use super::planning::Planned;
 use super::statements::Prepared;

@@ -14,9 +14,11 @@
 //! 1. After the greeting nothing is added, held back or looked into.
 //! 2. When the primary goes, so does the connection: another server has another history.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::task::Poll;
 
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
@@ -104,17 +106,21 @@ pub(super) async fn serve(worker: &Rc<Worker>, client: Client<'_>) {
         }
     };
     registered.cancel.add(&key);
-    if let Ok(mut state) = registered.info.state.lock() {
-        state.pinned = Some(PINNED);
-        state.doing = Doing::Active;
+    if let Ok(mut notes) = registered.info.notes.lock() {
+        notes.pinned = Some(PINNED);
     }
+    registered.info.set_doing(Doing::Active);
     for (name, value) in &parameters {
         encode::server::parameter_status(&mut output, name.as_bytes(), value.as_bytes());
     }
     encode::server::backend_key_data(&mut output, registered.info.id, registered.cancel.secret.expose());
     encode::server::ready_for_query(&mut output, TransactionStatus::Idle);
     output.extend_from_slice(&server.input);
-    let mut stopping = shared.stopping.subscribe();
+    let info = &registered.info;
+    let dismissed = poll_fn(|cx| {
+        info.listen(cx);
+        if info.is_dismissed() { Poll::Ready(()) } else { Poll::Pending }
+    });
     let pass = async {
         connection.stream.write_all(&output).await?;
         connection.stream.flush().await?;
@@ -124,8 +130,8 @@ pub(super) async fn serve(worker: &Rc<Worker>, client: Client<'_>) {
     };
     tokio::select! {
         _ = pass => {}
-        () = registered.info.dismissal() => {}
-        () = async { let _ = stopping.wait_for(|stop| *stop).await; } => {}
+        () = dismissed => {}
+        () = shared.stopping.begun() => {}
     }
     registered.cancel.remove(&key);
 }

@@ -49,7 +49,7 @@ impl Session {
         shard: ShardId,
         need: Need,
         avoid: &[NodeId],
-    ) -> Result<Connection, BackendError> {
+    ) -> Result<Box<Connection>, BackendError> {
         self.acquire_from(&self.worker.pools, shard, need, avoid).await
     }
 
@@ -60,7 +60,7 @@ impl Session {
         shard: ShardId,
         need: Need,
         avoid: &[NodeId],
-    ) -> Result<Connection, BackendError> {
+    ) -> Result<Box<Connection>, BackendError> {
         self.check_regions(shard, need)?;
         // What has begun may go on, so that the shard comes to rest.
         let paused =
@@ -92,7 +92,7 @@ impl Session {
         shard: ShardId,
         need: Need,
         avoid: &[NodeId],
-    ) -> Result<Connection, BackendError> {
+    ) -> Result<Box<Connection>, BackendError> {
         let deadline = Instant::now() + self.live.session.primary_wait;
         let mut roles = self.worker.shared.signals.watch_roles();
         let mut failed: Vec<NodeId> = avoid.to_vec();
@@ -149,12 +149,16 @@ impl Session {
     }
 
     /// The last look before the pools.
-    pub(super) async fn take(&self, topology: &Topology, node: NodeId) -> Result<Connection, BackendError> {
+    pub(super) async fn take(
+        &self,
+        topology: &Topology,
+        node: NodeId,
+    ) -> Result<Box<Connection>, BackendError> {
         self.take_from(&self.worker.pools, topology, node).await
     }
 
     /// A connection that lies in the pool. [`Session::choose`] has looked at the node.
-    fn take_idle(&self, pools: &Pools, topology: &Topology, node: NodeId) -> Option<Connection> {
+    fn take_idle(&self, pools: &Pools, topology: &Topology, node: NodeId) -> Option<Box<Connection>> {
         let allowed = self.fence.allows_node(topology, node);
         if allowed { pools.take_idle(node, &self.pool_user) } else { None }
     }
@@ -164,7 +168,7 @@ impl Session {
         pools: &Pools,
         topology: &Topology,
         node: NodeId,
-    ) -> Result<Connection, BackendError> {
+    ) -> Result<Box<Connection>, BackendError> {
         if !self.fence.allows_node(topology, node) {
             let error = self.fence.region_refusal(topology, node);
             return Err(BackendError::Server(Box::new(error)));

@@ -165,9 +165,9 @@ impl Session {
             Setting::Set { name, value: Some((from, to)), .. } => {
                 let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
                 if name == "application_name"
-                    && let Ok(mut state) = self.info.state.lock()
+                    && let Ok(mut notes) = self.info.notes.lock()
                 {
-                    state.application_name = value.trim_matches('\'').to_owned();
+                    notes.application_name = value.trim_matches('\'').to_owned();
                 }
                 settings.set(name, value);
             }
@@ -344,8 +344,8 @@ impl Session {
         self.pin = None;
         self.temporary.clear();
         self.temporary_touched = false;
-        if let Ok(mut state) = self.info.state.lock() {
-            state.pinned = None;
+        if let Ok(mut notes) = self.info.notes.lock() {
+            notes.pinned = None;
         }
     }
 

@@ -46,7 +46,7 @@ impl Session {
         if let Some(transaction) = self.block.transaction() {
             transaction.rolled_back_to = false;
         }
-        self.learn_temporary().await
+        Box::pin(self.learn_temporary()).await
     }
 
     /// Whether the statement names a temporary table of this session.

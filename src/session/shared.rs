@@ -8,17 +8,20 @@
 //! 2. A cancel key is in [`Shared::cancels`] exactly while its client is connected.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::task::Context;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
+use tokio::sync::watch;
 
+use super::batch::Batch;
 use super::board::PoolBoard;
 use super::cancel::CancelTarget;
 use super::census::Census;
@@ -33,7 +36,10 @@ use crate::config::{
     AccessRules, AuthQuery, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings,
     PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
 };
+use crate::execute::Buffers;
+use crate::execute::lane::Owed;
 use crate::figures::{Figures, WorkerFigures};
+use crate::sql::shape::ShapeBuffers;
 use crate::topology::{Signals, Topology};
 use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
@@ -68,8 +74,16 @@ pub struct Shared {
     /// Challenges for users that do not exist.
     pub mock: MockKey,
     pub started: Instant,
-    /// Clients are refused from now on; the running ones finish.
-    pub stopping: tokio::sync::watch::Sender<bool>,
+    pub stopping: Stopping,
+}
+
+impl Shared {
+    /// The process is about to end: sessions hear of it, those that wait for their clients at once.
+    pub fn stop(&self) {
+        self.stopping.begun.store(true, Ordering::Release);
+        self.stopping.told.send_replace(true);
+        self.clients.iter().for_each(|client| client.waiting.wake());
+    }
 }
 
 /// The settings in force, swapped whole.
@@ -148,40 +162,77 @@ pub struct ClientInfo {
     pub id: u32,
     pub names: ClientNames,
     pub connected: Instant,
-    pub state: std::sync::Mutex<ClientState>,
+    pub notes: std::sync::Mutex<ClientNotes>,
+    doing: AtomicU8,
+    /// Microseconds after it came; 0: no transaction waits for its client.
+    in_transaction: AtomicU64,
     dismissed: AtomicBool,
-    dismissal: Notify,
+    /// The session's task, where it waits for its client.
+    waiting: AtomicWaker,
 }
 
 impl ClientInfo {
     /// A client that has just come.
-    pub fn new(id: u32, names: ClientNames, state: ClientState) -> Self {
+    pub fn new(id: u32, names: ClientNames, notes: ClientNotes) -> Self {
         Self {
             id,
             names,
             connected: Instant::now(),
-            state: std::sync::Mutex::new(state),
+            notes: std::sync::Mutex::new(notes),
+            doing: AtomicU8::new(Doing::Idle as u8),
+            in_transaction: AtomicU64::new(0),
             dismissed: AtomicBool::new(false),
-            dismissal: Notify::new(),
+            waiting: AtomicWaker::new(),
+        }
+    }
+
+    /// Told twice for each statement: two stores, no lock.
+    pub fn set_doing(&self, doing: Doing) {
+        self.doing.store(doing as u8, Ordering::Relaxed);
+        match doing {
+            Doing::Idle => self.in_transaction.store(0, Ordering::Relaxed),
+            Doing::IdleInTransaction if self.in_transaction.load(Ordering::Relaxed) == 0 => {
+                let micros = u64::try_from(self.connected.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.in_transaction.store(micros.max(1), Ordering::Relaxed);
+            }
+            Doing::IdleInTransaction | Doing::Active => {}
+        }
+    }
+
+    pub fn state(&self) -> ClientState {
+        let notes = self.notes.lock().map(|notes| notes.clone()).unwrap_or_default();
+        let since = Some(self.in_transaction.load(Ordering::Relaxed)).filter(|micros| *micros > 0);
+        let doing = self.doing.load(Ordering::Relaxed);
+        ClientState {
+            application_name: notes.application_name,
+            pinned: notes.pinned,
+            doing: Doing::ALL.into_iter().find(|known| *known as u8 == doing).unwrap_or_default(),
+            in_transaction: since.map(|micros| self.connected + Duration::from_micros(micros)),
         }
     }
 
     /// Ends the session as soon as it looks: at once where it waits for its client.
     pub fn dismiss(&self) {
         self.dismissed.store(true, Ordering::Release);
-        self.dismissal.notify_one();
+        self.waiting.wake();
     }
 
     pub fn is_dismissed(&self) -> bool {
-        self.dismissed.load(Ordering::Relaxed)
+        self.dismissed.load(Ordering::Acquire)
     }
 
-    /// Cancel safe: yes.
-    pub async fn dismissal(&self) {
-        while !self.is_dismissed() {
-            self.dismissal.notified().await;
-        }
+    /// The waiting session looks again at whether it may stay. It calls this before it looks, so that no word is missed.
+    pub fn listen(&self, cx: &Context<'_>) {
+        self.waiting.register(cx.waker());
     }
+}
+
+/// What changes rarely of what the console shows.
+#[derive(Debug, Clone, Default)]
+pub struct ClientNotes {
+    pub application_name: String,
+    /// Why the session holds a server connection for itself.
+    pub pinned: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -202,6 +253,38 @@ pub enum Doing {
     IdleInTransaction,
 }
 
+impl Doing {
+    const ALL: [Self; 3] = [Self::Idle, Self::Active, Self::IdleInTransaction];
+}
+
+/// Whether the process is about to end: clients are refused from then on, the running ones finish.
+#[derive(Debug, Default)]
+pub struct Stopping {
+    /// What sessions look at, many times a second.
+    begun: AtomicBool,
+    /// For those who wait for it.
+    told: watch::Sender<bool>,
+}
+
+impl Stopping {
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
+    }
+
+    /// Cancel safe: yes.
+    pub async fn begun(&self) {
+        // The sender lives as long as this does.
+        let _ = self.told.subscribe().wait_for(|begun| *begun).await;
+    }
+}
+
+/// Queues that a worker keeps for later lanes, and the longest that is worth keeping.
+const QUEUES_MAX: usize = 64;
+const QUEUE_ROOM_MAX: usize = 256;
+/// The same of batches, in messages.
+const BATCHES_MAX: usize = 64;
+const BATCH_ROOM_MAX: usize = 256;
+
 /// One worker thread's state.
 pub struct Worker {
     pub shared: Arc<Shared>,
@@ -211,6 +294,13 @@ pub struct Worker {
     /// Connections to the default shard's primary on which gathered tables stand for the time of a statement.
     pub scratches: Pools,
     pub plans: RefCell<PlanCache>,
+    pub shapes: RefCell<ShapeBuffers>,
+    /// What clients' messages are read into.
+    pub buffers: Rc<Buffers>,
+    /// Empty, with room: for the lanes of the next statements.
+    pub queues: RefCell<Vec<VecDeque<Owed>>>,
+    /// Empty, with room: for the next messages of the extended protocol.
+    pub batches: RefCell<Vec<Batch>>,
     pub interner: RefCell<Interner>,
     /// Messages with several statements that a server has parsed already.
     pub syntax: RefCell<super::syntax::KnownSyntax>,
@@ -229,10 +319,29 @@ impl Worker {
             pools,
             scratches,
             plans: RefCell::new(plans),
+            shapes: RefCell::default(),
+            buffers: Rc::default(),
+            queues: RefCell::default(),
+            batches: RefCell::default(),
             interner: RefCell::default(),
             syntax: RefCell::default(),
             sessions: Cell::new(0),
             greetings: RefCell::default(),
         })
+    }
+
+    pub fn keep_batch(&self, mut batch: Batch) {
+        batch.clear();
+        let mut batches = self.batches.borrow_mut();
+        if batches.len() < BATCHES_MAX && batch.room() <= BATCH_ROOM_MAX {
+            batches.push(batch);
+        }
+    }
+
+    pub fn keep_queue(&self, queue: VecDeque<Owed>) {
+        let mut queues = self.queues.borrow_mut();
+        if queues.len() < QUEUES_MAX && queue.capacity() <= QUEUE_ROOM_MAX {
+            queues.push(queue);
+        }
     }
 }

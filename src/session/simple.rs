@@ -13,6 +13,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
+
 use super::block::{Block, Origin, Transaction};
 use super::perform::Work;
 use super::planning::Planned;
@@ -65,6 +67,12 @@ impl Session {
 
     /// Ok(true): the server's own ReadyForQuery has been forwarded.
     async fn simple_statements(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
+        if let Some(statement) = sole_statement(text) {
+            let planned = self.plan_text(statement)?;
+            if !planned.broken {
+                return self.single(frame, statement, planned).await;
+            }
+        }
         let mut pieces = Vec::new();
         split(text, self.lex_options(), &mut pieces);
         match pieces.as_slice() {
@@ -74,19 +82,19 @@ impl Session {
             }
             [piece] => {
                 let statement = &text[piece.start as usize..piece.end as usize];
-                self.single(frame, statement).await
+                let planned = self.plan_text(statement)?;
+                self.single(frame, statement, planned).await
             }
-            _ => self.several(frame, text, &pieces).await,
+            _ => Box::pin(self.several(frame, text, &pieces)).await,
         }
     }
 
     pub(super) fn lex_options(&self) -> LexOptions {
-        let conforming = self.told.get("standard_conforming_strings") != Some(b"off");
+        let conforming = self.told.has_conforming_strings();
         LexOptions { standard_conforming_strings: conforming }
     }
 
-    async fn single(&mut self, frame: &[u8], text: &[u8]) -> Result<bool, Failure> {
-        let planned = self.plan_text(text)?;
+    async fn single(&mut self, frame: &[u8], text: &[u8], planned: Planned) -> Result<bool, Failure> {
         if self.block.is_open() || self.fence.read_only || !self.is_relay(&planned) {
             self.perform(&planned, Work::Simple { text }).await?;
             return Ok(false);
@@ -137,7 +145,7 @@ impl Session {
             match self.run_lane(index).await {
                 Ok(report) => {
                     if planned.copies_in() && report.error.is_none() {
-                        self.ask_position_now(index).await;
+                        Box::pin(self.ask_position_now(index)).await;
                     }
                     if report.status.is_some_and(|s| s != crate::wire::backend::TransactionStatus::Idle) {
                         self.adopt_block(index);
@@ -250,7 +258,7 @@ impl Session {
     pub(super) async fn conclude(&mut self, outcome: Result<bool, Failure>) -> Result<bool, End> {
         let implicit = self.block.get().is_some_and(|t| t.origin == Origin::Implicit);
         let outcome = match outcome {
-            Ok(sent) if implicit => self.commit_block(false).await.map(|_| sent),
+            Ok(sent) if implicit => Box::pin(self.commit_block(false)).await.map(|_| sent),
             other => other,
         };
         match outcome {
@@ -262,7 +270,7 @@ impl Session {
                 }
                 self.block.fail();
                 if self.block.get().is_some_and(|t| t.origin == Origin::Implicit) {
-                    self.roll_back_block().await;
+                    Box::pin(self.roll_back_block()).await;
                 }
                 Ok(false)
             }
@@ -303,6 +311,14 @@ impl Session {
             Err(error) => Err(self.relay_failed(index, error).await),
         }
     }
+}
+
+/// The text without its final semicolon, if it has no other: then it need not be split, unless a quote or a comment is
+/// open at its end.
+fn sole_statement(text: &[u8]) -> Option<&[u8]> {
+    let trimmed = text.trim_ascii_end();
+    let statement = trimmed.strip_suffix(b";").unwrap_or(text);
+    memchr(b';', statement).is_none().then_some(statement)
 }
 
 /// What PostgreSQL says to every statement of a failed transaction.

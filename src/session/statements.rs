@@ -7,10 +7,10 @@
 //! 1. Two statements have the same id only if text and declared parameter types are equal byte for byte.
 //! 2. The interner forgets statements that no client holds; the ids are never used again.
 
-use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 
 use super::planning::Planned;
 use crate::wire::frontend::Parse;

@@ -134,6 +134,10 @@ fn class(byte: u8) -> u8 {
     CLASS[byte as usize]
 }
 
+pub fn is_digit(byte: u8) -> bool {
+    class(byte) & DIGIT != 0
+}
+
 /// Whether the byte may continue an identifier.
 pub fn is_identifier_byte(byte: u8) -> bool {
     class(byte) & IDENT_CONT != 0
@@ -155,6 +159,11 @@ impl<'t> Lexer<'t> {
         // Offsets are u32; frames are bounded far below this by the wire.
         let text = text.get(..u32::MAX as usize).unwrap_or(text);
         Self { text, at: 0, options, signs_until: 0 }
+    }
+
+    /// The token that begins at `at`, which is the beginning of a token; None at the end of the text.
+    pub fn token_at(text: &'t [u8], at: usize, options: LexOptions) -> Option<Token> {
+        Self { at, ..Self::new(text, options) }.next()
     }
 
     fn byte(&self, at: usize) -> u8 {

@@ -34,6 +34,7 @@ pub mod render;
 pub mod rows;
 pub mod shape;
 pub mod split;
+pub mod template;
 mod tokens;
 mod unescape;
 pub mod words;

@@ -39,9 +39,15 @@ pub(super) struct Ordinals {
     /// Depth inside the parentheses of a type modifier; 0 where there is none.
     modifier_depth: u32,
     previous: Previous,
+    /// An integer was cut out that would have been kept, had it fewer digits.
+    long: bool,
 }
 
 impl Ordinals {
+    pub fn has_long(&self) -> bool {
+        self.long
+    }
+
     pub fn depth(&self) -> u32 {
         self.depth
     }
@@ -58,7 +64,9 @@ impl Ordinals {
             TokenKind::Punctuation => self.on_punctuation(bytes, previous),
             TokenKind::Integer => {
                 let item = self.list_count > 0 && matches!(previous, Previous::Opens | Previous::Distinct);
-                return bytes.len() <= DIGITS_MAX && (item || self.modifier_depth > 0);
+                let structural = item || self.modifier_depth > 0;
+                self.long |= structural && bytes.len() > DIGITS_MAX;
+                return structural && bytes.len() <= DIGITS_MAX;
             }
             _ => {}
         }

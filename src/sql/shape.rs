@@ -56,6 +56,8 @@ pub struct ShapeRef<'b> {
     pub size: Size,
     /// The text ends inside a quote or a comment, or holds a byte that starts no token: servers reject it.
     pub broken: bool,
+    /// An integer is cut out as a literal where one of fewer digits would be kept.
+    pub long_ordinals: bool,
     /// From the comment before the first token; not part of the key.
     pub hint: Result<Option<Hint>, HintError>,
 }
@@ -87,6 +89,7 @@ pub fn shape<'b>(text: &[u8], options: LexOptions, buffers: &'b mut ShapeBuffers
         param_count: scan.param_count,
         size: if fits { Size::Parseable } else { Size::TooLarge },
         broken,
+        long_ordinals: scan.lists.has_long(),
         hint: scan.hint,
     }
 }
@@ -101,7 +104,8 @@ const MARK_ODD_NUMBER: u8 = 7;
 /// Stands before a byte that starts no token.
 const MARK_INVALID: u8 = 31;
 
-fn marker(token: Token, bytes: &[u8]) -> u8 {
+/// The byte that stands for a literal in a key.
+pub(super) fn marker(token: Token, bytes: &[u8]) -> u8 {
     match token.kind {
         TokenKind::BitString => MARK_BITS,
         TokenKind::Integer => integer_marker(bytes),

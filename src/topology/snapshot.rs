@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::ids::{NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
 use super::node::NodeState;
 use super::placement::TableRule;
@@ -70,6 +72,9 @@ fn keep_order<'n>(
     }
     Ok(())
 }
+
+/// The nodes of one shard; as a rule they need no memory of their own.
+pub type NodesInOrder = SmallVec<[NodeId; 8]>;
 
 #[derive(Debug)]
 pub struct Topology {
@@ -136,10 +141,12 @@ impl Topology {
         &self.shard(shard).nodes
     }
 
-    /// The shard's nodes, nearest to `region` first; allocates.
-    pub fn nodes_by_distance_from(&self, region: RegionId, shard: ShardId) -> Vec<NodeId> {
-        let mut nodes = self.shard(shard).nodes.clone();
-        nodes.sort_by_key(|id| (self.distance(region, self.node(*id).region), id.0));
+    /// The shard's nodes, nearest to `region` first.
+    pub fn nodes_by_distance_from(&self, region: RegionId, shard: ShardId) -> NodesInOrder {
+        let mut nodes = NodesInOrder::from_slice(&self.shard(shard).nodes);
+        if nodes.len() > 1 {
+            nodes.sort_unstable_by_key(|id| (self.distance(region, self.node(*id).region), id.0));
+        }
         nodes
     }
 

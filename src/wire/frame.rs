@@ -160,6 +160,25 @@ pub fn peek_backend(buffer: &[u8], limits: &Limits) -> Result<Option<FrameHeader
     header(buffer, tag, LENGTH_BYTES, length_limit(limits.server_message_bytes))
 }
 
+/// Where the rows and COPY data that stand in `buffer` from `at` on end, and how much is to come of the last one.
+pub fn pass_rows(buffer: &[u8], mut at: usize, limits: &Limits) -> (usize, usize) {
+    let most = length_limit(limits.server_message_bytes);
+    while let Some([b'D' | b'd', word @ ..]) =
+        buffer.get(at..).and_then(|rest| rest.first_chunk::<HEADER_BYTES>())
+    {
+        let declared = u32::from_be_bytes(*word);
+        if !(LENGTH_BYTES..=most).contains(&declared) {
+            // Whoever takes headers says what is wrong with it.
+            break;
+        }
+        at += declared as usize + 1;
+        if at > buffer.len() {
+            return (buffer.len(), at - buffer.len());
+        }
+    }
+    (at, 0)
+}
+
 /// Takes the first message of a client off `buffer` if all of it is there.
 pub fn next_frontend(
     buffer: &mut BytesMut,
@@ -268,6 +287,22 @@ mod tests {
         bytes.extend((body.len() as u32 + 4).to_be_bytes());
         bytes.extend(body);
         bytes
+    }
+
+    #[test]
+    fn rows_are_passed_up_to_what_is_none() {
+        let limits = Limits::default();
+        let (row, end) = (frame(b'D', b"12345"), frame(b'C', b"SELECT 2\0"));
+        let bytes = [row.clone(), row.clone(), end].concat();
+        assert_eq!(pass_rows(&bytes, 0, &limits), (20, 0));
+        assert_eq!(pass_rows(&bytes, 20, &limits), (20, 0));
+        // The second is cut off: before the end of its header it is none yet, after it passes as far as it is there.
+        for cut in 10..20 {
+            let expected = if cut < 15 { (10, 0) } else { (cut, 20 - cut) };
+            assert_eq!(pass_rows(&bytes[..cut], 0, &limits), expected, "{cut}");
+        }
+        assert_eq!(pass_rows(&[b'D', 0, 0, 0, 3, 0], 0, &limits), (0, 0));
+        assert_eq!(pass_rows(&[b'D', 0xff, 0, 0, 0, 0], 0, &limits), (0, 0));
     }
 
     #[test]

@@ -82,6 +82,6 @@ async fn a_pin_lasts_as_long_as_one_of_its_reasons() {
     run(&client, &[function, "LISTEN news", "UNLISTEN news"]).await;
     let one = client.query_one("SELECT pg_temp.one()", &[]).await.expect("the function is there");
     assert_eq!(one.get::<_, i32>(0), 1);
-    run(&client, &["DROP FUNCTION pg_temp.one"]).await;
+    run(&client, &["DISCARD TEMP"]).await;
     assert_eq!(pinned(&meridian, "keeper").await, None);
 }

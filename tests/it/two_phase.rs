@@ -43,7 +43,7 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
         let node = shard.nodes[0];
         let mut connection = pools.take(topology, node, &APP_USER.into(), &account).await.unwrap();
         connection.capture("BEGIN").await.unwrap().ok().unwrap();
-        connections.push(connection);
+        connections.push(*connection);
     }
     connections
 }
