@@ -16,11 +16,8 @@
 //! Not here: anything else that aggregates (DISTINCT with FILTER, ordered sets, array_agg, statistics): its rows are
 //! gathered ([`super::gathered`]).
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Visit,
-    Visitor,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query,
 };
 
 use crate::merge::types::oid;
@@ -123,46 +120,11 @@ pub(super) fn partials(function: &Function, inputs: &Inputs<'_>) -> Result<Parti
 /// Whether every aggregate of a block has a partial form.
 pub(super) fn all_have_partials(query: &Query, inputs: &Inputs<'_>) -> bool {
     let Ok(select) = super::select::select_of(query) else { return false };
-    let mut search = Search { inputs, depth: 0 };
-    let found = [
-        select.projection.visit(&mut search),
-        select.having.visit(&mut search),
-        query.order_by.visit(&mut search),
-    ];
-    found.iter().all(ControlFlow::is_continue)
-}
-
-/// Breaks at an aggregate without a partial form.
-struct Search<'a> {
-    inputs: &'a Inputs<'a>,
-    depth: u32,
-}
-
-impl Visitor for Search<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Function(function)
-                if self.depth == 0
-                    && expression::is_aggregate(function, self.inputs.ctx)
-                    && partials(function, self.inputs).is_err() =>
-            {
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
+    let has_none =
+        |call: &Function| expression::is_aggregate(call, inputs.ctx) && partials(call, inputs).is_err();
+    !(expression::has_call(&select.projection, has_none)
+        || expression::has_call(&select.having, has_none)
+        || expression::has_call(&query.order_by, has_none))
 }
 
 /// Aggregates for which repeated values do not count, so DISTINCT changes nothing.

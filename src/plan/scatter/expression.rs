@@ -91,6 +91,37 @@ impl Visitor for Looker<'_> {
     }
 }
 
+/// Whether a call that is not inside a subquery passes the test.
+pub fn has_call<T: Visit>(node: &T, test: impl FnMut(&Function) -> bool) -> bool {
+    node.visit(&mut Calls { test, depth: 0 }).is_break()
+}
+
+struct Calls<F> {
+    test: F,
+    depth: u32,
+}
+
+impl<F: FnMut(&Function) -> bool> Visitor for Calls<F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) if self.depth == 0 && (self.test)(function) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
 /// Whether a call is of an aggregate, built in or not.
 pub fn is_aggregate(function: &Function, ctx: &PlanningContext) -> bool {
     let Some(name) = object_name(&function.name) else { return false };

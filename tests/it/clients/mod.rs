@@ -18,17 +18,14 @@ mod verdict;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use meridian::demo::data::{Dataset, Table, schema};
-
 use crate::harness::RIDE_TABLES;
-use crate::stand::{self, Pair, Target};
+use crate::stand::{Pair, Target};
 use program::{PROGRAMS, Program};
 use verdict::{KNOWN, Verdict};
 
 /// One worker: sizes are shared out over workers, and a session stays on its own.
 const SCARCE: &[(&str, &str)] = &[("pool", "size = 3"), ("proxy", "workers = 1")];
 const ROWS: u64 = 1000;
-const SEED: u64 = 42;
 
 #[test]
 fn psycopg_sees_no_difference() {
@@ -123,7 +120,7 @@ fn compare(name: &str) {
         return program::say(&format!("SKIPPED client {name}: {reason}"));
     }
     let pair = Pair::with(&format!("client_{name}"), RIDE_TABLES, SCARCE);
-    pair.targets().for_each(load);
+    pair.targets().for_each(|target| target.load_example(ROWS));
     pair.settle();
     let reports: Vec<Vec<(String, String)>> = std::thread::scope(|scope| {
         let runs: Vec<_> =
@@ -157,21 +154,4 @@ fn report_of(program: &Program, target: &Target) -> Vec<(String, String)> {
     let report: Vec<_> = lines.map(|(name, result)| (name.to_owned(), result.to_owned())).collect();
     assert!(report.len() > 5, "{} says too little of {:?}:\n{said}", program.name, target.kind);
     report
-}
-
-/// The standing example, created by DDL and loaded by COPY.
-fn load(target: &Target) {
-    target.run(&schema::TABLES);
-    let mut client = target.raw();
-    let dataset = Dataset::new(SEED, ROWS);
-    for table in Table::ALL {
-        for batch in dataset.batches(table, 500) {
-            client.send(&stand::query(&table.copy_statement()));
-            client.send(&[stand::frame(b'd', batch.text.as_bytes()), stand::frame(b'c', b"")].concat());
-            let answer = client.until_ready();
-            let done = answer.iter().find(|message| message.tag == b'C').map(stand::Message::command_tag);
-            assert_eq!(done, Some(format!("COPY {}", batch.rows)), "{:?}", target.kind);
-        }
-    }
-    target.run(&schema::INDEXES);
 }

@@ -15,17 +15,14 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use meridian::demo::data::{Dataset, Table, schema};
-
 use crate::harness::RIDE_TABLES;
-use crate::stand::{self, Pair, RawClient, Target};
+use crate::stand::{Pair, RawClient, Target};
 use answer::{Answer, ask};
 use placed::Placed;
 use script::{Mode, Statement};
 
 /// Users, drivers and rides together.
 const ROWS: u64 = 3400;
-const SEED: u64 = 42;
 
 /// Tables of the files, beside those of the standing example.
 const MORE_TABLES: &str = r#"
@@ -195,7 +192,7 @@ fn answers_equal_those_of_one_postgres() {
     let pair = Pair::lagging("equality", &format!("{RIDE_TABLES}{MORE_TABLES}"));
     let only = std::env::var("CASE").unwrap_or_default();
     let mut tally = Tally::default();
-    pair.targets().for_each(load);
+    pair.targets().for_each(|target| target.load_example(ROWS));
     for path in files() {
         let text = fs::read_to_string(&path).expect("a case can be read");
         // The first file makes what the others need.
@@ -221,24 +218,6 @@ fn files() -> Vec<PathBuf> {
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.sort();
     files
-}
-
-/// The standing example, created by DDL and loaded by COPY.
-fn load(target: &Target) {
-    target.run(&schema::TABLES);
-    let mut client = target.raw();
-    let dataset = Dataset::new(SEED, ROWS);
-    for table in Table::ALL {
-        for batch in dataset.batches(table, 500) {
-            client.send(&stand::query(&table.copy_statement()));
-            client.send(&[stand::frame(b'd', batch.text.as_bytes()), stand::frame(b'c', b"")].concat());
-            let answer = client.until_ready();
-            let done = answer.iter().find(|message| message.tag == b'C').map(stand::Message::command_tag);
-            let said: Vec<_> = answer.iter().map(stand::Message::line).collect();
-            assert_eq!(done, Some(format!("COPY {}", batch.rows)), "{:?}: {said:?}", target.kind);
-        }
-    }
-    target.run(&schema::INDEXES);
 }
 
 fn run(pair: &Pair, statements: &[Statement], tally: &mut Tally) {

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER, Shard};
+use meridian::demo::data::{Dataset, Table, schema};
 
 use crate::harness::{Meridian, TestCluster, cluster, eventually_within, meridian};
 
@@ -28,6 +29,8 @@ pub use frames::*;
 pub use message::{Column, Message, escaped, type_name, unescaped};
 
 const SETTLING: Duration = Duration::from_secs(20);
+/// Of the standing example's rows.
+const SEED: u64 = 42;
 const QUIET_TIME: Duration = Duration::from_secs(10);
 
 /// Who answers.
@@ -64,6 +67,24 @@ impl Target {
             Ok(client) => client,
             Err(error) => panic!("no connection to {:?}: {error:?}", self.kind),
         }
+    }
+
+    /// The standing example: so many users, drivers and rides together, created by DDL and loaded by COPY.
+    pub fn load_example(&self, rows: u64) {
+        self.run(&schema::TABLES);
+        let mut client = self.raw();
+        let dataset = Dataset::new(SEED, rows);
+        for table in Table::ALL {
+            for batch in dataset.batches(table, 500) {
+                client.send(&query(&table.copy_statement()));
+                client.send(&[frame(b'd', batch.text.as_bytes()), frame(b'c', b"")].concat());
+                let answer = client.until_ready();
+                let done = answer.iter().find(|message| message.tag == b'C').map(Message::command_tag);
+                let said: Vec<_> = answer.iter().map(Message::line).collect();
+                assert_eq!(done, Some(format!("COPY {}", batch.rows)), "{:?}: {said:?}", self.kind);
+            }
+        }
+        self.run(&schema::INDEXES);
     }
 
     /// Runs statements one after the other; all must succeed.

@@ -5,9 +5,7 @@
 //!
 //! Invariant: a name that may mean something else than a key closes nothing.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{Distinct, Expr, OrderBy, Query, Select, Visit, Visitor, WindowType};
+use sqlparser::ast::{Distinct, Expr, Function, OrderBy, Select, Visit, WindowType};
 
 use crate::plan::PlanningContext;
 
@@ -77,43 +75,15 @@ fn holds_key(expr: &Expr, names: Names, select: &Select, level: &Level<'_, '_>) 
     }
 }
 
+/// Whether every window's partitions hold the key.
 fn windows_hold_key<T: Visit>(node: &T, level: &Level<'_, '_>) -> bool {
-    node.visit(&mut Windows { level, depth: 0 }).is_continue()
-}
-
-/// Breaks at a window whose partitions do not hold the key.
-struct Windows<'s, 'l, 'a> {
-    level: &'s Level<'l, 'a>,
-    depth: usize,
-}
-
-impl Visitor for Windows<'_, '_, '_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        let holds = match &function.over {
-            None => true,
-            Some(WindowType::WindowSpec(window)) if window.window_name.is_none() => {
-                window.partition_by.iter().any(|expr| self.level.is_fixed(expr))
-            }
-            Some(_) => false,
-        };
-        match holds || self.depth > 0 {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+    !expression::has_call(node, |call| match &call.over {
+        None => false,
+        Some(WindowType::WindowSpec(window)) if window.window_name.is_none() => {
+            !window.partition_by.iter().any(|expr| level.is_fixed(expr))
         }
-    }
+        Some(_) => true,
+    })
 }
 
 /// Aggregates whose value does not depend on the order of the rows.
@@ -126,37 +96,11 @@ pub(super) fn may_differ(select: &Select, ctx: &PlanningContext) -> bool {
     if matches!(select.distinct, Some(Distinct::On(_))) {
         return true;
     }
-    let mut unsteady = Unsteady { ctx, depth: 0 };
-    select.projection.visit(&mut unsteady).is_break() || select.having.visit(&mut unsteady).is_break()
-}
-
-struct Unsteady<'s> {
-    ctx: &'s PlanningContext,
-    depth: usize,
-}
-
-impl Visitor for Unsteady<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        let steady = |name: &str| STEADY_AGGREGATES.split_ascii_whitespace().any(|known| known == name);
-        let moves = function.over.is_some()
-            || expression::is_aggregate(function, self.ctx)
-                && object_name(&function.name).is_none_or(|name| !steady(&name.name));
-        match moves && self.depth == 0 {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    }
+    let steady = |name: &str| STEADY_AGGREGATES.split_ascii_whitespace().any(|known| known == name);
+    let moves = |call: &Function| {
+        call.over.is_some()
+            || expression::is_aggregate(call, ctx)
+                && object_name(&call.name).is_none_or(|name| !steady(&name.name))
+    };
+    expression::has_call(&select.projection, moves) || expression::has_call(&select.having, moves)
 }

@@ -202,6 +202,17 @@ pub(crate) fn plan(sql: &str) -> String {
     }
 }
 
+/// Statements that are refused, each with the number of its reason.
+pub(crate) fn assert_refused(cases: &[(&str, &str)]) {
+    let wrong: Vec<String> = cases
+        .iter()
+        .map(|(sql, code)| (sql, code, plan(sql)))
+        .filter(|(_, code, plan)| !plan.starts_with(*code))
+        .map(|(sql, code, plan)| format!("{sql}: {code} expected, {plan}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// What the shards are asked where tables are gathered, or `None`.
 pub(crate) fn gathered(sql: &str) -> Option<Vec<String>> {
     let source = Source { text: sql.as_bytes(), options: LexOptions::default() };
