@@ -231,9 +231,49 @@ pub enum OutputName {
     Named(String),
     /// `?column?`: never matched by a name that is written without quotes.
     Anonymous,
+    /// One of these, as the version or the type has it.
+    OneOf(&'static [&'static str]),
     /// Some name that is not worked out here.
     Unsure,
 }
+
+impl OutputName {
+    pub fn may_be(&self, name: &str) -> bool {
+        match self {
+            Self::Named(own) => own == name,
+            Self::Anonymous => false,
+            Self::OneOf(names) => names.contains(&name),
+            Self::Unsure => true,
+        }
+    }
+}
+
+/// What pg_type calls the types that sqlparser knows by words of their own.
+const TYPE_NAMES: &[&str] = &[
+    "bit",
+    "bool",
+    "bpchar",
+    "bytea",
+    "char",
+    "date",
+    "float4",
+    "float8",
+    "int2",
+    "int4",
+    "int8",
+    "interval",
+    "json",
+    "jsonb",
+    "numeric",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "timetz",
+    "uuid",
+    "varbit",
+    "varchar",
+];
 
 /// The name of an unaliased select item.
 pub fn output_name(expr: &Expr) -> OutputName {
@@ -246,10 +286,32 @@ pub fn output_name(expr: &Expr) -> OutputName {
             object_name(&function.name).map_or(OutputName::Unsure, |name| OutputName::Named(name.name))
         }
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => output_name(inner),
-        Expr::Cast { expr: inner, .. } => match output_name(inner) {
-            OutputName::Named(name) => OutputName::Named(name),
-            OutputName::Anonymous | OutputName::Unsure => OutputName::Unsure,
+        Expr::Cast { expr: inner, data_type, .. } => match (output_name(inner), data_type) {
+            (OutputName::Named(name), _) if is_strongly_named(inner) => OutputName::Named(name),
+            (OutputName::Anonymous, ast::DataType::Custom(..) | ast::DataType::Array(_)) => {
+                OutputName::Unsure
+            }
+            (OutputName::Anonymous, _) => OutputName::OneOf(TYPE_NAMES),
+            _ => OutputName::Unsure,
         },
+        // The name of what stands behind ELSE, unless that is only its type's.
+        Expr::Case { else_result: None, .. } => OutputName::Named("case".to_owned()),
+        Expr::Case { else_result: Some(inner), .. } => match output_name(inner) {
+            OutputName::Named(name) if is_strongly_named(inner) => OutputName::Named(name),
+            OutputName::Anonymous => OutputName::Named("case".to_owned()),
+            _ => OutputName::Unsure,
+        },
+        Expr::Exists { .. } => OutputName::Named("exists".to_owned()),
+        Expr::Array(_) => OutputName::Named("array".to_owned()),
+        Expr::Tuple(_) => OutputName::Named("row".to_owned()),
+        Expr::Extract { .. } => OutputName::OneOf(&["extract", "date_part"]),
+        Expr::Substring { .. } => OutputName::OneOf(&["substring", "substr"]),
+        Expr::Trim { .. } => OutputName::OneOf(&["btrim", "ltrim", "rtrim", "trim"]),
+        Expr::Position { .. } => OutputName::Named("position".to_owned()),
+        Expr::Floor { .. } => OutputName::Named("floor".to_owned()),
+        Expr::Ceil { .. } => OutputName::OneOf(&["ceil", "ceiling"]),
+        Expr::AtTimeZone { .. } => OutputName::Named("timezone".to_owned()),
+        Expr::Interval(_) => OutputName::Named("interval".to_owned()),
         Expr::BinaryOp { .. }
         | Expr::UnaryOp { .. }
         | Expr::Like { .. }
@@ -259,9 +321,20 @@ pub fn output_name(expr: &Expr) -> OutputName {
         | Expr::IsNull(_)
         | Expr::IsNotNull(_) => OutputName::Anonymous,
         Expr::Value(value) => match value.value {
-            ast::Value::Boolean(_) => OutputName::Unsure,
+            ast::Value::Boolean(_) => OutputName::Named("bool".to_owned()),
             _ => OutputName::Anonymous,
         },
         _ => OutputName::Unsure,
+    }
+}
+
+/// Whether the name is a column's or a function's, which a cast or a CASE around it takes over.
+fn is_strongly_named(expr: &Expr) -> bool {
+    match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => true,
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } | Expr::Cast { expr: inner, .. } => {
+            is_strongly_named(inner)
+        }
+        _ => false,
     }
 }

@@ -217,9 +217,9 @@ pub fn named_item(name: &str, items: &[SelectItem]) -> Result<Option<usize>, Ref
                 Some(first) if item_expr(&items[first]) == item_expr(item) => {}
                 Some(_) => return Err(refused()),
             },
-            Some(OutputName::Unsure) => unsure = true,
-            Some(OutputName::Named(_) | OutputName::Anonymous) | None => {}
+            Some(other) => unsure |= other.may_be(name),
+            None => {}
         }
     }
-    if found.is_none() && unsure { Err(refused()) } else { Ok(found) }
+    if unsure { Err(refused()) } else { Ok(found) }
 }

@@ -9,7 +9,7 @@ use sqlparser::ast::{Distinct, Expr, Function, OrderBy, Select, Visit, WindowTyp
 
 use crate::plan::PlanningContext;
 
-use super::super::expression::{self, OutputName, folded, object_name};
+use super::super::expression::{self, folded, object_name};
 use super::super::placeholders::Numbered;
 use super::super::select::{self, Target};
 use super::source::Level;
@@ -58,11 +58,7 @@ fn holds_key(expr: &Expr, names: Names, select: &Select, level: &Level<'_, '_>) 
         }
         (Ok(None), Expr::Identifier(name)) if names == Names::OutputFirst => {
             let name = folded(name);
-            let named = |item| match select::item_name(item) {
-                Some(OutputName::Named(output)) => output == name,
-                Some(OutputName::Unsure) | None => true,
-                Some(OutputName::Anonymous) => false,
-            };
+            let named = |item| select::item_name(item).is_none_or(|output| output.may_be(&name));
             let mut meant = items.iter().filter(|item| named(item)).map(select::item_expr);
             match (meant.next(), meant.next()) {
                 (None, _) => level.is_fixed(expr),

@@ -362,6 +362,6 @@ fn output_name(item: &SelectItem) -> Option<String> {
     match select::item_name(item)? {
         OutputName::Named(name) => Some(name),
         OutputName::Anonymous => Some(String::new()),
-        OutputName::Unsure => None,
+        OutputName::OneOf(_) | OutputName::Unsure => None,
     }
 }

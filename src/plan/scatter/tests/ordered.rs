@@ -46,6 +46,12 @@ fn a_bare_name_means_the_output_column_first() {
     );
     assert!(shard("SELECT abs(tip) FROM rides ORDER BY abs").contains(", abs(tip) AS meridian__k1"));
     assert!(shard("SELECT id, tip FROM rides ORDER BY 2").contains(", tip AS meridian__k1"));
+    for other in
+        ["CASE WHEN ok THEN 1 END", "extract(hour FROM at)", "'a'::text", "tip::int8", "NOT ok", "true"]
+    {
+        let sql = format!("SELECT {other}, id AS x FROM rides ORDER BY x");
+        assert!(shard(&sql).contains(", id AS meridian__k1"), "{}", plan(&sql));
+    }
     assert!(shard("SELECT * FROM rides ORDER BY 1").contains(", \"rides\".\"id\" AS meridian__k1"));
 }
 

@@ -27,6 +27,10 @@ fn refusals_name_their_reason() {
         ("SELECT id, random() AS r FROM rides ORDER BY r", "S013"),
         ("SELECT id FROM rides ORDER BY tip USING >", "S023"),
         ("SELECT id, city AS id FROM rides ORDER BY id", "S024"),
+        // A CASE is called like the column behind its ELSE, an array element by nobody knows what.
+        ("SELECT CASE WHEN ok THEN 'a' ELSE city END, id AS city FROM rides ORDER BY city", "S024"),
+        ("SELECT city::varchar, id AS city FROM rides ORDER BY city", "S024"),
+        ("SELECT (tip + 1)::some_type, id AS x FROM rides ORDER BY x", "S024"),
         ("SELECT id FROM rides ORDER BY 2", "S000"),
         ("SELECT id FROM rides LIMIT 1 + 1", "S026"),
         ("SELECT id FROM rides LIMIT 2.5", "S026"),
