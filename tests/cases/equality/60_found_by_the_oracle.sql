@@ -3,6 +3,8 @@
 -- Columns that depend on a primary key in GROUP BY: the rows that are gathered have no key.
 SELECT *, count(*) OVER () AS n FROM measures m GROUP BY m.n;
 SELECT n, v FROM measures GROUP BY n;
+-- error 42702
 SELECT CASE WHEN id = 1 THEN 'x' ELSE t END, vc AS t FROM kinds ORDER BY t;
+-- error 42702
 SELECT t::varchar, id AS t FROM kinds ORDER BY t;
 SELECT CASE WHEN id = 1 THEN 'x' ELSE t || '' END, id AS t FROM kinds ORDER BY t;
