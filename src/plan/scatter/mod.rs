@@ -244,11 +244,11 @@ impl Scatter {
         match shape(query, apart, &inputs)? {
             Shape::Rows if select::order_by(query)?.is_empty() => Self::concat(query, &inputs),
             Shape::Rows => ordered::compile(query, &inputs),
+            Shape::Grouped | Shape::Gathered if apart.reads_beside => Err(Reason::Subquery.refusal("")),
             Shape::Grouped => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
                 grouped::compile(query, &inputs)
             }
-            Shape::Gathered if apart.reads_beside => Err(Reason::Subquery.refusal("")),
             Shape::Gathered => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
                 gathered::compile(query, &inputs)

@@ -6,6 +6,7 @@ use crate::catalog::{Collation, Column, RelationInfo, RelationKind};
 use crate::plan::PlanningContext;
 use crate::plan::refusal::Refusal;
 use crate::sql::name::ObjectName;
+use crate::topology::ShardId;
 use crate::topology::placement::{Placement, TableRule};
 
 use super::super::refusals::Reason;
@@ -15,11 +16,34 @@ use super::super::refusals::Reason;
 pub(super) struct Key<'a> {
     pub rule: &'a TableRule,
     pub column: &'a Column,
-    /// Rows in which it is NULL are on one shard, too.
-    pub is_fixed: bool,
+    pub nulls: Nulls,
+}
+
+/// Where rows are in which a key is NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nulls {
+    Never,
+    On(ShardId),
+    Anywhere,
+}
+
+impl Nulls {
+    /// Of rows of either kind.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, known) | (known, Self::Never) => known,
+            (Self::On(one), Self::On(other)) if one == other => Self::On(one),
+            _ => Self::Anywhere,
+        }
+    }
 }
 
 impl Key<'_> {
+    /// Rows with equal values, or none, are on one shard.
+    pub fn is_fixed(&self) -> bool {
+        self.nulls != Nulls::Anywhere
+    }
+
     /// Equal values of the two lie on one shard.
     pub fn meets(&self, other: &Self) -> bool {
         let same_map = match (&self.rule.placement, &other.rule.placement) {

@@ -124,7 +124,7 @@ impl<'a> Analysis<'a> {
             self.enter_with(with, &mut around)?;
         }
         let found = match &*query.body {
-            SetExpr::Select(select) => self.select(select, query.order_by.as_ref(), &around)?,
+            SetExpr::Select(select) => self.select(select, query.order_by.as_ref(), outermost, &around)?,
             body => {
                 let found = self.body(body, &around)?;
                 if expression::contents(&query.order_by, self.ctx).subquery {
@@ -133,6 +133,12 @@ impl<'a> Analysis<'a> {
                 found
             }
         };
+        let bounds = Level::new(around.level);
+        let counts = self.expressions(&query.limit_clause, &bounds, &around)?
+            | self.expressions(&query.fetch, &bounds, &around)?;
+        if counts && outermost {
+            return Err(Reason::Subquery.refusal("in LIMIT"));
+        }
         let cut = query.limit_clause.is_some() || query.fetch.is_some();
         match found.lies {
             Lies::Apart { closed } if !outermost && (cut || !closed) => Err(Reason::Subquery.refusal("")),
@@ -163,7 +169,7 @@ impl<'a> Analysis<'a> {
 
     fn body(&self, body: &SetExpr, around: &Around<'_, 'a>) -> Result<Output<'a>, Refusal> {
         match body {
-            SetExpr::Select(select) => self.select(select, None, around),
+            SetExpr::Select(select) => self.select(select, None, false, around),
             SetExpr::Query(query) => self.query(query, around, false),
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 let left = self.body(left, around)?;
@@ -184,6 +190,7 @@ impl<'a> Analysis<'a> {
         &self,
         select: &Select,
         order_by: Option<&OrderBy>,
+        outermost: bool,
         around: &Around<'_, 'a>,
     ) -> Result<Output<'a>, Refusal> {
         if select.into.is_some() {
@@ -191,6 +198,9 @@ impl<'a> Analysis<'a> {
         }
         if has_foreign_clauses(select) {
             return Err(Reason::Clause.refusal(""));
+        }
+        if !outermost && expression::contents(select, self.ctx).volatile {
+            return Err(Reason::VolatileFunction.refusal("in a subquery"));
         }
         let mut level = Level::new(around.level);
         let mut reads = self.from(&select.from, &mut level, around)?;
@@ -287,19 +297,16 @@ fn combined<'a>(
         return Err(refused());
     }
     let reads_beside = left.reads_beside || right.reads_beside;
-    let meets = |(position, key): &(usize, Key<'a>)| {
-        right.keys.iter().any(|(other, theirs)| other == position && key.meets(theirs))
+    let both = |(position, key): &(usize, Key<'a>)| {
+        let theirs = right.keys.iter().find(|(other, theirs)| other == position && key.meets(theirs));
+        theirs.map(|(_, theirs)| (*position, Key { nulls: key.nulls.and(theirs.nulls), ..*key }))
     };
-    let fixed = |position: usize| {
-        let holds = |keys: &[(usize, Key<'a>)]| keys.iter().any(|(at, key)| *at == position && key.is_fixed);
-        holds(&left.keys) && holds(&right.keys)
-    };
-    let keys: Vec<(usize, Key<'a>)> = left.keys.iter().filter(|key| meets(key)).cloned().collect();
+    let keys: Vec<(usize, Key<'a>)> = left.keys.iter().filter_map(both).collect();
     let lies = match (left.lies, right.lies) {
         (Lies::Same { reads: a }, Lies::Same { reads: b }) => Lies::Same { reads: a || b },
         (Lies::Apart { closed: true }, Lies::Apart { closed: true }) => {
             let all = op == SetOperator::Union && quantifier == SetQuantifier::All;
-            match all || keys.iter().any(|(position, _)| fixed(*position)) {
+            match all || keys.iter().any(|(_, key)| key.is_fixed()) {
                 true => Lies::Apart { closed: true },
                 false => return Err(refused()),
             }

@@ -19,7 +19,7 @@ use crate::plan::refusal::Refusal;
 use super::super::expression::{folded, object_name};
 use super::super::refusals::Reason;
 use super::super::select;
-use super::key::{Key, Spread, key_column, spread};
+use super::key::{Key, Nulls, Spread, key_column, spread};
 use super::{Analysis, Around, Lies, Output, conjuncts, output_name};
 
 /// Something in FROM.
@@ -64,7 +64,7 @@ impl<'l, 'a> Level<'l, 'a> {
 
     /// Whether rows with equal values of the expression, or NULL, are on one shard.
     pub fn is_fixed(&self, expr: &Expr) -> bool {
-        self.own_key(expr).is_some_and(|key| key.is_fixed)
+        self.own_key(expr).is_some_and(Key::is_fixed)
     }
 
     fn find(&self, expr: &Expr) -> Option<Found<'_, 'a>> {
@@ -237,7 +237,7 @@ impl<'l, 'a> Level<'l, 'a> {
 
     fn may_be_missing(&mut self, range: Range<usize>) {
         let keys = self.sources[range].iter_mut().flat_map(|source| &mut source.keys);
-        keys.for_each(|(_, key)| key.is_fixed = false);
+        keys.for_each(|(_, key)| key.nulls = Nulls::Anywhere);
     }
 }
 
@@ -487,9 +487,14 @@ impl<'a> Analysis<'a> {
         let position = key_column(&rule.placement).and_then(|key| columns.iter().position(|c| c == key));
         let key = |position: usize| {
             let column = &info.columns[position];
-            let is_fixed = (column.not_null || rule.shard_of_null().is_some())
-                && column.collation != Collation::Nondeterministic;
-            (position, Key { rule, column, is_fixed })
+            let nulls = match (column.not_null, rule.shard_of_null()) {
+                // Values that are equal need not have one hash.
+                _ if column.collation == Collation::Nondeterministic => Nulls::Anywhere,
+                (true, _) => Nulls::Never,
+                (false, Some(shard)) => Nulls::On(shard),
+                (false, None) => Nulls::Anywhere,
+            };
+            (position, Key { rule, column, nulls })
         };
         Ok(Output {
             lies: Lies::Apart { closed: true },

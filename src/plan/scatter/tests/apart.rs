@@ -47,6 +47,19 @@ fn rows_that_may_need_another_shard_are_not_taken_apart() {
         ("SELECT * FROM (SELECT id, rank() OVER (ORDER BY tip) FROM rides) x", "S005"),
         ("SELECT * FROM (SELECT DISTINCT ON (region) city AS region FROM rides) x", "S005"),
         ("WITH c AS (SELECT ride FROM stops LIMIT 1) SELECT * FROM rides, c", "S005"),
+        // A count that only all shards together know, and a value that each would make for itself.
+        ("SELECT city FROM rides ORDER BY city LIMIT (SELECT count(*) FROM stops)", "S005"),
+        ("SELECT id FROM rides, (SELECT random() AS x) r", "S013"),
+        // NULL of the one is not where NULL of the other is.
+        (
+            "SELECT region FROM rides UNION SELECT s.region FROM rides r LEFT JOIN stops s ON s.region = r.region",
+            "S004",
+        ),
+        (
+            "SELECT 1 FROM (SELECT region, count(*) FROM (SELECT region FROM rides UNION ALL SELECT s.region \
+             FROM rides r LEFT JOIN stops s ON s.region = r.region) u GROUP BY region) x",
+            "S005",
+        ),
         // Which of the copies' rows, and in which order.
         ("SELECT id FROM rides, (SELECT rider FROM riders LIMIT 3) x", "S005"),
         ("SELECT id, (SELECT string_agg(name, '') FROM riders) FROM rides", "S005"),
