@@ -97,7 +97,8 @@ impl Grammar {
                     self.leaf(scope, Type::Int),
                     "]"
                 ],
-                _ => seq!["array_append(", self.leaf(scope, ty), ", ", self.leaf(scope, Type::Int), ")"],
+                // A matrix takes no further element: an error that depends on which rows are looked at.
+                _ => seq!["array_replace(", self.leaf(scope, ty), ", 1, ", self.leaf(scope, Type::Int), ")"],
             },
             Type::Texts => seq!["ARRAY[", self.expression(scope, Type::Text, deeper), "]"],
             Type::Range => seq!["(", self.leaf(scope, ty), " * ", self.leaf(scope, ty), ")"],
