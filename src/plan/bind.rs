@@ -86,6 +86,11 @@ impl Plan {
         hint: Option<ShardId>,
     ) -> Result<ShardSet, Refusal> {
         let mut shards = self.needed(arguments)?;
+        if let Many::Scatter(scatter) = many
+            && !scatter.is_gathered()
+        {
+            shards = self.led(arguments).unwrap_or(shards);
+        }
         if let Some(hint) = hint {
             shards = self.hinted(shards, hint)?;
         }
@@ -117,6 +122,13 @@ impl Plan {
             shards.insert(fixed.shard);
         }
         Ok(shards)
+    }
+
+    /// Of a SELECT of which each shard answers its own part: where every relation that leads may have rows. What else it reads
+    /// is met there, or nowhere.
+    fn led(&self, arguments: &Arguments<'_>) -> Option<ShardSet> {
+        let leading = self.route.keyed.iter().filter(|keyed| keyed.leads);
+        leading.map(|keyed| keyed.shards(&self.topology, arguments)).reduce(ShardSet::intersection)
     }
 
     fn hinted(&self, shards: ShardSet, hint: ShardId) -> Result<ShardSet, Refusal> {

@@ -32,6 +32,8 @@ pub(super) struct Keyed {
     pub rule: TableRule,
     pub key_type: Option<KeyType>,
     pub test: Test,
+    /// A row of it stands behind every row of the outermost SELECT.
+    pub leads: bool,
 }
 
 /// What a conjunction says about position so far.

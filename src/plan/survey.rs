@@ -52,10 +52,13 @@ impl<'a> Survey<'a> {
     /// The sharded relations with their tests; a view over sharded tables is one that nothing narrows.
     pub fn keyed(&self) -> Vec<Keyed> {
         let mut keyed = Vec::new();
-        for scope in &self.scopes {
+        for (level, scope) in self.scopes.iter().enumerate() {
             for (index, member) in scope.members.iter().enumerate() {
                 match member.home {
-                    Home::Sharded { rule, .. } => keyed.push(keyed_of(scope, index, rule)),
+                    Home::Sharded { rule, .. } => {
+                        let leads = level == 0 && !member.relation.nullable;
+                        keyed.push(Keyed { leads, ..keyed_of(scope, index, rule) });
+                    }
                     Home::OverSharded => keyed.push(unkeyed(member.relation)),
                     Home::Reference { .. } | Home::OverReference | Home::Single(_) | Home::Elsewhere(_) => {}
                 }
@@ -102,7 +105,7 @@ fn keyed_of(scope: &Scope<'_>, index: usize, rule: &TableRule) -> Keyed {
         Some(carriers) => (carriers.key_type(), predicate::compile(scope, carriers, &scope.block.filter)),
         None => (None, Test::Any),
     };
-    Keyed { name, rule: rule.clone(), key_type, test }
+    Keyed { name, rule: rule.clone(), key_type, test, leads: false }
 }
 
 fn unkeyed(relation: &Relation) -> Keyed {
@@ -117,6 +120,7 @@ fn unkeyed(relation: &Relation) -> Keyed {
         },
         key_type: None,
         test: Test::Any,
+        leads: false,
     }
 }
 

@@ -81,6 +81,44 @@ async fn what_is_gathered_is_bounded_and_the_table_is_named() {
     nothing_is_left(&database).await;
 }
 
+#[tokio::test]
+async fn what_is_tied_to_a_key_is_asked_of_its_shard_alone() {
+    let (_database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    let way = async |sql: &str| {
+        let lines = client.query(&format!("EXPLAIN {sql}"), &[]).await.expect(sql);
+        lines[0].get::<_, String>(0)
+    };
+    let tied = [
+        (
+            "SELECT count(*), max(p.id) FROM people p WHERE p.id = 7 AND EXISTS (SELECT FROM orders o WHERE o.id = p.id)",
+            1,
+        ),
+        ("SELECT count(*), max(p.id) FROM people p LEFT JOIN orders o ON o.id = p.id WHERE p.id = 7", 1),
+        ("SELECT count(*), max(p.id) FROM people p, orders o WHERE p.id = 7 AND o.id = 7 AND o.id = p.id", 1),
+        (
+            "SELECT p.id, (SELECT o.amount FROM orders o WHERE o.id = p.id) FROM people p WHERE p.id IN (7, 7)",
+            7,
+        ),
+    ];
+    for (sql, first) in tied {
+        assert_eq!(way(sql).await, "Meridian: way: relay", "{sql}");
+        let row = client.query_one(sql, &[]).await.expect(sql);
+        let value = row.try_get::<_, i64>(0).or_else(|_| row.try_get::<_, i32>(0).map(i64::from));
+        assert_eq!(value.expect("a number"), first, "{sql}");
+    }
+    for sql in [
+        "SELECT count(*) FROM people p RIGHT JOIN orders o ON o.id = p.id WHERE p.id = 7 OR p.id IS NULL",
+        "SELECT count(*) FROM people p WHERE p.id = 7 AND EXISTS (SELECT FROM orders o WHERE o.person = p.id)",
+        "SELECT id FROM people WHERE id = 7 UNION ALL SELECT id FROM orders",
+    ] {
+        assert_eq!(way(sql).await, "Meridian: way: scatter", "{sql}");
+    }
+    let without =
+        "SELECT count(*), sum(o.id) FROM people p RIGHT JOIN orders o ON o.id = p.id WHERE p.id IS NULL";
+    assert_eq!(answer(&client, without).await, (160, (40..200).sum()));
+}
+
 /// 20,000 orders, of which 40 people have some each; more than may be gathered.
 #[tokio::test]
 async fn keys_of_the_smaller_table_limit_what_is_gathered_of_the_larger() {
