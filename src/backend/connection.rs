@@ -54,6 +54,12 @@ pub struct ServerKey {
 }
 
 impl ServerKey {
+    /// Of a connection that this log-in has made, to the server at `peer`.
+    pub fn new(login: &login::Login<'_>, peer: SocketAddr, pid: u32, secret: Secret) -> Self {
+        let (host, tls) = (login.host.to_owned(), login.tls.clone());
+        Self { address: peer, pid, secret, cancels_in_flight: AtomicU32::new(0), host, tls }
+    }
+
     /// Asks the server to stop what it does on this connection; returns when it has taken note, or `time` is over.
     pub async fn cancel(&self, time: Duration) {
         let address = self.address.to_string();

@@ -20,7 +20,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
@@ -341,14 +340,7 @@ impl Pools {
         let peer = greeting.connection.stream.peer_address();
         let peer =
             peer.map_err(|error| BackendError::Connect { node: address.clone(), reason: error.to_string() })?;
-        let key = ServerKey {
-            address: peer,
-            host: place.host.clone(),
-            tls: bounds.waits.tls.clone(),
-            pid: greeting.pid,
-            secret: greeting.secret,
-            cancels_in_flight: AtomicU32::new(0),
-        };
+        let key = ServerKey::new(&target, peer, greeting.pid, greeting.secret);
         let pid = key.pid;
         let greeted = Greeted {
             stream: greeting.connection.stream,

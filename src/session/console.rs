@@ -9,9 +9,8 @@
 
 use std::sync::Arc;
 
-use super::cancel::CancelTarget;
 use super::greet::Counted;
-use super::shared::{ClientInfo, Shared};
+use super::shared::{ClientInfo, Registered, Shared};
 use crate::execute::ClientStream;
 use crate::wire::secret::Secret;
 
@@ -21,30 +20,18 @@ pub struct ConsoleClient {
     pub stream: ClientStream,
     pub info: Arc<ClientInfo>,
     pub shared: Arc<Shared>,
-    cancel: Arc<CancelTarget>,
+    registered: Registered,
     _counted: Counted,
 }
 
 impl ConsoleClient {
-    pub(super) fn new(
-        stream: ClientStream,
-        info: Arc<ClientInfo>,
-        cancel: Arc<CancelTarget>,
-        counted: Counted,
-    ) -> Self {
-        let shared = Arc::clone(counted.shared());
-        Self { stream, info, shared, cancel, _counted: counted }
+    pub(super) fn new(stream: ClientStream, registered: Registered, counted: Counted) -> Self {
+        let (info, shared) = (Arc::clone(&registered.info), Arc::clone(&registered.shared));
+        Self { stream, info, shared, registered, _counted: counted }
     }
 
     /// What the client needs besides its id to have a request cancelled; the console has none that could be.
     pub fn cancel_secret(&self) -> &Secret {
-        &self.cancel.secret
-    }
-}
-
-impl Drop for ConsoleClient {
-    fn drop(&mut self) {
-        self.shared.cancels.remove(&self.info.id);
-        self.shared.clients.remove(&self.info.id);
+        &self.registered.cancel.secret
     }
 }

@@ -16,7 +16,7 @@ use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::execute::refusals;
 use crate::execute::scatter::reduce::expected_rows;
-use crate::plan::scatter::scratch::Table;
+use crate::plan::scatter::scratch::Counts;
 use crate::plan::scatter::{Combine, Scratch, ShardText};
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
@@ -80,7 +80,7 @@ impl Session {
         shards: ShardSet,
         lines: &mut Vec<String>,
     ) -> Outcome {
-        let mut expected: Vec<(&Table, u64)> = Vec::new();
+        let mut expected = Counts::default();
         for table in scratch.tables(false) {
             let select = table.select.fill(arguments).map_err(SqlError::from)?;
             let sql = format!("EXPLAIN {}", String::from_utf8_lossy(&select));
@@ -92,26 +92,20 @@ impl Session {
                 rows += plan.iter().filter_map(|line| expected_rows(line.strip_prefix("  ")?)).sum::<u64>();
                 lines.extend(plan);
             }
-            expected.push((table, rows));
+            expected.note(table, rows);
         }
-        let rows_of = |table: &Table| {
-            expected.iter().find(|(known, _)| std::ptr::eq(*known, table)).map(|(_, rows)| *rows)
-        };
-        let mut before: Vec<&Table> = Vec::new();
-        for table in scratch.in_order(false, rows_of) {
-            let earlier = |other: &Table| {
-                before.iter().any(|known| std::ptr::eq(*known, other)).then(|| rows_of(other)).flatten()
-            };
-            let reduced = match scratch.reduced_by(table, rows_of(table), earlier) {
+        let mut before = Counts::default();
+        for table in scratch.in_order(false, &expected) {
+            let reduced = match scratch.reduced_by(table, &expected, &before) {
                 Some(link) => {
                     let by = &scratch.table(link.by).name;
                     format!(", if that is much less: those with a key of {by} ({})", link.describe())
                 }
                 None => String::new(),
             };
-            let rows = rows_of(table).unwrap_or(0);
+            let rows = expected.of(table).unwrap_or(0);
             lines.push(format!("Meridian: gather {}: {rows} rows expected{reduced}", table.name));
-            before.push(table);
+            before.note(table, rows);
         }
         Ok(())
     }

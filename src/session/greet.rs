@@ -30,8 +30,8 @@ use super::census::Seat;
 use super::console::ConsoleClient;
 use super::fence::Fence;
 use super::planning::Context;
-use super::replication::{self, Registered};
-use super::shared::{ClientInfo, ClientNames, ClientNotes, Shared, Worker};
+use super::replication;
+use super::shared::{ClientInfo, ClientNames, ClientNotes, Registered, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, greeting, portals, setting};
 use crate::backend::Account;
@@ -253,8 +253,7 @@ async fn welcome(
 }
 
 async fn replicate(worker: &Rc<Worker>, connection: Connection, hello: &ClientHello, admitted: Admitted) {
-    let (info, cancel) = register(&worker.shared, hello, &admitted);
-    let registered = Registered { info, cancel, shared: Arc::clone(&worker.shared) };
+    let registered = register(&worker.shared, hello, &admitted);
     worker.figures.connections.one();
     let Admitted { user, secret, output, .. } = admitted;
     let (fence, account) = (fence_of(&user), account(&user, secret));
@@ -280,11 +279,11 @@ fn at_the_console(
     admitted: Admitted,
     counted: Counted,
 ) -> ConsoleClient {
-    let (info, cancel) = register(counted.shared(), hello, &admitted);
+    let registered = register(counted.shared(), hello, &admitted);
     worker.figures.connections.one();
     let mut stream = client_stream(worker, connection);
     stream.outbox = admitted.output;
-    ConsoleClient::new(stream, info, cancel, counted)
+    ConsoleClient::new(stream, registered, counted)
 }
 
 type Refused = (Connection, SqlError);
@@ -308,7 +307,7 @@ fn open(
     let topology = shared.topology.load_full();
     let live = shared.live.load_full();
     let own = setting::default_own(&live.session, &topology);
-    let (info, cancel) = register(shared, hello, &admitted);
+    let registered = register(shared, hello, &admitted);
     worker.figures.connections.one();
     let mut client = client_stream(worker, connection);
     let Admitted { user, secret, output, .. } = admitted;
@@ -336,8 +335,9 @@ fn open(
         pin: None,
         tokens: vec![None; topology.shards.len()],
         context: Context { planning, id: 0 },
-        cancel,
-        info,
+        cancel: Arc::clone(&registered.cancel),
+        info: Arc::clone(&registered.info),
+        _registered: registered,
         late: bytes::BytesMut::new(),
         cursors: std::collections::HashMap::new(),
         held: super::held::HeldSessions::default(),
@@ -393,11 +393,7 @@ fn quoted(name: &str) -> Cow<'_, str> {
 }
 
 /// Puts the client among the connected ones, with a cancel key of its own.
-fn register(
-    shared: &Shared,
-    hello: &ClientHello,
-    admitted: &Admitted,
-) -> (Arc<ClientInfo>, Arc<CancelTarget>) {
+fn register(shared: &Arc<Shared>, hello: &ClientHello, admitted: &Admitted) -> Registered {
     let id = next_client_id(shared);
     let secret: Vec<u8> = (0..hello.cancel_secret_bytes()).map(|_| rand::random()).collect();
     let cancel = Arc::new(CancelTarget::new(Secret::new(secret)));
@@ -414,7 +410,7 @@ fn register(
     };
     let info = Arc::new(ClientInfo::new(id, who, notes));
     shared.clients.insert(id, Arc::clone(&info));
-    (info, cancel)
+    Registered { info, cancel, shared: Arc::clone(shared) }
 }
 
 /// Ids are unique among the connected clients and never zero.

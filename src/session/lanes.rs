@@ -317,8 +317,6 @@ impl Session {
                 self.roll_back_and_give(lane).await;
             }
         }
-        self.worker.shared.cancels.remove(&self.info.id);
-        self.worker.shared.clients.remove(&self.info.id);
     }
 
     /// A client left inside a transaction: its server connection is rolled back and used again.

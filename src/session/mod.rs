@@ -65,7 +65,7 @@ use std::time::Duration;
 
 use block::Block;
 use cancel::CancelTarget;
-use shared::{ClientInfo, Doing, Live, Worker};
+use shared::{ClientInfo, Doing, Live, Registered, Worker};
 use statements::Statements;
 
 pub use console::ConsoleClient;
@@ -103,6 +103,7 @@ pub struct Session {
     context: planning::Context,
     cancel: Arc<CancelTarget>,
     info: Arc<ClientInfo>,
+    _registered: Registered,
     /// Shards on which cursors of the transaction are open, by name.
     cursors: std::collections::HashMap<String, ShardId>,
     /// Cursors and portals over several shards.

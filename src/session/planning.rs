@@ -54,8 +54,6 @@ pub struct Planned {
     pub hint: Option<Hint>,
     /// May leave objects or settings behind on the connection that it runs on.
     pub suspect: bool,
-    /// It may end what a session is pinned for.
-    pub lets_go: bool,
     /// The text ends inside of a quote or a comment, or has a byte that starts no token.
     pub broken: bool,
     /// Calls set_config(): the connection then has settings that others do not.
@@ -64,14 +62,14 @@ pub struct Planned {
 
 impl Planned {
     /// This plan for both statements, as to what they may leave behind.
-    pub fn and_after(self, other: &Self) -> Self {
-        let suspect = self.suspect || other.suspect;
-        Self { suspect, lets_go: self.lets_go || other.lets_go, ..self }
+    pub fn and_after(self, other: &Self, pinned: bool) -> Self {
+        let suspect = self.is_suspect(pinned) || other.is_suspect(pinned);
+        Self { suspect, ..self }
     }
 
     /// Whether the connection must be asked afterwards what it holds of the session, which is pinned to it or not.
     pub fn is_suspect(&self, pinned: bool) -> bool {
-        self.suspect || pinned && self.lets_go
+        self.suspect || pinned && lets_go(&self.plan.facts)
     }
 
     /// BEGIN itself opens the block that it stands in.
@@ -147,7 +145,6 @@ struct Familiar {
     template: Template,
     plan: Rc<Plan>,
     suspect: bool,
-    lets_go: bool,
 }
 
 /// Texts that a worker knows again at sight.
@@ -214,7 +211,6 @@ impl PlanCache {
             literals,
             hint: None,
             suspect: known.suspect,
-            lets_go: known.lets_go,
             broken: false,
             sets_config: false,
         })
@@ -222,9 +218,8 @@ impl PlanCache {
 
     fn remember(&mut self, text: &[u8], template: Template, planned: &Planned) {
         let place = self.place(text);
-        let &Planned { context, suspect, lets_go, .. } = planned;
-        let plan = Rc::clone(&planned.plan);
-        self.familiar[place] = Some(Familiar { context, template, plan, suspect, lets_go });
+        let (context, plan, suspect) = (planned.context, Rc::clone(&planned.plan), planned.suspect);
+        self.familiar[place] = Some(Familiar { context, template, plan, suspect });
     }
 
     pub fn report(&self, figures: &crate::figures::WorkerFigures) -> super::board::PlansReport {
@@ -341,9 +336,8 @@ impl Session {
         if sets_config && !names_server_parameters(text, shape.literals) {
             return Err(Failure::Sql(refusals::OWN_PARAMETER.error(&[])));
         }
-        let lets_go = lets_go(&plan.facts);
         let (context, broken) = (self.context.id, shape.broken);
-        let planned = Planned { context, plan, literals, hint, suspect, lets_go, broken, sets_config };
+        let planned = Planned { context, plan, literals, hint, suspect, broken, sets_config };
         // What came twice may come again.
         if is_cached
             && planned.hint.is_none()

@@ -17,18 +17,17 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::task::Poll;
 
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
-use super::cancel::CancelTarget;
 use super::fence::Fence;
 use super::greeting::parse_options;
-use super::shared::{ClientInfo, Doing, Live, Shared, Worker};
+use super::shared::{Doing, Live, Registered, Worker};
+use crate::backend::choice::primary;
 use crate::backend::connection::ServerKey;
 use crate::backend::{Account, address};
-use crate::topology::{NodeId, NodeRole, ShardId, Topology};
+use crate::topology::{ShardId, Topology};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -64,20 +63,6 @@ pub(super) fn mode(hello: &ClientHello) -> Result<Option<Mode>, SqlError> {
             Err(SqlError::fatal(SqlState::INVALID_PARAMETER_VALUE, message)
                 .hint("Valid values are: \"false\", 0, \"true\", 1, \"database\"."))
         }
-    }
-}
-
-/// Its place among the connected clients, given back when it is dropped.
-pub(super) struct Registered {
-    pub info: Arc<ClientInfo>,
-    pub cancel: Arc<CancelTarget>,
-    pub shared: Arc<Shared>,
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.shared.cancels.remove(&self.info.id);
-        self.shared.clients.remove(&self.info.id);
     }
 }
 
@@ -170,20 +155,9 @@ async fn connect(topology: &Topology, live: &Live, client: &Client<'_>) -> Resul
     };
     let greeting = login::connect(&login).await.map_err(|error| error.to_sql())?;
     let lost = |error: std::io::Error| SqlError::fatal(SqlState::CONNECTION_FAILURE, error.to_string());
-    let key = ServerKey {
-        address: greeting.connection.stream.peer_address().map_err(lost)?,
-        host: place.host.clone(),
-        tls: live.server.tls.clone(),
-        pid: greeting.pid,
-        secret: greeting.secret,
-        cancels_in_flight: AtomicU32::new(0),
-    };
+    let peer = greeting.connection.stream.peer_address().map_err(lost)?;
+    let key = ServerKey::new(&login, peer, greeting.pid, greeting.secret);
     Ok((greeting.connection, Arc::new(key), greeting.parameters))
-}
-
-fn primary(topology: &Topology, shard: ShardId) -> Option<NodeId> {
-    let nodes = topology.shard(shard).nodes.iter().copied();
-    nodes.into_iter().find(|id| topology.node(*id).state.role() == NodeRole::Primary)
 }
 
 /// The start-up packet taken apart.
@@ -220,8 +194,7 @@ impl Asked {
 }
 
 fn shard_named(topology: &Topology, name: &str) -> Result<ShardId, SqlError> {
-    let place = topology.shards.iter().position(|shard| shard.name == name);
-    place.map(|place| ShardId(place as u16)).ok_or_else(|| {
+    topology.shard_named(name).ok_or_else(|| {
         let message = format!("invalid value for parameter \"{SHARD_OPTION}\": \"{name}\"");
         SqlError::fatal(SqlState::INVALID_PARAMETER_VALUE, message).hint("SHOW SHARDS lists them.")
     })

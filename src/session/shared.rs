@@ -227,6 +227,20 @@ impl ClientInfo {
     }
 }
 
+/// A client's place among the connected ones, given back when it is dropped.
+pub struct Registered {
+    pub info: Arc<ClientInfo>,
+    pub cancel: Arc<CancelTarget>,
+    pub shared: Arc<Shared>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.shared.cancels.remove(&self.info.id);
+        self.shared.clients.remove(&self.info.id);
+    }
+}
+
 /// What changes rarely of what the console shows.
 #[derive(Debug, Clone, Default)]
 pub struct ClientNotes {

@@ -216,6 +216,7 @@ impl Session {
 
     /// If every statement is relayed, and to the same shard: the plan with the strongest access, and the shard.
     fn all_for_one_shard(&mut self, text: &[u8], pieces: &[Range<u32>]) -> Option<(Planned, ShardId)> {
+        let pinned = self.pin.is_some();
         let mut found: Option<(Planned, ShardId)> = None;
         for piece in pieces {
             let statement = &text[piece.start as usize..piece.end as usize];
@@ -228,9 +229,9 @@ impl Session {
                 None => Some((planned, shard)),
                 Some((_, other)) if other != shard => return None,
                 Some((strongest, _)) if strongest.plan.access >= planned.plan.access => {
-                    Some((strongest.and_after(&planned), shard))
+                    Some((strongest.and_after(&planned, pinned), shard))
                 }
-                Some((weaker, _)) => Some((planned.and_after(&weaker), shard)),
+                Some((weaker, _)) => Some((planned.and_after(&weaker, pinned), shard)),
             };
         }
         found

@@ -44,6 +44,23 @@ async fn answer(client: &Client, sql: &str) -> (i64, i64) {
     (row.get(0), row.get(1))
 }
 
+/// Cancels a statement whose final text sleeps, once it does so on this shard.
+async fn cancelled_there(database: &Database, client: &Client, slow: &str, shard: &str) {
+    let token = client.cancel_token();
+    let cancel = async {
+        let server = database.direct(shard).await;
+        eventually("the final text runs", async || {
+            let running =
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'";
+            (server.query_one(running, &[]).await.expect("a count").get::<_, i64>(0) > 0).then_some(())
+        })
+        .await;
+        token.cancel_query(tokio_postgres::NoTls).await.expect("a cancel");
+    };
+    let (result, ()) = tokio::join!(client.query(slow, &[]), cancel);
+    assert_eq!(result.expect_err("it was cancelled").code(), Some(&SqlState::QUERY_CANCELED));
+}
+
 /// No scratch session keeps a table, or a transaction.
 async fn nothing_is_left(database: &Database) {
     let server = database.direct("us-east").await;
@@ -254,20 +271,8 @@ async fn rows_are_brought_only_where_the_tables_residency_allows() {
         refused.query("SELECT id FROM orders ORDER BY id", &[]).await.expect("rows pass to the client only");
     assert_eq!(merged.len(), 8);
 
-    let token = client.cancel_token();
-    let cancel = async {
-        let server = database.direct("eu-central").await;
-        eventually("the final text runs there", async || {
-            let running =
-                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'";
-            (server.query_one(running, &[]).await.expect("a count").get::<_, i64>(0) > 0).then_some(())
-        })
-        .await;
-        token.cancel_query(tokio_postgres::NoTls).await.expect("a cancel");
-    };
     let slow = "SELECT pg_sleep(60) FROM orders o JOIN people p ON p.id = o.person";
-    let (result, ()) = tokio::join!(client.query(slow, &[]), cancel);
-    assert_eq!(result.expect_err("it was cancelled").code(), Some(&SqlState::QUERY_CANCELED));
+    cancelled_there(&database, &client, slow, "eu-central").await;
 }
 
 #[tokio::test]
@@ -313,21 +318,9 @@ async fn errors_and_cancels_leave_nothing_behind() {
     let error = client.query(division, &[]).await.expect_err("one person is 150 tall");
     assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
     assert_eq!(answer(&client, JOIN).await, (200, 400));
-    let token = client.cancel_token();
     let slow =
         "SELECT pg_sleep(60) FROM orders o JOIN people p ON p.id = o.person WHERE o.id = 1 OR o.id = 2";
-    let cancel = async {
-        let server = database.direct("us-east").await;
-        eventually("the final text runs", async || {
-            let running =
-                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'";
-            (server.query_one(running, &[]).await.expect("a count").get::<_, i64>(0) > 0).then_some(())
-        })
-        .await;
-        token.cancel_query(tokio_postgres::NoTls).await.expect("a cancel");
-    };
-    let (result, ()) = tokio::join!(client.query(slow, &[]), cancel);
-    assert_eq!(result.expect_err("it was cancelled").code(), Some(&SqlState::QUERY_CANCELED));
+    cancelled_there(&database, &client, slow, "us-east").await;
     assert_eq!(answer(&client, JOIN).await, (200, 400));
     nothing_is_left(&database).await;
 }

@@ -33,7 +33,7 @@ fn configured(topology: &Topology, catalog: &Catalog, rule: &TableRule) -> Vec<C
     vec![
         full_name(&rule.name).into(),
         placement_name(&rule.placement).into(),
-        key(&rule.placement).into(),
+        rule.key().into(),
         rule.position.as_ref().map(position_columns).into(),
         detail.into(),
         if catalog.loaded { Cell::yes_no(catalog.relations.contains_key(&rule.name)) } else { Cell::Null },
@@ -80,16 +80,6 @@ const fn placement_name(placement: &Placement) -> &'static str {
         Placement::Range(_) => "range",
         Placement::Reference => "reference",
         Placement::Single(_) => "single",
-    }
-}
-
-fn key(placement: &Placement) -> Option<&str> {
-    match placement {
-        Placement::Region { key }
-        | Placement::Hash(HashPlacement { key, .. })
-        | Placement::List(ListPlacement { key, .. })
-        | Placement::Range(RangePlacement { key, .. }) => Some(key),
-        Placement::Geo | Placement::Reference | Placement::Single(_) => None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Semi-join reduction, as it runs: how many rows the servers expect of each table, and the keys of one that is gathered.
 //!
-//! Only where the text joins tables by columns that are understood ([`Scratch::may_reduce`]): every table's SELECT is
-//! explained by all its shards, once more before anything is gathered, and tables are then gathered in the order of their
-//! size. What is asked is a matter of speed only.
+//! Only of tables that the text joins by columns that are understood (`Scratch::is_linked`): their SELECTs are explained by
+//! all their shards before anything is gathered, and tables are then gathered in the order of their size. What is asked is a
+//! matter of speed only.
 
 use super::combiner::Combiner;
 use super::question::Answer;
@@ -11,35 +11,26 @@ use super::scratch::{Job, of_session};
 use super::{ScatterError, Wire};
 use crate::execute::Lane;
 use crate::merge::types::USER_TYPES_FROM;
-use crate::plan::scatter::scratch::{Link, Scratch, Table};
+use crate::plan::scatter::scratch::{Counts, Link};
 use crate::wire::error::SqlError;
 
 /// Answers of ours, of which no column is the client's.
 const OURS: Flight = Flight { beforehand: 0, rewritten: true, fills: false };
 
-/// Rows that the servers expect of each table, by its address; empty where it does not matter.
-pub(super) struct Expected<'a>(Vec<(&'a Table, u64)>);
-
-impl Expected<'_> {
-    pub fn of(&self, table: &Table) -> Option<u64> {
-        self.0.iter().find(|(known, _)| std::ptr::eq(*known, table)).map(|(_, rows)| *rows)
-    }
-}
-
-/// Asks the shards.
+/// Asks the shards how many rows they expect of each table; nothing is noted where it does not matter.
 pub(super) async fn expect<'a>(
     wire: &mut Wire<'_>,
     lanes: &mut [&mut Lane],
     job: &Job<'a>,
     types: &[u32],
-) -> Result<Expected<'a>, ScatterError> {
-    let mut expected = Vec::new();
+) -> Result<Counts<'a>, ScatterError> {
+    let mut expected = Counts::default();
     // A condition with a parameter of such a type is not asked of the shards.
     let of_user = types.iter().any(|type_oid| *type_oid >= USER_TYPES_FROM);
-    if of_user || !job.scratch.may_reduce(job.changed) {
-        return Ok(Expected(expected));
+    if of_user {
+        return Ok(expected);
     }
-    for table in job.scratch.tables(job.changed) {
+    for table in job.scratch.tables(job.changed).filter(|table| job.scratch.is_linked(table)) {
         let select = table.select.fill(&job.question.arguments).map_err(SqlError::from)?;
         let text = [b"EXPLAIN ", select.as_slice()].concat();
         let request = job.question.portal(&text, types, &[], Answer::Partial);
@@ -50,9 +41,9 @@ pub(super) async fn expect<'a>(
         let mut combiner = Combiner::Texts(Vec::new());
         run(wire, &mut asked, OURS, &mut combiner).await?;
         let Combiner::Texts(lines) = combiner else { continue };
-        expected.push((table, lines.iter().filter_map(|line| expected_rows(line)).sum()));
+        expected.note(table, lines.iter().filter_map(|line| expected_rows(line)).sum());
     }
-    Ok(Expected(expected))
+    Ok(expected)
 }
 
 /// Of the first line of a plan: `Seq Scan on rides  (cost=0.00..21.50 rows=1150 width=4)`. None for the lines below it.
@@ -69,10 +60,9 @@ pub(super) async fn keys(
     wire: &mut Wire<'_>,
     session: &mut Lane,
     job: &Job<'_>,
-    scratch: &Scratch,
     link: &Link,
 ) -> Result<Option<String>, ScatterError> {
-    let text = link.ask_keys(&scratch.table(link.by).name.name);
+    let text = link.ask_keys(&job.scratch.table(link.by).name.name);
     job.question.portal(text.as_bytes(), &[], &[], Answer::Partial).put(session);
     let mut combiner = Combiner::Texts(Vec::new());
     run(wire, &mut [session], OURS, &mut combiner).await.map_err(of_session)?;

@@ -33,7 +33,7 @@ use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, relay};
 use crate::merge::Limiter;
 use crate::merge::types::USER_TYPES_FROM;
-use crate::plan::scatter::scratch::{Scratch, Source, Table};
+use crate::plan::scatter::scratch::{Counts, Scratch, Source, Table};
 use crate::topology::ShardSet;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -77,7 +77,7 @@ pub struct Answered {
 }
 
 /// Temporary tables have no statistics of their own; with fewer rows the planner's guesses do no harm.
-const ANALYZE_FROM_ROWS: usize = 10_000;
+const ANALYZE_FROM_ROWS: u64 = 10_000;
 
 /// The default of a role or database may be another.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -154,22 +154,16 @@ async fn gather(
 ) -> Result<(), ScatterError> {
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
     let expected = expect(wire, lanes, job, types).await?;
-    let mut filled: Vec<(&Table, usize)> = Vec::new();
-    for table in job.scratch.in_order(job.changed, |table| expected.of(table)) {
-        let rows_of = |other: &Table| {
-            filled.iter().find(|(known, _)| std::ptr::eq(*known, other)).map(|(_, rows)| *rows as u64)
-        };
-        let condition = match job.scratch.reduced_by(table, expected.of(table), rows_of) {
-            Some(link) => {
-                let keys = keys(wire, session, job, job.scratch, link).await?;
-                keys.map(|keys| link.condition(&keys))
-            }
+    let mut filled = Counts::default();
+    for table in job.scratch.in_order(job.changed, &expected) {
+        let condition = match job.scratch.reduced_by(table, &expected, &filled) {
+            Some(link) => keys(wire, session, job, link).await?.map(|keys| link.condition(&keys)),
             None => None,
         };
         let before = bounds.rows;
         let filling = Filling { job, table, types, keyed, condition };
         fill(wire, lanes, session, &filling, &mut bounds).await?;
-        filled.push((table, before - bounds.rows));
+        filled.note(table, (before - bounds.rows) as u64);
     }
     for (table, _) in filled.iter().filter(|(_, rows)| *rows >= ANALYZE_FROM_ROWS) {
         session.hidden_query(&table.analyze, Hidden::Prologue);

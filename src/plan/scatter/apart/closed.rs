@@ -17,13 +17,12 @@ use super::source::Level;
 /// Of a level that is apart.
 pub(super) fn is_closed(
     select: &Select,
-    order_by: Option<&OrderBy>,
+    order_by: &Option<OrderBy>,
     level: &Level<'_, '_>,
     ctx: &PlanningContext,
 ) -> bool {
     let Ok(written) = select::group_by(select) else { return false };
-    let order_by = order_by.cloned();
-    let contents = [expression::contents(&select.projection, ctx), expression::contents(&order_by, ctx)];
+    let contents = [expression::contents(&select.projection, ctx), expression::contents(order_by, ctx)];
     let aggregates = select.having.is_some() || contents.iter().any(|part| part.aggregate);
     let groups = match written {
         [] => !aggregates,
@@ -38,7 +37,7 @@ pub(super) fn is_closed(
             written.iter().any(|expr| holds_key(expr, Names::OutputFirst, select, level))
         }
     };
-    groups && distinct && windows_hold_key(&select.projection, level) && windows_hold_key(&order_by, level)
+    groups && distinct && windows_hold_key(&select.projection, level) && windows_hold_key(order_by, level)
 }
 
 /// Which of two meanings of a bare name PostgreSQL prefers.

@@ -113,13 +113,3 @@ fn parent_rule<'a>(info: &RelationInfo, ctx: &'a PlanningContext) -> Option<&'a 
     }
     None
 }
-
-pub(super) fn key_column(placement: &Placement) -> Option<&str> {
-    match placement {
-        Placement::Region { key } => Some(key),
-        Placement::Hash(hash) => Some(&hash.key),
-        Placement::List(list) => Some(&list.key),
-        Placement::Range(range) => Some(&range.key),
-        Placement::Geo | Placement::Reference | Placement::Single(_) => None,
-    }
-}

@@ -109,6 +109,13 @@ struct Around<'l, 'a> {
     ctes: Vec<(String, Output<'a>)>,
 }
 
+impl<'a> Around<'_, 'a> {
+    /// Of what stands inside this level.
+    fn inside<'n>(&self, level: &'n Level<'n, 'a>) -> Around<'n, 'a> {
+        Around { level: Some(level), ctes: self.ctes.clone() }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Analysis<'a> {
     ctx: &'a PlanningContext,
@@ -124,7 +131,7 @@ impl<'a> Analysis<'a> {
             self.enter_with(with, &mut around)?;
         }
         let found = match &*query.body {
-            SetExpr::Select(select) => self.select(select, query.order_by.as_ref(), outermost, &around)?,
+            SetExpr::Select(select) => self.select(select, &query.order_by, outermost, &around)?,
             body => {
                 let found = self.body(body, &around)?;
                 if expression::contents(&query.order_by, self.ctx).subquery {
@@ -169,7 +176,7 @@ impl<'a> Analysis<'a> {
 
     fn body(&self, body: &SetExpr, around: &Around<'_, 'a>) -> Result<Output<'a>, Refusal> {
         match body {
-            SetExpr::Select(select) => self.select(select, None, false, around),
+            SetExpr::Select(select) => self.select(select, &None, false, around),
             SetExpr::Query(query) => self.query(query, around, false),
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 let left = self.body(left, around)?;
@@ -189,7 +196,7 @@ impl<'a> Analysis<'a> {
     fn select(
         &self,
         select: &Select,
-        order_by: Option<&OrderBy>,
+        order_by: &Option<OrderBy>,
         outermost: bool,
         around: &Around<'_, 'a>,
     ) -> Result<Output<'a>, Refusal> {
@@ -214,7 +221,7 @@ impl<'a> Analysis<'a> {
         beside |= self.expressions(&select.having, &level, around)?;
         beside |= self.expressions(&select.distinct, &level, around)?;
         beside |= self.expressions(&select.named_window, &level, around)?;
-        beside |= self.expressions(&order_by.cloned(), &level, around)?;
+        beside |= self.expressions(order_by, &level, around)?;
         let sharded = level.sharded()?;
         let lies = match sharded {
             false => Lies::Same { reads: reads || beside },
@@ -241,8 +248,7 @@ impl<'a> Analysis<'a> {
             return self.expressions(condition, level, around);
         };
         let beside = self.expressions(&**expr, level, around)?;
-        let inner = Around { level: Some(level), ctes: around.ctes.clone() };
-        let found = self.query(subquery, &inner, false)?;
+        let found = self.query(subquery, &around.inside(level), false)?;
         if let Lies::Same { reads } = found.lies {
             return Ok(reads || beside);
         }
@@ -267,7 +273,7 @@ impl<'a> Analysis<'a> {
         level: &Level<'_, 'a>,
         around: &Around<'_, 'a>,
     ) -> Result<bool, Refusal> {
-        let around = Around { level: Some(level), ctes: around.ctes.clone() };
+        let around = around.inside(level);
         let mut subqueries = Subqueries { analysis: *self, around: &around, depth: 0, reads: false };
         match node.visit(&mut subqueries) {
             ControlFlow::Continue(()) => Ok(subqueries.reads),

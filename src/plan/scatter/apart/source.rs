@@ -19,7 +19,7 @@ use crate::plan::refusal::Refusal;
 use super::super::expression::{folded, object_name};
 use super::super::refusals::Reason;
 use super::super::select;
-use super::key::{Key, Nulls, Spread, key_column, spread};
+use super::key::{Key, Nulls, Spread, spread};
 use super::{Analysis, Around, Lies, Output, conjuncts, output_name};
 
 /// Something in FROM.
@@ -439,10 +439,7 @@ impl<'a> Analysis<'a> {
             }
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let found = match lateral {
-                    true => {
-                        let inner = Around { level: Some(&*level), ctes: around.ctes.clone() };
-                        self.query(subquery, &inner, false)?
-                    }
+                    true => self.query(subquery, &around.inside(level), false)?,
                     false => self.query(subquery, around, false)?,
                 };
                 (found, alias)
@@ -484,7 +481,7 @@ impl<'a> Analysis<'a> {
             Spread::Replicated => return Ok(Output { columns: Some(columns), ..Output::same(false) }),
             Spread::Sharded(rule) => rule,
         };
-        let position = key_column(&rule.placement).and_then(|key| columns.iter().position(|c| c == key));
+        let position = rule.key().and_then(|key| columns.iter().position(|c| c == key));
         let key = |position: usize| {
             let column = &info.columns[position];
             let nulls = match (column.not_null, rule.shard_of_null()) {

@@ -87,29 +87,48 @@ impl Link {
     }
 }
 
+/// Rows of tables, expected or gathered.
+#[derive(Debug, Default)]
+pub struct Counts<'a>(Vec<(&'a Table, u64)>);
+
+impl<'a> Counts<'a> {
+    pub fn note(&mut self, table: &'a Table, rows: u64) {
+        self.0.push((table, rows));
+    }
+
+    /// None: nothing was noted of it.
+    pub fn of(&self, table: &Table) -> Option<u64> {
+        self.iter().find(|(known, _)| std::ptr::eq(*known, table)).map(|(_, rows)| rows)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'a Table, u64)> {
+        self.0.iter().copied()
+    }
+}
+
 impl Scratch {
-    /// Whether it matters how many rows the servers expect.
-    pub fn may_reduce(&self, changed: bool) -> bool {
-        self.tables(changed).any(|table| !table.links.is_empty())
+    /// Whether it matters how many rows the servers expect of a table: it is limited by another, or limits it.
+    pub fn is_linked(&self, table: &Table) -> bool {
+        let limits = |other: &Table| other.links.iter().any(|link| std::ptr::eq(self.table(link.by), table));
+        !table.links.is_empty() || self.tables.iter().any(limits)
     }
 
     /// The tables in the order in which they are gathered: those first that are expected to be small.
-    pub fn in_order(&self, changed: bool, expected: impl Fn(&Table) -> Option<u64>) -> Vec<&Table> {
+    pub fn in_order(&self, changed: bool, expected: &Counts<'_>) -> Vec<&Table> {
         let mut tables: Vec<&Table> = self.tables(changed).collect();
-        tables.sort_by_key(|table| expected(table).unwrap_or(0));
+        tables.sort_by_key(|table| expected.of(table).unwrap_or(0));
         tables
     }
 
-    /// The link by which a table of so many expected rows is limited, if one pays. `rows`: of a table that is gathered
-    /// before it.
+    /// The link by which a table is limited, if one pays. `before`: what is gathered before it.
     pub fn reduced_by<'a>(
         &'a self,
         table: &'a Table,
-        expected: Option<u64>,
-        rows: impl Fn(&Table) -> Option<u64>,
+        expected: &Counts<'_>,
+        before: &Counts<'_>,
     ) -> Option<&'a Link> {
-        let expected = expected.filter(|expected| *expected >= LARGE_FROM_ROWS)?;
-        let by = table.links.iter().filter_map(|link| Some((rows(self.table(link.by))?, link)));
+        let expected = expected.of(table).filter(|expected| *expected >= LARGE_FROM_ROWS)?;
+        let by = table.links.iter().filter_map(|link| Some((before.of(self.table(link.by))?, link)));
         let (rows, link) = by.min_by_key(|(rows, _)| *rows)?;
         (rows.saturating_mul(WORTH) <= expected).then_some(link)
     }

@@ -41,7 +41,7 @@ use crate::topology::{ShardId, ShardSet};
 use super::{Combine, Limits, Scatter, ShardText, Text, expression};
 
 use filters::Needs;
-pub use links::Link;
+pub use links::{Counts, Link};
 
 /// A client's text, and how it is to be read.
 #[derive(Debug, Clone, Copy)]
