@@ -136,17 +136,21 @@ impl TupleSplitter {
         error
     }
 
-    fn hand_out<'a>(&mut self, raw: &'a [u8]) -> Row<'a> {
+    /// Counts what is about to be handed out; whether it is the header.
+    fn count(&mut self) -> bool {
         let is_header = self.awaits == Awaits::Header;
         self.awaits = Awaits::Rows;
         self.line += u64::from(!is_header);
+        is_header
+    }
+
+    fn hand_out<'a>(&mut self, raw: &'a [u8]) -> Row<'a> {
+        let is_header = self.count();
         Row { raw, content: raw, line: self.line, is_header }
     }
 
     fn hand_out_carry(&mut self) -> Row<'_> {
-        let is_header = self.awaits == Awaits::Header;
-        self.awaits = Awaits::Rows;
-        self.line += u64::from(!is_header);
+        let is_header = self.count();
         self.carry_taken = true;
         Row { raw: &self.carry, content: &self.carry, line: self.line, is_header }
     }
