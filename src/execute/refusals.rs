@@ -14,9 +14,9 @@ limits! {
         "Write to one shard per transaction.",
         "A transaction writes rows of one shard, unless it writes the same everywhere.";
     SNAPSHOT_OVER_SHARDS = "X002" "0A000",
-        "one snapshot over several shards is not supported (REPEATABLE READ or SERIALIZABLE)",
-        "Use READ COMMITTED, or keep the transaction on one shard.",
-        "Each shard has its own snapshots.";
+        "this statement needs a shard that this REPEATABLE READ or SERIALIZABLE transaction does not see",
+        "Begin a REPEATABLE READ transaction with a statement over several shards, or use READ COMMITTED.",
+        "A snapshot is taken with the first statement: on the shard that it belongs to, else on all; SERIALIZABLE, on one.";
     SETTINGS_ON_ONE_SERVER = "X003" "0A000",
         "set_config() in a transaction that needs several shards is not supported",
         "Use SET or SET LOCAL, which are repeated on every shard.",

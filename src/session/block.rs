@@ -17,6 +17,7 @@
 use std::rc::Rc;
 
 use super::OwnSettings;
+use super::snapshot::Snapshot;
 use crate::backend::Settings;
 use crate::sql::facts::Isolation;
 
@@ -43,6 +44,7 @@ pub struct Transaction {
     pub prologue: Vec<String>,
     pub read_only: bool,
     pub isolation: Isolation,
+    pub snapshot: Snapshot,
     pub failed: bool,
     /// A statement went to every shard: commit by two phases.
     pub everywhere: bool,
@@ -137,6 +139,7 @@ impl Transaction {
             prologue,
             read_only: false,
             isolation: Isolation::ReadCommitted,
+            snapshot: Snapshot::NotTaken,
             failed: false,
             everywhere: false,
             schema_changed: false,

@@ -14,6 +14,7 @@ use super::held::Held;
 use super::perform::Work;
 use super::planning::Planned;
 use super::scratch::Combined;
+use super::snapshot::Tie;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::scatter::scratch::Ending;
@@ -161,6 +162,7 @@ impl Session {
         let default = self.default_shard();
         let first = shards.iter().filter(|shard| *shard == default);
         let order: Vec<ShardId> = first.chain(shards.iter().filter(|shard| *shard != default)).collect();
+        self.see(shards, Tie::Loose).await?;
         self.warm_pools(&order, planned.plan.access, avoid).await;
         for shard in order {
             let index = self.join_for(planned, shard, avoid).await?;

@@ -9,6 +9,7 @@
 
 use super::perform::Work;
 use super::planning::Planned;
+use super::snapshot::Tie;
 use super::{End, Failure, Outcome, Session};
 use crate::execute::RelayError;
 use crate::execute::copy::{self, CopyError, CopyHost, HostParts};
@@ -81,6 +82,7 @@ impl Session {
     }
 
     async fn run_copy_in(&mut self, work: Work<'_>, plan: &CopyIn) -> Result<u64, Failure> {
+        self.see_everywhere().await?;
         let planning = self.context.planning.clone();
         let relation = planning.catalog.relations.get(&plan.rule.name);
         let key_type = plan
@@ -122,6 +124,7 @@ impl Session {
             header,
             limits: &limits,
         };
+        self.see(planning.topology.all_shards(), Tie::Loose).await?;
         let mut host = Host { session: self, access: Access::Read, began: false };
         match copy::copy_out(&mut host, job).await {
             Ok(copied) => {

@@ -57,6 +57,7 @@ impl Session {
     }
 
     async fn run_everywhere(&mut self, work: Work<'_>, planned: &Planned) -> Outcome {
+        self.see_everywhere().await?;
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let default = topology.default_shard;
         let first = self.join(default, Access::Write, &[]).await?;

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use super::perform::Work;
 use super::planning::Planned;
+use super::snapshot::Tie;
 use super::{Failure, Outcome, Session};
 use crate::execute::refusals;
 use crate::execute::scatter::reduce::expected_rows;
@@ -118,6 +119,7 @@ impl Session {
         lines: &mut Vec<String>,
     ) -> Outcome {
         let Question { sql, access, analyze } = *question;
+        self.see(ShardSet::one(shard), Tie::Loose).await?;
         let index = self.join(shard, access, &[]).await?;
         let lane = &mut self.lanes[index];
         let writes = analyze && access == Access::Write;

@@ -12,6 +12,7 @@
 use std::rc::Rc;
 
 use super::servers::Need;
+use super::snapshot::Tie;
 use super::{End, Failure, Request, Session};
 use crate::backend::capture::Captured;
 use crate::backend::{Connection, WriteToken, dismiss};
@@ -20,8 +21,7 @@ use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
-use crate::sql::facts::Isolation;
-use crate::topology::{Consistency, NodeId, NodeRole, ShardId};
+use crate::topology::{Consistency, NodeId, NodeRole, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -107,8 +107,7 @@ impl Session {
         self.enter(lane).await
     }
 
-    /// One transaction writes to one shard, and under the stricter isolation levels it sees one shard: a snapshot over
-    /// several does not exist.
+    /// One transaction writes to one shard.
     fn check_second_shard(&self, shard: ShardId, access: Access) -> Result<(), SqlError> {
         let Some(transaction) = self.block.get() else { return Ok(()) };
         if transaction.everywhere {
@@ -120,10 +119,6 @@ impl Session {
         }
         if transaction.one_lane && others().next().is_some() {
             return Err(super::report::settings_on_one_server());
-        }
-        let strict = matches!(transaction.isolation, Isolation::RepeatableRead | Isolation::Serializable);
-        if strict && others().next().is_some() {
-            return Err(super::report::snapshot_over_shards());
         }
         Ok(())
     }
@@ -441,6 +436,7 @@ impl Session {
     /// The pinned lane, joined on the default shard's primary.
     pub(super) async fn join_pinned(&mut self) -> Result<usize, Failure> {
         let shard = self.default_shard();
+        self.see(ShardSet::one(shard), Tie::Home).await?;
         self.join(shard, Access::Write, &[]).await
     }
 

@@ -52,6 +52,7 @@ mod setting;
 mod shadows;
 pub mod shared;
 mod simple;
+mod snapshot;
 pub mod statements;
 pub mod syntax;
 pub mod throttle;

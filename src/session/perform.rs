@@ -15,6 +15,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::planning::Planned;
+use super::snapshot::Tie;
 use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::lane::Owed;
@@ -255,6 +256,9 @@ impl Session {
         if self.pin.is_some() {
             return self.default_shard();
         }
+        if let Some(shard) = self.sole_sight() {
+            return shard;
+        }
         if let Some(lane) = self.lanes.iter().find(|lane| lane.in_block || lane.open_pipeline) {
             return lane.shard;
         }
@@ -287,6 +291,7 @@ impl Session {
             }
             Some(HintRole::Replica) | None => planned.plan.access,
         };
+        self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
         let index = self.join(shard, access, avoid).await?;
         if planned.sets_config
             && let Some(transaction) = self.block.transaction()
@@ -392,7 +397,7 @@ impl Session {
         if others {
             return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
         }
-        let index = self.join(shard, Access::Write, &[]).await?;
+        let index = self.join_pinned().await?;
         self.put(index, work)?;
         let lane = &mut self.lanes[index];
         lane.wrote = true;

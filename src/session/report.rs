@@ -54,10 +54,6 @@ pub(super) fn second_writing_shard(topology: &Topology, shard: ShardId) -> SqlEr
     refusals::SECOND_WRITING_SHARD.error(&[&topology.shard(shard).name])
 }
 
-pub(super) fn snapshot_over_shards() -> SqlError {
-    refusals::SNAPSHOT_OVER_SHARDS.error(&[])
-}
-
 pub(super) fn settings_on_one_server() -> SqlError {
     refusals::SETTINGS_ON_ONE_SERVER.error(&[])
 }

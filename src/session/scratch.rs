@@ -42,7 +42,7 @@ impl Session {
             self.meeting_shard(scatter, shards)?;
         }
         match &scatter.combine {
-            Combine::Scratch(scratch) if !scratch.serves(self.block.is_open(), self.has_changed()) => {
+            Combine::Scratch(scratch) if !scratch.serves(self.block.is_open(), self.sees_its_own()) => {
                 Err(Failure::Sql(refusals::SCRATCH_IN_TRANSACTION.error(&[])))
             }
             _ => Ok(()),
@@ -81,9 +81,9 @@ impl Session {
         Scatter::compile(&parsed, source, &self.context.planning, Ways::ScratchOnly).ok()
     }
 
-    /// The transaction under way has written something.
-    fn has_changed(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.in_block && lane.wrote)
+    /// The transaction under way has written something, or sees what was: other sessions see other rows.
+    fn sees_its_own(&self) -> bool {
+        self.looks_back() || self.lanes.iter().any(|lane| lane.in_block && lane.wrote)
     }
 
     /// Answers from the rows of these shards, whose lanes are joined. Also says whether the client may have been sent
@@ -115,7 +115,7 @@ impl Session {
             source: Source { text: question.arguments.text, options: self.lex_options() },
             prologue: &prologue,
             shards,
-            changed: self.has_changed(),
+            changed: self.sees_its_own(),
             rows_max: bounds.rows_max,
             bytes_max: bounds.bytes_max,
             ending,

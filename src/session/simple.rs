@@ -296,8 +296,7 @@ impl Session {
         if self.fence.read_only {
             return Err(Failure::Sql(self.fence.refusal("a FunctionCall message")));
         }
-        let shard = self.default_shard();
-        let index = self.join(shard, Access::Write, &[]).await?;
+        let index = self.join_pinned().await?;
         let lane = &mut self.lanes[index];
         lane.query_frame(frame);
         lane.wrote = true;

@@ -75,6 +75,17 @@ impl ShardSet {
         self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
+    pub fn contains_all(&self, others: Self) -> bool {
+        others.intersection(*self) == others
+    }
+
+    pub fn remove(&mut self, shard: ShardId) {
+        let index = usize::from(shard.0);
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word &= !(1 << (index % 64));
+        }
+    }
+
     pub fn union(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
     }

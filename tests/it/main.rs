@@ -23,6 +23,7 @@ mod pins;
 mod pools;
 mod prometheus;
 mod replication;
+mod snapshots;
 mod stand;
 mod tls;
 mod tools;

@@ -1,5 +1,7 @@
 //! Runs one work on both sides, judges it, and makes what fails smaller.
 
+use std::time::Duration;
+
 use crate::answer::Answer;
 use crate::compare::{Difference, difference};
 use crate::grammar::Work;
@@ -10,6 +12,13 @@ use crate::way::Way;
 
 /// Tries at making a statement smaller.
 const SIMPLIFICATIONS_MAX: usize = 600;
+/// Of the rows of one answer so many bytes are kept.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+/// Both sides give a statement up after this; it is not judged then.
+const STATEMENT_TIMEOUT: &str = "10s";
+const GIVEN_UP: &str = "57014";
+/// Gathering and what follows may each take the time of a statement.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 pub enum Verdict {
@@ -35,6 +44,10 @@ impl Verdict {
 pub enum Agreement {
     Rows,
     Nothing,
+    /// Rows that were only counted.
+    Many,
+    /// Not judged: one of both takes too long.
+    GivenUp,
     /// With this SQLSTATE.
     Error(String),
 }
@@ -42,7 +55,9 @@ pub enum Agreement {
 impl Agreement {
     fn of(answer: &Answer) -> Self {
         match answer.sqlstate() {
+            Some(GIVEN_UP) => Self::GivenUp,
             Some(sqlstate) => Self::Error(sqlstate.to_owned()),
+            None if answer.withheld > 0 => Self::Many,
             None if answer.rows.is_empty() => Self::Nothing,
             None => Self::Rows,
         }
@@ -59,8 +74,16 @@ pub struct Sides<'a> {
 
 impl<'a> Sides<'a> {
     pub fn new(pair: &'a Pair) -> Self {
-        let meridian = Self::meridian(pair).raw();
-        Self { pair, plain: pair.plain.raw(), meridian, refusals: Refusals::load() }
+        let meridian = Self::connect(Self::meridian(pair));
+        Self { pair, plain: Self::connect(&pair.plain), meridian, refusals: Refusals::load() }
+    }
+
+    fn connect(target: &Target) -> RawClient {
+        let mut client =
+            RawClient::connect(target, &[("statement_timeout", STATEMENT_TIMEOUT)]).expect("a login");
+        client.set_patience(PATIENCE);
+        client.keeps = KEPT_BYTES_MAX;
+        client
     }
 
     fn meridian(pair: &Pair) -> &Target {
@@ -109,6 +132,9 @@ impl<'a> Sides<'a> {
             return verdict;
         }
         let plain = way.ask(&mut self.plain, &printed);
+        if [&mine, &plain].iter().any(|answer| answer.sqlstate() == Some(GIVEN_UP)) {
+            return Verdict::Equal(Agreement::GivenUp);
+        }
         let plainly = &mut self.plain;
         let whole = || {
             way.ask(
@@ -123,7 +149,7 @@ impl<'a> Sides<'a> {
     /// What is judged without asking the plain server.
     fn unanswered(&mut self, mine: &Answer) -> Option<Verdict> {
         if !matches!(mine.status, 'I' | 'T' | 'E') {
-            self.meridian = Self::meridian(self.pair).raw();
+            self.meridian = Self::connect(Self::meridian(self.pair));
             let detail = format!("no end of the answer; error {:?}", mine.error);
             return Some(Verdict::Wrong(Difference { kind: "connection".to_owned(), detail }));
         }

@@ -24,6 +24,8 @@ pub enum Way {
     Copy,
     /// Between BEGIN and COMMIT, in one simple query.
     Amid,
+    /// The same under REPEATABLE READ.
+    Steady,
 }
 
 impl Way {
@@ -50,6 +52,7 @@ impl Way {
         Self::Cursor,
         Self::Copy,
         Self::Amid,
+        Self::Steady,
     ];
 
     pub fn has_parameters(self) -> bool {
@@ -64,7 +67,7 @@ impl Way {
     pub fn in_transaction(self) -> Self {
         match self {
             Self::Portal | Self::Again => Self::Extended,
-            Self::Cursor | Self::Copy | Self::Amid => Self::Simple,
+            Self::Cursor | Self::Copy | Self::Amid | Self::Steady => Self::Simple,
             way => way,
         }
     }
@@ -92,12 +95,15 @@ impl Way {
                 ended(client, answer)
             }
             Self::Copy => answer::read(&client.simple(&format!("COPY ({text}) TO STDOUT"))),
-            Self::Amid => {
-                let answer = answer::read(&client.simple(&format!("BEGIN; {text}; COMMIT")));
-                if answer.error.is_some() { ended(client, answer) } else { answer }
-            }
+            Self::Amid => amid(client, "BEGIN", text),
+            Self::Steady => amid(client, "BEGIN ISOLATION LEVEL REPEATABLE READ", text),
         }
     }
+}
+
+fn amid(client: &mut RawClient, begin: &str, text: &str) -> Answer {
+    let answer = answer::read(&client.simple(&format!("{begin}; {text}; COMMIT")));
+    if answer.error.is_some() { ended(client, answer) } else { answer }
 }
 
 /// The transaction's status is that of its end.

@@ -14,6 +14,8 @@ pub struct Answer {
     /// SQLSTATE and message.
     pub error: Option<(String, String)>,
     pub status: char,
+    /// So many rows came that are not among `rows`.
+    pub withheld: u64,
 }
 
 /// Runs a statement in one way.
@@ -91,7 +93,8 @@ fn text_array(value: &str, element: i32) -> Vec<u8> {
 }
 
 pub fn read(messages: &[Message]) -> Answer {
-    let mut answer = Answer { columns: vec![], rows: vec![], tags: vec![], error: None, status: '?' };
+    let mut answer =
+        Answer { columns: vec![], rows: vec![], tags: vec![], error: None, status: '?', withheld: 0 };
     for message in messages {
         match message.tag {
             b'T' => answer.columns.extend(message.columns()),
@@ -104,6 +107,9 @@ pub fn read(messages: &[Message]) -> Answer {
                 answer.error = Some((field(b'C'), field(b'M')));
             }
             b'Z' => answer.status = message.status(),
+            stand::WITHHELD => {
+                answer.withheld += u64::from_be_bytes(message.body[..8].try_into().expect("a number"));
+            }
             _ => {}
         }
     }

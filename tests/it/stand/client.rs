@@ -14,6 +14,9 @@ use super::{PROTOCOL_3_0, Target, frame, query, startup};
 
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// The tag of what stands for the rows that were not kept: their number, eight bytes. No message has it.
+pub const WITHHELD: u8 = 0;
+
 /// What the other side did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Received {
@@ -30,6 +33,8 @@ pub struct RawClient {
     pub parameters: Vec<(String, String)>,
     pub process: i32,
     pub secret: i32,
+    /// Of the rows of an answer so many bytes are kept; those that follow are counted.
+    pub keeps: usize,
 }
 
 impl RawClient {
@@ -64,7 +69,7 @@ impl RawClient {
         let _ = stream.set_nodelay(true);
         let _ = stream.set_read_timeout(Some(SILENCE));
         let _ = stream.set_write_timeout(Some(SILENCE));
-        Self { stream, parameters: Vec::new(), process: 0, secret: 0 }
+        Self { stream, parameters: Vec::new(), process: 0, secret: 0, keeps: usize::MAX }
     }
 
     /// Answers what is asked until the first ReadyForQuery.
@@ -156,12 +161,22 @@ impl RawClient {
     /// Everything up to and including ReadyForQuery, or as much as comes.
     pub fn until_ready(&mut self) -> Vec<Message> {
         let mut messages = Vec::new();
+        let (mut kept, mut withheld) = (0, 0_u64);
         while let Received::Message(message) = self.receive() {
             let ready = message.tag == b'Z';
-            messages.push(message);
+            let is_row = matches!(message.tag, b'D' | b'd');
+            kept += if is_row { message.body.len() } else { 0 };
+            match is_row && kept > self.keeps {
+                true => withheld += 1,
+                false => messages.push(message),
+            }
             if ready {
                 break;
             }
+        }
+        if withheld > 0 {
+            let end = messages.len().saturating_sub(1);
+            messages.insert(end, Message { tag: WITHHELD, body: withheld.to_be_bytes().to_vec() });
         }
         messages
     }

@@ -24,7 +24,7 @@ use meridian::demo::data::{Dataset, Table, schema};
 
 use crate::harness::{Meridian, TestCluster, cluster, eventually_within, meridian};
 
-pub use client::{RawClient, Received};
+pub use client::{RawClient, Received, WITHHELD};
 pub use frames::*;
 pub use message::{Column, Message, escaped, type_name, unescaped};
 
