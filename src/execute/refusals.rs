@@ -124,7 +124,7 @@ limits! {
     SCRATCH_IN_TRANSACTION = "X033" "0A000",
         "this statement cannot be answered over several shards inside of this transaction",
         "Run it outside of the transaction, or ask the tables one by one.",
-        "It asks for the transaction's time, or reads a view beside rows that are not committed.";
+        "It reads a view beside rows that are not committed, or the transaction's time from FROM or by a function of the user's name.";
     EXPLAIN_GATHERED = "X034" "0A000",
         "EXPLAIN ANALYZE of a statement whose tables are gathered first is not supported",
         "Leave ANALYZE out.",

@@ -45,6 +45,8 @@ pub struct Transaction {
     pub read_only: bool,
     pub isolation: Isolation,
     pub snapshot: Snapshot,
+    /// When it began, once that was asked.
+    pub time: Option<Rc<str>>,
     pub failed: bool,
     /// A statement went to every shard: commit by two phases.
     pub everywhere: bool,
@@ -140,6 +142,7 @@ impl Transaction {
             read_only: false,
             isolation: Isolation::ReadCommitted,
             snapshot: Snapshot::NotTaken,
+            time: None,
             failed: false,
             everywhere: false,
             schema_changed: false,

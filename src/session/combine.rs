@@ -66,7 +66,14 @@ impl Session {
         shards: ShardSet,
         ending: Ending<'_>,
     ) -> Result<Option<Held>, Failure> {
-        let bound = question.check(scatter)?;
+        let bound = match question.check(scatter) {
+            Ok(bound) => bound,
+            Err(error) if error.refusal.is_some() => return Err(Failure::Sql(error)),
+            Err(error) => {
+                let Question { arguments, declared, .. } = *question;
+                return Err(self.earlier_error(arguments.text, declared, error).await);
+            }
+        };
         self.check_scratch(scatter, shards)?;
         let mark = self.client.outbox.len();
         let mut attempts = Attempts::default();

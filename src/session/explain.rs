@@ -125,14 +125,7 @@ impl Session {
         let writes = analyze && access == Access::Write;
         lane.wrote |= writes && lane.in_block;
         lane.connection.suspect |= writes;
-        if !lane.owed.is_empty() {
-            if !lane.ends_with_ready() {
-                lane.sync(true);
-            }
-            if let Some(error) = self.drain_lane(index).await?.error {
-                return Err(Failure::Sql(error));
-            }
-        }
+        self.quiet_lane(index).await?;
         let began = Instant::now();
         let captured = self.capture_on(index, sql).await?;
         let took = began.elapsed();

@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use super::servers::Need;
 use super::snapshot::Tie;
-use super::{End, Failure, Request, Session};
+use super::{End, Failure, Outcome, Request, Session};
 use crate::backend::capture::Captured;
 use crate::backend::{Connection, WriteToken, dismiss};
 use crate::execute::drain::{Drained, drain};
@@ -229,6 +229,19 @@ impl Session {
             Ok(drained) => Ok(drained),
             Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await),
         }
+    }
+
+    /// Has a lane answer what it owes, such as the beginning of a transaction, before it is asked something else.
+    pub(super) async fn quiet_lane(&mut self, index: usize) -> Outcome {
+        let lane = &mut self.lanes[index];
+        if lane.owed.is_empty() {
+            return Ok(());
+        }
+        if !lane.ends_with_ready() {
+            lane.sync(true);
+        }
+        let drained = self.drain_lane(index).await?;
+        drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error)))
     }
 
     /// Asks a lane that owes nothing; one that is lost leaves the session.

@@ -19,10 +19,14 @@ use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Answered, Ending, Job, answer_in_scratch};
 use crate::execute::scatter::{Question, ScatterError, Wire};
+use crate::plan::scatter::scratch::Amid;
 use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
 use crate::sql::parse::parse;
 use crate::topology::{ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
+
+/// The time of a transaction, as every setting reads it.
+const TIME_QUERY: &str = "SELECT pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.now()), 'YYYY-MM-DD HH24:MI:SS.US') || '+00'";
 
 /// How long a scratch session may take to roll back.
 const ROLLBACK_TIME: Duration = Duration::from_secs(5);
@@ -95,8 +99,12 @@ impl Session {
         shards: ShardSet,
         ending: Ending<'_>,
     ) -> Result<(bool, Result<Combined, ScatterError>), Failure> {
-        let mut session = match self.open_scratch().await {
-            Ok(session) => session,
+        let opened = match self.transaction_time(scratch).await {
+            Ok(time) => self.open_scratch().await.map(|session| (session, time)),
+            Err(failure) => Err(failure),
+        };
+        let (mut session, time) = match opened {
+            Ok(opened) => opened,
             Err(failure) => {
                 self.tidy(shards).await;
                 return Err(failure);
@@ -115,7 +123,7 @@ impl Session {
             source: Source { text: question.arguments.text, options: self.lex_options() },
             prologue: &prologue,
             shards,
-            changed: self.sees_its_own(),
+            amid: Amid { changed: self.sees_its_own(), time: time.as_deref() },
             rows_max: bounds.rows_max,
             bytes_max: bounds.bytes_max,
             ending,
@@ -142,6 +150,25 @@ impl Session {
             }
         };
         Ok((sent, rows.map(|rows| Combined { rows, held })))
+    }
+
+    /// When the transaction under way began, where the text asks for it: by the clock of the first of its servers.
+    async fn transaction_time(&mut self, scratch: &Scratch) -> Result<Option<Rc<str>>, Failure> {
+        let Some(transaction) = self.block.get().filter(|_| scratch.reads_clock()) else { return Ok(None) };
+        let Some(first) = self.lanes.iter().position(|lane| lane.in_block) else { return Ok(None) };
+        if transaction.time.is_some() {
+            return Ok(transaction.time.clone());
+        }
+        self.quiet_lane(first).await?;
+        let captured = self.capture_on(first, TIME_QUERY).await?;
+        if let Some(error) = captured.error {
+            return Err(Failure::Sql(error));
+        }
+        let time = captured.rows.into_iter().flatten().flatten().next().map(Rc::from);
+        if let Some(transaction) = self.block.transaction() {
+            transaction.time.clone_from(&time);
+        }
+        Ok(time)
     }
 
     async fn open_scratch(&mut self) -> Result<Lane, Failure> {

@@ -10,7 +10,7 @@
 //!   Parse "BEGIN; INSERT …; COMMIT"   42601 from exec_parse_message                 the syntax is right
 //! ```
 //!
-//! Called by `simple`. Texts that were right are remembered, so that what is sent again costs nothing.
+//! Called by `simple`, and by `combine` where a statement has a mistake that we see first. Texts that were right are remembered, so that what is sent again costs nothing.
 //!
 //! Invariants:
 //! 1. Nothing of a message has run when its syntax error is told.
@@ -67,11 +67,7 @@ impl Session {
         if usual && self.worker.syntax.borrow().knows(conforming, text) {
             return Ok(());
         }
-        let judged = match self.lanes.iter().position(|lane| lane.in_block && lane.owed.is_empty()) {
-            Some(index) => self.ask_in_block(index, text).await?,
-            None => self.ask_elsewhere(text).await?,
-        };
-        match judged {
+        match self.parse_aside(text, &[]).await? {
             Some(error) if !counts_statements(&error) => Err(Failure::Sql(error)),
             Some(_) => {
                 if !usual {
@@ -85,36 +81,58 @@ impl Session {
         }
     }
 
+    /// Which error the client is told of a statement in whose values we have found one: a server that parses it looks at
+    /// names and types before any value.
+    pub(super) async fn earlier_error(&mut self, text: &[u8], types: &[u32], found: SqlError) -> Failure {
+        match self.parse_aside(text, types).await {
+            Ok(earlier) => Failure::Sql(earlier.unwrap_or(found)),
+            Err(failure) => failure,
+        }
+    }
+
+    /// What a server says against the text.
+    async fn parse_aside(&mut self, text: &[u8], types: &[u32]) -> Result<Option<SqlError>, Failure> {
+        match self.lanes.iter().position(|lane| lane.in_block && lane.owed.is_empty()) {
+            Some(index) => self.ask_in_block(index, text, types).await,
+            None => self.ask_elsewhere(text, types).await,
+        }
+    }
+
     /// The transaction's own server: a further connection could be one that others wait for in turn.
-    async fn ask_in_block(&mut self, index: usize, text: &[u8]) -> Result<Option<SqlError>, Failure> {
+    async fn ask_in_block(
+        &mut self,
+        index: usize,
+        text: &[u8],
+        types: &[u32],
+    ) -> Result<Option<SqlError>, Failure> {
         // A failed transaction takes no savepoint, and cannot fail more.
         let sheltered = !self.block.is_failed();
         let lane = &mut self.lanes[index];
         if sheltered {
             lane.hidden_query(SAVEPOINT, Hidden::Prologue);
         }
-        put_question(lane, text);
+        put_question(lane, text, types);
         if sheltered {
             lane.hidden_query(BACK, Hidden::Prologue);
         }
         Ok(self.drain_lane(index).await?.error)
     }
 
-    async fn ask_elsewhere(&mut self, text: &[u8]) -> Result<Option<SqlError>, Failure> {
+    async fn ask_elsewhere(&mut self, text: &[u8], types: &[u32]) -> Result<Option<SqlError>, Failure> {
         let shard = self.any_shard();
         let connection = self.acquire(shard, Need::Reader, &[]).await;
         let connection = connection.map_err(|error| Failure::Sql(error.into_sql()))?;
         let mut lane = Lane::new(connection, shard, false);
         let _ = lane.apply_settings(&self.settings);
-        put_question(&mut lane, text);
+        put_question(&mut lane, text, types);
         let drained = drain(&mut lane).await;
         self.give(lane);
         drained.map(|drained| drained.error).map_err(|error| Failure::Sql(error.into_sql()))
     }
 }
 
-fn put_question(lane: &mut Lane, text: &[u8]) {
-    encode::client::parse(&mut lane.connection.outbox, b"", text, &[]);
+fn put_question(lane: &mut Lane, text: &[u8], types: &[u32]) {
+    encode::client::parse(&mut lane.connection.outbox, b"", text, types);
     lane.connection.unnamed = None;
     lane.owed.push_back(Owed::Parse { id: None, hidden: true });
     lane.sync(true);

@@ -20,6 +20,7 @@
 
 pub mod arguments;
 mod array;
+pub mod clocks;
 mod commands;
 pub mod extract;
 pub mod facts;

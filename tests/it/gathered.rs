@@ -342,3 +342,52 @@ async fn who_finds_no_scratch_session_waits_for_one() {
     }
     nothing_is_left(&database).await;
 }
+
+#[tokio::test]
+async fn inside_of_a_transaction_its_time_is_asked_for() {
+    let (database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("CREATE VIEW aged AS SELECT id, now() AS seen FROM people").await.expect("a view");
+    // In this style a time as text has no zone that could be read again.
+    client
+        .batch_execute("SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Kolkata'")
+        .await
+        .expect("settings");
+    let clocks = "now()::text, pg_catalog.transaction_timestamp(), current_timestamp(2), CURRENT_DATE, localtime(0), \
+        localtimestamp, current_time, age(timestamp '2001-02-03'), extract(epoch FROM now()) AS epoch";
+    let joined = "FROM orders o JOIN people p ON p.id = o.person";
+    let named = format!("SELECT {clocks} {joined} LIMIT 1");
+    let nested = format!("SELECT s.* FROM (SELECT {clocks} {joined} LIMIT 1) s");
+    let grouped = format!(
+        "SELECT {clocks} {joined} GROUP BY now() HAVING count(*) > current_date - DATE '2020-01-01' - 90000"
+    );
+    client.batch_execute("BEGIN").await.expect("a transaction");
+    let rows = async |sql: &str| {
+        let messages = client.simple_query(sql).await.expect(sql);
+        let row = messages.into_iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let row = row.expect(sql);
+        let names: Vec<String> = row.columns().iter().map(|column| column.name().to_owned()).collect();
+        let values: Vec<String> = (0..row.len()).map(|at| row.get(at).expect(sql).to_owned()).collect();
+        (names, values)
+    };
+    let plain = rows(&format!("SELECT {clocks}")).await;
+    for gathered in [&named, &nested, &grouped] {
+        let way = client.query(&format!("EXPLAIN {gathered}"), &[]).await.expect("a plan");
+        let way: Vec<String> = way.iter().map(|line| line.get(0)).collect();
+        assert!(way.iter().any(|line| line.contains("over gathered tables")), "{way:?}");
+        assert_eq!(rows(gathered).await, plain, "{gathered}");
+    }
+    let of_view = "SELECT a.seen::text AS now FROM aged a JOIN orders o ON o.person = a.id LIMIT 1";
+    assert_eq!(rows(of_view).await.1[0], plain.1[0]);
+    client.batch_execute(&format!("DECLARE c CURSOR FOR {named}")).await.expect("a cursor");
+    assert_eq!(rows("FETCH ALL FROM c").await, plain);
+    let error =
+        client.query(&format!("SELECT * {joined} CROSS JOIN now()"), &[]).await.expect_err("from FROM");
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    client.batch_execute("ROLLBACK").await.expect("an end");
+    assert_ne!(rows(&named).await.1[0], plain.1[0], "another transaction has another time");
+    nothing_is_left(&database).await;
+}

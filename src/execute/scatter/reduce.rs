@@ -30,7 +30,7 @@ pub(super) async fn expect<'a>(
     if of_user {
         return Ok(expected);
     }
-    for table in job.scratch.tables(job.changed).filter(|table| job.scratch.is_linked(table)) {
+    for table in job.scratch.tables(job.amid.changed).filter(|table| job.scratch.is_linked(table)) {
         let select = table.select.fill(&job.question.arguments).map_err(SqlError::from)?;
         let text = [b"EXPLAIN ", select.as_slice()].concat();
         let request = job.question.portal(&text, types, &[], Answer::Partial);

@@ -33,7 +33,7 @@ use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, relay};
 use crate::merge::Limiter;
 use crate::merge::types::USER_TYPES_FROM;
-use crate::plan::scatter::scratch::{Counts, Scratch, Source, Table};
+use crate::plan::scatter::scratch::{Amid, Counts, Scratch, Source, Table};
 use crate::topology::ShardSet;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -48,8 +48,8 @@ pub struct Job<'a> {
     pub prologue: &'a [String],
     /// The shards that may have rows.
     pub shards: ShardSet,
-    /// The transaction under way has written: everything is gathered from where it was written.
-    pub changed: bool,
+    /// The transaction under way.
+    pub amid: Amid<'a>,
     pub rows_max: usize,
     pub bytes_max: usize,
     pub ending: Ending<'a>,
@@ -100,11 +100,11 @@ pub async fn answer_in_scratch(
         Ending::Portal { rows_max } => (job.source, Answer::First(rows_max)),
         Ending::Cursor { whole } | Ending::Copy { whole } => (whole, Answer::None),
     };
-    let text = job.scratch.final_text(source, job.changed);
+    let text = job.scratch.final_text(source, job.amid);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
     let keyed = needs_keys(wire, session, job, &types).await?;
     gather(wire, lanes, session, job, (&types, keyed)).await?;
-    let views = job.scratch.views(job.changed).ok_or_else(|| internal("a view cannot be read again"))?;
+    let views = job.scratch.views(job.amid).ok_or_else(|| internal("a view cannot be read again"))?;
     for view in &views {
         session.hidden_query(view, Hidden::Prologue);
     }
@@ -155,7 +155,7 @@ async fn gather(
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
     let expected = expect(wire, lanes, job, types).await?;
     let mut filled = Counts::default();
-    for table in job.scratch.in_order(job.changed, &expected) {
+    for table in job.scratch.in_order(job.amid.changed, &expected) {
         let condition = match job.scratch.reduced_by(table, &expected, &filled) {
             Some(link) => keys(wire, session, job, link).await?.map(|keys| link.condition(&keys)),
             None => None,
@@ -251,7 +251,7 @@ async fn describe(
     for statement in job.prologue {
         session.hidden_query(statement, Hidden::Prologue);
     }
-    let described = match job.changed {
+    let described = match job.amid.changed {
         true => describe_original(wire, lanes, job.question).await?,
         false => describe_original(wire, &mut [session], job.question).await.map_err(of_session)?,
     };
@@ -287,13 +287,13 @@ async fn needs_keys(
     job: &Job<'_>,
     types: &[u32],
 ) -> Result<bool, ScatterError> {
-    if !job.scratch.may_need_keys(job.changed) {
+    if !job.scratch.may_need_keys(job.amid.changed) {
         return Ok(false);
     }
-    let text = job.scratch.final_text(job.source, job.changed);
+    let text = job.scratch.final_text(job.source, job.amid);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
     session.hidden_query("SAVEPOINT meridian_keys", Hidden::Prologue);
-    for table in job.scratch.tables(job.changed) {
+    for table in job.scratch.tables(job.amid.changed) {
         session.hidden_query(&table.create, Hidden::Prologue);
     }
     Question::statement(&text, types).put(session);

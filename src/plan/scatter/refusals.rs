@@ -215,5 +215,5 @@ impl Reason {
 
 /// PostgreSQL's own error.
 pub fn postgres_error(sqlstate: &'static str, message: impl Into<String>) -> Refusal {
-    Refusal { code: "S000", sqlstate, message: message.into(), detail: None, hint: None }
+    Refusal { code: "", sqlstate, message: message.into(), detail: None, hint: None }
 }

@@ -8,3 +8,9 @@ SELECT CASE WHEN id = 1 THEN 'x' ELSE t END, vc AS t FROM kinds ORDER BY t;
 -- error 42702
 SELECT t::varchar, id AS t FROM kinds ORDER BY t;
 SELECT CASE WHEN id = 1 THEN 'x' ELSE t || '' END, id AS t FROM kinds ORDER BY t;
+-- A mistake in the types is told before one in the bounds, which only the execution finds.
+-- error 42883
+SELECT ride_id FROM rides WHERE status = 1.5 ORDER BY ride_id OFFSET -1;
+-- params: -1
+-- error 42883
+SELECT ride_id FROM rides WHERE status = 1.5 ORDER BY ride_id LIMIT $1;

@@ -31,6 +31,7 @@ use std::collections::HashMap;
 use crate::catalog::{Column, RelationInfo, RelationKind};
 use crate::plan::PlanningContext;
 use crate::plan::home::{self, Home};
+use crate::sql::clocks::clocks;
 use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation};
 use crate::sql::lexer::LexOptions;
 use crate::sql::name::ObjectName;
@@ -95,8 +96,27 @@ pub struct Scratch {
     in_place: bool,
     /// The text groups by something, perhaps by a primary key, from which other columns then follow.
     groups: bool,
-    /// The text asks for the time: inside a transaction it is the transaction's, which the scratch session has not.
-    clock: bool,
+    clock: Clock,
+}
+
+/// Whether the text, or a view made anew, asks for the time: inside a transaction it is the transaction's, which the scratch
+/// session has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    NotRead,
+    /// Where it can be written as a constant.
+    Read,
+    /// Where it cannot.
+    Hidden,
+}
+
+/// What the transaction under way means for the text.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Amid<'a> {
+    /// It sees other rows than another session: nothing is read in place.
+    pub changed: bool,
+    /// When it began, for [`Scratch::reads_clock`].
+    pub time: Option<&'a str>,
 }
 
 /// A view that reads sharded tables.
@@ -109,12 +129,12 @@ struct SpreadView {
 
 impl Scratch {
     /// Statements that make the views over the gathered tables; None where one cannot be read.
-    pub fn views(&self, changed: bool) -> Option<Vec<String>> {
-        let moved = self.moved(changed);
+    pub fn views(&self, amid: Amid<'_>) -> Option<Vec<String>> {
+        let moved = self.moved(amid.changed);
         let create = |view: &SpreadView| {
             let text = view.definition.trim_end().trim_end_matches(';');
             let source = Source { text: text.as_bytes(), options: LexOptions::default() };
-            let definition = String::from_utf8(names::respell(source, &moved)?).ok()?;
+            let definition = String::from_utf8(names::respell(source, &moved, amid.time)?).ok()?;
             let name = quote_identifier(&view.name.name);
             Some(format!("CREATE TEMPORARY VIEW pg_temp.{name} ({}) AS {definition}", view.columns))
         };
@@ -146,12 +166,18 @@ impl Scratch {
 
     /// Whether the text may be answered inside of a transaction that has written or not.
     pub fn serves(&self, in_block: bool, changed: bool) -> bool {
-        !(in_block && self.clock || changed && self.in_place)
+        !(in_block && self.clock == Clock::Hidden || changed && self.in_place)
     }
 
-    /// The client's text with the qualified names of gathered tables respelled; None where it cannot be read.
-    pub fn final_text(&self, source: Source<'_>, changed: bool) -> Option<Vec<u8>> {
-        names::respell(source, &self.moved(changed))
+    /// Whether a transaction must say when it began.
+    pub fn reads_clock(&self) -> bool {
+        self.clock == Clock::Read
+    }
+
+    /// The client's text with the qualified names of gathered tables respelled, and the transaction's time; None where it
+    /// cannot be read.
+    pub fn final_text(&self, source: Source<'_>, amid: Amid<'_>) -> Option<Vec<u8>> {
+        names::respell(source, &self.moved(amid.changed), amid.time)
     }
 
     /// Lines of EXPLAIN.
@@ -201,10 +227,7 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
     let in_place: Vec<bool> = tables.iter().map(|table| table.in_place).collect();
     tables.iter_mut().for_each(|table| table.links.retain(|link| !in_place[link.by]));
     let groups = words.contains("group");
-    let clock = facts.functions.iter().any(|call| {
-        use super::functions::{Steadiness, steadiness};
-        steadiness(&call.name, call.argument_count) == Steadiness::Clock
-    });
+    let clock = clock(source, facts, &spread, ctx);
     let of_user = |call: &FunctionUse| {
         ctx.catalog.function(&call.name, &ctx.search_path).is_some_and(|info| !info.built_in)
     };
@@ -223,6 +246,21 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
         param_count: facts.param_count,
         residency: None,
     })
+}
+
+fn clock(source: Source<'_>, facts: &Facts, spread: &[SpreadView], ctx: &PlanningContext) -> Clock {
+    use super::functions::{Steadiness, shadowed, steadiness};
+    let of_definition = |view: &SpreadView| clocks(view.definition.as_bytes(), LexOptions::default());
+    let mut read = vec![clocks(source.text, source.options)];
+    read.extend(spread.iter().map(of_definition));
+    let own = |call: &FunctionUse| {
+        steadiness(&call.name, call.argument_count) == Steadiness::Clock && shadowed(&call.name, ctx)
+    };
+    match read.into_iter().collect::<Option<Vec<_>>>() {
+        Some(read) if read.iter().all(Vec::is_empty) => Clock::NotRead,
+        Some(_) if !facts.functions.iter().any(own) => Clock::Read,
+        _ => Clock::Hidden,
+    }
 }
 
 /// A relation of the statement, with every place where it is named.

@@ -1,10 +1,11 @@
-//! Names of gathered tables in the client's text: which may be told apart, and how they are respelled.
+//! What is respelled in the client's text: names of gathered tables, and inside of a transaction its clock.
 //!
 //! Invariant: only `schema.table` of a gathered table is changed, to `pg_temp.table`; a schema's name that stands
 //! anywhere else in the text (it may be an alias) is refused beforehand.
 
 use std::collections::HashSet;
 
+use crate::sql::clocks::clocks;
 use crate::sql::name::ObjectName;
 use crate::sql::words::{Word, Words};
 
@@ -24,11 +25,11 @@ pub(super) fn are_respellable(words: &Words, names: &[&ObjectName]) -> bool {
     words.words.iter().filter(|word| schemas.contains(word.name.as_str())).all(qualifies)
 }
 
-/// The text with `pg_temp` for the schema of every gathered table; None where it cannot be read.
-pub(super) fn respell(source: Source<'_>, gathered: &[&ObjectName]) -> Option<Vec<u8>> {
+/// The text with `pg_temp` for the schema of every gathered table, and with this time where it asks for its transaction's;
+/// None where it cannot be read.
+pub(super) fn respell(source: Source<'_>, gathered: &[&ObjectName], time: Option<&str>) -> Option<Vec<u8>> {
     let words = Words::of(source.text, source.options)?.words;
-    let mut out = Vec::with_capacity(source.text.len() + 16);
-    let mut copied = 0;
+    let mut pieces = Vec::new();
     for pair in words.windows(2) {
         let [schema, table] = pair else { continue };
         let joined = schema.before_dot && table.after_dot && !schema.after_dot;
@@ -36,10 +37,20 @@ pub(super) fn respell(source: Source<'_>, gathered: &[&ObjectName]) -> Option<Ve
             name.schema.as_deref() == Some(schema.name.as_str()) && name.name == table.name
         };
         if joined && gathered.iter().any(named) {
-            out.extend_from_slice(source.text.get(copied..schema.start as usize)?);
-            out.extend_from_slice(b"pg_temp");
-            copied = schema.end as usize;
+            pieces.push((schema.start, schema.end, "pg_temp".to_owned()));
         }
+    }
+    if let Some(time) = time {
+        let clocks = clocks(source.text, source.options)?;
+        pieces.extend(clocks.iter().map(|clock| (clock.start, clock.end, clock.written(time))));
+        pieces.sort_unstable();
+    }
+    let mut out = Vec::with_capacity(source.text.len() + 16);
+    let mut copied = 0;
+    for (start, end, piece) in pieces {
+        out.extend_from_slice(source.text.get(copied..start as usize)?);
+        out.extend_from_slice(piece.as_bytes());
+        copied = end as usize;
     }
     out.extend_from_slice(source.text.get(copied..)?);
     Some(out)
@@ -56,7 +67,7 @@ mod tests {
         let text =
             "SELECT public.rides.fare, 'public.rides' FROM public . \"rides\", public.riders -- public.rides";
         let source = Source { text: text.as_bytes(), options: LexOptions::default() };
-        let respelled = respell(source, &[&rides]).unwrap();
+        let respelled = respell(source, &[&rides], None).unwrap();
         assert_eq!(
             String::from_utf8(respelled).unwrap(),
             "SELECT pg_temp.rides.fare, 'public.rides' FROM pg_temp . \"rides\", public.riders -- public.rides"
