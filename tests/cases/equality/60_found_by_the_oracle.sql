@@ -14,3 +14,6 @@ SELECT ride_id FROM rides WHERE status = 1.5 ORDER BY ride_id OFFSET -1;
 -- params: -1
 -- error 42883
 SELECT ride_id FROM rides WHERE status = 1.5 ORDER BY ride_id LIMIT $1;
+-- A part of WITH that nothing reads is not run, and what would fail in it does not fail.
+WITH idle AS (SELECT 1 / (id - id) AS n FROM kinds k JOIN rides r ON r.status > k.t WHERE 1 / (k.id - k.id) > 0)
+SELECT count(*) FROM rides a JOIN rides b ON a.status = b.status;

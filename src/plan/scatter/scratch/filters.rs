@@ -15,7 +15,8 @@
 //! Invariants:
 //! 1. A condition of WHERE is pushed only to a table whose rows no outer join of its level may leave without a partner.
 //! 2. A condition is pushed only if everything in it is known: columns of that table, values, built-in functions.
-//! 3. Where a place of a table was not seen in the tree, nothing is pushed to it.
+//! 3. What is never run needs no rows.
+//! 4. Where a place of a table was not seen in the tree, nothing is pushed to it.
 
 use std::ops::ControlFlow;
 
@@ -32,6 +33,7 @@ use crate::sql::render::prints_as_read;
 use super::super::expression::{folded, object_name};
 use super::super::functions::{Steadiness, steadiness};
 use super::super::{STACK_BASE, STACK_MAX, STACK_PER_BYTE};
+use super::idle;
 use super::links::Link;
 use super::{Found, position_of};
 
@@ -52,7 +54,7 @@ pub(super) fn of(parsed: &Parsed, found: &[Found<'_>], ctx: &PlanningContext) ->
             return none();
         }
         let places = found.iter().map(|_| Places::default()).collect();
-        let mut collector = Collector { found, ctx, places, cte_names: Vec::new() };
+        let mut collector = Collector { found, ctx, places, cte_names: Vec::new(), idle: false };
         let _ = VisitMut::visit(&mut *tree, &mut collector);
         collector.needs()
     })
@@ -74,6 +76,8 @@ struct Collector<'c, 'a> {
     places: Vec<Places>,
     /// Names of CTEs anywhere: a table of such a name may be one.
     cte_names: Vec<String>,
+    /// What is visited is never run ([`idle`]).
+    idle: bool,
 }
 
 impl VisitorMut for Collector<'_, '_> {
@@ -82,6 +86,11 @@ impl VisitorMut for Collector<'_, '_> {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         let names = query.with.iter().flat_map(|with| &with.cte_tables).map(|cte| folded(&cte.alias.name));
         self.cte_names.extend(names);
+        for mut part in idle::take(query) {
+            let around = std::mem::replace(&mut self.idle, true);
+            let _ = VisitMut::visit(&mut part, self);
+            self.idle = around;
+        }
         ControlFlow::Continue(())
     }
 
@@ -146,6 +155,10 @@ impl Collector<'_, '_> {
             let Some(table) = place.table else { continue };
             let known = &mut self.places[table];
             known.seen += 1;
+            if self.idle {
+                known.demands.push("(false)".to_owned());
+                continue;
+            }
             known.everything |= place.demands.is_empty();
             known.demands.push(format!("({})", place.demands.join(" AND ")));
             known.links.extend(place.links);

@@ -23,6 +23,7 @@
 
 mod columns;
 mod filters;
+mod idle;
 mod links;
 mod names;
 
