@@ -48,6 +48,8 @@ pub struct Transaction {
     /// When it began, once that was asked.
     pub time: Option<Rc<str>>,
     pub failed: bool,
+    /// It takes locks that no replica has, though it is read-only.
+    pub locks: bool,
     /// A statement went to every shard: commit by two phases.
     pub everywhere: bool,
     /// DDL was run: the catalog must be read again after COMMIT.
@@ -144,6 +146,7 @@ impl Transaction {
             snapshot: Snapshot::NotTaken,
             time: None,
             failed: false,
+            locks: false,
             everywhere: false,
             schema_changed: false,
             savepoints: Vec::new(),

@@ -16,9 +16,11 @@ use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
+use crate::execute::refusals;
 use crate::execute::{Relay, relay};
 use crate::figures::Route;
 use crate::plan::Access;
+use crate::sql::facts::Kind;
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -32,8 +34,9 @@ impl Session {
             self.begin_implicit();
         }
         let schema = planned.changes_schema();
+        let writes = !matches!(planned.plan.facts.kind, Kind::LockTable);
         if let Some(transaction) = self.block.transaction() {
-            transaction.everywhere = true;
+            transaction.everywhere |= writes;
             transaction.schema_changed |= schema;
         }
         self.note_ddl(planned);
@@ -56,15 +59,36 @@ impl Session {
         Ok(())
     }
 
+    /// Before LOCK TABLE: a transaction that only reads takes most locks on primaries only.
+    pub(super) fn lock(&mut self, text: &[u8]) -> Outcome {
+        let Some(transaction) = self.block.transaction() else {
+            return Err(SqlError::new(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "LOCK TABLE can only be used in transaction blocks",
+            )
+            .into());
+        };
+        if is_lock_of_replicas(text) {
+            return Ok(());
+        }
+        if self.lanes.iter().any(|lane| lane.in_block && lane.replica) {
+            return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
+        }
+        transaction.locks = true;
+        Ok(())
+    }
+
     async fn run_everywhere(&mut self, work: Work<'_>, planned: &Planned) -> Outcome {
         self.see_everywhere().await?;
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let default = topology.default_shard;
-        let first = self.join(default, Access::Write, &[]).await?;
+        let writes = !matches!(planned.plan.facts.kind, Kind::LockTable);
+        let access = if writes { Access::Write } else { Access::ReadPrimary };
+        let first = self.join(default, access, &[]).await?;
         self.put(first, work)?;
         let suspect = planned.is_suspect(self.pin.is_some());
         let lane = &mut self.lanes[first];
-        lane.wrote = true;
+        lane.wrote |= writes;
         lane.connection.suspect |= suspect;
         let sent = Instant::now();
         let report = {
@@ -89,10 +113,10 @@ impl Session {
             Err(error) => return Err(self.relay_failed(first, error).await),
         }
         for shard in topology.all_shards().iter().filter(|shard| *shard != default) {
-            let index = self.join(shard, Access::Write, &[]).await?;
+            let index = self.join(shard, access, &[]).await?;
             self.put(index, work)?;
             let lane = &mut self.lanes[index];
-            lane.wrote = true;
+            lane.wrote |= writes;
             for owed in &mut lane.owed {
                 if let Owed::Describe { hidden } | Owed::Execute { hidden } = owed {
                     *hidden = true;
@@ -214,4 +238,12 @@ fn each_failed(error: SqlError, shard: &str, done: &[&str]) -> SqlError {
     let already = if done.is_empty() { "no other shard".to_owned() } else { done.join(", ") };
     let detail = format!("It failed on shard \"{shard}\"; it is done on: {already}.");
     error.detail(detail).hint("The command is not transactional: mend the cause and run it again.")
+}
+
+/// ACCESS SHARE, ROW SHARE and ROW EXCLUSIVE are locks that a server gives during recovery, too (`LockTableCommand`).
+fn is_lock_of_replicas(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let mode = words.iter().rposition(|word| *word == "in").map_or(&[][..], |at| &words[at + 1..]);
+    matches!(mode, ["access" | "row", "share", "mode", ..] | ["row", "exclusive", "mode", ..])
 }

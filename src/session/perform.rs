@@ -27,7 +27,7 @@ use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
 use crate::sql::facts::{Kind, SessionObject};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::encode;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::SqlError;
 use crate::wire::frontend::{Bind, Target};
 
 /// A statement as the client sent it.
@@ -198,12 +198,8 @@ impl Session {
                 self.perform_on(planned, work, shard).await
             }
             Action::Everywhere => {
-                if matches!(planned.plan.facts.kind, Kind::LockTable) && !self.block.is_open() {
-                    return Err(SqlError::new(
-                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                        "LOCK TABLE can only be used in transaction blocks",
-                    )
-                    .into());
+                if matches!(planned.plan.facts.kind, Kind::LockTable) {
+                    self.lock(work.text())?;
                 }
                 // For its refusals only: a clock's words in the values, a hint for one shard.
                 self.bind_work(planned, work)?;

@@ -216,6 +216,7 @@ fn nearly(one: &[u8], other: &[u8], tolerance: f64) -> bool {
         text.or_else(|| bytes.try_into().ok().map(f64::from_be_bytes)).or_else(real)
     };
     match (number(one), number(other)) {
+        (Some(a), Some(b)) if a.is_nan() => b.is_nan(),
         (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0),
         _ => false,
     }

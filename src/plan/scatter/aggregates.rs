@@ -13,8 +13,10 @@
 //! reals is computed from sums in double precision, which needs the argument's type beforehand: a column of type
 //! real is cast; another expression of type real refuses.
 //!
-//! Not here: anything else that aggregates (DISTINCT with FILTER, ordered sets, array_agg, statistics): its rows are
-//! gathered ([`super::gathered`]).
+//! Variances, covariances and regressions have a table of their own ([`super::statistics`]).
+//!
+//! Not here: anything else that aggregates (DISTINCT with FILTER, ordered sets, array_agg): its rows are gathered
+//! ([`super::gathered`]).
 
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query,
@@ -25,6 +27,7 @@ use crate::plan::refusal::Refusal;
 
 use super::finish::Markers;
 use super::refusals::Reason;
+use super::statistics::Statistic;
 use super::{Inputs, expression, functions};
 
 /// How partial columns become the aggregate's value.
@@ -38,6 +41,7 @@ enum Combining {
     Same(&'static str),
     /// The function over distinct values.
     Distinct(&'static str),
+    Statistic(Statistic),
 }
 
 /// One aggregate of a final text.
@@ -76,14 +80,20 @@ pub(super) fn partials(function: &Function, inputs: &Inputs<'_>) -> Result<Parti
         return Err(refused());
     }
     let FunctionArguments::List(list) = &function.args else { return Err(refused()) };
-    let [FunctionArg::Unnamed(argument)] = list.args.as_slice() else { return Err(refused()) };
     if !list.clauses.is_empty() {
         return Err(refused());
     }
-    check_argument(argument, function, inputs)?;
     let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
     let filter =
         function.filter.as_ref().map(|filter| format!(" FILTER (WHERE {filter})")).unwrap_or_default();
+    if !distinct && let Some((statistic, arguments)) = statistic(name.name.as_str(), &list.args, inputs) {
+        list.args.iter().try_for_each(|argument| check_argument(argument, function, inputs))?;
+        let columns = statistic.columns(&arguments, |call| format!("{call}{filter}"));
+        return Ok(Partials { combining: Combining::Statistic(statistic), columns, grouping: false });
+    }
+    let [argument] = list.args.as_slice() else { return Err(refused()) };
+    check_argument(argument, function, inputs)?;
+    let FunctionArg::Unnamed(argument) = argument else { return Err(refused()) };
     let call = |name: &str| format!("{name}({argument}){filter}");
     let same = |combining, name: &str| Partials { combining, columns: vec![call(name)], grouping: false };
     let name = name.name.as_str();
@@ -117,6 +127,17 @@ pub(super) fn partials(function: &Function, inputs: &Inputs<'_>) -> Result<Parti
     }
 }
 
+/// The aggregate, if it is a variance or its kin, with its arguments as written.
+fn statistic(name: &str, args: &[FunctionArg], inputs: &Inputs<'_>) -> Option<(Statistic, Vec<String>)> {
+    let value = |arg| match arg {
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref value)) => Some(value),
+        _ => None,
+    };
+    let values: Vec<&Expr> = args.iter().map(value).collect::<Option<_>>()?;
+    let statistic = Statistic::of(name, &values, &inputs.scope)?;
+    Some((statistic, values.iter().map(ToString::to_string).collect()))
+}
+
 /// Whether every aggregate of a block has a partial form.
 pub(super) fn all_have_partials(query: &Query, inputs: &Inputs<'_>) -> bool {
     let Ok(select) = super::select::select_of(query) else { return false };
@@ -135,14 +156,10 @@ fn idempotent(name: &str) -> Option<&'static str> {
 }
 
 /// The argument is computed by each shard for its own rows: it must not depend on the server.
-fn check_argument(
-    argument: &FunctionArgExpr,
-    function: &Function,
-    inputs: &Inputs<'_>,
-) -> Result<(), Refusal> {
+fn check_argument(argument: &FunctionArg, function: &Function, inputs: &Inputs<'_>) -> Result<(), Refusal> {
     let contents = match argument {
-        FunctionArgExpr::Expr(value) => expression::contents(value, inputs.ctx),
-        FunctionArgExpr::Wildcard => Default::default(),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => expression::contents(value, inputs.ctx),
+        FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Default::default(),
         _ => return Err(Reason::Aggregate.refusal(&function.to_string())),
     };
     let filter = function.filter.as_deref().map(|filter: &Expr| expression::contents(filter, inputs.ctx));
@@ -168,7 +185,12 @@ impl Aggregate {
             Combining::Average => format!("sum({column}) / sum({})", Markers::column(self.column + 1)),
             Combining::Same(name) => format!("{name}({column})"),
             Combining::Distinct(name) => format!("{name}(DISTINCT {column})"),
+            Combining::Statistic(statistic) => self.statistic(statistic),
         }
+    }
+
+    fn statistic(&self, statistic: Statistic) -> String {
+        statistic.combine(|index| Markers::column(self.column + index))
     }
 
     /// The combining expression, in parentheses where it is not a plain call.
@@ -193,6 +215,7 @@ impl Aggregate {
             }
             Combining::Same(name) => Ok(format!("{name}({column})")),
             Combining::Distinct(name) => Ok(format!("{name}(DISTINCT {column})")),
+            Combining::Statistic(statistic) => Ok(self.statistic(statistic)),
         }
     }
 }

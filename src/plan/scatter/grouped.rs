@@ -53,13 +53,18 @@ pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusa
     if targets.grouped && !grouped_by.is_empty() {
         final_text.push_str(&format!(" GROUP BY {}", grouped_by.join(", ")));
     }
+    let mut shard_tail = partial_tail;
     if let Some(having) = &select.having {
         final_text.push_str(&format!(" HAVING {having}"));
+        if is_constant(having) {
+            // What it excludes is then not computed by any shard, and does not fail there either.
+            shard_tail.push_str(&format!(" HAVING {having}"));
+        }
     }
     final_text.push_str(&targets.order_by(query)?);
     final_text.push_str(&ordered::bounds(query));
 
-    let shard_text = constants.restore(text.print(&rewriter.columns, &partial_tail));
+    let shard_text = constants.restore(text.print(&rewriter.columns, &shard_tail));
     let shard = ShardText::Rewritten(Text::new(shard_text)?);
     let finish =
         Finish::new(&constants.restore(final_text), rewriter.aggregates, 0, inputs.facts.param_count);
@@ -69,6 +74,19 @@ pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusa
     scatter.equal_literals = rewriter.equal_literals;
     scatter.constant_literals = rewriter.constant_literals;
     Ok(scatter)
+}
+
+/// Made of values and operators only.
+fn is_constant(expr: &Expr) -> bool {
+    let found = sqlparser::ast::visit_expressions(expr, |part| match part {
+        Expr::Value(_)
+        | Expr::Nested(_)
+        | Expr::BinaryOp { .. }
+        | Expr::UnaryOp { .. }
+        | Expr::Cast { .. } => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    });
+    found.is_continue()
 }
 
 /// Sets constants inside GROUP BY and ORDER BY expressions apart, as those of the select list are.

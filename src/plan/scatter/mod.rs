@@ -46,6 +46,7 @@ pub mod refusals;
 mod residency;
 pub mod scratch;
 mod select;
+mod statistics;
 #[cfg(test)]
 mod tests;
 

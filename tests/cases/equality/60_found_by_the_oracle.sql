@@ -17,3 +17,14 @@ SELECT ride_id FROM rides WHERE status = 1.5 ORDER BY ride_id LIMIT $1;
 -- A part of WITH that nothing reads is not run, and what would fail in it does not fail.
 WITH idle AS (SELECT 1 / (id - id) AS n FROM kinds k JOIN rides r ON r.status > k.t WHERE 1 / (k.id - k.id) > 0)
 SELECT count(*) FROM rides a JOIN rides b ON a.status = b.status;
+-- A transaction that only reads takes locks, which replicas do not give.
+BEGIN READ ONLY;
+LOCK TABLE rides IN SHARE MODE;
+SELECT count(*) FROM rides;
+COMMIT;
+-- A condition of constants is never run.
+SELECT max(status) FROM rides WHERE 1 / (price - price) > 0 HAVING NULL;
+SELECT max(status), count(*) FROM rides HAVING 1 = 1;
+SELECT region, count(*) FROM rides GROUP BY region HAVING false;
+-- params: true
+SELECT max(status) FROM rides HAVING $1;

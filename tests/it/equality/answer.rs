@@ -178,13 +178,14 @@ fn shown(row: &[Option<Vec<u8>>]) -> String {
     values.collect::<Vec<_>>().join(" | ").chars().take(300).collect()
 }
 
-/// Equal but for the last digits: as text, or as a double's eight bytes.
+/// Equal but for the last digits: as text, or as a double's eight bytes. The sign of what is no number says nothing.
 fn nearly(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
     let number = |bytes: &[u8]| {
         let text = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<f64>().ok());
         text.or_else(|| bytes.try_into().ok().map(f64::from_be_bytes))
     };
     match (one.and_then(number), other.and_then(number)) {
+        (Some(one), Some(other)) if one.is_nan() => other.is_nan(),
         (Some(one), Some(other)) => (one - other).abs() <= TOLERANCE * one.abs().max(other.abs()),
         _ => false,
     }

@@ -43,6 +43,11 @@ placement = "hash"
 key = "id"
 
 [[tables]]
+name = "spreads"
+placement = "hash"
+key = "id"
+
+[[tables]]
 name = "codes"
 placement = "hash"
 key = "code"

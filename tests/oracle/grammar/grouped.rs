@@ -200,8 +200,16 @@ impl Grammar {
     }
 
     fn spread(&mut self, scope: &Scope) -> Node {
-        let name = *self.random.pick(&["stddev(", "variance(", "var_pop(", "stddev_pop("]);
-        let ty = *self.random.pick(&[Type::Int, Type::Num, Type::Float]);
+        let types = [Type::Int, Type::Num, Type::Float];
+        if self.chance(30) {
+            // A slope through noise would be noise.
+            let name =
+                *self.random.pick(&["regr_count(", "regr_avgx(", "regr_avgy(", "regr_sxx(", "covar_pop("]);
+            let (one, other) = (*self.random.pick(&types), *self.random.pick(&types));
+            return seq![name, self.leaf(scope, one), ", ", self.leaf(scope, other), ")"];
+        }
+        let names = ["stddev(", "variance(", "var_pop(", "stddev_pop(", "stddev_samp(", "var_samp("];
+        let (name, ty) = (*self.random.pick(&names), *self.random.pick(&types));
         seq![name, self.leaf(scope, ty), ")"]
     }
 
