@@ -49,6 +49,7 @@ mod select;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod united;
 
 use std::sync::Arc;
 
@@ -240,7 +241,7 @@ impl Scatter {
         let inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx) };
         let apart = apart::of(query, ctx)?;
         if matches!(*query.body, SetExpr::SetOperation { .. }) {
-            return Self::set_operation(query, apart, &inputs);
+            return united::compile(query, apart, &inputs);
         }
         match shape(query, apart, &inputs)? {
             Shape::Rows if select::order_by(query)?.is_empty() => Self::concat(query, &inputs),
@@ -255,23 +256,6 @@ impl Scatter {
                 gathered::compile(query, &inputs)
             }
         }
-    }
-
-    /// UNION and its kin whose equal rows are on one shard.
-    fn set_operation(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Self, Refusal> {
-        let contents = expression::contents(&query.body, inputs.ctx);
-        let moving = contents.clock || contents.volatile || contents.server_dependent;
-        if !apart.closed || moving || query.order_by.is_some() {
-            return Err(Reason::SetOperation.refusal(""));
-        }
-        let limits = Limits::of(query, inputs.placeholders)?;
-        let mut scatter = Self::of_columns(None, inputs, Combine::Concat);
-        if !limits.is_none() {
-            let limit = scatter.push_limit(limits);
-            let with = query.with.as_ref().map(|with| format!("{with} ")).unwrap_or_default();
-            scatter.shard = ShardText::Rewritten(Text::new(format!("{with}{}{limit}", query.body))?);
-        }
-        Ok(scatter)
     }
 
     fn concat(query: &Query, inputs: &Inputs<'_>) -> Result<Self, Refusal> {

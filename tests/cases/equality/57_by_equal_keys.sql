@@ -63,4 +63,15 @@ SELECT region FROM maybe EXCEPT SELECT region FROM kinds WHERE id < 3;
 SELECT region, id FROM maybe EXCEPT ALL SELECT region, id FROM kinds;
 SELECT region FROM kinds UNION ALL SELECT v FROM maybe;
 SELECT region, v FROM maybe UNION SELECT t, region FROM kinds;
+SELECT region, id FROM kinds UNION ALL SELECT region, id FROM maybe ORDER BY id DESC, region NULLS FIRST;
+SELECT region, i8 AS n FROM kinds UNION ALL SELECT region, 2 FROM kinds ORDER BY n, 1 LIMIT 7 OFFSET 2;
+SELECT region, t AS word FROM kinds UNION SELECT region, v FROM maybe ORDER BY word, region;
+SELECT n, f8, 'a' FROM kinds WHERE id < 5 UNION ALL SELECT n2, f4, 'b' FROM kinds ORDER BY 1 NULLS FIRST, f8 DESC, 3;
+WITH k AS (SELECT region, id FROM kinds) SELECT id, region FROM k UNION ALL SELECT 0, region FROM maybe ORDER BY region, 1;
+-- error 42702
+SELECT region AS a, region AS a FROM kinds UNION ALL SELECT region, v FROM maybe ORDER BY a;
+-- error 0A000
+SELECT region FROM kinds UNION ALL SELECT region FROM maybe ORDER BY lower(region);
+-- params: 3
+SELECT region, id FROM kinds UNION ALL SELECT region, id FROM maybe ORDER BY 2, 1 LIMIT $1;
 (SELECT region FROM kinds UNION SELECT region FROM maybe) EXCEPT SELECT region FROM drivers WHERE rating > 4;

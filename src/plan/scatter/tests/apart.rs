@@ -141,6 +141,14 @@ fn what_is_computed_within_a_key_is_computed_by_its_shard() {
         shard("SELECT region FROM rides UNION ALL SELECT region FROM stops LIMIT 5"),
         "SELECT region FROM rides UNION ALL SELECT region FROM stops LIMIT $1::bigint"
     );
+    assert_eq!(
+        shard(
+            "SELECT region, 1 AS n FROM rides UNION ALL SELECT region, 2 FROM stops ORDER BY n DESC, 1 LIMIT 5"
+        ),
+        "SELECT meridian__u.*, meridian__u.c2 AS meridian__k1, meridian__u.c1 AS meridian__k2 \
+         FROM (SELECT region, 1 AS n FROM rides UNION ALL SELECT region, 2 FROM stops) AS meridian__u(c1, c2) \
+         ORDER BY meridian__k1 DESC NULLS FIRST, meridian__k2 ASC NULLS LAST LIMIT $1::bigint"
+    );
 }
 
 #[test]
