@@ -148,6 +148,38 @@ pub(super) fn all_have_partials(query: &Query, inputs: &Inputs<'_>) -> bool {
         || expression::has_call(&query.order_by, has_none))
 }
 
+/// Whether a block aggregates, and a row that is there twice changes none of its values.
+pub(super) fn ignore_repeated_rows(query: &Query, inputs: &Inputs<'_>) -> bool {
+    let Ok(select) = super::select::select_of(query) else { return false };
+    let parts = [
+        expression::contents(&select.projection, inputs.ctx),
+        expression::contents(&select.having, inputs.ctx),
+        expression::contents(&query.order_by, inputs.ctx),
+    ];
+    if parts.iter().any(|part| part.volatile || part.window) {
+        return false;
+    }
+    let has = |test: &dyn Fn(&Function) -> bool| {
+        expression::has_call(&select.projection, test)
+            || expression::has_call(&select.having, test)
+            || expression::has_call(&query.order_by, test)
+    };
+    let aggregates = |call: &Function| expression::is_aggregate(call, inputs.ctx);
+    let counts = |call: &Function| aggregates(call) && !ignores_repeated_values(call, inputs);
+    has(&aggregates) && !has(&counts)
+}
+
+fn ignores_repeated_values(call: &Function, inputs: &Inputs<'_>) -> bool {
+    let distinct = matches!(&call.args, FunctionArguments::List(list)
+        if list.duplicate_treatment == Some(DuplicateTreatment::Distinct));
+    let known = || {
+        let name = expression::object_name(&call.name)?;
+        let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+        (built_in && !functions::shadowed(&name, inputs.ctx)).then(|| idempotent(&name.name))?
+    };
+    call.within_group.is_empty() && (distinct || known().is_some())
+}
+
 /// Aggregates for which repeated values do not count, so DISTINCT changes nothing.
 fn idempotent(name: &str) -> Option<&'static str> {
     ["min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "any_value"]

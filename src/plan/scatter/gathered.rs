@@ -8,13 +8,17 @@
 //! Invariants:
 //! 1. Every column reference outside FROM and WHERE is resolved by the catalog or the statement refuses.
 //! 2. FROM and WHERE run on the shards, everything else once, over all rows: nothing is pushed below a window.
+//! 3. Equal rows are gathered once only where no aggregate counts them twice, and equal means the same in every way.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{Distinct, Expr, GroupByExpr, Ident, OrderByKind, Query, VisitMut, VisitorMut};
 
+use crate::catalog::{Collation, Column};
+use crate::merge::types::oid;
 use crate::plan::refusal::Refusal;
 
+use super::aggregates;
 use super::expression;
 use super::finish::{Finish, Markers};
 use super::grouped::order_target;
@@ -25,13 +29,17 @@ use super::{Combine, Inputs, Scatter, SelectText, ShardText, Text, ordered};
 /// Compiles a query by gathering the columns that it names.
 pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusal> {
     let names = Names::resolve(query, inputs)?;
-    let mut columns = Columns { inputs, found: Vec::new() };
+    let once = aggregates::ignore_repeated_rows(query, inputs);
+    let mut columns = Columns { inputs, found: Vec::new(), told_apart: true };
     columns.replace(query, &names)?;
     let mut partial: Vec<String> = columns.found.iter().map(ToString::to_string).collect();
     if partial.is_empty() {
         partial.push("true".to_owned());
     }
-    let text = SelectText::of(query)?;
+    let mut text = SelectText::of(query)?;
+    if once && columns.told_apart {
+        text.distinct = "DISTINCT ".to_owned();
+    }
     let select = select::select_of(query)?;
     let mut final_text = format!("{}SELECT {}", text.with, names.distinct(query)?);
     let items: Vec<String> = select.projection.iter().map(ToString::to_string).collect();
@@ -134,11 +142,23 @@ fn only_input_names(expr: &Expr, inputs: &Inputs<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// Whether equal values of the column are the same bytes: 1.0 and 1.00 are equal, and not the same.
+fn is_told_apart(column: &Column) -> bool {
+    match column.type_oid {
+        oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::OID | oid::BYTEA | oid::UUID => true,
+        oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => true,
+        oid::TEXT | oid::VARCHAR | oid::NAME => column.collation != Collation::Nondeterministic,
+        _ => false,
+    }
+}
+
 /// Replaces column references by columns of the gathered rows.
 struct Columns<'a> {
     inputs: &'a Inputs<'a>,
     /// What to gather: qualified columns.
     found: Vec<Expr>,
+    /// Whatever differs in them in any way is not equal.
+    told_apart: bool,
 }
 
 impl Columns<'_> {
@@ -188,6 +208,7 @@ impl VisitorMut for Columns<'_> {
                 let Some((alias, column)) = self.inputs.scope.column(expr) else {
                     return ControlFlow::Break(Reason::UnresolvedColumn.refusal(&expr.to_string()));
                 };
+                self.told_apart &= is_told_apart(column);
                 let parts = vec![expression::quoted(alias), expression::quoted(&column.name)];
                 let column = Expr::CompoundIdentifier(parts);
                 let index = self.found.iter().position(|known| *known == column).unwrap_or(self.found.len());

@@ -157,3 +157,38 @@ fn literals_of_a_client_are_sent_as_they_were_written() {
     let text = final_text(sql, &[oid::TEXT, oid::INT8, oid::TEXT]).unwrap();
     assert!(text.ends_with(r"HAVING min(meridian__p.c3) > E'\'x'"), "{text}");
 }
+
+#[test]
+fn equal_rows_are_gathered_once_where_no_aggregate_counts_them_twice() {
+    let cases = [
+        ("string_agg(DISTINCT city, ',')", r#"SELECT DISTINCT "rides"."city" FROM rides"#),
+        (
+            "string_agg(DISTINCT city, ','), max(tip)",
+            r#"SELECT DISTINCT "rides"."city", "rides"."tip" FROM rides"#,
+        ),
+        // One of these counts, or what is equal may be written in two ways.
+        ("string_agg(DISTINCT city, ','), count(*)", r#"SELECT "rides"."city" FROM rides"#),
+        ("string_agg(city, ',')", r#"SELECT "rides"."city" FROM rides"#),
+        ("string_agg(DISTINCT fare::text, ',')", r#"SELECT "rides"."fare" FROM rides"#),
+        ("percentile_cont(0.5) WITHIN GROUP (ORDER BY tip)", r#"SELECT "rides"."tip" FROM rides"#),
+    ];
+    for (list, asked) in cases {
+        assert_eq!(shard(&format!("SELECT {list} FROM rides")), asked, "{list}");
+    }
+}
+
+#[test]
+fn variances_are_asked_for_by_their_state_where_the_type_is_known() {
+    assert_eq!(
+        shard("SELECT stddev(tip) FILTER (WHERE ok) FROM rides"),
+        "SELECT count(\"rides\".\"tip\") FILTER (WHERE \"rides\".\"ok\"), sum(\"rides\".\"tip\") FILTER (WHERE \"rides\".\"ok\"), \
+         sum((\"rides\".\"tip\")::pg_catalog.numeric * (\"rides\".\"tip\")::pg_catalog.numeric) FILTER (WHERE \"rides\".\"ok\") FROM rides"
+    );
+    assert!(
+        shard("SELECT variance(ratio) FROM rides")
+            .contains("var_pop((\"rides\".\"ratio\")::pg_catalog.float8) * count(")
+    );
+    for sql in ["SELECT variance(tip + tip) FROM rides", "SELECT variance(DISTINCT tip) FROM rides"] {
+        assert_eq!(shard(sql).matches("count(").count(), 0, "its values are gathered: {sql}");
+    }
+}
