@@ -26,6 +26,7 @@ use crate::plan::scatter::{BoundLimits, Combine, Scatter};
 use crate::sql::arguments::Arguments;
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
+use crate::wire::error::{SqlError, SqlState};
 
 /// How long a server may take over the settings that were queued for it when the statement failed elsewhere.
 const TIDY_TIME: Duration = Duration::from_secs(5);
@@ -39,6 +40,8 @@ struct Attempts {
     scratches: usize,
     /// The way that is taken since the planned one was found not to serve.
     instead: Option<Scatter>,
+    /// Of a condition, if that is why.
+    condition: Option<SqlError>,
     /// The client may have been sent something.
     sent: bool,
 }
@@ -108,10 +111,21 @@ impl Session {
                     self.tidy(shards).await;
                     let failed = |lane: &Lane| lane.connection.status == TransactionStatus::Failed;
                     let failed = self.lanes.iter().any(|lane| lane.in_block && failed(lane));
-                    let other = if failed { None } else { self.gathered_instead(question) };
+                    let other = match scatter.unconditional() {
+                        _ if failed => None,
+                        Some(other) => {
+                            attempts.condition = Some(error.clone());
+                            Some(other)
+                        }
+                        None => self.gathered_instead(question),
+                    };
                     let other = other.ok_or(Failure::Sql(error))?;
                     self.check_scratch(&other, shards)?;
                     attempts.instead = Some(other);
+                }
+                ScatterError::Sql(error) if attempts.condition.is_some() && is_too_much(&error) => {
+                    self.tidy(shards).await;
+                    return Err(Failure::Sql(attempts.condition.unwrap_or(error)));
                 }
                 error => self.ask_again(planned, shards, error, &mut attempts).await?,
             }
@@ -233,4 +247,9 @@ impl Session {
             self.give(lane);
         }
     }
+}
+
+/// What was gathered for another try has met its bound.
+fn is_too_much(error: &SqlError) -> bool {
+    error.sqlstate == SqlState::CONFIGURATION_LIMIT_EXCEEDED
 }

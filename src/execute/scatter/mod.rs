@@ -82,7 +82,8 @@ pub enum ScatterError {
     Sql(SqlError),
     /// The server's own words have been passed on.
     Told,
-    /// Of types that cannot be merged: another way may be taken, or this is to be told. Nothing has been sent.
+    /// Of types that cannot be merged, or of a condition that PostgreSQL might not have met: another way may be taken, or
+    /// this is to be told. Nothing has been sent.
     Unmergeable(SqlError),
     /// A server is lost to this session. The other lanes are at rest.
     Server {

@@ -343,9 +343,17 @@ async fn fill(
     let flight = Flight { beforehand: 0, rewritten: true, fills: true };
     match run(wire, &mut flying, flight, &mut combiner).await {
         Ok(_) => Ok(()),
+        Err(ScatterError::Sql(error)) if table.is_filtered() && is_of_values(&error) => {
+            Err(ScatterError::Unmergeable(error))
+        }
         Err(ScatterError::Sql(error)) => Err(ScatterError::Sql(of_filling(error, table))),
         Err(error) => Err(error),
     }
+}
+
+/// An error of a condition: one PostgreSQL may have found before that no row meets it.
+fn is_of_values(error: &SqlError) -> bool {
+    error.sqlstate.class() == "22" || error.sqlstate == SqlState::INDETERMINATE_COLLATION
 }
 
 /// A type that does not pass in binary, or not to another server, is a limit of ours.

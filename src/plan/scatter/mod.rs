@@ -127,7 +127,7 @@ pub struct OrderKey {
 }
 
 /// What to do with the shards' rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Combine {
     /// As they come, through a `merge::Limiter`.
     Concat,
@@ -152,7 +152,7 @@ pub enum Ways {
 }
 
 /// How a SELECT is answered from several shards.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scatter {
     pub shard: ShardText,
     pub combine: Combine,
@@ -313,6 +313,16 @@ impl Scatter {
         match self.equal_literals.iter().all(same) && self.constant_literals.iter().all(constant) {
             true => Ok(()),
             false => Err(Reason::LiteralsDiffer.refusal("")),
+        }
+    }
+
+    /// The way behind this one where conditions, which the shards apply, fail; None where they apply none.
+    pub fn unconditional(&self) -> Option<Self> {
+        match &self.combine {
+            Combine::Scratch(scratch) => {
+                Some(Self { combine: Combine::Scratch(scratch.unconditional()), ..self.clone() })
+            }
+            Combine::Concat | Combine::Ordered { .. } | Combine::Finish(_) => None,
         }
     }
 

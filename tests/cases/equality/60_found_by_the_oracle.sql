@@ -28,3 +28,7 @@ SELECT max(status), count(*) FROM rides HAVING 1 = 1;
 SELECT region, count(*) FROM rides GROUP BY region HAVING false;
 -- params: true
 SELECT max(status) FROM rides HAVING $1;
+-- A condition that the shards are asked fails, but no row comes so far in one PostgreSQL; or it fails there, too.
+SELECT count(*) FROM rides a JOIN drivers b ON a.status = b.name WHERE 1 / (a.price - a.price) > 0 AND NULL::int > a.duration_minutes;
+-- error 22012
+SELECT count(*) FROM rides a JOIN rides b ON a.status = b.status WHERE 1 / (a.price - a.price) > 0;

@@ -181,6 +181,13 @@ impl Scratch {
         names::respell(source, &self.moved(amid.changed), amid.time)
     }
 
+    /// The same without the conditions that the shards would apply.
+    pub fn unconditional(&self) -> Self {
+        let all =
+            |table: &Table| Table { select: table.select_all.clone(), is_filtered: false, ..table.clone() };
+        Self { tables: self.tables.iter().map(all).collect(), ..self.clone() }
+    }
+
     /// Lines of EXPLAIN.
     pub fn describe(&self, fill: &dyn Fn(&str) -> String) -> Vec<String> {
         let line = |table: &Table| match (table.in_place, table.rows) {
@@ -469,6 +476,11 @@ fn position_of(
 }
 
 impl Table {
+    /// The shards apply conditions of the text.
+    pub const fn is_filtered(&self) -> bool {
+        self.is_filtered
+    }
+
     /// The word between its SELECT and a further condition.
     pub const fn joint(&self, with_conditions: bool) -> &'static str {
         if self.is_filtered && with_conditions { " AND " } else { " WHERE " }
