@@ -23,14 +23,22 @@ pub struct Scene {
     pub name: &'static str,
     statement: &'static Statement,
     pace: Pace,
+    /// One after the other.
+    times: u64,
 }
 
-pub fn scenes(rides: u64) -> [Scene; 3] {
+pub fn scenes(rides: u64) -> [Scene; 4] {
     let pausing = Pace::Pausing { every_rows: (rides / (PAUSES + 1)).max(1), pause: PAUSE };
     [
-        Scene { name: "all rows, ordered, to a fast reader", statement: &ORDERED, pace: Pace::Fast },
-        Scene { name: "all rows, ordered, to a reader that pauses", statement: &ORDERED, pace: pausing },
-        Scene { name: "join over gathered rows", statement: &JOIN, pace: Pace::Fast },
+        Scene { name: "all rows, ordered", statement: &ORDERED, pace: Pace::Fast, times: 1 },
+        Scene { name: "all rows, ordered, ten times", statement: &ORDERED, pace: Pace::Fast, times: 10 },
+        Scene {
+            name: "all rows, ordered, to a reader that pauses",
+            statement: &ORDERED,
+            pace: pausing,
+            times: 1,
+        },
+        Scene { name: "join over gathered rows, three times", statement: &JOIN, pace: Pace::Fast, times: 3 },
     ]
 }
 
@@ -77,15 +85,26 @@ pub fn watch(proxy: &ChildProcess, port: u16, scene: Scene) -> anyhow::Result<Cu
         });
         thread::sleep(REST);
         let sent = origin.elapsed();
-        let answer = client.ask(scene.statement.text, Format::Text, scene.pace);
+        let answer = ask(&mut client, scene);
         thread::sleep(REST);
         ended.store(true, Ordering::Relaxed);
         let points = sampler.join().unwrap_or_default();
         let since = |at: Duration| at.as_secs_f64() - sent.as_secs_f64();
         (points.into_iter().map(|(at, mib)| (since(at), mib)).collect(), answer)
     });
-    let answer = answer?;
-    Ok(Curve { name: scene.name, points, seconds: answer.took.as_secs_f64(), rows: answer.rows })
+    let (rows, seconds) = answer?;
+    Ok(Curve { name: scene.name, points, seconds, rows })
+}
+
+/// How many rows came, and how long it took.
+fn ask(client: &mut Client, scene: Scene) -> anyhow::Result<(u64, f64)> {
+    let (mut rows, mut seconds) = (0, 0.0);
+    for _ in 0..scene.times {
+        let answer = client.ask(scene.statement.text, Format::Text, scene.pace)?;
+        rows += answer.rows;
+        seconds += answer.took.as_secs_f64();
+    }
+    Ok((rows, seconds))
 }
 
 fn resident_mib(pid: u32) -> Option<f64> {

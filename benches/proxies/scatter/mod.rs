@@ -1,8 +1,8 @@
 //! The part `scatter`: statements over four shards, beside one PostgreSQL that has all rows and beside the slowest shard.
 //!
 //! In each round every statement is asked once of Meridian, once of the one PostgreSQL, and the text that Meridian asks of
-//! the shards once of each shard, one shard at a time; who begins changes from round to round. One client, which throws the
-//! rows away. Then memory: fresh proxies are watched while a million rows pass.
+//! the shards once of each shard, one shard at a time and all at once; who begins changes from round to round. One client,
+//! which throws the rows away. Then memory: fresh proxies are watched while millions of rows pass.
 //!
 //! Invariants:
 //! 1. What a shard is asked directly is what EXPLAIN says that Meridian asks it.
@@ -14,9 +14,10 @@ pub mod plot;
 mod servers;
 pub mod statements;
 
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER, Shard};
 
 use super::contestants::{Served, start_meridian};
@@ -53,6 +54,8 @@ pub struct Measured {
     pub whole: Vec<Turn>,
     /// For each shard, asked directly.
     pub shards: Vec<Vec<Turn>>,
+    /// All shards, asked directly and at once: until the last has answered.
+    pub together: Vec<Turn>,
 }
 
 /// One turn's figures for one execution; times in milliseconds.
@@ -147,7 +150,8 @@ fn begin(statement: &'static Statement, port: u16, asked: &mut Asked) -> anyhow:
     asked.meridian.ask(statement.text, Format::Text, Pace::Fast)?;
     asked.whole.ask(statement.text, Format::Text, Pace::Fast)?;
     let shards = vec![Vec::new(); asked.shards.len()];
-    Ok(Measured { statement, route, meridian: Vec::new(), whole: Vec::new(), shards })
+    let (meridian, whole, together) = (Vec::new(), Vec::new(), Vec::new());
+    Ok(Measured { statement, route, meridian, whole, shards, together })
 }
 
 fn explain(port: u16, statement: &Statement) -> anyhow::Result<Route> {
@@ -172,6 +176,7 @@ impl Measured {
                     for (client, turns) in asked.shards.iter_mut().zip(&mut self.shards) {
                         turns.push(repeat(client, self.route.texts(), format)?.turn);
                     }
+                    self.together.push(all_at_once(&mut asked.shards, self.route.texts(), format)?);
                 }
             }
         }
@@ -217,6 +222,30 @@ fn repeat(client: &mut Client, texts: &[String], format: Format) -> anyhow::Resu
     turn.took /= f64::from(count);
     turn.first_row = Some(first_rows / f64::from(count));
     Ok(Repeated { turn, count, last_begun })
+}
+
+/// Asks all of them for a while, each from a thread of its own; the mean time until the last has answered.
+fn all_at_once(clients: &mut [Client], texts: &[String], format: Format) -> anyhow::Result<Turn> {
+    let (mut turn, mut count) = (Turn::default(), 0);
+    let begun = Instant::now();
+    while count == 0 || begun.elapsed() < TURN {
+        check()?;
+        let sent = Instant::now();
+        let rows: anyhow::Result<Vec<u64>> = thread::scope(|scope| {
+            let ask = |client: &mut Client| -> anyhow::Result<u64> {
+                texts.iter().map(|text| Ok(client.ask(text, format, Pace::Fast)?.rows)).sum()
+            };
+            let asked: Vec<_> = clients.iter_mut().map(|client| scope.spawn(move || ask(client))).collect();
+            let joined =
+                asked.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a thread died"))?);
+            joined.collect()
+        });
+        turn.took += millis(sent.elapsed());
+        turn.rows = rows?.iter().sum();
+        count += 1;
+    }
+    turn.took /= f64::from(count);
+    Ok(turn)
 }
 
 /// When the last of the shards' servers came to rest after a statement over rides, since `begun`: servers note it

@@ -22,7 +22,7 @@ pub const JOIN: Statement = Statement {
            GROUP BY d.availability",
 };
 
-pub const STATEMENTS: [Statement; 12] = [
+pub const STATEMENTS: [Statement; 16] = [
     Statement { name: "count", text: "SELECT count(*) FROM rides" },
     Statement {
         name: "5 groups",
@@ -37,6 +37,10 @@ pub const STATEMENTS: [Statement; 12] = [
         text: "SELECT count(*), sum(price), avg(duration_minutes) FROM rides \
                WHERE status = 'completed' AND price > 80",
     },
+    Statement {
+        name: "deviations",
+        text: "SELECT status, stddev(price), corr(price, distance_km) FROM rides GROUP BY status",
+    },
     Statement { name: "distinct", text: "SELECT DISTINCT pickup_geohash FROM rides" },
     Statement {
         name: "top 10, no index",
@@ -50,8 +54,23 @@ pub const STATEMENTS: [Statement; 12] = [
         name: "10 after 10,000",
         text: "SELECT ride_id, price FROM rides ORDER BY \"timestamp\" OFFSET 10000 LIMIT 10",
     },
+    Statement {
+        name: "two tables, top 10",
+        text: "SELECT driver_id, price FROM rides WHERE price > 80 UNION ALL SELECT driver_id, rating FROM drivers \
+               ORDER BY 2 DESC, 1 LIMIT 10",
+    },
     Statement { name: "all rows", text: "SELECT \"timestamp\", duration_minutes FROM rides" },
     ORDERED,
+    Statement {
+        name: "join by the key",
+        text: "SELECT d.availability, count(*), sum(r.price) FROM rides r \
+               JOIN drivers d ON d.region = r.region AND d.driver_id = r.driver_id GROUP BY d.availability",
+    },
+    Statement {
+        name: "join with one driver",
+        text: "SELECT d.name, count(*), sum(r.price) FROM rides r JOIN drivers d ON d.driver_id = r.driver_id \
+               WHERE d.name = 'Driver 7 of eu-central' GROUP BY d.name",
+    },
     Statement {
         name: "filtered join",
         text: "SELECT d.name, sum(r.price) FROM rides r JOIN drivers d ON d.driver_id = r.driver_id \
