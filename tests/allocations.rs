@@ -1,5 +1,5 @@
-//! What the local path takes from the allocator: next to nothing for a statement that is relayed, and little for an idle
-//! client.
+//! What Meridian takes from the allocator: next to nothing for a statement that is relayed, nothing for a row that is merged,
+//! and little for an idle client.
 //!
 //! Meridian runs within this process, with one worker, and the allocator counts what that thread asks for. Counts are
 //! asserted, never times. Work of the worker's own, once a second, is allowed for, and a read buffer that is still held by
@@ -34,6 +34,9 @@ const STATEMENTS: u64 = 4000;
 const ALLOCATIONS_MAX: u64 = STATEMENTS / 4;
 const IDLE_CLIENTS: usize = 300;
 const IDLE_BYTES_MAX: i64 = 8 * 1024;
+/// Rows of each of two shards, and how many merged rows may share an allocation: those of a read of a socket.
+const ROWS: u64 = 40_000;
+const ROWS_PER_ALLOCATION_MIN: u64 = 50;
 /// More clients than connections: they wait for each other.
 const CROWD: usize = 8;
 
@@ -94,7 +97,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A Meridian in this process, before one PostgreSQL.
+/// A Meridian in this process, before two shards.
 struct Stand {
     // Stopped before the servers.
     _meridian: Running,
@@ -103,7 +106,7 @@ struct Stand {
 }
 
 fn start() -> Stand {
-    let cluster = cluster().region("us-east").start();
+    let cluster = cluster().region("us-east").region("us-west").start();
     let port = free_port();
     let text = format!(
         "[proxy]\nlisten = \"127.0.0.1:{port}\"\nworkers = 1\n[database]\nname = \"{APP_DATABASE}\"\n\
@@ -114,9 +117,13 @@ fn start() -> Stand {
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let meridian = runtime.block_on(async {
-        let table = "CREATE TABLE accounts (region text, aid int, PRIMARY KEY (region, aid)); \
-                     INSERT INTO accounts SELECT 'us-east', aid FROM generate_series(1, 100) AS made(aid)";
-        cluster.direct("us-east").await.batch_execute(table).await.expect("a table");
+        for region in ["us-east", "us-west"] {
+            let table = format!(
+                "CREATE TABLE accounts (region text, aid int, PRIMARY KEY (region, aid)); \
+                 INSERT INTO accounts SELECT '{region}', aid FROM generate_series(1, {ROWS}) AS made(aid)"
+            );
+            cluster.direct(region).await.batch_execute(&table).await.expect("a table");
+        }
         let config = Config::parse(&text, "allocations", Path::new("/")).expect("a configuration");
         Server::start(config, None).await.expect("a proxy")
     });
@@ -174,6 +181,15 @@ fn allocations(clients: &mut [RawClient], way: Way, statements: usize) -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
+/// Allocations of the worker while rows of both shards are merged.
+fn merging(client: &mut RawClient, text: &str) -> u64 {
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let answer = client.simple(text);
+    let rows = answer.iter().filter(|message| message.tag == b'D').count() as u64;
+    assert_eq!(rows, 2 * ROWS, "{text}");
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
 #[test]
 fn relayed_statements_hardly_allocate_and_an_idle_client_keeps_little() {
     let stand = start();
@@ -195,6 +211,16 @@ fn relayed_statements_hardly_allocate_and_an_idle_client_keeps_little() {
                 "{counted} of {STATEMENTS} {name} statements, {crowd} clients"
             );
         }
+    }
+    let merges = [
+        "SELECT aid, region FROM accounts ORDER BY aid, region",
+        "SELECT aid, region FROM accounts",
+        "SELECT aid::numeric / 7, region COLLATE \"C\" AS r FROM accounts ORDER BY 1 DESC, r",
+    ];
+    for text in merges {
+        merging(&mut clients[0], text);
+        let counted = merging(&mut clients[0], text);
+        assert!(counted < 2 * ROWS / ROWS_PER_ALLOCATION_MIN, "{counted} for {} rows of {text}", 2 * ROWS);
     }
     let before = LIVE_BYTES.load(Ordering::Relaxed);
     let idle: Vec<RawClient> = (0..IDLE_CLIENTS)

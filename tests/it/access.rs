@@ -478,6 +478,7 @@ async fn a_read_only_user_reads_as_others_do() {
         reader.batch_execute("ROLLBACK TO a").await.expect("back");
         reader.batch_execute("DECLARE c CURSOR FOR SELECT id FROM notes").await.expect("a cursor");
         assert_eq!(reader.query("FETCH ALL FROM c", &[]).await.expect("rows").len(), 1);
+        assert_eq!(reader.query("SELECT * FROM places", &[]).await.expect("rows of all shards").len(), 2);
         reader.batch_execute("COMMIT").await.expect("the end");
     }
     let mut copied = Vec::new();
