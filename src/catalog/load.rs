@@ -76,6 +76,10 @@ pub enum LoadError {
 impl CatalogParts {
     /// The snapshot that planning sees: the default shard's parts, and how other shards differ.
     pub fn into_catalog(self, version: u64, drift: &[Drift]) -> Catalog {
+        let differs = |name: &ObjectName| drift.iter().any(|drift| drift.object.as_ref() == Some(name));
+        let is_enum = |name: &ObjectName| self.enums.contains_key(name) && !differs(name);
+        let enums = self.user_types.iter().filter(|(_, name)| is_enum(name));
+        let enums = enums.map(|(number, name)| (*number, name.clone())).collect();
         Catalog {
             version,
             loaded: true,
@@ -83,6 +87,7 @@ impl CatalogParts {
             functions: self.functions,
             function_words: self.function_words,
             hidden: self.hidden,
+            enums: Arc::new(enums),
             user_types: self.user_types,
             numbers: Vec::new(),
             default_search_path: self.default_search_path,

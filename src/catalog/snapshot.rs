@@ -139,6 +139,8 @@ pub struct Catalog {
     pub hidden: HiddenCalls,
     /// Names of user-defined types and domains, by OID on the default shard.
     pub user_types: HashMap<u32, ObjectName>,
+    /// Those of them that are enums of the same labels on every shard, by the same numbers.
+    pub enums: Arc<HashMap<u32, ObjectName>>,
     /// Numbers of types and tables by shard, where they are not those of the default shard.
     pub numbers: Vec<Option<Arc<Numbers>>>,
     /// Default search_path of the database, for roles without one of their own; "$user" is kept as written.

@@ -140,7 +140,8 @@ impl Combiner<'_> {
             }
             Self::Gather { finish, limits, gathered } => {
                 let text = finish.final_text(columns.types()).map_err(unmergeable)?;
-                *gathered = Some(Gathered { rows: PartialRows::new(columns.types(), *limits), text });
+                let carried = finish.carried(columns.types());
+                *gathered = Some(Gathered { rows: PartialRows::new(&carried, *limits), text });
                 Ok(())
             }
         }

@@ -292,12 +292,12 @@ impl Run<'_, '_, '_, '_> {
         Ok(())
     }
 
-    /// A description in the client's numbers of types, if the client or its statement is to see it: partial rows stay
-    /// among servers that agree on theirs.
+    /// A description in the client's numbers of types, so that those of all lanes compare; not of rows that fill a table,
+    /// which stay among servers.
     fn told(&self, index: usize, tag: u8, body: Bytes) -> Result<Bytes, Stop> {
         let lane = &self.lanes[index];
         let before = index == 0 && self.sources[0].columns.len() < self.flight.beforehand;
-        let among_servers = matches!(self.combiner, Combiner::Gather { .. } | Combiner::Fill(_));
+        let among_servers = matches!(self.combiner, Combiner::Fill(_));
         let Some(numbers) = lane.numbers.as_ref().filter(|_| before || !among_servers) else {
             return Ok(body);
         };
@@ -308,7 +308,16 @@ impl Run<'_, '_, '_, '_> {
         };
         match carries {
             Ok(false) => Ok(body.freeze()),
-            Ok(true) | Err(_) => Err(Stop::Sql(refusals::SHARDS_DISAGREE.error(&[]))),
+            Ok(true) | Err(_) => Err(self.disagreement()),
+        }
+    }
+
+    /// Partial rows may be left, and their tables gathered.
+    fn disagreement(&self) -> Stop {
+        let error = refusals::SHARDS_DISAGREE.error(&[]);
+        match self.combiner {
+            Combiner::Gather { .. } => Stop::Unmergeable(error),
+            _ => Stop::Sql(error),
         }
     }
 
@@ -324,7 +333,7 @@ impl Run<'_, '_, '_, '_> {
         // Types of the users' own have other numbers on other shards; in binary their values say what they are.
         if !self.flight.fills && self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns))
         {
-            return Err(Stop::Sql(refusals::SHARDS_DISAGREE.error(&[])));
+            return Err(self.disagreement());
         }
         self.begun = true;
         let sources = self.sources.len();

@@ -12,15 +12,21 @@
 //! only a server knows: it is kept in pieces and put together per execution (or once per Describe).
 //!
 //! Invariants:
-//! 1. Every partial column's type is a built-in one that travels in a binary array; others refuse.
+//! 1. Every partial column's type is a built-in one that travels in a binary array, or an enum, which travels as its label;
+//!    others refuse.
 //! 2. Parameters of the client keep their numbers; the arrays come after them.
 
-use crate::merge::types::array_element_name;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::merge::types::{array_element_name, oid};
 use crate::plan::refusal::Refusal;
+use crate::sql::name::ObjectName;
 
 use super::aggregates::Aggregate;
+use super::expression::quoted;
 use super::refusals::Reason;
-use super::{OWN_NAMES, Text};
+use super::{Inputs, OWN_NAMES, Text};
 
 /// Words that stand in a final text while it is built, for what is known only at run time.
 pub struct Markers;
@@ -77,17 +83,25 @@ pub struct Finish {
     aggregates: Vec<Aggregate>,
     keys: usize,
     first_param: u32,
+    enums: Arc<HashMap<u32, ObjectName>>,
 }
 
 impl Finish {
-    /// `keys`: how many of the last partial columns are sort keys only. `first_param`: parameters of the client.
-    pub fn new(text: &str, aggregates: Vec<Aggregate>, keys: usize, first_param: u32) -> Self {
-        Self { pieces: split(text), aggregates, keys, first_param }
+    /// `keys`: how many of the last partial columns are sort keys only.
+    pub(super) fn new(text: &str, aggregates: Vec<Aggregate>, keys: usize, inputs: &Inputs<'_>) -> Self {
+        let enums = Arc::clone(&inputs.ctx.catalog.enums);
+        Self { pieces: split(text), aggregates, keys, first_param: inputs.facts.param_count, enums }
     }
 
     /// Zero-based index of the first array parameter.
     pub fn first_array(&self) -> u32 {
         self.first_param
+    }
+
+    /// As which types the partial columns travel: labels of enums, whose numbers are each server's own, as text.
+    pub fn carried(&self, partial_types: &[u32]) -> Vec<u32> {
+        let carried = |type_oid: &u32| if self.enums.contains_key(type_oid) { oid::TEXT } else { *type_oid };
+        partial_types.iter().map(carried).collect()
     }
 
     /// The final text for people: types left open.
@@ -109,9 +123,16 @@ impl Finish {
     pub fn final_text(&self, partial_types: &[u32]) -> Result<Text, Refusal> {
         let mut arrays = Vec::with_capacity(partial_types.len());
         for (index, type_oid) in partial_types.iter().enumerate() {
-            let name = array_element_name(*type_oid)
-                .ok_or_else(|| Reason::PartialType.refusal(&format!("type {type_oid}")))?;
-            arrays.push(format!("${}::{name}[]", self.first_param as usize + index + 1));
+            let number = self.first_param as usize + index + 1;
+            let array = match (array_element_name(*type_oid), self.enums.get(type_oid)) {
+                (Some(name), _) => format!("${number}::{name}[]"),
+                (None, Some(own)) => {
+                    let schema = own.schema.as_deref().map(|schema| format!("{}.", quoted(schema)));
+                    format!("${number}::text[]::{}{}[]", schema.unwrap_or_default(), quoted(&own.name))
+                }
+                (None, None) => return Err(Reason::PartialType.refusal(&format!("type {type_oid}"))),
+            };
+            arrays.push(array);
         }
         let columns = 0..partial_types.len();
         let visible = partial_types

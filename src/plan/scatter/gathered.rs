@@ -55,7 +55,7 @@ pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusa
     final_text.push_str(&names.order_by(query)?);
     final_text.push_str(&ordered::bounds(query));
 
-    let finish = Finish::new(&final_text, Vec::new(), 0, inputs.facts.param_count);
+    let finish = Finish::new(&final_text, Vec::new(), 0, inputs);
     let mut scatter = Scatter::new(query, inputs, Combine::Finish(finish))?;
     scatter.shard = ShardText::Rewritten(Text::new(text.print(&partial, ""))?);
     scatter.learn_parameters = true;
@@ -208,7 +208,8 @@ impl VisitorMut for Columns<'_> {
                 let Some((alias, column)) = self.inputs.scope.column(expr) else {
                     return ControlFlow::Break(Reason::UnresolvedColumn.refusal(&expr.to_string()));
                 };
-                self.told_apart &= is_told_apart(column);
+                self.told_apart &=
+                    is_told_apart(column) || self.inputs.ctx.catalog.enums.contains_key(&column.type_oid);
                 let parts = vec![expression::quoted(alias), expression::quoted(&column.name)];
                 let column = Expr::CompoundIdentifier(parts);
                 let index = self.found.iter().position(|known| *known == column).unwrap_or(self.found.len());

@@ -66,8 +66,7 @@ pub fn compile(query: &mut Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusa
 
     let shard_text = constants.restore(text.print(&rewriter.columns, &shard_tail));
     let shard = ShardText::Rewritten(Text::new(shard_text)?);
-    let finish =
-        Finish::new(&constants.restore(final_text), rewriter.aggregates, 0, inputs.facts.param_count);
+    let finish = Finish::new(&constants.restore(final_text), rewriter.aggregates, 0, inputs);
     let mut scatter = Scatter::new(query, inputs, Combine::Finish(finish))?;
     scatter.shard = shard;
     scatter.learn_parameters = true;

@@ -140,7 +140,7 @@ fn sorted_by_postgres(
         order.join(", "),
         bounds(query),
     );
-    let finish = Finish::new(&final_text, Vec::new(), keys.len(), inputs.facts.param_count);
+    let finish = Finish::new(&final_text, Vec::new(), keys.len(), inputs);
     let mut scatter = Scatter::new(query, inputs, Combine::Finish(finish))?;
     match limits.filter(|limits| limits.limit != LimitValue::Absent) {
         Some(limits) => scatter.sort_on_shards(query, keys, limits)?,

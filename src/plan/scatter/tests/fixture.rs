@@ -23,6 +23,9 @@ use crate::sql::parse::parse;
 use crate::sql::shape::{ShapeBuffers, shape};
 use crate::topology::{NullKey, Placement, RegionId, ShardId, TableRule, Topology, TopologyVersion};
 
+/// An enum of the users' own, `public.mood`.
+pub const MOOD: u32 = 90_001;
+
 const RIDES: [(&str, u32); 19] = [
     ("id", oid::INT8),
     ("region", oid::TEXT),
@@ -138,6 +141,7 @@ pub(crate) fn context() -> PlanningContext {
         loaded: true,
         relations: relations.into_iter().collect(),
         functions: functions(),
+        enums: Arc::new(HashMap::from([(MOOD, ObjectName::qualified("public", "mood"))])),
         database_collation: Some(Collation::Deterministic),
         ..Catalog::default()
     };

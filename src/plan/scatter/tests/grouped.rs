@@ -4,7 +4,7 @@
 //! after they are whole, averages are sums over counts, filters stay with the rows, names mean what PostgreSQL takes
 //! them to mean, and literals reach the servers as they were written.
 
-use super::fixture::{compile, filled, plan, shard, with_arguments};
+use super::fixture::{MOOD, compile, filled, plan, shard, with_arguments};
 use crate::merge::types::oid;
 use crate::plan::scatter::Combine;
 
@@ -191,4 +191,14 @@ fn variances_are_asked_for_by_their_state_where_the_type_is_known() {
     for sql in ["SELECT variance(tip + tip) FROM rides", "SELECT variance(DISTINCT tip) FROM rides"] {
         assert_eq!(shard(sql).matches("count(").count(), 0, "its values are gathered: {sql}");
     }
+}
+
+#[test]
+fn enums_travel_as_their_labels() {
+    let text = final_text("SELECT city, count(*) FROM rides GROUP BY city", &[MOOD, oid::INT8]).unwrap();
+    assert!(text.contains("unnest($1::text[]::\"public\".\"mood\"[], $2::bigint[])"), "{text}");
+    assert_eq!(
+        final_text("SELECT city, count(*) FROM rides GROUP BY city", &[MOOD + 1, oid::INT8]),
+        Err("S028")
+    );
 }
