@@ -20,6 +20,7 @@ use super::OwnSettings;
 use super::snapshot::Snapshot;
 use crate::backend::Settings;
 use crate::sql::facts::Isolation;
+use crate::wire::error::SqlError;
 
 /// How the transaction came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Transaction {
     pub own_after: Option<OwnSettings>,
     /// A server of the transaction is gone with its part: only roll-back remains.
     pub lanes_lost: bool,
+    /// Why it failed while its client said nothing: told with the next statement.
+    pub unsaid: Option<Box<SqlError>>,
     /// A function may have changed settings on its lane alone: no other lane may join.
     pub one_lane: bool,
     /// Names in the DDL of this transaction.
@@ -154,6 +157,7 @@ impl Transaction {
             own_before: own.clone(),
             own_after: None,
             lanes_lost: false,
+            unsaid: None,
             one_lane: false,
             changed: std::collections::HashSet::new(),
             changed_views: false,

@@ -220,6 +220,7 @@ impl Session {
         }
         let lost = self.block.get().is_some_and(|t| t.lanes_lost);
         if lost {
+            self.say_unsaid()?;
             return Err(SqlError::new(
                 SqlState::IN_FAILED_SQL_TRANSACTION,
                 "a server of this transaction was lost; only ROLLBACK is possible",
@@ -273,7 +274,9 @@ impl Session {
             return Ok(());
         }
         if self.block.is_failed() {
+            let unsaid = self.say_unsaid();
             self.roll_back_block().await;
+            unsaid?;
             self.complete("ROLLBACK");
             return Ok(());
         }

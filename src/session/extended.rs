@@ -179,7 +179,7 @@ impl Session {
         }
         let prepared = self.worker.interner.borrow_mut().intern(&parse);
         if self.block.is_failed() && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
-            return Err(super::simple::in_failed_block());
+            return Err(self.in_failed_block());
         }
         self.statements.insert(parse.name, Rc::clone(&prepared));
         if !parse.name.is_empty()

@@ -277,7 +277,11 @@ impl Session {
                     transaction.failed = true;
                     transaction.lanes_lost = true;
                 }
-                Failure::Sql(error.into_sql())
+                let error = error.into_sql();
+                if super::unasked::is_for_the_session(&error) {
+                    return Failure::End(End::Fatal(error));
+                }
+                Failure::Sql(error)
             }
         }
     }

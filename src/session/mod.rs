@@ -56,6 +56,7 @@ mod snapshot;
 pub mod statements;
 pub mod syntax;
 pub mod throttle;
+mod unasked;
 mod watch;
 
 use std::future::poll_fn;
@@ -148,9 +149,9 @@ enum Word {
     /// The client has sent something.
     Client,
     Gone,
-    /// A pinned server has said something unasked.
-    Pinned,
-    PinnedGone,
+    /// A server that the session holds has said something unasked. The number is the lane's.
+    Server(usize),
+    ServerGone(usize),
     /// By an operator, or because the process ends.
     Dismissed,
     /// The client has left its transaction open for too long.
@@ -252,7 +253,7 @@ impl Session {
         bound.map(|bound| tokio::time::Instant::now() + bound)
     }
 
-    /// Waits for bytes of the client; meanwhile passes on what a pinned server says unasked.
+    /// Waits for bytes of the client; meanwhile heeds what servers say unasked (`unasked`).
     async fn await_client(&mut self, deadline: Option<tokio::time::Instant>) -> Result<(), End> {
         let open = self.block.is_open();
         self.info.set_doing(if open { Doing::IdleInTransaction } else { Doing::Idle });
@@ -271,30 +272,20 @@ impl Session {
                 SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
                 "terminating connection due to idle-in-transaction timeout",
             ))),
-            Word::PinnedGone => Err(End::Fatal(SqlError::fatal(
-                SqlState::ADMIN_SHUTDOWN,
-                "the server connection that this session is pinned to has ended",
-            ))),
-            Word::Pinned => {
-                self.lanes.iter_mut().for_each(|lane| pass_asides(&mut self.client, lane));
-                self.client.flush().await.map_err(|_| End::Client)
-            }
+            Word::Server(index) => self.on_server_word(index).await,
+            Word::ServerGone(index) => self.on_server_gone(index, None),
         }
     }
 
-    /// The next word of the client, of a pinned server, or of who may end the session. Cancel safe: yes.
+    /// The next word of the client, of a server that is held, or of who may end the session. Cancel safe: yes.
     fn poll_word(&mut self, cx: &mut Context<'_>) -> Poll<Word> {
         self.info.listen(cx);
         let busy = self.block.is_open() || !self.client.inbox.is_empty();
         if self.info.is_dismissed() || !busy && self.worker.shared.stopping.has_begun() {
             return Poll::Ready(Word::Dismissed);
         }
-        for lane in self.lanes.iter_mut().filter(|_| self.pin.is_some()) {
-            match lane.connection.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Word::PinnedGone),
-                Poll::Ready(Ok(_)) => return Poll::Ready(Word::Pinned),
-                Poll::Pending => {}
-            }
+        if let Poll::Ready(word) = self.poll_servers(cx) {
+            return Poll::Ready(word);
         }
         match self.client.poll_fill(cx) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Word::Gone),
@@ -314,14 +305,4 @@ impl Session {
 /// What PostgreSQL says to a client that an operator sends away.
 fn dismissed() -> SqlError {
     SqlError::fatal(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
-}
-
-/// Moves notifications, notices and reports that came unasked to the client's outbox.
-fn pass_asides(client: &mut ClientStream, lane: &mut Lane) {
-    let limits = Limits::default();
-    while let Ok(Some(frame)) = frame::next_backend(&mut lane.connection.inbox, &limits) {
-        if matches!(frame.tag, b'A' | b'N' | b'S') {
-            client.outbox.extend_from_slice(&frame.bytes);
-        }
-    }
 }

@@ -169,7 +169,7 @@ impl Session {
 
     async fn act(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         if self.block.is_failed() && !planned.ends_failed_block() {
-            let error = super::simple::in_failed_block();
+            let error = self.in_failed_block();
             let asked = self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
             return Err(match work {
                 Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], error)).await,

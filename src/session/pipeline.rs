@@ -203,7 +203,7 @@ impl Session {
         let ShardPlace { shard, access, planned } = place;
         let (shard, access) = (*shard, *access);
         if self.block.is_failed() {
-            return Err((Failure::Sql(super::simple::in_failed_block()), 0));
+            return Err((Failure::Sql(self.in_failed_block()), 0));
         }
         self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
         let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();

@@ -291,7 +291,7 @@ impl Session {
 
     async fn call_function(&mut self, frame: &[u8]) -> Result<bool, Failure> {
         if self.block.is_failed() {
-            return Err(Failure::Sql(in_failed_block()));
+            return Err(Failure::Sql(self.in_failed_block()));
         }
         if self.fence.read_only {
             return Err(Failure::Sql(self.fence.refusal("a FunctionCall message")));

@@ -8,3 +8,4 @@ mod promotion;
 mod replicas;
 mod startup;
 mod storm;
+mod unasked;
