@@ -137,6 +137,10 @@ limits! {
         "rows of this statement's tables must not be brought to shard \"{}\"",
         "Add a condition that leaves one shard, or name a shard of the tables' residency under [scratch].",
         "The residency of a table names the regions whose servers may be sent rows of the others.";
+    TEMPORARY_WITH_LASTING = "X037" "0A000",
+        "\"{}\" is not temporary, and stands in one list with what is",
+        "Name temporary objects in a statement of their own.",
+        "What is temporary is on one server; everything else is changed on every shard.";
 }
 
 impl Limit {

@@ -177,6 +177,11 @@ fn temporary(
 ) -> Result<Outcome, Refusal> {
     match creates {
         Some(name) => refuse_shadow(context, name)?,
+        // ALTER, DROP and their like: where a session has such objects, it is pinned already.
+        None if facts.words.first().is_some_and(|word| word != "create") => {
+            refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+            return Ok(Outcome::new(Action::Fixed(context.topology.default_shard), Access::Write));
+        }
         None => refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?,
     }
     // A temporary view or child would bring sharded rows under a name that only one server knows.

@@ -112,7 +112,7 @@ pub struct Session {
     held: held::HeldSessions,
     /// Notifications that came while something of ours ran: told just before ReadyForQuery.
     late: bytes::BytesMut,
-    /// Temporary relations on the pinned server.
+    /// Temporary relations and types on the pinned server.
     temporary: std::collections::HashSet<String>,
     /// The open transaction has made or dropped some of them.
     temporary_touched: bool,

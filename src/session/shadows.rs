@@ -19,11 +19,12 @@ use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
 use crate::wire::error::SqlError;
 
-const TEMPORARY_QUERY: &str =
-    "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()";
+const TEMPORARY_QUERY: &str = "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() \
+     UNION SELECT typname FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema() \
+     AND typtype IN ('d', 'e', 'r')";
 
 impl Session {
-    /// Asks the pinned server which temporary relations the session has now.
+    /// Asks the pinned server which temporary relations and types the session has now.
     pub(super) async fn learn_temporary(&mut self) -> Outcome {
         let index = self.join_pinned().await?;
         if self.block.is_failed() || !self.lanes[index].owed.is_empty() {
@@ -49,23 +50,43 @@ impl Session {
         Box::pin(self.learn_temporary()).await
     }
 
-    /// Whether the statement names a temporary table of this session.
+    /// Whether the statement names a temporary object of this session.
     pub(super) fn names_temporary(&self, planned: &Planned) -> bool {
+        let facts = &planned.plan.facts;
+        if self.pin.is_some() && matches!(facts.kind, Kind::Ddl { temporary: true, creates: None, .. }) {
+            return true;
+        }
         if self.temporary.is_empty() {
             return false;
         }
-        let own = |name: &ObjectName| {
-            matches!(name.schema.as_deref(), None | Some("pg_temp")) && self.temporary.contains(&name.name)
-        };
-        let facts = &planned.plan.facts;
+        let own = |name: &ObjectName| self.is_temporary(name);
         relations(facts).iter().any(|name| own(name))
-            || facts.objects.iter().any(own)
+            || facts.objects.iter().chain(&facts.targets).any(own)
             || names_by_words(facts) && facts.words.iter().any(|word| self.temporary.contains(word))
     }
 
-    /// A temporary table's statement runs where the table is; it must not need rows of other shards as well.
+    fn is_temporary(&self, name: &ObjectName) -> bool {
+        matches!(name.schema.as_deref(), None | Some("pg_temp")) && self.temporary.contains(&name.name)
+    }
+
+    /// Whether something of this name may be on every shard. Types are in no catalog of ours by their names.
+    fn may_last(&self, name: &ObjectName) -> bool {
+        let planning = &self.context.planning;
+        planning.catalog.resolve(name, &planning.search_path).is_some()
+            || self.block.get().is_some_and(|t| t.changed.contains(&name.name))
+    }
+
+    /// A temporary object's statement runs where the object is; it must not need rows of other shards as well, nor change
+    /// what is on every shard.
     pub(super) fn check_temporary(&self, planned: &Planned) -> Outcome {
         let planning = &self.context.planning;
+        let targets = &planned.plan.facts.targets;
+        if targets.iter().any(|target| self.is_temporary(target))
+            && let Some(lasting) =
+                targets.iter().find(|target| !self.is_temporary(target) && self.may_last(target))
+        {
+            return Err(super::Failure::Sql(refusals::TEMPORARY_WITH_LASTING.error(&[&lasting.to_string()])));
+        }
         let spread = relations(&planned.plan.facts).into_iter().find(|name| {
             let shadowed = name.schema.is_none() && self.temporary.contains(&name.name);
             let resolved = planning.catalog.resolve(name, &planning.search_path);

@@ -375,7 +375,7 @@ pub enum Kind {
         targets: Vec<Relation>,
         cascade: bool,
     },
-    /// CREATE, ALTER, DROP, GRANT, COMMENT, REINDEX, REFRESH …; `temporary` creates in the session only.
+    /// CREATE, ALTER, DROP, GRANT, COMMENT, REINDEX, REFRESH …; `temporary`: of what is in the session only.
     Ddl {
         scope: DdlScope,
         temporary: bool,
@@ -435,6 +435,8 @@ pub struct Facts {
     pub words: Vec<String>,
     /// For DDL: the names that stand where a table, view, index or sequence is named, but for what it creates.
     pub objects: Vec<ObjectName>,
+    /// For DDL that changes or drops: which relations and types. What is not listed here is of another kind.
+    pub targets: Vec<ObjectName>,
     /// Each once. Not here: forms of the grammar that call only pg_catalog's own immutable and stable functions
     /// (COALESCE, NULLIF, GREATEST, LEAST, EXTRACT, SUBSTRING, TRIM, AT TIME ZONE …). Here: CURRENT_TIMESTAMP,
     /// CURRENT_USER and the like, with no arguments; and `current_of` for WHERE CURRENT OF.

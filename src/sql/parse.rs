@@ -76,7 +76,7 @@ fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
         return unparsed(tokens, range);
     }
     match commands::recognise(tokens, range.clone()) {
-        Some(Recognised::Command(command)) => complete(tokens, command, depth),
+        Some(Recognised::Command(command)) => complete(tokens, *command, depth),
         Some(Recognised::Explain { explain, inner }) => {
             let mut inner = statement(tokens, inner, depth + 1).facts;
             inner.param_count = tokens.param_count;
@@ -93,13 +93,14 @@ fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
 fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
     let mut facts = empty_facts(command.kind);
     facts.block.relations = command.relations;
+    facts.targets = command.targets;
     if command.words {
         facts.words = tokens.words();
     }
     if let Kind::Ddl { creates, .. } = &facts.kind {
         facts.objects = commands::objects(tokens, creates.as_ref());
     }
-    let temporary_code = matches!(facts.kind, Kind::Ddl { temporary: true, .. })
+    let temporary_code = matches!(facts.kind, Kind::Ddl { temporary: true, creates: Some(_), .. })
         && facts.words.iter().any(|word| word == "function" || word == "procedure");
     let looks_into_strings = temporary_code || matches!(facts.kind, Kind::Do);
     if looks_into_strings {
@@ -211,6 +212,7 @@ fn empty_facts(kind: Kind) -> Facts {
         block: Block::empty(),
         words: Vec::new(),
         objects: Vec::new(),
+        targets: Vec::new(),
         functions: Vec::new(),
         casts: Vec::new(),
         operators: Vec::new(),

@@ -95,3 +95,90 @@ async fn a_pin_lasts_as_long_as_one_of_its_reasons() {
     run(&client, &["DISCARD TEMP"]).await;
     shared_again(&meridian, "DISCARD TEMP").await;
 }
+
+/// What is done to temporary objects, by their schema's name and without, goes to their server and to no other.
+#[tokio::test]
+async fn what_is_temporary_is_changed_where_it_is() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).start();
+    let client = named(&meridian, "keeper").await;
+    run(&client, &["CREATE TABLE lasting (id int)"]).await;
+    let makers = [
+        "CREATE TABLE pg_temp.t (id int)",
+        "CREATE VIEW pg_temp.v AS SELECT 1 AS one",
+        "CREATE SEQUENCE pg_temp.s",
+        "CREATE TYPE pg_temp.mood AS ENUM ('calm')",
+        "CREATE TYPE pg_temp.pair AS (a int, b int)",
+        "CREATE DOMAIN pg_temp.small AS int CHECK (VALUE < 9)",
+        "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+        "CREATE PROCEDURE pg_temp.p() LANGUAGE sql AS 'SELECT 1'",
+    ];
+    let changes = [
+        "ALTER TABLE pg_temp.t ADD COLUMN name text",
+        "ALTER TABLE t ADD COLUMN more mood",
+        "CREATE INDEX i ON pg_temp.t (id)",
+        "CREATE TRIGGER r BEFORE UPDATE ON pg_temp.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "COMMENT ON TABLE pg_temp.t IS 'lasting'",
+        "COMMENT ON COLUMN pg_temp.t.id IS 'its number'",
+        "COMMENT ON TRIGGER r ON pg_temp.t IS 'none'",
+        "COMMENT ON FUNCTION pg_temp.f() IS 'one'",
+        "COMMENT ON TYPE mood IS 'of today'",
+        "GRANT SELECT ON pg_temp.t TO PUBLIC",
+        "GRANT SELECT (one) ON pg_temp.v TO PUBLIC",
+        "GRANT USAGE ON SEQUENCE pg_temp.s TO PUBLIC",
+        "GRANT USAGE ON TYPE mood TO PUBLIC",
+        "GRANT EXECUTE ON FUNCTION pg_temp.f() TO PUBLIC",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA pg_temp TO PUBLIC",
+        "REVOKE ALL ON pg_temp.t, v FROM PUBLIC",
+        "ALTER VIEW pg_temp.v ALTER COLUMN one SET DEFAULT 1",
+        "ALTER SEQUENCE pg_temp.s RESTART",
+        "ALTER TYPE pg_temp.mood ADD VALUE 'glad'",
+        "ALTER TYPE pair ADD ATTRIBUTE c int",
+        "ALTER DOMAIN small SET NOT NULL",
+        "ALTER FUNCTION pg_temp.f() IMMUTABLE",
+        "REINDEX TABLE pg_temp.t",
+        "ALTER INDEX pg_temp.i RENAME TO j",
+        "ALTER FUNCTION pg_temp.f() RENAME TO g",
+    ];
+    let ends = [
+        "DROP FUNCTION pg_temp.g()",
+        "DROP PROCEDURE pg_temp.p()",
+        "DROP DOMAIN small",
+        "DROP TRIGGER r ON t",
+        "DROP INDEX pg_temp.j",
+        "DROP SEQUENCE IF EXISTS pg_temp.s, pg_temp.missing",
+        "DROP TABLE pg_temp.t",
+        "DROP TYPE mood, pg_temp.pair",
+        "DROP VIEW v",
+    ];
+    for _ in 0..2 {
+        run(&client, &makers).await;
+        let two = client.query_one("SELECT pg_temp.f()", &[]).await.expect("the function is there");
+        assert_eq!(two.get::<_, i32>(0), 2);
+        run(&client, &changes).await;
+        // One list, two places: on the shards where it is not looked at it would stay.
+        for statement in ["DROP TABLE t, lasting", "GRANT SELECT ON lasting, pg_temp.t TO PUBLIC"] {
+            let error = client.batch_execute(statement).await.expect_err(statement);
+            let error = error.as_db_error().expect("an error of SQL").message().to_owned();
+            assert!(error.starts_with("\"lasting\" is not temporary"), "{statement}: {error}");
+        }
+        assert!(pinned(&meridian, "keeper").await.is_some());
+        run(&client, &ends).await;
+        shared_again(&meridian, "the last of them").await;
+    }
+    let left = "SELECT count(*) FROM pg_class WHERE relname IN ('t', 'v', 's', 'i', 'j')";
+    for shard in database.cluster.shards() {
+        let direct = connect(&shard.primary().superuser(&database.name)).await;
+        assert_eq!(
+            direct.query_one(left, &[]).await.expect("a count").get::<_, i64>(0),
+            0,
+            "{}",
+            shard.name()
+        );
+        direct.query_one("SELECT count(*) FROM lasting", &[]).await.expect("it is everywhere");
+    }
+    // Without a pin there is nothing of that name.
+    let error = client.batch_execute("DROP TABLE pg_temp.t").await.expect_err("there is none");
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("42P01"), "{error}");
+}

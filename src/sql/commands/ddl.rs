@@ -1,4 +1,4 @@
-//! DDL, from its first tokens: whether it may run in a transaction, whether it is temporary, what it creates.
+//! DDL, from its first tokens: whether it may run in a transaction, whether it is temporary, what it creates or changes.
 //!
 //! Called by `commands`. Nothing else of DDL is read: the original bytes go to the servers, and every identifier is in
 //! the facts' words. CREATE TABLE AS is found here and hands back its query.
@@ -9,6 +9,7 @@
 //!
 //! Not here: SELECT INTO (`extract`), which tables exist (catalog).
 
+use super::targets::{TEMPORARY_SCHEMA, Targets, targets};
 use super::{Command, Cursor};
 use crate::sql::facts::{DdlScope, Kind};
 use crate::sql::name::ObjectName;
@@ -26,7 +27,10 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     }
     // What is within an object is named between the two words.
     let renames = (c.at..c.end).any(|at| c.t.are(at, &["rename", "to"]));
-    Some(Command::with_words(Kind::Ddl { scope, temporary: false, creates: None, renames }))
+    let Targets { names, temporary } = targets(&first, c);
+    let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates: None, renames });
+    command.targets = names;
+    Some(command)
 }
 
 fn outside(first: &str, c: &Cursor<'_, '_>) -> bool {
@@ -84,7 +88,7 @@ fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
     c.take_all(&["if", "not", "exists"]);
     // An index may be left without a name: CREATE INDEX ON t.
     let creates = if names_itself(&object) && !c.is("on") { c.name() } else { None };
-    temporary |= creates.as_ref().is_some_and(|name| name.schema.as_deref() == Some("pg_temp"));
+    temporary |= creates.as_ref().is_some_and(|name| name.schema.as_deref() == Some(TEMPORARY_SCHEMA));
     if object == "table"
         && let Some(name) = creates.clone()
         && let Some(inner) = query_of_create_table(&c)

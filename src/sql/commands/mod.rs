@@ -15,6 +15,7 @@ mod ddl;
 mod session;
 mod settings;
 mod tables;
+mod targets;
 mod transaction;
 
 pub(super) use ddl::objects;
@@ -34,11 +35,20 @@ pub(super) struct Command {
     pub text_bound: bool,
     /// The lexical scan needs every identifier.
     pub words: bool,
+    /// Relations and types that DDL changes.
+    pub targets: Vec<super::name::ObjectName>,
 }
 
 impl Command {
     fn new(kind: Kind) -> Self {
-        Self { kind, relations: Vec::new(), inner: None, text_bound: false, words: false }
+        Self {
+            kind,
+            relations: Vec::new(),
+            inner: None,
+            text_bound: false,
+            words: false,
+            targets: Vec::new(),
+        }
     }
 
     fn with_words(kind: Kind) -> Self {
@@ -48,7 +58,7 @@ impl Command {
 
 /// Kinds that need their inner statement's facts before they are complete.
 pub(super) enum Recognised {
-    Command(Command),
+    Command(Box<Command>),
     /// EXPLAIN of the tokens from the given one on.
     Explain {
         explain: ExplainHead,
@@ -95,7 +105,7 @@ pub(super) fn recognise(t: &Tokens<'_>, range: Range<usize>) -> Option<Recognise
         "explain" => return explain(cursor),
         _ => None,
     };
-    command.map(Recognised::Command)
+    command.map(|command| Recognised::Command(Box::new(command)))
 }
 
 fn explain(mut c: Cursor<'_, '_>) -> Option<Recognised> {

@@ -70,6 +70,7 @@ pub(super) fn facts(statement: &Statement) -> Result<Facts, Unfollowed> {
         block,
         words: Vec::new(),
         objects: Vec::new(),
+        targets: Vec::new(),
         functions: extractor.functions,
         casts: marks.casts,
         operators: Vec::new(),
