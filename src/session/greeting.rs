@@ -63,15 +63,15 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
 const NAME_LISTS: [&str; 4] =
     ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"];
 
-/// What SET is given for a value of the start-up packet: a list name by name, everything else as one string.
-fn setting_value(name: &str, value: &str) -> String {
-    let names = match NAME_LISTS.iter().any(|list| name.eq_ignore_ascii_case(list)) {
-        true => split_identifiers(value),
-        false => Vec::new(),
-    };
-    match names.is_empty() {
-        true => quote_literal(value),
-        false => names.iter().map(|name| quote_identifier(name)).collect::<Vec<_>>().join(", "),
+/// What SET is given for a value of the start-up packet, or one that a server shows: a list name by name, everything else as one string.
+pub(super) fn setting_value(name: &str, value: &str) -> String {
+    if !NAME_LISTS.iter().any(|list| name.eq_ignore_ascii_case(list)) {
+        return quote_literal(value);
+    }
+    match split_identifiers(value).as_slice() {
+        // An empty list is shown as `""`, which cannot be written so.
+        [] => quote_literal(""),
+        names => names.iter().map(|name| quote_identifier(name)).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -222,6 +222,8 @@ mod tests {
     fn lists_of_names_are_written_name_by_name() {
         assert_eq!(setting_value("search_path", "Shop,\"$user\", public"), r#""shop", "$user", "public""#);
         assert_eq!(setting_value("Search_Path", ""), "''");
+        assert_eq!(setting_value("search_path", "\"\""), "''");
+        assert_eq!(setting_value("search_path", "\"$user\", \"My Own\""), "\"$user\", \"My Own\"");
         assert_eq!(setting_value("datestyle", "iso, mdy"), "'iso, mdy'");
     }
 

@@ -404,8 +404,7 @@ impl Session {
                 let own = self.settings.get(&name).map(str::to_owned);
                 let text = match own {
                     Some(own) if own.trim_matches('\'').eq_ignore_ascii_case(&value) => own,
-                    _ if name == "search_path" && !value.is_empty() => value,
-                    _ => crate::backend::settings::quote_literal(&value),
+                    _ => super::greeting::setting_value(&name, &value),
                 };
                 settings.set(&name, text);
             }

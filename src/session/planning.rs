@@ -333,7 +333,7 @@ impl Session {
         }
         let suspect = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
         let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
-        if sets_config && !names_server_parameters(text, shape.literals) {
+        if sets_config && !names_server_parameters(text, shape.literals, &plan.facts) {
             return Err(Failure::Sql(refusals::OWN_PARAMETER.error(&[])));
         }
         let (context, broken) = (self.context.id, shape.broken);
@@ -441,8 +441,13 @@ fn lets_go(facts: &Facts) -> bool {
 }
 
 /// Whether every `set_config(` in the text is followed by a literal that names a parameter of the server's: only those
-/// can be asked for afterwards (`pg_settings` does not list an application's own, which have a dot).
-fn names_server_parameters(text: &[u8], literals: &[Literal]) -> bool {
+/// can be asked for afterwards (`pg_settings` does not list an application's own, which have a dot). So are those whose
+/// names are read from there, as pg_dump does.
+fn names_server_parameters(text: &[u8], literals: &[Literal], facts: &Facts) -> bool {
+    let listed = match facts.block.relations.as_slice() {
+        [only] => only.name.name == "pg_settings" && facts.block.children.is_empty(),
+        _ => false,
+    };
     let folded = text.to_ascii_lowercase();
     let mut at = 0;
     while let Some(found) = folded[at..].windows(10).position(|word| word == b"set_config") {
@@ -451,6 +456,9 @@ fn names_server_parameters(text: &[u8], literals: &[Literal]) -> bool {
         let Some(open) = open.filter(|open| folded[at + open] == b'(') else { continue };
         let argument = at + open + 1;
         let skipped = folded[argument..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if listed && folded[argument + skipped..].starts_with(b"name,") {
+            continue;
+        }
         let start = (argument + skipped) as u32;
         let named = literals.iter().find(|literal| literal.start == start);
         if named.is_none_or(|l| text[l.start as usize..l.end as usize].contains(&b'.')) {
