@@ -8,7 +8,7 @@
 //! 2. A hint narrows a read that the statement leaves open; it never adds a shard and never moves a row.
 
 use crate::sql::arguments::{Argument, Arguments, LiteralKind};
-use crate::sql::facts::Value;
+use crate::sql::facts::{Kind, Value};
 use crate::topology::{ShardId, ShardSet};
 
 use super::action::{Access, Action, Bound, Many};
@@ -38,6 +38,18 @@ impl Plan {
     /// default shard's does.
     pub fn asks_any_server(&self) -> bool {
         matches!(self.action, Action::Fixed(_)) && self.route.any_server
+    }
+
+    /// SELECT set_config(…) and nothing else: no rows of any table, and the same on whatever server it runs.
+    pub fn only_sets(&self) -> bool {
+        let facts = &self.facts;
+        let sets = |function: &str| function == "set_config";
+        matches!(facts.kind, Kind::Select { .. })
+            && facts.block.relations.is_empty()
+            && facts.block.children.is_empty()
+            && !facts.functions.is_empty()
+            && facts.functions.iter().all(|call| sets(&call.name.name))
+            && facts.param_count == 0
     }
 
     /// The shards of this execution. `hint` is the shard that a leading comment names.

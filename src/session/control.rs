@@ -528,6 +528,8 @@ impl Session {
     /// Joins the default shard for a statement that only validates or reports.
     pub(super) async fn join_default(&mut self, access: Access) -> Result<usize, Failure> {
         let shard = self.home_shard();
+        // The server that is asked first is the transaction's to its end: one that can do everything.
+        let access = if self.looks_back() { access.max(Access::ReadPrimary) } else { access };
         self.join(shard, access, &[]).await
     }
 }

@@ -307,6 +307,7 @@ impl Session {
         self.on_route(Route::Relay, Some(shard));
         let access = planned.plan.access;
         let mut avoid = Vec::new();
+        let one_lane = self.block.get().is_some_and(|transaction| transaction.one_lane);
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();
@@ -326,6 +327,9 @@ impl Session {
                         (&outcome, &planned.plan.facts.kind)
                     {
                         self.cursors.insert(name.clone(), shard);
+                    }
+                    if outcome.is_ok() && self.block.is_open() && planned.plan.only_sets() {
+                        Box::pin(self.set_on_all_lanes(work.text(), one_lane)).await?;
                     }
                     return outcome;
                 }

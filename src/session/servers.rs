@@ -38,6 +38,8 @@ impl Session {
             Some(transaction) if !transaction.read_only || transaction.locks => Need::Primary,
             // No replica knows it.
             Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
+            // Its servers are chosen once, for all that it will say.
+            Some(transaction) if transaction.isolation == Isolation::RepeatableRead => by_access,
             Some(_) => Need::Reader,
             None => by_access,
         }

@@ -32,6 +32,19 @@ const OWN_PREFIX: &str = "meridian.";
 const TEXT_OID: u32 = 25;
 
 impl Session {
+    /// In a transaction, what `SELECT set_config(…)` has set on one lane holds on all, and on those that join. What the
+    /// session's settings are then is asked of the lanes when the transaction is over. `one_lane`: as it was before.
+    pub(super) async fn set_on_all_lanes(&mut self, text: &[u8], one_lane: bool) -> Outcome {
+        let sql = String::from_utf8_lossy(text).into_owned();
+        self.on_joined_lanes(&sql).await?;
+        self.lanes.iter_mut().filter(|lane| lane.in_block).for_each(|lane| lane.connection.suspect = true);
+        if let Some(transaction) = self.block.transaction() {
+            transaction.prologue.push(sql);
+            transaction.one_lane = one_lane;
+        }
+        Ok(())
+    }
+
     pub(super) async fn setting(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
         match setting {
             Setting::Set { name, local, value } if name.starts_with(OWN_PREFIX) => {

@@ -57,7 +57,7 @@ impl Tie {
         match plan.action {
             Action::Control if matches!(plan.facts.kind, Kind::Show { .. }) => Self::Setting,
             Action::Anywhere => Self::Loose,
-            _ if plan.asks_any_server() => Self::Server,
+            _ if plan.asks_any_server() || plan.only_sets() => Self::Server,
             _ => Self::Home,
         }
     }
@@ -131,7 +131,9 @@ impl Session {
         self.warm_pools(&shards, Access::Read, &[]).await;
         let mut seen = ShardSet::default();
         for shard in shards {
-            match self.join(shard, Access::Read, &[]).await {
+            // What is pinned is pinned to the default shard's primary: a dump prepares statements.
+            let access = if shard == topology.default_shard { Access::ReadPrimary } else { Access::Read };
+            match self.join(shard, access, &[]).await {
                 Ok(index) => {
                     let lane = &mut self.lanes[index];
                     match lane.one_by_one {

@@ -229,6 +229,11 @@ impl Writer<'_, '_> {
             }
             return Some(("on conflict", next));
         }
+        // psql and pg_dump name operators so that no search_path is followed.
+        let equals = t.is(at, "operator") && t.is(at + 2, "pg_catalog") && t.operator(at + 4, "=");
+        if equals && t.punctuation(at + 5, b')') && t.is_any(at + 6, &["any", "some"]) {
+            return Some(("=", at + 6));
+        }
         if t.are(at, &["where", "current", "of"]) && t.identifier(at + 3).is_some() {
             return Some(("where current_of(cursor_name)", at + 4));
         }

@@ -2,6 +2,7 @@
 //!
 //! The tables that they make are not configured: they are single tables of the default shard.
 
+mod dump;
 mod pgbench;
 mod psql;
 
