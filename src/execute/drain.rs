@@ -75,7 +75,12 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
                     .and_then(|value| std::str::from_utf8(value).ok())
                     .and_then(Lsn::parse);
             }
-            b'N' | b'S' | b'A' => drained.asides.push(frame.freeze()),
+            b'N' | b'S' => drained.asides.push(frame.freeze()),
+            b'A' => {
+                let mut frame = frame;
+                lane.name_sender(&mut frame);
+                drained.asides.push(frame.freeze());
+            }
             b'G' => crate::wire::encode::client::copy_fail(&mut lane.connection.outbox, b"no data"),
             _ => {}
         }

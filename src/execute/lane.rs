@@ -23,6 +23,7 @@ use crate::backend::{Connection, Settings};
 use crate::catalog::Numbers;
 use crate::topology::ShardId;
 use crate::wire::encode;
+use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::Target;
 
 /// One answer that a server owes, or that we owe the client at this place in the order.
@@ -102,6 +103,8 @@ pub struct Lane {
     pub scratch: bool,
     /// What the shard calls types, where it is not what the client calls them.
     pub numbers: Option<Arc<Numbers>>,
+    /// The process id that the client was told with its cancel key; 0 where it was told none.
+    pub client_pid: u32,
 }
 
 impl Lane {
@@ -127,6 +130,18 @@ impl Lane {
             one_by_one: false,
             scratch: false,
             numbers: None,
+            client_pid: 0,
+        }
+    }
+
+    /// A NotificationResponse that came on this connection: one that its own NOTIFY has caused is from the process that
+    /// the client was told. Drivers know by it which are their own.
+    pub fn name_sender(&self, frame: &mut [u8]) {
+        if let Some(pid) = frame.get_mut(HEADER_BYTES..HEADER_BYTES + 4)
+            && *pid == self.connection.key.pid.to_be_bytes()
+            && self.client_pid != 0
+        {
+            pid.copy_from_slice(&self.client_pid.to_be_bytes());
         }
     }
 

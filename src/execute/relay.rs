@@ -317,7 +317,10 @@ impl Relay<'_> {
                 return self.on_ready(ready, hidden, report);
             }
             b'N' => return Ok(true),
-            b'A' => return Ok(self.notify),
+            b'A' => {
+                self.name_sender(at, header.len);
+                return Ok(self.notify);
+            }
             b'S' => {
                 let status = ParameterStatus::decode(body);
                 // Before a ReadyForQuery that the client gets it may pass as it is.
@@ -345,6 +348,12 @@ impl Relay<'_> {
             other => return Err(self.unexpected(other, report)),
         }
         Ok(!hidden)
+    }
+
+    fn name_sender(&mut self, at: usize, length: usize) {
+        let mut inbox = std::mem::take(&mut self.lane.connection.inbox);
+        self.lane.name_sender(&mut inbox[at..at + length]);
+        self.lane.connection.inbox = inbox;
     }
 
     fn pop(&mut self) {

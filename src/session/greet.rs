@@ -413,11 +413,14 @@ fn register(shared: &Arc<Shared>, hello: &ClientHello, admitted: &Admitted) -> R
     Registered { info, cancel, shared: Arc::clone(shared) }
 }
 
-/// Ids are unique among the connected clients and never zero.
+const CLIENT_IDS: std::ops::RangeInclusive<u32> = 1 << 30..=i32::MAX as u32;
+
+/// Ids are unique among the connected clients, and above every process id that a server may have: Linux counts to 2^22,
+/// other systems to less. As PostgreSQL's they are positive numbers of 32 bits.
 fn next_client_id(shared: &Shared) -> u32 {
     loop {
-        let id = rand::random::<u32>() & 0x7fff_ffff;
-        if id != 0 && !shared.cancels.contains_key(&id) {
+        let id = rand::random_range(CLIENT_IDS);
+        if !shared.cancels.contains_key(&id) {
             return id;
         }
     }

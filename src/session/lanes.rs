@@ -127,6 +127,7 @@ impl Session {
         let owed = self.worker.queues.borrow_mut().pop().unwrap_or_default();
         let mut lane = Lane::with_queue(connection, shard, replica, owed);
         lane.one_by_one = self.fence.read_only;
+        lane.client_pid = self.info.id;
         lane.numbers = self.context.planning.catalog.numbers_of(shard);
         lane
     }

@@ -94,10 +94,13 @@ pub(super) fn is_for_the_session(fatal: &SqlError) -> bool {
 /// words with which the server ended its session.
 fn pass_asides(client: &mut ClientStream, lane: &mut Lane, notify: bool) -> Option<SqlError> {
     let limits = Limits::default();
-    while let Ok(Some(frame)) = frame::next_backend(&mut lane.connection.inbox, &limits) {
+    while let Ok(Some(mut frame)) = frame::next_backend(&mut lane.connection.inbox, &limits) {
         match frame.tag {
             b'N' | b'S' => client.outbox.extend_from_slice(&frame.bytes),
-            b'A' if notify => client.outbox.extend_from_slice(&frame.bytes),
+            b'A' if notify => {
+                lane.name_sender(&mut frame.bytes);
+                client.outbox.extend_from_slice(&frame.bytes);
+            }
             b'E' => return SqlError::parse(frame::body(&frame.bytes)).ok(),
             _ => {}
         }

@@ -16,6 +16,7 @@ mod gathered;
 mod harness;
 mod health;
 mod http;
+mod identity;
 mod logs;
 mod numbers;
 mod operation;

@@ -59,7 +59,10 @@ pub(super) fn hear(
             return Ok(Some(Said::Data(header.len)));
         }
         let Some(frame) = frame::split_frame(&mut lane.connection.inbox, header) else { return Ok(None) };
-        let frame = frame.bytes;
+        let mut frame = frame.bytes;
+        if frame[0] == b'A' {
+            lane.name_sender(&mut frame);
+        }
         let body = &frame[HEADER_BYTES..];
         let before_copy = is_before_copy(lane);
         match frame[0] {

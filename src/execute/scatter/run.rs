@@ -280,7 +280,11 @@ impl Run<'_, '_, '_, '_> {
             (b'E', _) => return Err(self.on_error(index, &body)),
             (b'Z', _) => self.on_ready(index, &body)?,
             (b'N', _) => self.wire.client.outbox.extend_from_slice(frame),
-            (b'A', _) if self.wire.notify => self.wire.client.outbox.extend_from_slice(frame),
+            (b'A', _) if self.wire.notify => {
+                let mut frame = frame.to_vec();
+                self.lanes[index].name_sender(&mut frame);
+                self.wire.client.outbox.extend_from_slice(&frame);
+            }
             (b'A', _) => {}
             (b'S', _) => {
                 let status = ParameterStatus::decode(&body);
