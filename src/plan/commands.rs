@@ -179,7 +179,10 @@ fn temporary(
         Some(name) => refuse_shadow(context, name)?,
         // ALTER, DROP and their like: where a session has such objects, it is pinned already.
         None if facts.words.first().is_some_and(|word| word != "create") => {
-            refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+            // DROP names nothing but what it drops.
+            if facts.words[0] != "drop" {
+                refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+            }
             return Ok(Outcome::new(Action::Fixed(context.topology.default_shard), Access::Write));
         }
         None => refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?,

@@ -49,8 +49,10 @@ pub struct Transaction {
     /// When it began, once that was asked.
     pub time: Option<Rc<str>>,
     pub failed: bool,
-    /// It takes locks that no replica has, though it is read-only.
-    pub locks: bool,
+    /// LOCK TABLE: another session, even of ours, may have to wait for it.
+    pub locked: bool,
+    /// It has locks that no replica gives, though it may be read-only.
+    pub on_primaries: bool,
     /// A statement went to every shard: commit by two phases.
     pub everywhere: bool,
     /// DDL was run: the catalog must be read again after COMMIT.
@@ -149,7 +151,8 @@ impl Transaction {
             snapshot: Snapshot::NotTaken,
             time: None,
             failed: false,
-            locks: false,
+            locked: false,
+            on_primaries: false,
             everywhere: false,
             schema_changed: false,
             savepoints: Vec::new(),

@@ -68,13 +68,14 @@ impl Session {
             )
             .into());
         };
+        transaction.locked = true;
         if is_lock_of_replicas(text) {
             return Ok(());
         }
         if self.lanes.iter().any(|lane| lane.in_block && lane.replica) {
             return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
         }
-        transaction.locks = true;
+        transaction.on_primaries = true;
         Ok(())
     }
 

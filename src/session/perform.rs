@@ -27,7 +27,7 @@ use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
 use crate::sql::facts::{Kind, SessionObject};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::encode;
-use crate::wire::error::SqlError;
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::{Bind, Target};
 
 /// A statement as the client sent it.
@@ -170,7 +170,8 @@ impl Session {
     async fn act(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         if self.block.is_failed() && !planned.ends_failed_block() {
             let error = self.in_failed_block();
-            let asked = self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
+            let asked = error.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION
+                && self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
             return Err(match work {
                 Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], error)).await,
                 Work::Simple { .. } | Work::Extended { .. } => Failure::Sql(error),

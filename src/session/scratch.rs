@@ -85,9 +85,10 @@ impl Session {
         Scatter::compile(&parsed, source, &self.context.planning, Ways::ScratchOnly).ok()
     }
 
-    /// The transaction under way has written something, or sees what was: other sessions see other rows.
+    /// The transaction under way has written something, or sees what was: other sessions see other rows, or wait for its locks.
     fn sees_its_own(&self) -> bool {
-        self.looks_back() || self.lanes.iter().any(|lane| lane.in_block && lane.wrote)
+        let locked = self.block.get().is_some_and(|transaction| transaction.locked);
+        locked || self.looks_back() || self.lanes.iter().any(|lane| lane.in_block && lane.wrote)
     }
 
     /// Answers from the rows of these shards, whose lanes are joined. Also says whether the client may have been sent

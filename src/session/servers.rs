@@ -35,7 +35,7 @@ impl Session {
         match self.block.get() {
             // A transaction that is there for the fence only: the statement goes where it would go without it.
             Some(transaction) if self.fence.read_only && transaction.origin == Origin::Implicit => by_access,
-            Some(transaction) if !transaction.read_only || transaction.locks => Need::Primary,
+            Some(transaction) if !transaction.read_only || transaction.on_primaries => Need::Primary,
             // No replica knows it.
             Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
             // Its servers are chosen once, for all that it will say.

@@ -229,8 +229,9 @@ fn is_interval(text: &[u8]) -> bool {
     text.split(' ').any(unit) || text.split(':').count() == 3
 }
 
+/// A document, an array or a row: what is equal in it may be written in two ways.
 fn is_document(text: &[u8]) -> bool {
-    matches!(text.first(), Some(b'{' | b'['))
+    matches!(text.first(), Some(b'{' | b'[' | b'('))
 }
 
 fn without_zeros(number: &[u8]) -> String {
