@@ -16,8 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::show::address;
-use crate::backend::dismissal::waits;
-use crate::session::cancel::cancel_target;
+use crate::session::cancel::end_client;
 use crate::session::shared::Shared;
 use crate::topology::{Node, ShardSet, Topology};
 use crate::wire::error::{SqlError, SqlState};
@@ -126,16 +125,6 @@ fn kill(shared: &Shared, id: u32) -> Result<(), SqlError> {
         return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("there is no client {id}"))
             .hint("SHOW CLIENTS lists them."));
     };
-    client.dismiss();
-    let target = shared.cancels.get(&id).map(|entry| Arc::downgrade(entry.value())).unwrap_or_default();
-    tokio::task::spawn_local(async move {
-        // A cancel that is there before its statement has begun finds nothing to cancel: it is asked again.
-        for wait in waits() {
-            let Some(target) = target.upgrade() else { return };
-            cancel_target(&target).await;
-            drop(target);
-            tokio::time::sleep(wait).await;
-        }
-    });
+    end_client(shared, &client);
     Ok(())
 }

@@ -285,6 +285,7 @@ fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> 
             }
             Ok(outcome)
         }
+        SessionObject::Signal { .. } => Ok(Outcome::new(Action::Control, Access::ReadPrimary)),
         SessionObject::Unlisten
         | SessionObject::Execute { .. }
         | SessionObject::Deallocate { .. }

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::shared::Shared;
+use super::shared::{ClientInfo, Shared};
 use crate::backend::connection::ServerKey;
+use crate::backend::dismissal::waits;
 use crate::wire::secret::Secret;
 use crate::wire::startup::CancelKey;
 
@@ -81,6 +82,22 @@ pub async fn cancel_target(target: &CancelTarget) {
         key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
     });
     futures_util::future::join_all(requests).await;
+}
+
+/// Cancels what the client's session runs, and ends it as soon as it looks.
+pub fn end_client(shared: &Shared, client: &ClientInfo) {
+    client.dismiss();
+    let target =
+        shared.cancels.get(&client.id).map(|entry| Arc::downgrade(entry.value())).unwrap_or_default();
+    tokio::task::spawn_local(async move {
+        // A cancel that is there before its statement has begun finds nothing to cancel: it is asked again.
+        for wait in waits() {
+            let Some(target) = target.upgrade() else { return };
+            cancel_target(&target).await;
+            drop(target);
+            tokio::time::sleep(wait).await;
+        }
+    });
 }
 
 /// Asks all servers that work for anybody to stop: the proxy is about to end.

@@ -413,7 +413,7 @@ fn register(shared: &Arc<Shared>, hello: &ClientHello, admitted: &Admitted) -> R
     Registered { info, cancel, shared: Arc::clone(shared) }
 }
 
-const CLIENT_IDS: std::ops::RangeInclusive<u32> = 1 << 30..=i32::MAX as u32;
+pub(super) const CLIENT_IDS: std::ops::RangeInclusive<u32> = 1 << 30..=i32::MAX as u32;
 
 /// Ids are unique among the connected clients, and above every process id that a server may have: Linux counts to 2^22,
 /// other systems to less. As PostgreSQL's they are positive numbers of 32 bits.

@@ -51,6 +51,7 @@ mod servers;
 mod setting;
 mod shadows;
 pub mod shared;
+mod signals;
 mod simple;
 mod snapshot;
 pub mod statements;

@@ -445,6 +445,9 @@ impl Session {
                 Some(number) => self.fetch_held(number, *moves, work).await,
                 None => self.perform_on(planned, work, self.cursor_shard(name)).await,
             },
+            Kind::Session(SessionObject::Signal { ends, process }) => {
+                self.signal(planned, *ends, process, work).await
+            }
             Kind::Session(SessionObject::CloseCursor { name: Some(name) }) => {
                 self.close_cursor(planned, name, work).await
             }

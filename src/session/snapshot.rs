@@ -24,7 +24,7 @@ use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::Hidden;
 use crate::execute::refusals;
 use crate::plan::{Access, Action, Plan};
-use crate::sql::facts::{Isolation, Kind};
+use crate::sql::facts::{Isolation, Kind, SessionObject};
 use crate::topology::{ShardId, ShardSet};
 use crate::wire::error::SqlError;
 
@@ -55,7 +55,7 @@ pub(super) enum Tie {
 impl Tie {
     pub fn of(plan: &Plan) -> Self {
         match plan.action {
-            Action::Control if matches!(plan.facts.kind, Kind::Show { .. }) => Self::Setting,
+            Action::Control if shows_no_rows(&plan.facts.kind) => Self::Setting,
             Action::Anywhere => Self::Loose,
             _ if plan.asks_any_server() || plan.only_sets() => Self::Server,
             _ => Self::Home,
@@ -181,6 +181,10 @@ impl Session {
         }
         Ok(seen)
     }
+}
+
+fn shows_no_rows(kind: &Kind) -> bool {
+    matches!(kind, Kind::Show { .. } | Kind::Session(SessionObject::Signal { .. }))
 }
 
 fn out_of_sight() -> SqlError {

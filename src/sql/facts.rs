@@ -324,6 +324,11 @@ pub enum SessionObject {
     },
     Load,
     Discard(Discard),
+    /// `SELECT pg_cancel_backend(n)` or `pg_terminate_backend(n)`, and nothing else.
+    Signal {
+        ends: bool,
+        process: Value,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use sqlparser::parser::{Parser, ParserOptions};
 
 use super::commands::{self, Command, Recognised};
 use super::extract;
-use super::facts::{Block, Cell, Facts, Insert, InsertSource, Kind, Value};
+use super::facts::{Block, Cell, Facts, Insert, InsertSource, Kind, SessionObject, Value};
 use super::lexer::{LexOptions, Lexer};
 use super::parser_text::{self, Mode, ParserText};
 use super::rows;
@@ -93,6 +93,9 @@ fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
 fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
     let mut facts = empty_facts(command.kind);
     facts.block.relations = command.relations;
+    if let Kind::Session(SessionObject::Signal { .. }) = &facts.kind {
+        facts.param_count = tokens.param_count;
+    }
     facts.targets = command.targets;
     if command.words {
         facts.words = tokens.words();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stand::{self, Message, PLACES, Pair, Received};
+use crate::stand::{self, Message, PLACES, Pair, Parameter, RawClient, Received};
 
 /// No process of a server has a number from here on.
 const BEYOND_PROCESSES: i32 = 1 << 22;
@@ -43,5 +43,67 @@ fn own_notifications_come_from_the_process_that_the_client_was_told() {
         let Received::Message(message) = client.receive() else { panic!("no notification") };
         let sender = senders(&[message]);
         assert!(sender.len() == 1 && sender != [number], "{:?}: {sender:?}", target.kind);
+    }
+}
+
+/// How often a statement is cancelled that may not have begun.
+const ATTEMPTS: usize = 100;
+
+/// Cancels what the victim runs, again and again until it says so: its SQLSTATE.
+fn cancelled(victim: &mut RawClient, mut cancel: impl FnMut()) -> String {
+    victim.set_patience(Duration::from_millis(200));
+    for _ in 0..ATTEMPTS {
+        cancel();
+        match victim.receive() {
+            Received::Message(message) if message.tag == b'E' => {
+                victim.set_patience(Duration::from_secs(20));
+                victim.until_ready();
+                return message.field(b'C').expect("a SQLSTATE");
+            }
+            Received::Message(_) | Received::Silence => {}
+            Received::Closed => panic!("the connection is closed"),
+        }
+    }
+    panic!("never cancelled")
+}
+
+#[test]
+fn a_client_is_cancelled_and_ended_by_the_number_that_it_was_told() {
+    let pair = Pair::new("signals", PLACES);
+    for target in pair.targets() {
+        let (mut victim, mut other) = (target.raw(), target.raw());
+        let number = victim.process;
+        victim.send(&stand::query("SELECT pg_sleep(60)"));
+        let state = cancelled(&mut victim, || {
+            assert_eq!(other.value(&format!("SELECT pg_cancel_backend({number})")).as_deref(), Some("t"));
+        });
+        assert_eq!(state, "57014", "{:?}: simple", target.kind);
+
+        victim.send(&stand::query("SELECT pg_sleep(60)"));
+        let state = cancelled(&mut victim, || {
+            let parameters = [Parameter::Binary(number.to_be_bytes().to_vec())];
+            let flight = [
+                stand::parse("", "SELECT pg_catalog.pg_cancel_backend($1);", &[23]),
+                stand::bind("", "", &parameters, &[1]),
+                stand::describe(b'P', ""),
+                stand::execute("", 0),
+                stand::sync(),
+            ];
+            other.send(&flight.concat());
+            let answer = other.until_ready();
+            let row = answer.iter().find(|message| message.tag == b'D').expect("a row");
+            assert_eq!(row.values(), [Some(vec![1])], "{:?}", target.kind);
+            let columns = answer.iter().find(|message| message.tag == b'T').expect("columns").columns();
+            assert_eq!((columns[0].name.as_str(), columns[0].type_oid), ("pg_cancel_backend", 16));
+        });
+        assert_eq!(state, "57014", "{:?}: extended", target.kind);
+
+        let nobody = other.simple("SELECT pg_terminate_backend(2147483001)");
+        let tags: Vec<char> = nobody.iter().map(|message| message.tag as char).collect();
+        assert_eq!(tags, ['T', 'N', 'D', 'C', 'Z'], "{:?}", target.kind);
+        assert_eq!(victim.value("SELECT 7").as_deref(), Some("7"), "{:?}: it is not harmed", target.kind);
+        assert_eq!(other.value(&format!("SELECT pg_terminate_backend({number})")).as_deref(), Some("t"));
+        let end = victim.rest();
+        assert!(end.contains("57P01") && end.ends_with("closed"), "{:?}: {end}", target.kind);
     }
 }

@@ -32,7 +32,7 @@ use bytes::BytesMut;
 
 use super::{ClientStream, Lane, ShardTimes, Told};
 use crate::backend::BackendError;
-use crate::merge::{Limiter, PartialLimits};
+use crate::merge::{Limiter, PartialLimits, TextOrder};
 use crate::plan::scatter::refusals::Reason;
 use crate::plan::scatter::{BoundLimits, Combine, Finish, Scatter, ShardText};
 use crate::topology::ShardId;
@@ -138,9 +138,13 @@ pub async fn answer(
                 *declared = *type_oid;
             }
         }
-        if let Combine::Ordered { otherwise: Some(otherwise), .. } = &scatter.combine
+        if let Combine::Ordered { keys, otherwise } = &scatter.combine
+            && (otherwise.is_some() || keys.iter().any(|key| key.text == TextOrder::Unknown))
             && !sorts_here(wire, lanes, question, scatter, &types).await?
         {
+            let Some(otherwise) = otherwise else {
+                return Err(ScatterError::Unmergeable(Reason::OrderType.refusal("").into()));
+            };
             scatter = otherwise;
             bound = question.check(scatter)?;
             continue;

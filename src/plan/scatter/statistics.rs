@@ -166,9 +166,11 @@ impl Statistic {
             return format!("({variance})");
         }
         format!(
-            "(SELECT CASE WHEN r.h IS NULL THEN r.v WHEN (r.r - r.h) * (r.r - r.h) > r.v THEN r.r - 2 * r.h ELSE r.r END \
-             FROM (SELECT v.v, pg_catalog.round(pg_catalog.sqrt(v.v), pg_catalog.scale(v.v)) AS r, \
-             ('5e-' || (pg_catalog.scale(v.v) + 1))::pg_catalog.numeric AS h FROM ({variance}) AS v) AS r)"
+            "(SELECT CASE WHEN r.h IS NULL THEN r.v \
+             WHEN r.r > r.h AND (r.r - r.h) * (r.r - r.h) > r.v THEN pg_catalog.round(r.r - 2 * r.h, r.s) ELSE r.r END \
+             FROM (SELECT v.v, v.s, pg_catalog.round(pg_catalog.sqrt(v.v), v.s) AS r, \
+             0.5 / pg_catalog.power(10::pg_catalog.numeric, v.s) AS h \
+             FROM (SELECT v.v, pg_catalog.scale(v.v) AS s FROM ({variance}) AS v) AS v) AS r)"
         )
     }
 }

@@ -96,6 +96,7 @@ pub(super) fn recognise(t: &Tokens<'_>, range: Range<usize>) -> Option<Recognise
         "reset" | "show" => settings::recognise(cursor),
         "listen" | "unlisten" | "notify" | "prepare" | "execute" | "deallocate" | "declare" | "fetch"
         | "move" | "close" | "load" | "discard" => session::recognise(cursor),
+        "select" => session::recognise_signal(cursor),
         "copy" => copy::recognise(cursor),
         "truncate" | "lock" | "vacuum" | "analyze" | "analyse" | "cluster" | "checkpoint" | "do" => {
             tables::recognise(cursor)

@@ -1,4 +1,4 @@
-//! Session objects, from tokens: LISTEN, SQL-level PREPARE, cursors, LOAD, DISCARD.
+//! Session objects, from tokens: LISTEN, SQL-level PREPARE, cursors, LOAD, DISCARD, and signals to other sessions.
 //!
 //! Called by `commands`. These bind a session to one server, or change what a pooled connection must be cleaned of.
 //! PREPARE and DECLARE hand back the statement inside, so that its relations and filters are known.
@@ -6,7 +6,8 @@
 //! Not here: which server (session), protocol-level prepared statements (wire).
 
 use super::{Command, Cursor};
-use crate::sql::facts::{Discard, Kind, SessionObject};
+use crate::sql::facts::{Discard, Kind, SessionObject, Value};
+use crate::sql::lexer::TokenKind;
 
 pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     let first = c.t.word(c.at);
@@ -57,6 +58,30 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
         _ => return None,
     };
     c.finish(Kind::Session(object))
+}
+
+/// A call of one of two functions, with a value and without a name for the column.
+pub(super) fn recognise_signal(mut c: Cursor<'_, '_>) -> Option<Command> {
+    c.at += 1;
+    if c.is("pg_catalog") && c.t.punctuation(c.at + 1, b'.') {
+        c.at += 2;
+    }
+    let ends = c.is("pg_terminate_backend");
+    if !ends && !c.is("pg_cancel_backend") || !c.t.punctuation(c.at + 1, b'(') {
+        return None;
+    }
+    c.at += 2;
+    let process = match c.t.literal(c.at) {
+        Some(literal) => Value::Literal(literal),
+        None if c.t.kind(c.at) == Some(TokenKind::Param) => {
+            let number = std::str::from_utf8(c.t.bytes(c.at).get(1..)?).ok()?;
+            Value::Param(number.parse::<u32>().ok()?.checked_sub(1)?)
+        }
+        None => return None,
+    };
+    c.at += 1;
+    c.punctuation(b')').then_some(())?;
+    c.finish(Kind::Session(SessionObject::Signal { ends, process }))
 }
 
 fn discard(c: &mut Cursor<'_, '_>) -> Option<Discard> {

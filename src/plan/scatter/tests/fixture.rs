@@ -114,6 +114,11 @@ fn functions() -> HashMap<ObjectName, FunctionInfo> {
         "array_agg",
         "variance",
         "string_agg",
+        "stddev_pop",
+        "var_samp",
+        "corr",
+        "regr_intercept",
+        "var_pop",
         "stddev",
         "percentile_cont",
     ];

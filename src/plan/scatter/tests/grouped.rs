@@ -188,6 +188,21 @@ fn variances_are_asked_for_by_their_state_where_the_type_is_known() {
         shard("SELECT variance(ratio) FROM rides")
             .contains("var_pop((\"rides\".\"ratio\")::pg_catalog.float8) * count(")
     );
+    let exact = [oid::INT8, oid::INT8, oid::NUMERIC];
+    let float = [oid::INT8, oid::FLOAT8, oid::FLOAT8];
+    let pair = [oid::INT8, oid::FLOAT8, oid::FLOAT8, oid::FLOAT8, oid::FLOAT8, oid::FLOAT8];
+    for (call, types) in [
+        ("stddev(tip)", &exact[..]),
+        ("stddev_pop(fare)", &exact),
+        ("var_samp(big)", &exact),
+        ("variance(ratio)", &float),
+        ("stddev(weight)", &float),
+        ("corr(tip, ratio)", &pair),
+        ("regr_intercept(ratio, fare)", &pair),
+    ] {
+        let text = final_text(&format!("SELECT {call} FROM rides"), types);
+        assert!(text.is_ok_and(|text| text.starts_with("SELECT (SELECT ")), "{call}");
+    }
     for sql in ["SELECT variance(tip + tip) FROM rides", "SELECT variance(DISTINCT tip) FROM rides"] {
         assert_eq!(shard(sql).matches("count(").count(), 0, "its values are gathered: {sql}");
     }
