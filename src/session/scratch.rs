@@ -216,6 +216,8 @@ fn is_setting(text: &str) -> bool {
     match words.next().as_deref() {
         Some("set") => words.next().as_deref() != Some("transaction"),
         Some("reset") => true,
+        // Of queries, only calls of it are repeated on every lane.
+        Some("select") => text.to_ascii_lowercase().contains("set_config"),
         _ => false,
     }
 }

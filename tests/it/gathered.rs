@@ -304,6 +304,10 @@ async fn settings_of_the_session_and_of_the_transaction_hold_in_the_scratch_sess
     assert_eq!(settings().await.0, "9MB");
     client.batch_execute("COMMIT").await.expect("the end");
     assert_eq!(settings().await.0, "7MB");
+    client.batch_execute("BEGIN; SELECT set_config('work_mem', '11MB', true)").await.expect("by a function");
+    assert_eq!(settings().await.0, "11MB");
+    client.batch_execute("ROLLBACK").await.expect("the end");
+    assert_eq!(settings().await.0, "7MB");
     let other = connect(&meridian.app()).await;
     let row = other.query_one(shown, &[]).await.expect("an answer");
     assert_eq!(row.get::<_, String>(0), "4MB", "a setting of one client never reaches another");
