@@ -101,6 +101,10 @@ fn a_client_is_cancelled_and_ended_by_the_number_that_it_was_told() {
         let nobody = other.simple("SELECT pg_terminate_backend(2147483001)");
         let tags: Vec<char> = nobody.iter().map(|message| message.tag as char).collect();
         assert_eq!(tags, ['T', 'N', 'D', 'C', 'Z'], "{:?}", target.kind);
+        let plan = other.simple(&format!("EXPLAIN (COSTS off) SELECT pg_cancel_backend({number})"));
+        let mut rows = plan.iter().filter(|message| message.tag == b'D').map(Message::values);
+        let last = rows.next_back().expect("a plan")[0].clone().expect("a line");
+        assert_eq!(String::from_utf8_lossy(&last).trim(), "Result", "{:?}", target.kind);
         assert_eq!(victim.value("SELECT 7").as_deref(), Some("7"), "{:?}: it is not harmed", target.kind);
         assert_eq!(other.value(&format!("SELECT pg_terminate_backend({number})")).as_deref(), Some("t"));
         let end = victim.rest();

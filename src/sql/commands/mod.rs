@@ -96,7 +96,8 @@ pub(super) fn recognise(t: &Tokens<'_>, range: Range<usize>) -> Option<Recognise
         "reset" | "show" => settings::recognise(cursor),
         "listen" | "unlisten" | "notify" | "prepare" | "execute" | "deallocate" | "declare" | "fetch"
         | "move" | "close" | "load" | "discard" => session::recognise(cursor),
-        "select" => session::recognise_signal(cursor),
+        // Not within EXPLAIN or PREPARE.
+        "select" if range.start == 0 => session::recognise_signal(cursor),
         "copy" => copy::recognise(cursor),
         "truncate" | "lock" | "vacuum" | "analyze" | "analyse" | "cluster" | "checkpoint" | "do" => {
             tables::recognise(cursor)
