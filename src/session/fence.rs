@@ -37,8 +37,8 @@ use crate::sql::facts::{
 use crate::topology::{NodeId, RegionId, ShardId, ShardSet, Topology};
 use crate::wire::error::{SqlError, SqlState};
 
-/// Takes the snapshot after which the transaction stays read-only.
-const SNAPSHOT: &str = "SELECT WHERE false";
+/// Takes the transaction's snapshot, after which one that is read-only stays so.
+pub(super) const SNAPSHOT: &str = "SELECT WHERE false";
 
 const HINT: &str = "This user is read-only (read_only = true in the configuration).";
 

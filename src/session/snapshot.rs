@@ -19,6 +19,7 @@
 //! The snapshots are taken at one time, but not at one instant: a transaction that commits meanwhile on two shards may be seen
 //! on one. That is so for every statement over several shards.
 
+use super::fence::SNAPSHOT;
 use super::{Failure, Outcome, Session};
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::Hidden;
@@ -27,9 +28,6 @@ use crate::plan::{Access, Action, Plan};
 use crate::sql::facts::{Isolation, Kind, SessionObject};
 use crate::topology::{ShardId, ShardSet};
 use crate::wire::error::SqlError;
-
-/// Asks for no row, which is enough for a snapshot.
-const TAKE: &str = "SELECT WHERE false";
 
 /// Which shards' rows a transaction sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,10 +136,10 @@ impl Session {
                     let lane = &mut self.lanes[index];
                     match lane.one_by_one {
                         true => {
-                            lane.pipeline(TAKE);
+                            lane.pipeline(SNAPSHOT);
                             lane.sync(true);
                         }
-                        false => lane.hidden_query(TAKE, Hidden::Prologue),
+                        false => lane.hidden_query(SNAPSHOT, Hidden::Prologue),
                     }
                     seen.insert(shard);
                 }

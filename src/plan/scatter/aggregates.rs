@@ -19,11 +19,12 @@
 //! ([`super::gathered`]).
 
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select,
 };
 
 use crate::merge::types::oid;
 use crate::plan::refusal::Refusal;
+use crate::sql::name::ObjectName;
 
 use super::finish::Markers;
 use super::refusals::Reason;
@@ -70,13 +71,12 @@ impl Partials {
 /// The partial columns of an aggregate call.
 pub(super) fn partials(function: &Function, inputs: &Inputs<'_>) -> Result<Partials, Refusal> {
     let refused = || Reason::Aggregate.refusal(&function.to_string());
-    let name = expression::object_name(&function.name).ok_or_else(refused)?;
-    let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+    let name = built_in_name(function, inputs).ok_or_else(refused)?;
     let plain = function.within_group.is_empty()
         && function.null_treatment.is_none()
         && function.over.is_none()
         && matches!(function.parameters, FunctionArguments::None);
-    if !built_in || !plain || functions::shadowed(&name, inputs.ctx) {
+    if !plain {
         return Err(refused());
     }
     let FunctionArguments::List(list) = &function.args else { return Err(refused()) };
@@ -141,11 +141,27 @@ fn statistic(name: &str, args: &[FunctionArg], inputs: &Inputs<'_>) -> Option<(S
 /// Whether every aggregate of a block has a partial form.
 pub(super) fn all_have_partials(query: &Query, inputs: &Inputs<'_>) -> bool {
     let Ok(select) = super::select::select_of(query) else { return false };
-    let has_none =
-        |call: &Function| expression::is_aggregate(call, inputs.ctx) && partials(call, inputs).is_err();
-    !(expression::has_call(&select.projection, has_none)
-        || expression::has_call(&select.having, has_none)
-        || expression::has_call(&query.order_by, has_none))
+    !has_aggregate(query, select, inputs, |call| partials(call, inputs).is_err())
+}
+
+/// Whether an aggregate that is computed over the rows of the block passes the test.
+fn has_aggregate(
+    query: &Query,
+    select: &Select,
+    inputs: &Inputs<'_>,
+    test: impl Fn(&Function) -> bool,
+) -> bool {
+    let test = |call: &Function| expression::is_aggregate(call, inputs.ctx) && test(call);
+    expression::has_call(&select.projection, test)
+        || expression::has_call(&select.having, test)
+        || expression::has_call(&query.order_by, test)
+}
+
+/// The name of a function that can only be PostgreSQL's own.
+fn built_in_name(function: &Function, inputs: &Inputs<'_>) -> Option<ObjectName> {
+    let name = expression::object_name(&function.name)?;
+    let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
+    (built_in && !functions::shadowed(&name, inputs.ctx)).then_some(name)
 }
 
 /// Whether a block aggregates, and a row that is there twice changes none of its values.
@@ -159,25 +175,15 @@ pub(super) fn ignore_repeated_rows(query: &Query, inputs: &Inputs<'_>) -> bool {
     if parts.iter().any(|part| part.volatile || part.window) {
         return false;
     }
-    let has = |test: &dyn Fn(&Function) -> bool| {
-        expression::has_call(&select.projection, test)
-            || expression::has_call(&select.having, test)
-            || expression::has_call(&query.order_by, test)
-    };
-    let aggregates = |call: &Function| expression::is_aggregate(call, inputs.ctx);
-    let counts = |call: &Function| aggregates(call) && !ignores_repeated_values(call, inputs);
-    has(&aggregates) && !has(&counts)
+    has_aggregate(query, select, inputs, |_| true)
+        && !has_aggregate(query, select, inputs, |call| !ignores_repeated_values(call, inputs))
 }
 
 fn ignores_repeated_values(call: &Function, inputs: &Inputs<'_>) -> bool {
     let distinct = matches!(&call.args, FunctionArguments::List(list)
         if list.duplicate_treatment == Some(DuplicateTreatment::Distinct));
-    let known = || {
-        let name = expression::object_name(&call.name)?;
-        let built_in = name.schema.as_deref().is_none_or(|schema| schema == "pg_catalog");
-        (built_in && !functions::shadowed(&name, inputs.ctx)).then(|| idempotent(&name.name))?
-    };
-    call.within_group.is_empty() && (distinct || known().is_some())
+    let known = || built_in_name(call, inputs).is_some_and(|name| idempotent(&name.name).is_some());
+    call.within_group.is_empty() && (distinct || known())
 }
 
 /// Aggregates for which repeated values do not count, so DISTINCT changes nothing.

@@ -23,7 +23,9 @@ use super::columns::Scope;
 pub struct Statistic {
     /// How many partial columns it has is said by its state.
     state: State,
-    result: &'static str,
+    name: &'static str,
+    /// Its value by what the state comes to.
+    value: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,21 +64,17 @@ const OF_TWO: [(&str, &str); 12] = [
     ("regr_intercept", "CASE WHEN q.n > 0 AND q.xx <> 0 THEN q.y - q.x * (q.xy / q.xx) END"),
 ];
 
-fn result(of: &[(&'static str, &'static str)], name: &str) -> Option<&'static str> {
-    of.iter().find(|(known, _)| *known == name).map(|(known, _)| *known)
-}
-
 impl Statistic {
     /// None: another aggregate, or an argument whose type is not known.
     pub fn of(name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Option<Self> {
-        match arguments {
-            [value] => {
-                let result = result(&OF_ONE, name)?;
-                Some(Self { state: state_of(value, scope)?, result })
-            }
-            [_, _] => result(&OF_TWO, name).map(|result| Self { state: State::Pair, result }),
-            _ => None,
-        }
+        let known: &[(&'static str, &'static str)] = if arguments.len() == 1 { &OF_ONE } else { &OF_TWO };
+        let (name, value) = *known.iter().find(|(known, _)| *known == name)?;
+        let state = match arguments {
+            [argument] => state_of(argument, scope)?,
+            [_, _] => State::Pair,
+            _ => return None,
+        };
+        Some(Self { state, name, value })
     }
 
     /// What each shard computes. `call` completes an aggregate: with FILTER.
@@ -104,9 +102,6 @@ impl Statistic {
 
     /// The value; `column` names the n-th of [`Statistic::columns`] of the gathered rows.
     pub fn combine(&self, column: impl Fn(usize) -> String) -> String {
-        let result = |of: &[(&str, &'static str)]| {
-            of.iter().find(|(name, _)| *name == self.result).map_or("NULL", |(_, value)| *value)
-        };
         match self.state {
             State::Exact => self.exact(column),
             State::Float => {
@@ -121,7 +116,7 @@ impl Statistic {
                     "(SELECT {} FROM (SELECT pg_catalog.sum(r.n)::pg_catalog.float8 AS n, \
                      pg_catalog.sum(r.s + {square}) AS s \
                      FROM {rows} AS r(n, x, s), LATERAL (SELECT {} AS x) AS m WHERE r.n > 0) AS q)",
-                    result(&OF_ONE),
+                    self.value,
                     mean(&column(1), &column(0)),
                 )
             }
@@ -137,7 +132,7 @@ impl Statistic {
                      pg_catalog.max(m.x) AS x, pg_catalog.max(m.y) AS y, {}, {}, {} \
                      FROM unnest({}) AS r(n, x, y, xx, yy, xy), \
                      LATERAL (SELECT {} AS x, {} AS y) AS m WHERE r.n > 0) AS q)",
-                    result(&OF_TWO),
+                    self.value,
                     sum("xx", "x", "x"),
                     sum("yy", "y", "y"),
                     sum("xy", "x", "y"),
@@ -152,7 +147,7 @@ impl Statistic {
     /// As `numeric_stddev_internal` computes it: no variance below zero, and a root of the variance's own scale. `sqrt()` may
     /// compute more digits than that, and rounding twice may round up what is below a half.
     fn exact(&self, column: impl Fn(usize) -> String) -> String {
-        let sample = !self.result.ends_with("_pop");
+        let sample = !self.name.ends_with("_pop");
         let least = if sample { "1" } else { "0" };
         let variance = format!(
             "SELECT CASE WHEN t.n > {least} THEN CASE WHEN t.d <= 0 THEN 0 ELSE t.d / (t.n * (t.n - {least})) END END \
@@ -162,7 +157,7 @@ impl Statistic {
             column(1),
             column(2),
         );
-        if !self.result.starts_with("stddev") {
+        if !self.name.starts_with("stddev") {
             return format!("({variance})");
         }
         format!(
