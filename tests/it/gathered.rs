@@ -201,6 +201,34 @@ async fn a_transaction_sees_its_own_writes_among_gathered_rows() {
     nothing_is_left(&database).await;
 }
 
+/// A condition is applied by the shards, to rows that PostgreSQL does not come to where nothing is asked for.
+#[tokio::test]
+async fn a_condition_that_only_a_shard_comes_to_does_not_fail_the_transaction() {
+    let (database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    let failing = format!("{JOIN} WHERE 10 / o.amount > 1");
+    let unread = format!("{failing} LIMIT 0");
+    for block in ["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN READ ONLY"] {
+        client.batch_execute(block).await.expect("a block");
+        if block == "BEGIN" {
+            client.batch_execute("UPDATE orders SET amount = 1000 WHERE id = 7").await.expect("a write");
+        }
+        let before = answer(&client, JOIN).await;
+        client.batch_execute("SAVEPOINT meridian_guard").await.expect("a savepoint of that name");
+        assert!(client.query(&unread, &[]).await.expect(&unread).is_empty());
+        client.batch_execute(&format!("DECLARE c CURSOR FOR {unread}")).await.expect("a cursor");
+        assert_eq!(answer(&client, JOIN).await, before, "the transaction goes on");
+        let error = client.query(&failing, &[]).await.expect_err("PostgreSQL comes to it, too");
+        assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
+        let error = client.query(JOIN, &[]).await.expect_err("as after any error");
+        assert_eq!(error.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
+        client.batch_execute("ROLLBACK TO meridian_guard").await.expect("the client's own savepoint");
+        assert_eq!(answer(&client, JOIN).await, before);
+        client.batch_execute("ROLLBACK").await.expect("the end");
+    }
+    nothing_is_left(&database).await;
+}
+
 /// An enum has another OID on each shard, here even that of another type.
 #[tokio::test]
 async fn parameters_of_types_of_the_users_own_are_understood() {

@@ -19,6 +19,7 @@
 
 mod columns;
 mod combiner;
+mod guard;
 mod question;
 pub mod reduce;
 mod run;

@@ -5,6 +5,7 @@
 //! matter of speed only.
 
 use super::combiner::Combiner;
+use super::guard;
 use super::question::Answer;
 use super::run::{Flight, run};
 use super::scratch::{Job, of_session};
@@ -37,9 +38,16 @@ pub(super) async fn expect<'a>(
         let sources = table.sources(job.shards);
         let mut asked: Vec<&mut Lane> =
             lanes.iter_mut().map(|lane| &mut **lane).filter(|lane| sources.contains(lane.shard)).collect();
-        asked.iter_mut().for_each(|lane| request.put(lane));
+        asked.iter_mut().for_each(|lane| guard::put(&request, lane));
         let mut combiner = Combiner::Texts(Vec::new());
-        run(wire, &mut asked, OURS, &mut combiner).await?;
+        match run(wire, &mut asked, OURS, &mut combiner).await {
+            // A condition of constants; whether it matters is found out with the rows.
+            Err(ScatterError::Sql(error)) if guard::is_of_values(&error) => {
+                guard::undo(&mut asked).await;
+                continue;
+            }
+            ran => ran?,
+        };
         let Combiner::Texts(lines) = combiner else { continue };
         expected.note(table, lines.iter().filter_map(|line| expected_rows(line)).sum());
     }

@@ -23,6 +23,7 @@
 
 use super::columns::Columns;
 use super::combiner::{Bounds, Combiner, Fill};
+use super::guard;
 use super::question::{Answer, Request};
 use super::reduce::{expect, keys};
 use super::run::{Flight, run};
@@ -333,7 +334,10 @@ async fn fill(
         return Err(internal("a shard of a gathered table was not joined").into());
     }
     for lane in &mut flying {
-        request.put(lane);
+        match table.is_filtered() {
+            true => guard::put(&request, lane),
+            false => request.put(lane),
+        }
     }
     let create = table.create_keyed.as_ref().filter(|_| keyed).unwrap_or(&table.create);
     session.hidden_query(create, Hidden::Prologue);
@@ -343,17 +347,14 @@ async fn fill(
     let flight = Flight { beforehand: 0, rewritten: true, fills: true };
     match run(wire, &mut flying, flight, &mut combiner).await {
         Ok(_) => Ok(()),
-        Err(ScatterError::Sql(error)) if table.is_filtered() && is_of_values(&error) => {
+        Err(ScatterError::Sql(error)) if table.is_filtered() && guard::is_of_values(&error) => {
+            let asked = flying.len() - 1;
+            guard::undo(&mut flying[..asked]).await;
             Err(ScatterError::Unmergeable(error))
         }
         Err(ScatterError::Sql(error)) => Err(ScatterError::Sql(of_filling(error, table))),
         Err(error) => Err(error),
     }
-}
-
-/// An error of a condition: one PostgreSQL may have found before that no row meets it.
-fn is_of_values(error: &SqlError) -> bool {
-    error.sqlstate.class() == "22" || error.sqlstate == SqlState::INDETERMINATE_COLLATION
 }
 
 /// A type that does not pass in binary, or not to another server, is a limit of ours.
