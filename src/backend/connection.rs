@@ -340,9 +340,15 @@ fn major_version(parameters: &[(String, String)]) -> u32 {
 /// Which of our statements a server has prepared, bounded, least recently used out first.
 #[derive(Debug)]
 pub struct StatementSet {
-    used: HashMap<u64, u64>,
+    used: HashMap<u64, Use>,
     tick: u64,
     max: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    tick: u64,
+    bound: u32,
 }
 
 impl StatementSet {
@@ -355,21 +361,32 @@ impl StatementSet {
         self.tick += 1;
         match self.used.get_mut(&id) {
             Some(used) => {
-                *used = self.tick;
+                used.tick = self.tick;
                 true
             }
             None => false,
         }
     }
 
+    /// How often it was bound since it was prepared there.
+    pub fn bound(&self, id: u64) -> u32 {
+        self.used.get(&id).map_or(0, |used| used.bound)
+    }
+
+    pub fn note_bound(&mut self, id: u64) {
+        if let Some(used) = self.used.get_mut(&id) {
+            used.bound += 1;
+        }
+    }
+
     /// Notes a statement that is being prepared; the answer is one to close for it, if the bound is reached.
     pub fn insert(&mut self, id: u64) -> Option<u64> {
         self.tick += 1;
-        self.used.insert(id, self.tick);
+        self.used.insert(id, Use { tick: self.tick, bound: 0 });
         if self.used.len() <= self.max {
             return None;
         }
-        let oldest = self.used.iter().min_by_key(|(_, used)| **used).map(|(id, _)| *id)?;
+        let oldest = self.used.iter().min_by_key(|(_, used)| used.tick).map(|(id, _)| *id)?;
         self.used.remove(&oldest);
         Some(oldest)
     }

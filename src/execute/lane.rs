@@ -103,6 +103,9 @@ pub struct Lane {
     pub scratch: bool,
     /// What the shard calls types, where it is not what the client calls them.
     pub numbers: Option<Arc<Numbers>>,
+    /// Statements without a name may be ones that the server has of earlier clients: if the tables have changed since, the
+    /// client is not told so.
+    pub reuses: bool,
     /// The process id that the client was told with its cancel key; 0 where it was told none.
     pub client_pid: u32,
 }
@@ -130,6 +133,7 @@ impl Lane {
             one_by_one: false,
             scratch: false,
             numbers: None,
+            reuses: false,
             client_pid: 0,
         }
     }
@@ -256,6 +260,14 @@ impl Lane {
             }
             self.owed.push_back(Owed::Parse { id: Some(id), hidden });
         }
+    }
+
+    /// Has the server forget a statement, so that it can be prepared anew.
+    pub fn forget(&mut self, id: u64) {
+        self.connection.statements.remove(id);
+        let name = Connection::statement_name(id);
+        encode::client::close(&mut self.connection.outbox, Target::Statement, &name);
+        self.owed.push_back(Owed::Close { hidden: true });
     }
 
     /// A whole extended message of the client's, as it is.

@@ -13,9 +13,13 @@
 //! 1. Every byte that is owed to the client and not hidden reaches it, in order, exactly once.
 //! 2. A row larger than the buffer passes through it in pieces; memory does not grow with the answer.
 //! 3. A slow client stops the reading of its rows: nothing more is read while a write to it is pending.
-//! 4. While the server works the client is watched: if it goes, the statement is cancelled by the caller.
+//! 4. Rows that fill no write of their own wait for those that follow, a moment at most; the end of an answer never waits.
+//! 5. While the server works the client is watched: if it goes, the statement is cancelled by the caller.
 //!
 //! Not here: which lane, and what the answer means for the transaction (session).
+
+mod copy_in;
+mod state;
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -31,8 +35,9 @@ use crate::topology::Lsn;
 use crate::wire::DecodeError;
 use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery, TransactionStatus};
 use crate::wire::encode;
-use crate::wire::error::SqlError;
-use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits, Phase};
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits};
+use state::State;
 
 /// How much of the client's next messages is read ahead while a statement runs: enough to see that it is still there.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
@@ -75,6 +80,8 @@ pub struct Report {
     pub suspended: bool,
     /// Statements whose columns were probed and name no types inside of their values.
     pub plain: Vec<u64>,
+    /// A statement of earlier clients is of tables that have changed: nothing was done, nor was the client told.
+    pub outdated: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +113,12 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
     relay.local_replies(&mut report);
     while !relay.lane.owed.is_empty() || state.passing > 0 {
         let scanned = relay.scan(&mut state, &mut report)?;
-        relay.deliver(scanned, &mut report).await?;
+        if state.may_wait(scanned) {
+            state.waiting = scanned;
+        } else {
+            relay.deliver(scanned, &mut report).await?;
+            state.delivered();
+        }
         if relay.lane.owed.is_empty() && state.passing == 0 {
             break;
         }
@@ -120,20 +132,6 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
     relay.lane.connection.broken = false;
     report.awaits_sync |= state.copy_extended;
     Ok(report)
-}
-
-#[derive(Default)]
-struct State {
-    /// Bytes of a row or COPY message that are still to come; they pass unseen.
-    passing: usize,
-    /// The server reads COPY data from the client.
-    copy_in: bool,
-    /// COPY began from an extended query: the server has eaten the Sync that was sent with it.
-    copy_extended: bool,
-    /// What was passed on is to be thrown away (a hidden query's row).
-    swallowing: bool,
-    /// In the values of the rows that come.
-    carried: Carried,
 }
 
 impl Relay<'_> {
@@ -169,7 +167,7 @@ impl Relay<'_> {
     /// Looks at every whole frame in the inbox. Returns how many bytes at its front are to be delivered as they are;
     /// when something had to be left out or put in, all of it has gone to the client's outbox instead.
     fn scan(&mut self, state: &mut State, report: &mut Report) -> Result<usize, RelayError> {
-        let mut at = 0;
+        let mut at = state.waiting;
         loop {
             if state.passing > 0 {
                 let take = state.passing.min(self.lane.connection.inbox.len() - at);
@@ -190,7 +188,9 @@ impl Relay<'_> {
             let hidden = self.hidden();
             if !hidden && state.carried.carriers.is_empty() {
                 // Rows pass whether they are all here or not.
+                let before = at;
                 (at, state.passing) = frame::pass_rows(&self.lane.connection.inbox, at, self.limits);
+                state.amid_rows |= at > before;
                 if state.passing > 0 {
                     return Ok(at);
                 }
@@ -206,6 +206,7 @@ impl Relay<'_> {
                 // Rows pass whether they are all here or not.
                 let here = header.len.min(rest.len());
                 state.passing = header.len - here;
+                state.amid_rows = true;
                 at += here;
                 if state.passing > 0 {
                     return Ok(at);
@@ -219,6 +220,7 @@ impl Relay<'_> {
                 }
                 return Ok(at);
             }
+            state.amid_rows = false;
             self.translate(at, header, state, report)?;
             let keep = self.on_frame(at, header, state, report)?;
             at = if keep { at + header.len } else { self.drop_range(at, header.len) };
@@ -396,6 +398,10 @@ impl Relay<'_> {
                 Ok(true)
             }
             _ => {
+                let untold = at == 0 && !self.moved && !report.forwarded;
+                if self.lane.reuses && untold && is_of_an_old_plan(&error) {
+                    return Ok(self.leave_outdated(report));
+                }
                 // A setting of ours that fails is the statement's failure: the client is told.
                 report.error.get_or_insert(error);
                 let _ = hidden;
@@ -406,6 +412,16 @@ impl Relay<'_> {
                 Ok(true)
             }
         }
+    }
+
+    /// Whether the client gets the error.
+    fn leave_outdated(&mut self, report: &mut Report) -> bool {
+        report.outdated = true;
+        self.lane.skip_to_sync();
+        if let Some(Owed::Sync { hidden }) = self.lane.owed.front_mut() {
+            *hidden = true;
+        }
+        false
     }
 
     fn on_ready(
@@ -475,95 +491,24 @@ impl Relay<'_> {
                     Poll::Pending => {}
                 }
             }
-            Poll::Pending
+            state.poll_late(cx).map(|()| Event::Late)
         })
         .await;
         match event {
-            Event::Server => Ok(()),
+            Event::Server | Event::Late => Ok(()),
             Event::ServerGone => Err(self.lost(report)),
             Event::Client | Event::ClientGone => Err(RelayError::ClientGone),
         }
     }
-
-    /// COPY FROM STDIN: the client's frames to the server, until it says that it is done, fails, or the server objects.
-    async fn copy_in(&mut self, state: &mut State, report: &mut Report) -> Result<(), RelayError> {
-        loop {
-            self.take_copy_frames(state)?;
-            let client = &mut *self.client;
-            let connection = &mut self.lane.connection;
-            let copying = state.copy_in;
-            let event = poll_fn(|cx| {
-                let mut flushed = true;
-                match connection.poll_flush(cx) {
-                    Poll::Ready(Err(_)) => return Poll::Ready(Event::ServerGone),
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Pending => flushed = false,
-                }
-                match connection.poll_fill(cx) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ServerGone),
-                    Poll::Ready(Ok(_)) => return Poll::Ready(Event::Server),
-                    Poll::Pending => {}
-                }
-                if copying && flushed {
-                    return match client.poll_fill(cx) {
-                        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Event::ClientGone),
-                        Poll::Ready(Ok(_)) => Poll::Ready(Event::Client),
-                        Poll::Pending => Poll::Pending,
-                    };
-                }
-                Poll::Pending
-            })
-            .await;
-            match event {
-                CopyEvent::Client => {}
-                CopyEvent::Server => {
-                    // Anything but a notice or a setting ends the copy: the server has an answer or an objection.
-                    if !matches!(self.lane.connection.inbox.first(), Some(b'N' | b'S' | b'A')) {
-                        state.copy_in = false;
-                    }
-                    return Ok(());
-                }
-                CopyEvent::ServerGone => return Err(self.lost(report)),
-                CopyEvent::ClientGone => return Err(RelayError::ClientGone),
-            }
-        }
-    }
-
-    /// Moves the COPY messages that have arrived to the server's outbox.
-    fn take_copy_frames(&mut self, state: &mut State) -> Result<(), RelayError> {
-        while state.copy_in {
-            let header = frame::peek_frontend(&self.client.inbox, Phase::CopyIn, self.limits)
-                .map_err(|error| RelayError::ClientProtocol(error.into()))?;
-            let Some(header) = header else { return Ok(()) };
-            if self.client.inbox.len() < header.len {
-                self.client.expect_bytes(header.len);
-                return Ok(());
-            }
-            let frame = self.client.inbox.split_to(header.len);
-            match header.tag {
-                b'd' => self.lane.connection.outbox.extend_from_slice(&frame),
-                b'c' | b'f' => {
-                    self.lane.connection.outbox.extend_from_slice(&frame);
-                    state.copy_in = false;
-                    if state.copy_extended {
-                        encode::client::flush(&mut self.lane.connection.outbox);
-                    }
-                }
-                // Flush and Sync are ignored while copying.
-                _ => {}
-            }
-        }
-        Ok(())
-    }
 }
-
-use Event as CopyEvent;
 
 enum Event {
     Server,
     ServerGone,
     Client,
     ClientGone,
+    /// What was received has waited for more for long enough.
+    Late,
 }
 
 /// The last word of a command tag, where it is a number: `INSERT 0 5`, `SELECT 5`, `COPY 5`.
@@ -579,6 +524,12 @@ fn first_lsn(body: &[u8]) -> Option<Lsn> {
     let row = DataRow::decode(body).ok()?;
     let value = row.iter().next()??;
     Lsn::parse(std::str::from_utf8(value).ok()?)
+}
+
+/// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.
+pub fn is_of_an_old_plan(error: &SqlError) -> bool {
+    let by = |(code, value): &(u8, String)| *code == b'R' && value == "RevalidateCachedQuery";
+    error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED && error.fields.iter().any(by)
 }
 
 /// True for a lane whose answer ends with our own query for the position.

@@ -25,7 +25,7 @@ use super::bind::Route;
 use super::refusal::{self, Refusal};
 use super::scatter::{Scatter, Ways};
 use super::survey::Fixed;
-use super::{commands, home, reads, writes};
+use super::{commands, home, reads, steady, writes};
 
 /// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
 pub type Combine<'a> = &'a dyn Fn(Ways) -> Result<Scatter, Refusal>;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub access: Access,
     /// The plan of the statement inside an EXPLAIN.
     pub inner: Option<Arc<Plan>>,
+    /// The servers' own plan of it is the same for all values.
+    pub steady: bool,
     pub(super) route: Route,
     pub(super) topology: Arc<Topology>,
 }
@@ -90,6 +92,7 @@ impl Plan {
             access: outcome.access,
             route: outcome.route,
             inner,
+            steady: steady::is_steady(&facts, context),
             facts,
             topology: Arc::clone(&context.topology),
         }

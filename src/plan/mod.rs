@@ -28,6 +28,7 @@ mod route;
 mod rows;
 pub mod scatter;
 mod scope;
+mod steady;
 mod survey;
 mod value;
 mod writes;

@@ -55,6 +55,8 @@ pub(super) enum Message {
         portal: Box<[u8]>,
         body: Bytes,
         named: bool,
+        /// It has as many parameters as the text.
+        counted: bool,
     },
     DescribeStatement {
         prepared: Rc<Prepared>,

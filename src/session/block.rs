@@ -67,6 +67,8 @@ pub struct Transaction {
     pub lanes_lost: bool,
     /// Why it failed while its client said nothing: told with the next statement.
     pub unsaid: Option<Box<SqlError>>,
+    /// It has settings that are not the session's: of SET LOCAL, or of functions.
+    pub settings_changed: bool,
     /// A function may have changed settings on its lane alone: no other lane may join.
     pub one_lane: bool,
     /// Names in the DDL of this transaction.
@@ -161,6 +163,7 @@ impl Transaction {
             own_after: None,
             lanes_lost: false,
             unsaid: None,
+            settings_changed: false,
             one_lane: false,
             changed: std::collections::HashSet::new(),
             changed_views: false,

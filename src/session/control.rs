@@ -234,7 +234,7 @@ impl Session {
             self.own = before.own;
             self.portals.close_since(before.first_portal);
             self.close_held_since(before.first_portal);
-            self.follow_search_path();
+            self.follow_settings();
         }
         self.complete("ROLLBACK");
         Ok(())
@@ -491,7 +491,7 @@ impl Session {
             self.own = own;
         }
         self.end_block();
-        self.follow_search_path();
+        self.follow_settings();
     }
 
     /// Forgets the block; lanes that are not back to idle are closed.

@@ -177,7 +177,7 @@ impl Session {
                 .hint("Close statements that are no longer needed."));
             }
         }
-        let prepared = self.worker.interner.borrow_mut().intern(&parse);
+        let prepared = self.prepare(&parse);
         if self.block.is_failed() && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
             return Err(self.in_failed_block());
         }
@@ -195,11 +195,24 @@ impl Session {
     fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let body = frame.slice(HEADER_BYTES..);
         let bind = Bind::decode(&body)?;
-        let Some(prepared) = self.statements.get(bind.statement).map(Rc::clone) else {
+        let Some(prepared) = self.prepared(bind.statement) else {
             return Err(unknown_statement(bind.statement));
         };
         let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
         let named = !bind.statement.is_empty();
+        let wanted = prepared.parameter_types.len().max(planned.plan.facts.param_count as usize);
+        let counted = bind.parameters.len() == wanted;
+        if named && !counted && planned.counts_parameters() {
+            // The server would tell it by our name for the statement.
+            return Err(SqlError::new(
+                SqlState::PROTOCOL_VIOLATION,
+                format!(
+                    "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
+                    bind.parameters.len(),
+                    String::from_utf8_lossy(bind.statement),
+                ),
+            ));
+        }
         if !self.keeps_answer(bind.statement, &planned, prepared.text()) {
             self.worker.interner.borrow_mut().forget(&prepared);
             // Drivers know by the function's name that preparing it anew heals it.
@@ -233,7 +246,7 @@ impl Session {
         }
         match home {
             Home::Shard(shard) => {
-                let message = Message::Bind { prepared, portal: portal_name, body, named };
+                let message = Message::Bind { prepared, portal: portal_name, body, named, counted };
                 batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 batch.suspect |= planned.is_suspect(self.pin.is_some());
             }
@@ -267,7 +280,7 @@ impl Session {
         let describe = Describe::decode(&frame[HEADER_BYTES..])?;
         match describe.target {
             Target::Statement => {
-                let Some(prepared) = self.statements.get(describe.name).map(Rc::clone) else {
+                let Some(prepared) = self.prepared(describe.name) else {
                     return Err(unknown_statement(describe.name));
                 };
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;

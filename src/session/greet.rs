@@ -340,6 +340,7 @@ fn open(
         _registered: registered,
         late: bytes::BytesMut::new(),
         cursors: std::collections::HashMap::new(),
+        dialect: Default::default(),
         held: super::held::HeldSessions::default(),
         temporary: std::collections::HashSet::new(),
         temporary_touched: false,
@@ -350,7 +351,7 @@ fn open(
         worker: Rc::clone(worker),
         live,
     };
-    session.follow_search_path();
+    session.follow_settings();
     Ok(session)
 }
 

@@ -413,7 +413,7 @@ impl Session {
         let settings = Rc::new(settings);
         self.lanes[index].connection.applied = Rc::clone(&settings);
         self.settings = settings;
-        self.follow_search_path();
+        self.follow_settings();
     }
 
     /// Parameters of extensions and of applications (`app.user`) are in no catalog: a function may have set one. They go

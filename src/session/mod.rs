@@ -46,6 +46,7 @@ pub mod planning;
 mod portals;
 mod replication;
 mod report;
+mod reuse;
 mod scratch;
 mod servers;
 mod setting;
@@ -104,6 +105,8 @@ pub struct Session {
     pin: Option<&'static str>,
     tokens: Vec<Option<WriteToken>>,
     context: planning::Context,
+    /// How the settings in force have texts read.
+    dialect: statements::Dialect,
     cancel: Arc<CancelTarget>,
     info: Arc<ClientInfo>,
     _registered: Registered,

@@ -11,22 +11,33 @@
 use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace};
 use super::extended::answers_itself;
 use super::perform::Work;
-use super::statements::Prepared;
+use super::reuse::{ensure_prepared, is_kept, prepare};
 use super::{End, Failure, Session};
 use crate::backend::Connection;
+use crate::execute::Report;
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::refusals;
-use crate::execute::{Lane, Report};
+use crate::execute::relay::is_of_an_old_plan;
 use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
-use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::{Bind, Target};
 
 /// The interner gives no statement this id.
 const NO_STATEMENT: u64 = 0;
+
+/// What a segment is of its batch.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// Of the last one: what stands behind it.
+    pub end: Option<BatchEnd>,
+    /// Of any statement in the batch.
+    pub suspect: bool,
+    /// It is all of it.
+    pub alone: bool,
+}
 
 /// Whether the client's Sync was answered by the server, and how many of its Parses were confirmed.
 type Ran = Result<(bool, usize), (Failure, usize)>;
@@ -50,8 +61,9 @@ impl Session {
         for (at, segment @ Segment { place, .. }) in segments.iter().enumerate() {
             let messages = batch.messages(segment);
             let end = if at == last { Some(end) } else { None };
+            let part = Part { end, suspect: *suspect, alone: last == 0 };
             let result = match place {
-                Place::Shard(place) => self.run_watched_segment(place, messages, end, *suspect).await,
+                Place::Shard(place) => self.run_watched_segment(place, messages, part).await,
                 Place::Session => Box::pin(self.run_session_segment(messages)).await.map(|()| (false, 0)),
             };
             match result {
@@ -168,13 +180,7 @@ impl Session {
     }
 
     /// The statements of a segment are watched as one: they run in one flight, and each counts with the time of all.
-    async fn run_watched_segment(
-        &mut self,
-        place: &ShardPlace,
-        messages: &[Message],
-        end: Option<BatchEnd>,
-        suspect: bool,
-    ) -> Ran {
+    async fn run_watched_segment(&mut self, place: &ShardPlace, messages: &[Message], part: Part) -> Ran {
         if self.fence.read_only && !self.block.is_open() {
             self.begin_implicit();
         }
@@ -182,7 +188,7 @@ impl Session {
         let watched = place.planned.as_ref().filter(|_| executions > 0);
         let begun = self.begin_watch();
         self.on_route(Route::Relay, Some(place.shard));
-        let ran = self.run_shard_segment(place, messages, end, suspect).await;
+        let ran = self.run_shard_segment(place, messages, part).await;
         let Some(planned) = watched else { return ran };
         let text = messages.iter().rev().find_map(|message| match message {
             Message::Bind { prepared, .. } => Some(prepared.text()),
@@ -193,13 +199,8 @@ impl Session {
     }
 
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
-    async fn run_shard_segment(
-        &mut self,
-        place: &ShardPlace,
-        messages: &[Message],
-        end: Option<BatchEnd>,
-        suspect: bool,
-    ) -> Ran {
+    async fn run_shard_segment(&mut self, place: &ShardPlace, messages: &[Message], part: Part) -> Ran {
+        let Part { end, suspect, .. } = part;
         let ShardPlace { shard, access, planned } = place;
         let (shard, access) = (*shard, *access);
         if self.block.is_failed() {
@@ -208,6 +209,7 @@ impl Session {
         self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
         let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
         let mut avoid = Vec::new();
+        let mut reuse = self.may_reuse(place, messages, part);
         loop {
             let joined = match planned {
                 Some(planned) => self.join_for(planned, shard, &avoid).await,
@@ -216,13 +218,18 @@ impl Session {
             let index = joined.map_err(|f| (f, 0))?;
             let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
-            self.put_messages(index, messages);
+            self.put_messages(index, messages, reuse);
             let lane = &mut self.lanes[index];
             lane.wrote |= access == Access::Write;
             lane.connection.suspect |= suspect;
             let copies_in = planned.as_ref().is_some_and(|planned| planned.copies_in());
             self.end_segment(index, end, client_sync, copies_in);
             match self.run_lane(index).await {
+                Ok(report) if report.outdated => {
+                    self.client.outbox.truncate(mark);
+                    self.forget_bound(messages);
+                    reuse = false;
+                }
                 Ok(report) => {
                     let lane = &mut self.lanes[index];
                     if report.awaits_sync {
@@ -287,14 +294,19 @@ impl Session {
             }
         }
         if report.error.as_ref().is_some_and(|error| is_of_an_old_plan(error)) {
-            let mut interner = self.worker.interner.borrow_mut();
-            for message in messages {
-                if let Message::Bind { prepared, .. } = message {
-                    interner.forget(prepared);
-                }
-            }
+            self.forget_bound(messages);
         }
         report.parses
+    }
+
+    /// The servers' statements of these messages are of tables that have changed.
+    fn forget_bound(&self, messages: &[Message]) {
+        let mut interner = self.worker.interner.borrow_mut();
+        for message in messages {
+            if let Message::Bind { prepared, .. } | Message::DescribeStatement { prepared, .. } = message {
+                interner.forget(prepared);
+            }
+        }
     }
 
     /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
@@ -334,32 +346,33 @@ impl Session {
         Ok(())
     }
 
-    fn put_messages(&mut self, index: usize, messages: &[Message]) {
+    fn put_messages(&mut self, index: usize, messages: &[Message], reuse: bool) {
         let lane = &mut self.lanes[index];
+        lane.reuses = reuse;
         for message in messages {
             match message {
                 Message::Parse { prepared, name } => {
-                    if name.is_empty() {
+                    if !is_kept(prepared, !name.is_empty(), reuse) {
                         lane.parse(b"", &prepared.tail, prepared.id, false);
-                    } else if lane.connection.statements.touch(prepared.id) {
+                    } else if !prepare(lane, prepared, false) {
                         lane.owed.push_back(Owed::Local(LocalReply::ParseComplete));
-                    } else {
-                        let server_name = Connection::statement_name(prepared.id);
-                        lane.parse(&server_name, &prepared.tail, prepared.id, false);
                     }
                 }
-                Message::Bind { prepared, portal, body, named } => {
-                    ensure_prepared(lane, prepared, *named);
+                Message::Bind { prepared, portal, body, named, .. } => {
+                    let kept = is_kept(prepared, *named, reuse);
+                    ensure_prepared(lane, prepared, kept);
+                    lane.connection.statements.note_bound(prepared.id);
                     let server_name = Connection::statement_name(prepared.id);
-                    let statement: &[u8] = if *named { &server_name } else { b"" };
+                    let statement: &[u8] = if kept { &server_name } else { b"" };
                     let tail = Bind::decode(body).map_or(&[][..], |bind| bind.tail);
                     encode::client::bind_with_tail(&mut lane.connection.outbox, portal, statement, tail);
                     lane.owed.push_back(Owed::Bind { hidden: false });
                 }
                 Message::DescribeStatement { prepared, named } => {
-                    ensure_prepared(lane, prepared, *named);
+                    let kept = is_kept(prepared, *named, reuse);
+                    ensure_prepared(lane, prepared, kept);
                     let server_name = Connection::statement_name(prepared.id);
-                    let statement: &[u8] = if *named { &server_name } else { b"" };
+                    let statement: &[u8] = if kept { &server_name } else { b"" };
                     encode::client::describe(&mut lane.connection.outbox, Target::Statement, statement);
                     lane.owed.push_back(Owed::Describe { hidden: false });
                 }
@@ -377,22 +390,5 @@ impl Session {
                 | Message::Fail(_) => {}
             }
         }
-    }
-}
-
-/// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.
-fn is_of_an_old_plan(error: &SqlError) -> bool {
-    let by = |(code, value): &(u8, String)| *code == b'R' && value == "RevalidateCachedQuery";
-    error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED && error.fields.iter().any(by)
-}
-
-fn ensure_prepared(lane: &mut Lane, prepared: &Prepared, named: bool) {
-    if named {
-        if !lane.connection.statements.touch(prepared.id) {
-            let server_name = Connection::statement_name(prepared.id);
-            lane.parse(&server_name, &prepared.tail, prepared.id, true);
-        }
-    } else if lane.connection.unnamed != Some(prepared.id) {
-        lane.parse(b"", &prepared.tail, prepared.id, true);
     }
 }

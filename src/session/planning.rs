@@ -97,6 +97,13 @@ impl Planned {
         matches!(self.plan.facts.kind, Kind::Transaction(_))
     }
 
+    /// PostgreSQL looks for parameters in the text; of other statements only those count that are declared.
+    pub fn counts_parameters(&self) -> bool {
+        let kind = &self.plan.facts.kind;
+        matches!(kind, Kind::Select { .. } | Kind::Insert(_) | Kind::Update(_) | Kind::Delete(_))
+            && !self.broken
+    }
+
     /// COPY FROM STDIN: nothing may be sent behind it before its data.
     pub fn copies_in(&self) -> bool {
         matches!(&self.plan.facts.kind, Kind::Copy(copy) if copy.direction == CopyDirection::FromStdin)
@@ -270,8 +277,13 @@ impl Session {
         self.context = Context { planning, id };
     }
 
-    /// After a change of settings: planning looks names up where the session's search_path says.
-    pub(super) fn follow_search_path(&mut self) {
+    /// After a change of settings: names are looked up where the session's search_path says, and texts read as it is told.
+    pub(super) fn follow_settings(&mut self) {
+        self.dialect = self.worker.interner.borrow_mut().dialect(&self.settings);
+        self.follow_search_path();
+    }
+
+    fn follow_search_path(&mut self) {
         let path = search_path(&self.settings, &self.context.planning, &self.user);
         if *path != *self.context.planning.search_path {
             let planning = PlanningContext { search_path: path.into(), ..self.context.planning.clone() };

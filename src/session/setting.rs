@@ -40,6 +40,7 @@ impl Session {
         self.lanes.iter_mut().filter(|lane| lane.in_block).for_each(|lane| lane.connection.suspect = true);
         if let Some(transaction) = self.block.transaction() {
             transaction.prologue.push(sql);
+            transaction.settings_changed = true;
             transaction.one_lane = one_lane;
         }
         Ok(())
@@ -170,6 +171,7 @@ impl Session {
         if let Some(transaction) = self.block.transaction() {
             transaction.prologue.extend(statements);
             if local {
+                transaction.settings_changed = true;
                 return;
             }
         }
@@ -204,7 +206,7 @@ impl Session {
                 lane.connection.applied = Rc::clone(&settings);
             }
         }
-        self.follow_search_path();
+        self.follow_settings();
     }
 
     fn set_own(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome {
@@ -335,7 +337,7 @@ impl Session {
                 self.settings = Rc::clone(&self.initial);
                 self.own = default_own(&self.live.session, &self.context.planning.topology);
                 self.unpin();
-                self.follow_search_path();
+                self.follow_settings();
                 "DISCARD ALL"
             }
             Discard::Temp => {

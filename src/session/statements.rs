@@ -1,19 +1,63 @@
 //! Prepared statements: what a client has prepared under its names, and one identity for equal texts.
 //!
-//! Servers are shared, so a client's names mean nothing to them. Equal texts with equal parameter types get one id,
-//! by which any server connection may have them prepared already ([`Interner`]).
+//! Servers are shared, so a client's names mean nothing to them. Equal texts that mean the same get one id, by which any
+//! server connection may have them prepared already ([`Interner`]).
 //!
 //! Invariants:
-//! 1. Two statements have the same id only if text and declared parameter types are equal byte for byte.
-//! 2. The interner forgets statements that no client holds; the ids are never used again.
+//! 1. Two statements have the same id only if text and declared parameter types are equal byte for byte, and if a server
+//!    that parses them now reads the same: names by the same catalog and search_path, literals by the same settings.
+//! 2. What the clock has a part in is never shared.
+//! 3. The interner forgets named statements that no client holds, and all but the last ones without a name; the ids are
+//!    never used again.
 
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
+use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 
+use super::Session;
 use super::planning::Planned;
+use crate::backend::Settings;
+use crate::execute::Lane;
+use crate::sql::conversion::Conversion;
+use crate::sql::lexer::LexOptions;
+use crate::wire::encode;
+use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::Parse;
+
+/// What a server parses a text by, besides the text. Numbers that are never used for anything else again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parsing {
+    /// Of the planning context: what names mean.
+    pub context: u32,
+    pub dialect: Dialect,
+}
+
+/// The session's settings as far as parsing depends on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dialect {
+    /// By which literals are converted, too.
+    settings: u32,
+    /// That matter without any literal.
+    rules: u32,
+}
+
+/// Settings by which a server reads literals. Others change what is done, not what is read; the search_path is the planning
+/// context's.
+const OF_LITERALS: [&str; 8] = [
+    "datestyle",
+    "intervalstyle",
+    "timezone",
+    "array_nulls",
+    "xmloption",
+    "lc_monetary",
+    "standard_conforming_strings",
+    "backslash_quote",
+];
+/// Which rules rewrite a statement.
+const OF_RULES: [&str; 1] = ["session_replication_role"];
 
 /// One text with parameter types, as some client prepared it.
 #[derive(Debug)]
@@ -28,6 +72,15 @@ pub struct Prepared {
     pub planned: std::cell::RefCell<Option<Rc<Planned>>>,
     /// The context in which no column of its was found to name types inside of its values; 0: none.
     plain_in: std::cell::Cell<u32>,
+    /// By which others with the same text find it; None: it is one client's alone.
+    key: Option<Key>,
+    has_literals: bool,
+    /// The settings that its literals were read by; None: a transaction's alone.
+    read_by: Option<u32>,
+    /// For literals that mean something else another day: the time of parsing, in steps.
+    day: Option<u64>,
+    /// It was prepared again without a name.
+    repeated: std::cell::Cell<bool>,
 }
 
 impl Prepared {
@@ -43,50 +96,190 @@ impl Prepared {
     pub fn note_carries_nothing(&self, context: u32) {
         self.plain_in.set(context);
     }
+
+    /// Whether it is worth a place on the servers although it has no name.
+    pub fn is_repeated(&self) -> bool {
+        self.repeated.get()
+    }
+
+    /// Whether its text says the same under the settings of now; None: they are the transaction's alone.
+    fn holds_under(&self, dialect: Option<Dialect>) -> bool {
+        !self.has_literals || self.read_by == dialect.map(|dialect| dialect.settings)
+    }
 }
 
-/// Gives equal statements one identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    unnamed: bool,
+    context: u32,
+    dialect: u32,
+    tail: Bytes,
+}
+
+#[derive(Hash)]
+struct KeyRef<'a> {
+    unnamed: bool,
+    context: u32,
+    dialect: u32,
+    tail: &'a [u8],
+}
+
+impl hashbrown::Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        let Key { unnamed, context, dialect, tail } = key;
+        (self.unnamed, self.context, self.dialect) == (*unnamed, *context, *dialect) && self.tail == tail
+    }
+}
+
+/// Gives statements that mean the same one identity.
 #[derive(Debug, Default)]
 pub struct Interner {
-    known: HashMap<Bytes, Weak<Prepared>>,
+    known: HashMap<Key, Weak<Prepared>>,
+    /// Those without a name that came last, whether a client still has them or not.
+    recent: VecDeque<Rc<Prepared>>,
+    dialects: HashMap<Vec<(&'static str, String)>, u32>,
     next: u64,
+    next_dialect: u32,
     sweep_at: usize,
 }
 
 /// The map is swept of forgotten statements whenever it has grown to this, and then to twice what is left.
 const SWEEP_LEAST: usize = 1024;
+const RECENT_MAX: usize = 1024;
+/// Longer ones without a name are not kept for others.
+const RECENT_BYTES: usize = 8 * 1024;
+const DIALECTS_MAX: usize = 1024;
+/// No zone changes its offset at another time than a multiple of this.
+const DAY_STEP: Duration = Duration::from_secs(15 * 60);
 
 impl Interner {
-    pub fn intern(&mut self, parse: &Parse<'_>) -> Rc<Prepared> {
-        if let Some(known) = self.known.get(parse.tail).and_then(Weak::upgrade) {
+    /// The statement of this text that means the same; a new one if there is none. `parsing`: None if its settings are the
+    /// transaction's alone.
+    pub fn intern(
+        &mut self,
+        parse: &Parse<'_>,
+        parsing: Option<Parsing>,
+        options: LexOptions,
+    ) -> Rc<Prepared> {
+        let has_literals = may_have_literals(parse.sql);
+        let key = parsing.map(|Parsing { context, dialect }| KeyRef {
+            unnamed: parse.name.is_empty(),
+            context,
+            dialect: if has_literals { dialect.settings } else { dialect.rules },
+            tail: parse.tail,
+        });
+        let known = key.as_ref().and_then(|key| self.known.get(key)).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| known.day.is_none_or(|day| day == today())) {
+            if parse.name.is_empty() {
+                known.repeated.set(true);
+            }
             return known;
         }
-        if self.known.len() >= self.sweep_at.max(SWEEP_LEAST) {
-            self.known.retain(|_, weak| weak.strong_count() > 0);
-            self.sweep_at = self.known.len() * 2;
-        }
+        let conversion = match has_literals {
+            true => Conversion::of(parse.sql, options),
+            false => Conversion::Fixed,
+        };
         self.next += 1;
         let tail = Bytes::copy_from_slice(parse.tail);
+        let key = key.filter(|_| conversion < Conversion::Moment).map(|key| Key {
+            unnamed: key.unnamed,
+            context: key.context,
+            dialect: key.dialect,
+            tail: tail.clone(),
+        });
         let prepared = Rc::new(Prepared {
             id: self.next,
-            tail: tail.clone(),
+            tail,
             text_length: parse.sql.len(),
             parameter_types: parse.parameter_oids.iter().collect(),
             planned: std::cell::RefCell::new(None),
             plain_in: std::cell::Cell::new(0),
+            key,
+            has_literals,
+            read_by: parsing.map(|parsing| parsing.dialect.settings),
+            day: (conversion == Conversion::Day).then(today),
+            repeated: std::cell::Cell::new(false),
         });
-        self.known.insert(tail, Rc::downgrade(&prepared));
+        self.keep(&prepared);
         prepared
+    }
+
+    fn keep(&mut self, prepared: &Rc<Prepared>) {
+        let Some(key) = &prepared.key else { return };
+        if self.known.len() >= self.sweep_at.max(SWEEP_LEAST) {
+            self.known.retain(|_, weak| weak.strong_count() > 0);
+            self.sweep_at = self.known.len() * 2;
+        }
+        self.known.insert(key.clone(), Rc::downgrade(prepared));
+        if key.unnamed && key.tail.len() <= RECENT_BYTES {
+            if self.recent.len() >= RECENT_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(Rc::clone(prepared));
+        }
+    }
+
+    /// The same text as it is to be read now; None where this one still says it.
+    fn read_again(
+        &mut self,
+        prepared: &Prepared,
+        name: &[u8],
+        parsing: Option<Parsing>,
+        options: LexOptions,
+    ) -> Option<Rc<Prepared>> {
+        if prepared.holds_under(parsing.map(|parsing| parsing.dialect)) {
+            return None;
+        }
+        let mut message = BytesMut::new();
+        encode::client::parse_with_tail(&mut message, name, &prepared.tail);
+        let parse = Parse::decode(&message[HEADER_BYTES..]).ok()?;
+        Some(self.intern(&parse, parsing, options))
     }
 
     /// The tables have changed under a statement: whoever prepares its text from now on gets another id, and so a statement
     /// of the servers that is as the tables are now. Those who hold it keep it.
     pub fn forget(&mut self, prepared: &Prepared) {
-        let known = self.known.get(&prepared.tail).and_then(Weak::upgrade);
+        let Some(key) = &prepared.key else { return };
+        let known = self.known.get(key).and_then(Weak::upgrade);
         if known.is_some_and(|known| known.id == prepared.id) {
-            self.known.remove(&prepared.tail);
+            self.known.remove(key);
         }
     }
+
+    /// Numbers for what these settings say of parsing.
+    pub fn dialect(&mut self, settings: &Settings) -> Dialect {
+        let of = |names: &[&'static str]| {
+            let set = names.iter().filter_map(|name| Some((*name, settings.get(name)?.to_owned())));
+            set.collect::<Vec<_>>()
+        };
+        let rules = of(&OF_RULES);
+        let all = [of(&OF_LITERALS), rules.clone()].concat();
+        Dialect { settings: self.number_of(all), rules: self.number_of(rules) }
+    }
+
+    fn number_of(&mut self, settings: Vec<(&'static str, String)>) -> u32 {
+        if settings.is_empty() {
+            return 0;
+        }
+        if self.dialects.len() >= DIALECTS_MAX {
+            self.dialects.clear();
+        }
+        *self.dialects.entry(settings).or_insert_with(|| {
+            self.next_dialect += 1;
+            self.next_dialect
+        })
+    }
+}
+
+/// Whether a text may have a quoted literal; the lexer knows for certain.
+fn may_have_literals(sql: &[u8]) -> bool {
+    let opens = |at: usize| sql.get(at + 1).is_some_and(|byte| !byte.is_ascii_digit());
+    memchr::memchr(b'\'', sql).is_some() || memchr::memchr_iter(b'$', sql).any(opens)
+}
+
+fn today() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() / DAY_STEP.as_secs()
 }
 
 /// What the columns of a prepared statement's answer may depend on, as the catalog has it.
@@ -170,5 +363,34 @@ impl Statements {
 
     pub fn is_empty(&self) -> bool {
         self.named.is_empty() && self.unnamed.is_none()
+    }
+}
+
+impl Session {
+    /// What a server would parse a text by now; None where the transaction has settings that end with it.
+    fn parsing(&self) -> Option<Parsing> {
+        let apart = self.block.get().is_some_and(|transaction| {
+            // A function may have changed some.
+            let suspect = |lane: &Lane| lane.in_block && lane.connection.suspect;
+            transaction.settings_changed || self.lanes.iter().any(suspect)
+        });
+        (!apart).then_some(Parsing { context: self.context.id, dialect: self.dialect })
+    }
+
+    pub(super) fn prepare(&self, parse: &Parse<'_>) -> Rc<Prepared> {
+        let mut interner = self.worker.interner.borrow_mut();
+        interner.intern(parse, self.parsing(), self.lex_options())
+    }
+
+    /// What the client has prepared under this name, as it is read under the settings of now.
+    pub(super) fn prepared(&mut self, name: &[u8]) -> Option<Rc<Prepared>> {
+        let prepared = self.statements.get(name).map(Rc::clone)?;
+        let again = {
+            let mut interner = self.worker.interner.borrow_mut();
+            interner.read_again(&prepared, name, self.parsing(), self.lex_options())
+        };
+        let Some(again) = again else { return Some(prepared) };
+        self.statements.insert(name, Rc::clone(&again));
+        Some(again)
     }
 }

@@ -459,6 +459,8 @@ pub struct Facts {
     /// Parameters that stand more than once, from 0, in order, and not as cells of rows alone: where no type was declared,
     /// the first place decides it.
     pub repeated_params: Vec<u32>,
+    /// Something holds no column and is not a bare value either: a server may compute it before it looks at a row.
+    pub computes_values: bool,
     /// Parsed only as a shadow text: routing facts hold, rewriting is not possible.
     pub shadowed: bool,
 }

@@ -22,6 +22,7 @@ pub mod arguments;
 mod array;
 pub mod clocks;
 mod commands;
+pub mod conversion;
 pub mod extract;
 pub mod facts;
 pub mod hint;

@@ -223,6 +223,7 @@ fn empty_facts(kind: Kind) -> Facts {
         system_column: None,
         param_count: 0,
         repeated_params: Vec::new(),
+        computes_values: true,
         shadowed: false,
     }
 }

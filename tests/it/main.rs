@@ -26,6 +26,7 @@ mod prometheus;
 mod replication;
 mod snapshots;
 mod stand;
+mod statements;
 mod tls;
 mod tools;
 mod two_phase;

@@ -128,13 +128,14 @@ fn extended(
         stand::sync(),
     ];
     client.send(&flight.concat());
-    let mut messages = client.until_ready();
-    while is_suspended(&messages) {
+    let mut messages = Vec::new();
+    let mut more = client.until_ready();
+    while is_suspended(&more) {
+        messages.extend(more.into_iter().filter(|message| message.tag != b's'));
         client.send(&[stand::execute(portal, rows_max), stand::sync()].concat());
-        let more = client.until_ready();
-        messages.retain(|message| message.tag != b's');
-        messages.extend(more);
+        more = client.until_ready();
     }
+    messages.extend(more);
     answer::read(&messages)
 }
 

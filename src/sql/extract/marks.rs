@@ -1,5 +1,5 @@
 //! What an expression anywhere in a statement may take from the server that computes it: casts, system columns, and
-//! functions of a row that are written like its columns (`r.fullname`).
+//! functions of a row that are written like its columns (`r.fullname`); and whether any can be computed without a row.
 //!
 //! Most statements go to one server, and need none of this. A value that is to be the same on several servers must not
 //! depend on the clock that a cast reads (`('no' || 'w')::timestamp`), on numbers of the catalog (`'t'::regclass`), or on
@@ -22,6 +22,9 @@ pub(super) struct Marks {
     pub casts: Vec<CastUse>,
     pub attributes: Vec<String>,
     pub system_column: Option<&'static str>,
+    pub computes_values: bool,
+    /// Of the expressions that the visit is inside of: a column was found in it.
+    columns: Vec<bool>,
 }
 
 pub(super) fn of(statement: &Statement) -> Marks {
@@ -54,7 +57,17 @@ impl Marks {
 impl Visitor for Marks {
     type Break = ();
 
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let column = self.columns.pop().unwrap_or(false);
+        self.computes_values |= !column && !is_value(expr);
+        if let Some(around) = self.columns.last_mut() {
+            *around |= column;
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.columns.push(matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
         match expr {
             Expr::Cast { expr, data_type, .. } => {
                 self.cast(types::of(data_type).map(|name| name.name.name), is_value(expr));

@@ -78,6 +78,7 @@ pub(super) fn facts(statement: &Statement) -> Result<Facts, Unfollowed> {
         system_column: marks.system_column,
         param_count: 0,
         repeated_params: Vec::new(),
+        computes_values: marks.computes_values,
         shadowed: extractor.shadowed,
     })
 }

@@ -46,7 +46,7 @@ impl Grammar {
         let by = self.group_by(written, sets);
         let ordinals = (1..=outputs.len()).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
         let keys = match word == "SELECT " && !sets {
-            true => vec![self.aggregate(&scope)],
+            true => vec![self.key_aggregate(&scope)],
             false => Vec::new(),
         };
         let node = seq![word, list, " FROM ", from, filter, by, having];
@@ -139,6 +139,16 @@ impl Grammar {
                 seq![call, filter]
             }
             false => call,
+        }
+    }
+
+    /// The deviation of equal floats is noise, which has no order.
+    fn key_aggregate(&mut self, scope: &Scope) -> Node {
+        let aggregate = self.aggregate(scope);
+        let text = aggregate.print(Style::Literals).text;
+        match ["regr_", "covar_", "stddev", "var"].iter().any(|name| text.contains(name)) {
+            true => self.number_aggregate(scope),
+            false => aggregate,
         }
     }
 

@@ -1,0 +1,86 @@
+//! Statements without a name that a server has of earlier clients: it parses them once, and plans them once where their
+//! plan is the same for all values.
+//!
+//! A client cannot tell, but by the speed. PostgreSQL reads an unnamed statement anew at each Parse, so one that is kept
+//! must be one that would be read alike ([`super::statements`]), and:
+//!
+//! | it could be told by | so |
+//! | --- | --- |
+//! | a plan for all values, where its own would be better | only plans that are steady are kept; others are prepared anew before PostgreSQL would think of one |
+//! | "cached plan must not change result type" | the statement runs alone outside of a block, and is then asked again; or it has no columns |
+//! | tables of the session's own that hide others | not in sessions that are pinned |
+//! | our names for statements in an error | what Bind would complain of is left to the unnamed statement |
+//!
+//! Invariants:
+//! 1. What was asked again had done nothing: Bind fails before anything runs.
+
+use super::batch::{BatchEnd, Message, ShardPlace};
+use super::pipeline::Part;
+use super::statements::Prepared;
+use super::{Session, planning::Planned};
+use crate::backend::Connection;
+use crate::execute::Lane;
+use crate::sql::facts::{Delete, Insert, Kind, Update};
+
+/// So often PostgreSQL plans a statement for the values of an execution before it considers a plan for all values
+/// (`choose_custom_plan` in plancache.c).
+const CUSTOM_PLANS: u32 = 5;
+
+impl Session {
+    /// Whether statements of this segment that have no name may be ones that the server has.
+    pub(super) fn may_reuse(&self, place: &ShardPlace, messages: &[Message], part: Part) -> bool {
+        let alone = part.alone && part.end == Some(BatchEnd::Sync) && self.pin.is_none();
+        let without_rows = || place.planned.as_ref().is_some_and(|planned| has_no_rows(planned));
+        let parses = messages.iter().filter(|message| message.parsed_name().is_some()).count();
+        let executions = messages.iter().filter(|message| message.is_execution()).count();
+        let counted = |message: &Message| !matches!(message, Message::Bind { counted: false, .. });
+        alone
+            && parses <= 1
+            && executions <= 1
+            && (!self.block.is_open() || without_rows())
+            && messages.iter().all(counted)
+    }
+}
+
+/// No columns that could change.
+fn has_no_rows(planned: &Planned) -> bool {
+    matches!(
+        planned.plan.facts.kind,
+        Kind::Insert(Insert { returning: false, .. })
+            | Kind::Update(Update { returning: false, .. })
+            | Kind::Delete(Delete { returning: false, .. })
+    )
+}
+
+/// Whether the statement has a place among those that the server keeps.
+pub(super) fn is_kept(prepared: &Prepared, named: bool, reuse: bool) -> bool {
+    named || reuse && prepared.is_repeated()
+}
+
+/// Sees to it that the server has the statement, kept or as its unnamed one, before what follows.
+pub(super) fn ensure_prepared(lane: &mut Lane, prepared: &Prepared, kept: bool) {
+    if kept {
+        prepare(lane, prepared, true);
+    } else if lane.connection.unnamed != Some(prepared.id) {
+        lane.parse(b"", &prepared.tail, prepared.id, true);
+    }
+}
+
+/// Prepares a statement that is kept, unless the server has it; whether it was sent.
+pub(super) fn prepare(lane: &mut Lane, prepared: &Prepared, hidden: bool) -> bool {
+    if lane.connection.statements.touch(prepared.id) {
+        if !is_worn(lane, prepared) {
+            return false;
+        }
+        lane.forget(prepared.id);
+    }
+    let name = Connection::statement_name(prepared.id);
+    lane.parse(&name, &prepared.tail, prepared.id, hidden);
+    true
+}
+
+/// Whether the server may choose a plan for all values at the next execution, which it never would for an unnamed one.
+fn is_worn(lane: &Lane, prepared: &Prepared) -> bool {
+    let steady = || prepared.planned.borrow().as_ref().is_some_and(|planned| planned.plan.steady);
+    prepared.is_repeated() && lane.connection.statements.bound(prepared.id) >= CUSTOM_PLANS && !steady()
+}
