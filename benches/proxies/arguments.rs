@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Server connections for each node, of PgBouncer and of Meridian
     #[arg(long, default_value_t = 20)]
     pub pool: usize,
-    /// Threads of Meridian (default: its own, one per core)
+    /// Threads of Meridian (default: its own, one for two cores)
     #[arg(long)]
     pub workers: Option<usize>,
     /// One round of one second at 1 and 16 clients, with few rows, to see that it works; written below target/

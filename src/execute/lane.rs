@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::notifiers::Notifiers;
 use super::numbers;
 use crate::backend::{Connection, Settings};
 use crate::catalog::Numbers;
@@ -108,6 +109,8 @@ pub struct Lane {
     pub reuses: bool,
     /// The process id that the client was told with its cancel key; 0 where it was told none.
     pub client_pid: u32,
+    /// Who others are that notify; None while nobody listens.
+    pub notifiers: Option<Arc<Notifiers>>,
 }
 
 impl Lane {
@@ -135,17 +138,36 @@ impl Lane {
             numbers: None,
             reuses: false,
             client_pid: 0,
+            notifiers: None,
         }
     }
 
-    /// A NotificationResponse that came on this connection: one that its own NOTIFY has caused is from the process that
-    /// the client was told. Drivers know by it which are their own.
+    /// A NotificationResponse that came on this connection is from the process that its client was told. Drivers know by it
+    /// which are their own.
     pub fn name_sender(&self, frame: &mut [u8]) {
-        if let Some(pid) = frame.get_mut(HEADER_BYTES..HEADER_BYTES + 4)
-            && *pid == self.connection.key.pid.to_be_bytes()
-            && self.client_pid != 0
-        {
-            pid.copy_from_slice(&self.client_pid.to_be_bytes());
+        let Some(sender) = frame.get_mut(HEADER_BYTES..).and_then(|body| body.first_chunk_mut::<4>()) else {
+            return;
+        };
+        let process = u32::from_be_bytes(*sender);
+        let client = match process == self.connection.key.pid {
+            true => Some(self.client_pid).filter(|client| *client != 0),
+            false => self.notifiers.as_ref().and_then(|known| known.of(self.connection.key.address, process)),
+        };
+        *sender = client.unwrap_or(process).to_be_bytes();
+    }
+
+    /// What is sent may write.
+    pub fn note_write(&mut self, writes: bool) {
+        self.wrote |= writes;
+        if writes {
+            self.note_notifier();
+        }
+    }
+
+    /// Of what is sent others may be notified.
+    pub fn note_notifier(&self) {
+        if let Some(notifiers) = self.notifiers.as_ref().filter(|_| self.client_pid != 0) {
+            notifiers.note(self.connection.key.address, self.connection.key.pid, self.client_pid);
         }
     }
 

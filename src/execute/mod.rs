@@ -11,6 +11,7 @@ pub mod client;
 pub mod copy;
 pub mod drain;
 pub mod lane;
+pub mod notifiers;
 pub mod numbers;
 pub mod refusals;
 pub mod relay;

@@ -90,6 +90,7 @@ impl Server {
             registry: Arc::new(Registry::default()),
             cancels: DashMap::new(),
             clients: DashMap::new(),
+            notifiers: Default::default(),
             figures: Figures::new(extent),
             pools: PoolBoard::new(workers),
             census: Default::default(),

@@ -188,7 +188,7 @@ impl Session {
         for shard in order {
             let index = self.join_for(planned, shard, avoid).await?;
             let lane = &mut self.lanes[index];
-            lane.wrote |= planned.plan.access == Access::Write;
+            lane.note_write(planned.plan.access == Access::Write);
             lane.connection.suspect |= planned.suspect;
         }
         Ok(())

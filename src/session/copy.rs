@@ -106,7 +106,7 @@ impl Session {
         match result {
             Ok(copied) => {
                 for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
-                    lane.wrote |= copied.wrote.contains(lane.shard);
+                    lane.note_write(copied.wrote.contains(lane.shard));
                 }
                 Ok(copied.rows)
             }

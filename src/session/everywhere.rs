@@ -89,7 +89,7 @@ impl Session {
         self.put(first, work)?;
         let suspect = planned.is_suspect(self.pin.is_some());
         let lane = &mut self.lanes[first];
-        lane.wrote |= writes;
+        lane.note_write(writes);
         lane.connection.suspect |= suspect;
         let sent = Instant::now();
         let report = {
@@ -117,7 +117,7 @@ impl Session {
             let index = self.join(shard, access, &[]).await?;
             self.put(index, work)?;
             let lane = &mut self.lanes[index];
-            lane.wrote |= writes;
+            lane.note_write(writes);
             for owed in &mut lane.owed {
                 if let Owed::Describe { hidden } | Owed::Execute { hidden } = owed {
                     *hidden = true;

@@ -123,7 +123,7 @@ impl Session {
         let index = self.join(shard, access, &[]).await?;
         let lane = &mut self.lanes[index];
         let writes = analyze && access == Access::Write;
-        lane.wrote |= writes && lane.in_block;
+        lane.note_write(writes && lane.in_block);
         lane.connection.suspect |= writes;
         self.quiet_lane(index).await?;
         let began = Instant::now();

@@ -10,6 +10,7 @@
 //! Not here: which server that is, and waiting for one (`servers`).
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::servers::Need;
 use super::snapshot::Tie;
@@ -128,6 +129,8 @@ impl Session {
         let mut lane = Lane::with_queue(connection, shard, replica, owed);
         lane.one_by_one = self.fence.read_only;
         lane.client_pid = self.info.id;
+        let notifiers = &self.worker.shared.notifiers;
+        lane.notifiers = notifiers.are_wanted().then(|| Arc::clone(notifiers));
         lane.numbers = self.context.planning.catalog.numbers_of(shard);
         lane
     }

@@ -11,6 +11,7 @@
 //!    is gone, so that idle clients do not pay for it in memory.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -316,7 +317,7 @@ impl Session {
             self.put(index, work)?;
             let suspect = planned.is_suspect(self.pin.is_some());
             let lane = &mut self.lanes[index];
-            lane.wrote |= access == Access::Write;
+            lane.note_write(access == Access::Write);
             lane.connection.suspect |= suspect;
             if access == Access::Write && !lane.in_block && !planned.copies_in() {
                 self.ask_position(index);
@@ -406,7 +407,11 @@ impl Session {
         let index = self.join_pinned().await?;
         self.put(index, work)?;
         let lane = &mut self.lanes[index];
-        lane.wrote = true;
+        // Who is pinned may listen.
+        let notifiers = &self.worker.shared.notifiers;
+        notifiers.want();
+        lane.notifiers = Some(Arc::clone(notifiers));
+        lane.note_write(true);
         match self.run_lane(index).await {
             Ok(report) => {
                 let outcome = self.after_performance(index, &report);

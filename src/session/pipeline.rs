@@ -220,7 +220,7 @@ impl Session {
             let node = self.lanes[index].connection.node;
             self.put_messages(index, messages, reuse);
             let lane = &mut self.lanes[index];
-            lane.wrote |= access == Access::Write;
+            lane.note_write(access == Access::Write);
             lane.connection.suspect |= suspect;
             let copies_in = planned.as_ref().is_some_and(|planned| planned.copies_in());
             self.end_segment(index, end, client_sync, copies_in);

@@ -38,6 +38,7 @@ use crate::config::{
 };
 use crate::execute::Buffers;
 use crate::execute::lane::Owed;
+use crate::execute::notifiers::Notifiers;
 use crate::figures::{Figures, WorkerFigures};
 use crate::sql::shape::ShapeBuffers;
 use crate::topology::{Signals, Topology};
@@ -62,6 +63,7 @@ pub struct Shared {
     pub registry: Arc<crate::transaction::Registry>,
     pub cancels: DashMap<u32, Arc<CancelTarget>>,
     pub clients: DashMap<u32, Arc<ClientInfo>>,
+    pub notifiers: Arc<Notifiers>,
     pub figures: Figures,
     /// How the workers' pools stand, a second ago at most.
     pub pools: PoolBoard,

@@ -139,6 +139,9 @@ impl Session {
             let node = lane.connection.node;
             lane.query_frame(frame);
             lane.connection.suspect |= suspect;
+            if access == Access::Write {
+                lane.note_notifier();
+            }
             if access == Access::Write && !planned.copies_in() {
                 self.ask_position(index);
             }
@@ -187,7 +190,7 @@ impl Session {
     pub(super) fn adopt_block(&mut self, index: usize) {
         let lane = &mut self.lanes[index];
         lane.in_block = true;
-        lane.wrote = true;
+        lane.note_write(true);
         let prologue = vec!["BEGIN".to_owned()];
         let transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
         self.block = Block::Open(Box::new(transaction));
@@ -299,7 +302,7 @@ impl Session {
         let index = self.join_pinned().await?;
         let lane = &mut self.lanes[index];
         lane.query_frame(frame);
-        lane.wrote = true;
+        lane.note_write(true);
         lane.connection.suspect = true;
         match self.run_lane(index).await {
             Ok(report) => {

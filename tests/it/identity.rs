@@ -14,7 +14,7 @@ fn senders(messages: &[Message]) -> Vec<i32> {
 }
 
 #[test]
-fn own_notifications_come_from_the_process_that_the_client_was_told() {
+fn notifications_come_from_the_process_that_their_client_was_told() {
     let pair = Pair::new("senders", PLACES);
     for target in pair.targets() {
         let mut client = target.raw();
@@ -37,12 +37,21 @@ fn own_notifications_come_from_the_process_that_the_client_was_told() {
         client.simple("NOTIFY news");
         assert_eq!(senders(&client.simple("COMMIT")), [number], "{:?}: with the commit", target.kind);
 
-        // Another's comes while nothing is asked, and is not one's own.
-        other.simple("NOTIFY news");
+        // Another's comes while nothing is asked, and is that one's.
         client.set_patience(Duration::from_secs(20));
+        other.simple("NOTIFY news");
         let Received::Message(message) = client.receive() else { panic!("no notification") };
-        let sender = senders(&[message]);
-        assert!(sender.len() == 1 && sender != [number], "{:?}: {sender:?}", target.kind);
+        assert_eq!(senders(&[message]), [theirs], "{:?}: another's", target.kind);
+        other.send(&extended("SELECT pg_notify('news', 'x')"));
+        other.until_ready();
+        let Received::Message(message) = client.receive() else { panic!("no notification") };
+        assert_eq!(senders(&[message]), [theirs], "{:?}: another's, extended", target.kind);
+        let mut third = target.raw();
+        for statement in ["BEGIN", "NOTIFY news", "SELECT 1", "COMMIT"] {
+            third.simple(statement);
+        }
+        let Received::Message(message) = client.receive() else { panic!("no notification") };
+        assert_eq!(senders(&[message]), [third.process], "{:?}: a third one's, at its commit", target.kind);
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) fn proxy(raw: &RawProxy, findings: &mut Findings) -> ProxySettings {
     ProxySettings {
         listen: listen(&raw.listen, findings)
             .unwrap_or_else(|| SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 6432))),
-        workers: findings.count(&raw.workers, cores, (1, 1024)),
+        // The network's part of the work, the kernel's, wants the other half.
+        workers: findings.count(&raw.workers, cores.div_ceil(2), (1, 1024)),
         clients_max: findings.count(&raw.clients_max, 10_000, (1, 1_000_000)),
         auth: auth(&raw.auth, findings),
         authentication_timeout: findings.duration(&raw.authentication_timeout, seconds(10)),

@@ -135,7 +135,12 @@ impl MeridianDescription {
         let port = free_port();
         let config = directory.path().join("meridian.toml");
         let database = self.database.clone();
-        write(&config, &self.section("proxy", &format!("listen = \"127.0.0.1:{port}\"")).render());
+        let mut proxy = format!("listen = \"127.0.0.1:{port}\"");
+        if !self.sections.iter().any(|(section, keys)| section == "proxy" && keys.contains("workers")) {
+            // However few cores there are: sessions of several workers meet.
+            proxy += "\nworkers = 2";
+        }
+        write(&config, &self.section("proxy", &proxy).render());
         let log = directory.path().join("meridian.log");
         let meridian = Meridian { process: Mutex::new(None), port, config, log, directory, database };
         meridian.run();
