@@ -94,6 +94,8 @@ pub struct Connection {
     pub status: TransactionStatus,
     /// An answer is owed, or the stream is torn: it cannot be reused.
     pub broken: bool,
+    /// The server has other statements than are noted here: it is not given to another session.
+    pub astray: bool,
     /// A commit was sent and not answered: it is never cancelled, for that would end its wait for the standbys.
     pub committing: bool,
     /// Something ran that may have left session objects behind (unknown functions, DO).
@@ -199,6 +201,7 @@ impl Connection {
             unnamed: None,
             status: TransactionStatus::Idle,
             broken: false,
+            astray: false,
             committing: false,
             suspect: false,
             born: now,
@@ -279,6 +282,7 @@ impl Connection {
     /// Whether another session may have it.
     pub fn is_clean(&self) -> bool {
         !self.broken
+            && !self.astray
             && !self.suspect
             && self.status == TransactionStatus::Idle
             && self.inbox.is_empty()
@@ -368,6 +372,11 @@ impl StatementSet {
         }
     }
 
+    /// The server has it still, though it was to be closed. How often it was bound is not known any more.
+    pub fn restore(&mut self, id: u64) {
+        self.used.insert(id, Use { tick: self.tick, bound: u32::MAX });
+    }
+
     /// How often it was bound since it was prepared there.
     pub fn bound(&self, id: u64) -> u32 {
         self.used.get(&id).map_or(0, |used| used.bound)
@@ -375,7 +384,7 @@ impl StatementSet {
 
     pub fn note_bound(&mut self, id: u64) {
         if let Some(used) = self.used.get_mut(&id) {
-            used.bound += 1;
+            used.bound = used.bound.saturating_add(1);
         }
     }
 

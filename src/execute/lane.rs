@@ -18,6 +18,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::notifiers::Notifiers;
 use super::numbers;
 use crate::backend::{Connection, Settings};
@@ -46,8 +48,10 @@ pub enum Owed {
     Execute {
         hidden: bool,
     },
+    /// The number is that of a statement which is not taken for one of the server's any more.
     Close {
         hidden: bool,
+        id: Option<u64>,
     },
     /// ReadyForQuery after extended messages.
     Sync {
@@ -104,8 +108,8 @@ pub struct Lane {
     pub scratch: bool,
     /// What the shard calls types, where it is not what the client calls them.
     pub numbers: Option<Arc<Numbers>>,
-    /// Statements without a name may be ones that the server has of earlier clients: if the tables have changed since, the
-    /// client is not told so.
+    /// Statements that the client has just prepared may be ones that the server has of earlier clients: if one fails before
+    /// it is run, the client is not told so.
     pub reuses: bool,
     /// The process id that the client was told with its cancel key; 0 where it was told none.
     pub client_pid: u32,
@@ -264,24 +268,22 @@ impl Lane {
 
     /// Parse for a client's statement. `tail` is the message after its name.
     pub fn parse(&mut self, name: &[u8], tail: &[u8], id: u64, hidden: bool) {
+        let kept = Some(id).filter(|_| !name.is_empty());
+        match kept {
+            None => self.connection.unnamed = Some(id),
+            Some(id) => {
+                // Before the Parse, which may fail.
+                if let Some(evicted) = self.connection.statements.insert(id) {
+                    self.forget(evicted);
+                }
+            }
+        }
         let out = &mut self.connection.outbox;
         encode::client::parse_with_tail(out, name, tail);
         if let Some(numbers) = &self.numbers {
             numbers::declare(out, numbers::declared(tail), numbers);
         }
-        if name.is_empty() {
-            self.connection.unnamed = Some(id);
-            self.owed.push_back(Owed::Parse { id: None, hidden });
-        } else {
-            if let Some(evicted) = self.connection.statements.insert(id) {
-                let evicted = Connection::statement_name(evicted);
-                encode::client::close(&mut self.connection.outbox, Target::Statement, &evicted);
-                self.owed.push_back(Owed::Parse { id: Some(id), hidden });
-                self.owed.push_back(Owed::Close { hidden: true });
-                return;
-            }
-            self.owed.push_back(Owed::Parse { id: Some(id), hidden });
-        }
+        self.owed.push_back(Owed::Parse { id: kept, hidden });
     }
 
     /// Has the server forget a statement, so that it can be prepared anew.
@@ -289,7 +291,7 @@ impl Lane {
         self.connection.statements.remove(id);
         let name = Connection::statement_name(id);
         encode::client::close(&mut self.connection.outbox, Target::Statement, &name);
-        self.owed.push_back(Owed::Close { hidden: true });
+        self.owed.push_back(Owed::Close { hidden: true, id: Some(id) });
     }
 
     /// A whole extended message of the client's, as it is.
@@ -338,11 +340,13 @@ impl Lane {
         defaults
     }
 
-    /// The server skips everything up to Sync: so do we. Statements that were not prepared are forgotten.
+    /// The server skips everything up to Sync: so do we. Statements that were not prepared are forgotten, and those that were
+    /// not closed are not.
     pub fn skip_to_sync(&mut self) {
+        let mut left = SmallVec::<[u64; 4]>::new();
         while let Some(front) = self.owed.front() {
             match front {
-                Owed::Sync { .. } => return,
+                Owed::Sync { .. } => break,
                 Owed::Parse { id: Some(id), .. } => self.connection.statements.remove(*id),
                 Owed::Parse { id: None, .. } => self.connection.unnamed = None,
                 // Discarded by the server until a Sync comes, which only we can send.
@@ -351,17 +355,19 @@ impl Lane {
                     encode::client::sync(&mut self.connection.outbox);
                     self.owed.pop_front();
                     self.owed.push_front(Owed::Sync { hidden });
-                    return;
+                    break;
                 }
+                Owed::Close { id: Some(id), .. } => left.push(*id),
                 Owed::Bind { .. }
                 | Owed::Describe { .. }
                 | Owed::Columns
                 | Owed::Probe(_)
                 | Owed::Execute { .. }
-                | Owed::Close { .. }
+                | Owed::Close { id: None, .. }
                 | Owed::Local(_) => {}
             }
             self.owed.pop_front();
         }
+        left.into_iter().for_each(|id| self.connection.statements.restore(id));
     }
 }

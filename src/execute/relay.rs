@@ -80,7 +80,8 @@ pub struct Report {
     pub suspended: bool,
     /// Statements whose columns were probed and name no types inside of their values.
     pub plain: Vec<u64>,
-    /// A statement of earlier clients is of tables that have changed: nothing was done, nor was the client told.
+    /// A statement of earlier clients failed before it was run, perhaps because tables have changed: nothing was done, nor
+    /// was the client told.
     pub outdated: bool,
 }
 
@@ -222,8 +223,11 @@ impl Relay<'_> {
             }
             state.amid_rows = false;
             self.translate(at, header, state, report)?;
-            let keep = self.on_frame(at, header, state, report)?;
-            at = if keep { at + header.len } else { self.drop_range(at, header.len) };
+            at = match self.on_frame(at, header, state, report)? {
+                true => at + header.len,
+                false if header.tag == b'E' && report.outdated => self.drop_all(at + header.len),
+                false => self.drop_range(at, header.len),
+            };
             if matches!(self.lane.owed.front(), Some(Owed::Local(_))) {
                 at = self.drop_range(at, 0);
                 self.local_replies(report);
@@ -245,6 +249,12 @@ impl Relay<'_> {
         0
     }
 
+    /// Leaves out what was said up to there, as the parameters of a statement whose columns have changed.
+    fn drop_all(&mut self, length: usize) -> usize {
+        self.lane.connection.inbox.advance(length);
+        0
+    }
+
     fn hidden(&self) -> bool {
         match self.lane.owed.front() {
             Some(Owed::Parse { hidden, .. }) => *hidden,
@@ -252,7 +262,7 @@ impl Relay<'_> {
                 Owed::Bind { hidden }
                 | Owed::Describe { hidden }
                 | Owed::Execute { hidden }
-                | Owed::Close { hidden }
+                | Owed::Close { hidden, .. }
                 | Owed::Sync { hidden },
             ) => *hidden,
             Some(Owed::Hidden(_) | Owed::Probe(_)) => true,
@@ -342,7 +352,9 @@ impl Relay<'_> {
                 if state.copy_extended {
                     // The server ignores what was sent after Execute up to the end of the copy, Sync included.
                     while self.lane.owed.len() > 1 {
-                        self.lane.owed.pop_back();
+                        if let Some(Owed::Parse { id: Some(id), .. }) = self.lane.owed.pop_back() {
+                            self.lane.connection.statements.remove(id);
+                        }
                     }
                 }
             }
@@ -398,9 +410,12 @@ impl Relay<'_> {
                 Ok(true)
             }
             _ => {
-                let untold = at == 0 && !self.moved && !report.forwarded;
-                if self.lane.reuses && untold && is_of_an_old_plan(&error) {
+                let untold = !self.moved && !report.forwarded;
+                if self.lane.reuses && untold && self.is_before_execution() && is_of_the_text(&error) {
                     return Ok(self.leave_outdated(report));
+                }
+                if is_about_our_statements(&error) {
+                    self.lane.connection.astray = true;
                 }
                 // A setting of ours that fails is the statement's failure: the client is told.
                 report.error.get_or_insert(error);
@@ -412,6 +427,11 @@ impl Relay<'_> {
                 Ok(true)
             }
         }
+    }
+
+    /// Nothing can have been done yet.
+    fn is_before_execution(&self) -> bool {
+        matches!(self.lane.owed.front(), Some(Owed::Bind { .. } | Owed::Describe { .. }))
     }
 
     /// Whether the client gets the error.
@@ -443,7 +463,8 @@ impl Relay<'_> {
             Some(Owed::Sync { .. } | Owed::Hidden(_)) => self.pop(),
             _ => return Err(self.broken("ReadyForQuery was not expected", report)),
         }
-        self.lane.connection.ready(ready.status, report.error.is_none() && report.hidden_error.is_none());
+        let clean = report.error.is_none() && report.hidden_error.is_none() && !report.outdated;
+        self.lane.connection.ready(ready.status, clean);
         report.status = Some(ready.status);
         Ok(keep)
     }
@@ -524,6 +545,17 @@ fn first_lsn(body: &[u8]) -> Option<Lsn> {
     let row = DataRow::decode(body).ok()?;
     let value = row.iter().next()??;
     Lsn::parse(std::str::from_utf8(value).ok()?)
+}
+
+/// It may be otherwise for a text that is parsed now: not a cancel, a timeout, a deadlock or a lack of something.
+fn is_of_the_text(error: &SqlError) -> bool {
+    ["08", "0A", "22", "26", "42"].contains(&error.sqlstate.class())
+}
+
+/// The server has other statements under our names than we know of: somebody's code has deallocated them.
+fn is_about_our_statements(error: &SqlError) -> bool {
+    let states = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PREPARED_STATEMENT];
+    states.contains(&error.sqlstate) && error.message.contains("\"mrd_")
 }
 
 /// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.

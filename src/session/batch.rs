@@ -113,6 +113,8 @@ pub struct Batch {
     /// The first of these is a ROLLBACK behind writes: they are to be undone.
     pub undoes: bool,
     pub suspect: bool,
+    /// What was sorted so far may change what later texts mean: settings, tables, the end of either.
+    pub unsettled: bool,
 }
 
 impl Batch {

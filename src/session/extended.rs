@@ -177,7 +177,7 @@ impl Session {
                 .hint("Close statements that are no longer needed."));
             }
         }
-        let prepared = self.prepare(&parse);
+        let prepared = self.prepare(&parse, batch.unsettled);
         if self.block.is_failed() && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
             return Err(self.in_failed_block());
         }
@@ -195,7 +195,7 @@ impl Session {
     fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let body = frame.slice(HEADER_BYTES..);
         let bind = Bind::decode(&body)?;
-        let Some(prepared) = self.prepared(bind.statement) else {
+        let Some(prepared) = self.prepared(bind.statement, batch.unsettled) else {
             return Err(unknown_statement(bind.statement));
         };
         let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
@@ -280,7 +280,7 @@ impl Session {
         let describe = Describe::decode(&frame[HEADER_BYTES..])?;
         match describe.target {
             Target::Statement => {
-                let Some(prepared) = self.prepared(describe.name) else {
+                let Some(prepared) = self.prepared(describe.name, batch.unsettled) else {
                     return Err(unknown_statement(describe.name));
                 };
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
@@ -333,6 +333,7 @@ impl Session {
             || matches!(portal.planned.plan.facts.kind, Kind::Setting(_));
         batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);
+        batch.unsettled |= planned.unsettles(self.pin.is_some());
         match portal.home {
             Home::Shard(shard) => {
                 let owed = Owed::Execute { hidden: false };
@@ -399,7 +400,7 @@ impl Session {
 
     /// Close of what is no portal of a Bind: a cursor, or nothing, which is no error.
     fn sort_close_cursor(&mut self, batch: &mut Batch, frame: &Bytes, name: &[u8]) -> Result<(), SqlError> {
-        let owed = Owed::Close { hidden: false };
+        let owed = Owed::Close { hidden: false, id: None };
         if self.block.is_failed() || self.sort_cursor(batch, frame, name, owed).is_err() {
             batch.for_session(Message::ClosePortal(None));
         }
@@ -421,8 +422,10 @@ impl Session {
             }
             Target::Portal => match self.portals.known.remove(close.name) {
                 Some(Portal { home: Home::Shard(shard), planned, .. }) => {
-                    let message =
-                        Message::Forward { frame: frame.clone(), owed: Owed::Close { hidden: false } };
+                    let message = Message::Forward {
+                        frame: frame.clone(),
+                        owed: Owed::Close { hidden: false, id: None },
+                    };
                     batch.for_shard(shard, Access::Read, Some(&planned), Some(message));
                 }
                 Some(portal) => batch.for_session(Message::ClosePortal(Some(portal.number))),

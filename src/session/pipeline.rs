@@ -209,7 +209,7 @@ impl Session {
         self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
         let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
         let mut avoid = Vec::new();
-        let mut reuse = self.may_reuse(place, messages, part);
+        let mut reuse = self.may_reuse(messages, part);
         loop {
             let joined = match planned {
                 Some(planned) => self.join_for(planned, shard, &avoid).await,
@@ -224,10 +224,14 @@ impl Session {
             lane.connection.suspect |= suspect;
             let copies_in = planned.as_ref().is_some_and(|planned| planned.copies_in());
             self.end_segment(index, end, client_sync, copies_in);
-            match self.run_lane(index).await {
+            let ran = self.run_lane(index).await;
+            if let Some(lane) = self.lanes.get_mut(index) {
+                lane.reuses = false;
+            }
+            match ran {
                 Ok(report) if report.outdated => {
                     self.client.outbox.truncate(mark);
-                    self.forget_bound(messages);
+                    self.prepare_anew(index, messages);
                     reuse = false;
                 }
                 Ok(report) => {
@@ -297,6 +301,19 @@ impl Session {
             self.forget_bound(messages);
         }
         report.parses
+    }
+
+    /// What these messages prepare, and the server had of earlier clients, may be of tables that have changed.
+    fn prepare_anew(&mut self, index: usize, messages: &[Message]) {
+        self.forget_bound(messages);
+        let lane = &mut self.lanes[index];
+        for message in messages {
+            if let Message::Parse { prepared, name } = message
+                && !name.is_empty()
+            {
+                lane.forget(prepared.id);
+            }
+        }
     }
 
     /// The servers' statements of these messages are of tables that have changed.

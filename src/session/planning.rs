@@ -109,6 +109,18 @@ impl Planned {
         matches!(&self.plan.facts.kind, Kind::Copy(copy) if copy.direction == CopyDirection::FromStdin)
     }
 
+    /// A text may mean something else to a server behind it.
+    pub fn unsettles(&self, pinned: bool) -> bool {
+        let ends = match &self.plan.facts.kind {
+            Kind::Transaction(command) => {
+                !matches!(command, TransactionCommand::Begin { .. } | TransactionCommand::Savepoint(_))
+            }
+            Kind::Setting(_) => true,
+            _ => false,
+        };
+        ends || self.sets_config || self.changes_schema() || self.is_suspect(pinned)
+    }
+
     /// Plans made before it do not hold after it.
     pub fn changes_schema(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Ddl { .. } | Kind::CreateTableAs { .. } | Kind::Unparsed { .. })

@@ -7,20 +7,21 @@
 //! | it could be told by | so |
 //! | --- | --- |
 //! | a plan for all values, where its own would be better | only plans that are steady are kept; others are prepared anew before PostgreSQL would think of one |
-//! | "cached plan must not change result type" | the statement runs alone outside of a block, and is then asked again; or it has no columns |
+//! | an error because tables have changed, as "cached plan must not change result type" | the statement is all of its transaction; whatever fails before it is run is asked again, as a statement without a name |
 //! | tables of the session's own that hide others | not in sessions that are pinned |
-//! | our names for statements in an error | what Bind would complain of is left to the unnamed statement |
+//! | our names for statements in an error | where Bind has another number of parameters, the statement is left without a name |
+//!
+//! The second holds for named statements that the client has just prepared, too.
 //!
 //! Invariants:
-//! 1. What was asked again had done nothing: Bind fails before anything runs.
+//! 1. What was asked again had done nothing: Bind and Describe fail before anything runs.
 
-use super::batch::{BatchEnd, Message, ShardPlace};
+use super::Session;
+use super::batch::{BatchEnd, Message};
 use super::pipeline::Part;
 use super::statements::Prepared;
-use super::{Session, planning::Planned};
 use crate::backend::Connection;
 use crate::execute::Lane;
-use crate::sql::facts::{Delete, Insert, Kind, Update};
 
 /// So often PostgreSQL plans a statement for the values of an execution before it considers a plan for all values
 /// (`choose_custom_plan` in plancache.c).
@@ -28,28 +29,15 @@ const CUSTOM_PLANS: u32 = 5;
 
 impl Session {
     /// Whether statements of this segment that have no name may be ones that the server has.
-    pub(super) fn may_reuse(&self, place: &ShardPlace, messages: &[Message], part: Part) -> bool {
-        let alone = part.alone && part.end == Some(BatchEnd::Sync) && self.pin.is_none();
-        let without_rows = || place.planned.as_ref().is_some_and(|planned| has_no_rows(planned));
+    pub(super) fn may_reuse(&self, messages: &[Message], part: Part) -> bool {
+        let alone = part.alone && part.end == Some(BatchEnd::Sync);
+        let underway = self.block.is_open() || self.lanes.iter().any(|lane| lane.open_pipeline);
+        let free = self.pin.is_none() && !underway;
         let parses = messages.iter().filter(|message| message.parsed_name().is_some()).count();
         let executions = messages.iter().filter(|message| message.is_execution()).count();
         let counted = |message: &Message| !matches!(message, Message::Bind { counted: false, .. });
-        alone
-            && parses <= 1
-            && executions <= 1
-            && (!self.block.is_open() || without_rows())
-            && messages.iter().all(counted)
+        alone && free && parses <= 1 && executions <= 1 && messages.iter().all(counted)
     }
-}
-
-/// No columns that could change.
-fn has_no_rows(planned: &Planned) -> bool {
-    matches!(
-        planned.plan.facts.kind,
-        Kind::Insert(Insert { returning: false, .. })
-            | Kind::Update(Update { returning: false, .. })
-            | Kind::Delete(Delete { returning: false, .. })
-    )
 }
 
 /// Whether the statement has a place among those that the server keeps.

@@ -41,23 +41,29 @@ pub struct Dialect {
     /// By which literals are converted, too.
     settings: u32,
     /// That matter without any literal.
-    rules: u32,
+    plans: u32,
 }
 
 /// Settings by which a server reads literals. Others change what is done, not what is read; the search_path is the planning
 /// context's.
 const OF_LITERALS: [&str; 8] = [
     "datestyle",
-    "intervalstyle",
     "timezone",
+    "timezone_abbreviations",
     "array_nulls",
     "xmloption",
     "lc_monetary",
     "standard_conforming_strings",
     "backslash_quote",
 ];
-/// Which rules rewrite a statement.
-const OF_RULES: [&str; 1] = ["session_replication_role"];
+/// Which rules rewrite a statement; how constants are printed that a plan computes beforehand.
+const OF_PLANS: [&str; 5] = [
+    "session_replication_role",
+    "intervalstyle",
+    "bytea_output",
+    "extra_float_digits",
+    "quote_all_identifiers",
+];
 
 /// One text with parameter types, as some client prepared it.
 #[derive(Debug)]
@@ -165,7 +171,7 @@ impl Interner {
         let key = parsing.map(|Parsing { context, dialect }| KeyRef {
             unnamed: parse.name.is_empty(),
             context,
-            dialect: if has_literals { dialect.settings } else { dialect.rules },
+            dialect: if has_literals { dialect.settings } else { dialect.plans },
             tail: parse.tail,
         });
         let known = key.as_ref().and_then(|key| self.known.get(key)).and_then(Weak::upgrade);
@@ -252,9 +258,9 @@ impl Interner {
             let set = names.iter().filter_map(|name| Some((*name, settings.get(name)?.to_owned())));
             set.collect::<Vec<_>>()
         };
-        let rules = of(&OF_RULES);
-        let all = [of(&OF_LITERALS), rules.clone()].concat();
-        Dialect { settings: self.number_of(all), rules: self.number_of(rules) }
+        let plans = of(&OF_PLANS);
+        let all = [of(&OF_LITERALS), plans.clone()].concat();
+        Dialect { settings: self.number_of(all), plans: self.number_of(plans) }
     }
 
     fn number_of(&mut self, settings: Vec<(&'static str, String)>) -> u32 {
@@ -367,27 +373,29 @@ impl Statements {
 }
 
 impl Session {
-    /// What a server would parse a text by now; None where the transaction has settings that end with it.
-    fn parsing(&self) -> Option<Parsing> {
+    /// What a server would parse a text by now; None where the transaction has settings that end with it, or tables that
+    /// others do not see, or may have them by then: `unsettled`.
+    fn parsing(&self, unsettled: bool) -> Option<Parsing> {
         let apart = self.block.get().is_some_and(|transaction| {
             // A function may have changed some.
             let suspect = |lane: &Lane| lane.in_block && lane.connection.suspect;
-            transaction.settings_changed || self.lanes.iter().any(suspect)
+            transaction.settings_changed || transaction.schema_changed || self.lanes.iter().any(suspect)
         });
-        (!apart).then_some(Parsing { context: self.context.id, dialect: self.dialect })
+        (!apart && !unsettled).then_some(Parsing { context: self.context.id, dialect: self.dialect })
     }
 
-    pub(super) fn prepare(&self, parse: &Parse<'_>) -> Rc<Prepared> {
+    /// `unsettled`: what stands before it in its batch may change what it means.
+    pub(super) fn prepare(&self, parse: &Parse<'_>, unsettled: bool) -> Rc<Prepared> {
         let mut interner = self.worker.interner.borrow_mut();
-        interner.intern(parse, self.parsing(), self.lex_options())
+        interner.intern(parse, self.parsing(unsettled), self.lex_options())
     }
 
     /// What the client has prepared under this name, as it is read under the settings of now.
-    pub(super) fn prepared(&mut self, name: &[u8]) -> Option<Rc<Prepared>> {
+    pub(super) fn prepared(&mut self, name: &[u8], unsettled: bool) -> Option<Rc<Prepared>> {
         let prepared = self.statements.get(name).map(Rc::clone)?;
         let again = {
             let mut interner = self.worker.interner.borrow_mut();
-            interner.read_again(&prepared, name, self.parsing(), self.lex_options())
+            interner.read_again(&prepared, name, self.parsing(unsettled), self.lex_options())
         };
         let Some(again) = again else { return Some(prepared) };
         self.statements.insert(name, Rc::clone(&again));

@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::harness::{Database, Meridian, connect, database, meridian};
+use crate::stand::{self, Pair, RawClient, Received};
 
 const SCHEMA: &str = "
 CREATE TABLE notes (id int PRIMARY KEY, body text, at timestamptz);
@@ -105,16 +106,21 @@ async fn an_unnamed_statement_that_repeats_is_parsed_once() {
     }
     let client = connect(&meridian.app()).await;
     assert!(kept(&client, by_key).await.1 > 0, "its plan is the same for all values");
-    // Writes are kept inside of a block, too.
+    // Writes, too, but nothing inside of a block: there an error of a kept one could not be mended.
     let write = "UPDATE notes SET body = $2 WHERE id = $1";
     for round in 0..3 {
-        client.batch_execute("BEGIN").await.expect("a block");
         let body = format!("body {round}");
         let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&7, Type::INT4), (&body, Type::TEXT)];
         assert_eq!(client.query_typed(write, &parameters).await.expect(write).len(), 0);
-        client.batch_execute("COMMIT").await.expect("the end");
     }
     assert_eq!(kept(&client, write).await.0, 1);
+    let in_block = "SELECT body FROM notes WHERE id = 7 LIMIT 1";
+    client.batch_execute("BEGIN").await.expect("a block");
+    for _ in 0..3 {
+        assert_eq!(ask(&client, in_block).await, "body 2");
+    }
+    client.batch_execute("COMMIT").await.expect("the end");
+    assert_eq!(kept(&client, in_block).await.0, 0);
     assert_eq!(ask(&client, "SELECT body FROM notes WHERE id = 7").await, "body 2");
 }
 
@@ -144,6 +150,27 @@ async fn tables_that_change_under_an_unnamed_statement_are_not_told_of() {
     columns(4).await;
     columns(4).await;
     client.batch_execute("COMMIT").await.expect("the end");
+    // A parameter whose type was found by the column's.
+    let found = "UPDATE notes SET body = $1 WHERE extra = $1";
+    for _ in 0..3 {
+        client.execute_typed(found, &[(&"x", Type::UNKNOWN)]).await.expect(found);
+    }
+    // Named statements, just prepared, whose text another client has prepared before.
+    let named = client.prepare(sql).await.expect(sql);
+    assert_eq!(client.query_one(&named, &[&1]).await.expect(sql).len(), 4);
+    server.batch_execute("ALTER TABLE notes ADD COLUMN late int").await.expect("a change");
+    let other = connect(&meridian.app()).await;
+    let again = other.prepare(sql).await.expect("prepared anew, by another");
+    assert_eq!(other.query_one(&again, &[&1]).await.expect(sql).len(), 5);
+    server.batch_execute("ALTER TABLE notes DROP COLUMN late").await.expect("a change");
+    // Tables of a transaction that is rolled back are nobody else's.
+    for columns in ["a int", "a text, b int"] {
+        let made = "SELECT * FROM made";
+        client.batch_execute(&format!("BEGIN; CREATE TABLE made ({columns})")).await.expect("a table");
+        let statement = client.prepare(made).await.expect(made);
+        assert_eq!(statement.columns().len(), columns.split(',').count());
+        client.batch_execute("ROLLBACK").await.expect("the end");
+    }
     // Through Meridian, in the transaction of the statement.
     client.batch_execute("BEGIN; ALTER TABLE notes ADD COLUMN more int").await.expect("a change");
     columns(5).await;
@@ -157,6 +184,120 @@ async fn tables_that_change_under_an_unnamed_statement_are_not_told_of() {
         .expect("another table");
     columns(1).await;
     columns(1).await;
+}
+
+/// Settings travel in the flight of the statement, and are undone with it.
+#[tokio::test]
+async fn settings_hold_where_a_kept_statement_is_asked_again() {
+    let (database, meridian) = start().await;
+    let (ours, theirs) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
+    theirs.batch_execute("SET timezone = 'Asia/Tokyo'").await.expect("a setting");
+    let sql = "SELECT * FROM notes WHERE id = $1";
+    for _ in 0..3 {
+        ours.query_typed(sql, &[(&1, Type::INT4)]).await.expect(sql);
+    }
+    let server = database.direct("us-east").await;
+    server.batch_execute("ALTER TABLE notes ADD COLUMN extra int").await.expect("a change");
+    assert_eq!(theirs.query_typed(sql, &[(&1, Type::INT4)]).await.expect(sql)[0].len(), 4);
+    assert_eq!(ask(&theirs, "SELECT current_setting('TimeZone')").await, "Asia/Tokyo");
+    assert_ne!(ask(&ours, "SELECT current_setting('TimeZone')").await, "Asia/Tokyo");
+}
+
+/// What was done before in the same transaction is not undone by a statement that is asked again.
+#[test]
+fn a_write_before_a_flush_outlives_a_kept_statement_behind_it() {
+    let pair = Pair::with("flushed", "", &[("proxy", "workers = 1"), ("pool", "size = 1")]);
+    for target in pair.targets() {
+        target.run(&["CREATE TABLE notes (id int PRIMARY KEY, body text)", "CREATE TABLE log (entry int)"]);
+        let (mut client, mut server) = (target.raw(), target.raw());
+        if target.kind == stand::Kind::Meridian {
+            // Reads and writes on one server.
+            client.simple("SET meridian.consistency = 'strong'");
+        }
+        let ask = [
+            stand::parse("", "SELECT * FROM notes WHERE id = 1", &[]),
+            stand::bind("", "", &[], &[]),
+            stand::execute("", 0),
+            stand::sync(),
+        ]
+        .concat();
+        for _ in 0..3 {
+            client.send(&ask);
+            client.until_ready();
+        }
+        // The table changes while the pipeline is open.
+        let write = [
+            stand::parse("", "INSERT INTO log VALUES (1)", &[]),
+            stand::bind("", "", &[], &[]),
+            stand::execute("", 0),
+            stand::flush(),
+        ];
+        match pair.shards().into_iter().next() {
+            Some((_, shard)) if target.kind == stand::Kind::Meridian => server = shard.raw(),
+            _ => {}
+        }
+        server.simple("ALTER TABLE notes ADD COLUMN extra int");
+        client.send(&write.concat());
+        let written = |client: &mut RawClient| match client.receive() {
+            Received::Message(message) => message.tag == b'C',
+            _ => panic!("no answer"),
+        };
+        while !written(&mut client) {}
+        client.send(&ask);
+        let answer = client.until_ready();
+        assert!(answer.iter().all(|message| message.tag != b'E'), "{:?}", target.kind);
+        assert_eq!(client.value("SELECT count(*) FROM log").as_deref(), Some("1"), "{:?}", target.kind);
+    }
+}
+
+/// How a plan prints its constants is a matter of settings, too.
+#[tokio::test]
+async fn constants_are_printed_as_each_session_wants_them() {
+    let (_database, meridian) = start().await;
+    let (ours, theirs) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
+    theirs
+        .batch_execute("SET intervalstyle = 'iso_8601'; SET bytea_output = 'escape'")
+        .await
+        .expect("settings");
+    for (sql, one, other) in [
+        ("SELECT make_interval(days => 1)::text", "1 day", "P1D"),
+        ("SELECT '\\x41'::bytea::text", "\\x41", "A"),
+    ] {
+        for _ in 0..3 {
+            assert_eq!(ask(&ours, sql).await, one);
+            assert_eq!(ask(&theirs, sql).await, other);
+        }
+        let named = (ours.prepare(sql).await.expect(sql), theirs.prepare(sql).await.expect(sql));
+        assert_eq!(ours.query_one(&named.0, &[]).await.expect(sql).get::<_, String>(0), one);
+        assert_eq!(theirs.query_one(&named.1, &[]).await.expect(sql).get::<_, String>(0), other);
+    }
+}
+
+#[tokio::test]
+async fn what_fails_to_be_prepared_loses_no_other_statement() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster)
+        .database(&database.name)
+        .section("proxy", "workers = 1")
+        .section("pool", "size = 1\nprepared_statements_max = 2")
+        .start();
+    let client = connect(&meridian.app()).await;
+    client.batch_execute(SCHEMA).await.expect("the schema");
+    for round in 0..3 {
+        for sql in ["SELECT 1", "SELECT 2", "SELECT 3"] {
+            let statement =
+                client.prepare(sql).await.unwrap_or_else(|error| panic!("{round} {sql}: {error}"));
+            client.query_one(&statement, &[]).await.expect(sql);
+            client.prepare("SELECT * FROM missing").await.expect_err("no such table");
+        }
+    }
+    // Deallocated by a hand that Meridian does not see: told once, by a connection that nobody else gets.
+    let statement = client.prepare("SELECT 4").await.expect("a statement");
+    client.batch_execute("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$").await.ok();
+    let _ = client.query_one(&statement, &[]).await;
+    let other = connect(&meridian.app()).await;
+    let statement = other.prepare("SELECT 4").await.expect("another connection");
+    other.query_one(&statement, &[]).await.expect("its answer");
 }
 
 #[tokio::test]

@@ -41,10 +41,10 @@ pub(super) async fn expect<'a>(
         asked.iter_mut().for_each(|lane| guard::put(&request, lane));
         let mut combiner = Combiner::Texts(Vec::new());
         match run(wire, &mut asked, OURS, &mut combiner).await {
-            // A condition of constants; whether it matters is found out with the rows.
+            // A condition of constants.
             Err(ScatterError::Sql(error)) if guard::is_of_values(&error) => {
                 guard::undo(&mut asked).await;
-                continue;
+                return Err(ScatterError::Unmergeable(error));
             }
             ran => ran?,
         };
