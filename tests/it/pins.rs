@@ -42,11 +42,7 @@ async fn run(client: &Client, statements: &[&str]) {
 #[tokio::test]
 async fn a_pin_ends_with_its_reason() {
     let database = database().await;
-    let meridian = meridian(&database.cluster)
-        .database(&database.name)
-        .section("proxy", "workers = 1")
-        .section("pool", "size = 1")
-        .start();
+    let meridian = meridian(&database.cluster).database(&database.name).one_connection().start();
     let client = named(&meridian, "keeper").await;
     let other = named(&meridian, "other").await;
     let cases = [

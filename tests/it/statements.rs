@@ -15,12 +15,13 @@ INSERT INTO notes SELECT n, 'note ' || n, '2024-01-01' FROM generate_series(1, 1
 ";
 
 async fn start() -> (Database, Meridian) {
+    start_with("").await
+}
+
+async fn start_with(pool: &str) -> (Database, Meridian) {
     let database = database().await;
-    let meridian = meridian(&database.cluster)
-        .database(&database.name)
-        .section("proxy", "workers = 1")
-        .section("pool", "size = 1")
-        .start();
+    let described = meridian(&database.cluster).database(&database.name);
+    let meridian = described.one_connection().section("pool", pool).start();
     connect(&meridian.app()).await.batch_execute(SCHEMA).await.expect("the schema");
     (database, meridian)
 }
@@ -275,14 +276,8 @@ async fn constants_are_printed_as_each_session_wants_them() {
 
 #[tokio::test]
 async fn what_fails_to_be_prepared_loses_no_other_statement() {
-    let database = database().await;
-    let meridian = meridian(&database.cluster)
-        .database(&database.name)
-        .section("proxy", "workers = 1")
-        .section("pool", "size = 1\nprepared_statements_max = 2")
-        .start();
+    let (_database, meridian) = start_with("prepared_statements_max = 2").await;
     let client = connect(&meridian.app()).await;
-    client.batch_execute(SCHEMA).await.expect("the schema");
     for round in 0..3 {
         for sql in ["SELECT 1", "SELECT 2", "SELECT 3"] {
             let statement =

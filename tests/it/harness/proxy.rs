@@ -130,6 +130,11 @@ impl MeridianDescription {
         self
     }
 
+    /// One server connection to each node: what one session leaves on it, the next one meets.
+    pub fn one_connection(self) -> Self {
+        self.section("proxy", "workers = 1").section("pool", "size = 1")
+    }
+
     pub fn start(self) -> Meridian {
         let directory = TemporaryDirectory::new();
         let port = free_port();
