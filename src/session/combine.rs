@@ -40,7 +40,7 @@ struct Attempts {
     scratches: usize,
     /// The way that is taken since the planned one was found not to serve.
     instead: Option<Scatter>,
-    /// Of a condition, if that is why.
+    /// Of a condition, if that is why: without any it is tried once.
     condition: Option<SqlError>,
     /// The client may have been sent something.
     sent: bool,
@@ -112,7 +112,7 @@ impl Session {
                     let failed = |lane: &Lane| lane.connection.status == TransactionStatus::Failed;
                     let failed = self.lanes.iter().any(|lane| lane.in_block && failed(lane));
                     let other = match scatter.unconditional() {
-                        _ if failed => None,
+                        _ if failed || attempts.condition.is_some() => None,
                         Some(other) => {
                             attempts.condition = Some(error.clone());
                             Some(other)

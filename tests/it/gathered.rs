@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use crate::harness::{Database, Meridian, connect, database, eventually, meridian};
+use crate::stand::{self, Kind, Parameter, Target};
 
 const TABLES: &str = "[[tables]]\nname = \"orders\"\nplacement = \"hash\"\nkey = \"id\"\n\n\
     [[tables]]\nname = \"people\"\nplacement = \"hash\"\nkey = \"id\"\n";
@@ -225,6 +226,34 @@ async fn a_condition_that_only_a_shard_comes_to_does_not_fail_the_transaction() 
         client.batch_execute("ROLLBACK TO meridian_guard").await.expect("the client's own savepoint");
         assert_eq!(answer(&client, JOIN).await, before);
         client.batch_execute("ROLLBACK").await.expect("the end");
+    }
+    nothing_is_left(&database).await;
+}
+
+/// A value that is none of its declared type fails with every condition, and without.
+#[tokio::test]
+async fn a_parameter_that_cannot_be_read_fails_the_statement() {
+    let (database, meridian) = start("").await;
+    let target =
+        Target { kind: Kind::Meridian, port: meridian.address().port(), database: database.name.clone() };
+    let mut client = target.raw();
+    for block in [false, true] {
+        for condition in ["p.height > $1", "$1 > 0", "p.height + o.amount > $1"] {
+            if block {
+                client.simple("BEGIN");
+            }
+            let flight = [
+                stand::parse("", &format!("{JOIN} WHERE {condition}"), &[Type::INT4.oid()]),
+                stand::bind("", "", &[Parameter::Text(b"1.1".to_vec())], &[]),
+                stand::execute("", 0),
+                stand::sync(),
+            ];
+            client.send(&flight.concat());
+            let answer = client.until_ready();
+            let error = answer.iter().find(|message| message.tag == b'E').and_then(|error| error.field(b'C'));
+            assert_eq!(error.as_deref(), Some("22P02"), "{condition}");
+            client.simple("ROLLBACK");
+        }
     }
     nothing_is_left(&database).await;
 }

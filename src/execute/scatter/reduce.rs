@@ -41,8 +41,8 @@ pub(super) async fn expect<'a>(
         asked.iter_mut().for_each(|lane| guard::put(&request, lane));
         let mut combiner = Combiner::Texts(Vec::new());
         match run(wire, &mut asked, OURS, &mut combiner).await {
-            // A condition of constants.
-            Err(ScatterError::Sql(error)) if guard::is_of_values(&error) => {
+            // A condition of constants; where there is none, it is the client's own value.
+            Err(ScatterError::Sql(error)) if table.is_filtered() && guard::is_of_values(&error) => {
                 guard::undo(&mut asked).await;
                 return Err(ScatterError::Unmergeable(error));
             }
