@@ -226,7 +226,11 @@ fn nearly(one: &[u8], other: &[u8], tolerance: f64) -> bool {
 fn is_interval(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     let unit = |word: &str| ["year", "mon", "day"].iter().any(|unit| word.trim_end_matches('s') == *unit);
-    text.split(' ').any(unit) || text.split(':').count() == 3
+    // `P1M` in ISO 8601.
+    let after_sign = |rest: &str| rest.starts_with(|first: char| matches!(first, '-' | 'T' | '0'..='9'));
+    text.split(' ').any(unit)
+        || text.split(':').count() == 3
+        || text.strip_prefix('P').is_some_and(after_sign)
 }
 
 /// A document, an array or a row: what is equal in it may be written in two ways.
