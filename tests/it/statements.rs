@@ -251,6 +251,24 @@ fn a_write_before_a_flush_outlives_a_kept_statement_behind_it() {
     }
 }
 
+/// The session's settings come to the connection with the statement that takes one back.
+#[test]
+fn a_client_is_told_of_a_setting_that_goes_back() {
+    let pair = Pair::with("reported", "", &[("proxy", "workers = 1"), ("pool", "size = 1")]);
+    for target in pair.targets() {
+        let (mut client, mut other) = (target.raw(), target.raw());
+        let told = |messages: &[stand::Message]| -> Vec<String> {
+            let reports = messages.iter().filter(|message| message.tag == b'S');
+            reports.map(|report| String::from_utf8_lossy(&report.body).replace('\0', " ")).collect()
+        };
+        for back in ["RESET datestyle", "SET datestyle = 'ISO, MDY'", "RESET ALL"] {
+            assert_eq!(told(&client.simple("SET datestyle = 'ISO, DMY'")), ["DateStyle ISO, DMY "], "{back}");
+            other.simple("SELECT 1");
+            assert_eq!(told(&client.simple(back)), ["DateStyle ISO, MDY "], "{:?}: {back}", target.kind);
+        }
+    }
+}
+
 /// How a plan prints its constants is a matter of settings, too.
 #[tokio::test]
 async fn constants_are_printed_as_each_session_wants_them() {
