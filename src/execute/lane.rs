@@ -340,6 +340,15 @@ impl Lane {
         defaults
     }
 
+    /// Settings that are on their way get a Sync of their own; whether there are any.
+    pub fn end_settings(&mut self) -> bool {
+        let any = self.connection.applying.is_some();
+        if any {
+            self.sync(true);
+        }
+        any
+    }
+
     /// The server skips everything up to Sync: so do we. Statements that were not prepared are forgotten, and those that were
     /// not closed are not.
     pub fn skip_to_sync(&mut self) {

@@ -558,12 +558,6 @@ fn is_about_our_statements(error: &SqlError) -> bool {
     states.contains(&error.sqlstate) && error.message.contains("\"mrd_")
 }
 
-/// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.
-pub fn is_of_an_old_plan(error: &SqlError) -> bool {
-    let by = |(code, value): &(u8, String)| *code == b'R' && value == "RevalidateCachedQuery";
-    error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED && error.fields.iter().any(by)
-}
-
 /// True for a lane whose answer ends with our own query for the position.
 pub fn asks_position(lane: &Lane) -> bool {
     lane.owed.back() == Some(&Owed::Hidden(Hidden::Position))

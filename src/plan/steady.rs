@@ -3,7 +3,7 @@
 //! For such a one a plan that is kept is as good as one that is made for each execution, and fails where that fails.
 
 use super::PlanningContext;
-use crate::catalog::RelationKind;
+use crate::catalog::{RelationInfo, RelationKind};
 use crate::sql::facts::{Cell, Comparison, Facts, Insert, InsertSource, Kind, Predicate, Relation};
 
 /// Whether the plan of this statement is the same for all values.
@@ -14,7 +14,7 @@ pub(super) fn is_steady(facts: &Facts, context: &PlanningContext) -> bool {
         return false;
     }
     match (&facts.kind, block.relations.as_slice()) {
-        (Kind::Insert(insert), []) => gives_rows(insert) && is_plain_table(&insert.target, context),
+        (Kind::Insert(insert), []) => gives_rows(insert) && plain_table(&insert.target, context).is_some(),
         (Kind::Select { into: false, .. }, [relation]) => is_one_row(relation, &block.filter, context),
         (Kind::Update(update), []) => is_one_row(&update.target, &block.filter, context),
         (Kind::Delete(delete), []) => is_one_row(&delete.target, &block.filter, context),
@@ -31,9 +31,9 @@ fn gives_rows(insert: &Insert) -> bool {
 }
 
 /// Nothing but its own rows: no rule or policy adds to the statement, and no other table has rows of its.
-fn is_plain_table(relation: &Relation, context: &PlanningContext) -> bool {
+fn plain_table<'c>(relation: &Relation, context: &'c PlanningContext) -> Option<&'c RelationInfo> {
     let info = context.catalog.resolve(&relation.name, &context.search_path);
-    info.is_some_and(|info| {
+    info.filter(|info| {
         info.kind == RelationKind::Table
             && !info.has_rules
             && !info.row_security
@@ -43,10 +43,9 @@ fn is_plain_table(relation: &Relation, context: &PlanningContext) -> bool {
 }
 
 fn is_one_row(relation: &Relation, filter: &Predicate, context: &PlanningContext) -> bool {
-    let info = context.catalog.resolve(&relation.name, &context.search_path);
     let given = |column: &String| gives(filter, column);
-    is_plain_table(relation, context)
-        && info.is_some_and(|info| info.unique_sets.iter().any(|set| set.iter().all(given)))
+    plain_table(relation, context)
+        .is_some_and(|info| info.unique_sets.iter().any(|set| set.iter().all(given)))
 }
 
 /// Whether the filter says that this column has a given value.

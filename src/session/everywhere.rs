@@ -174,9 +174,7 @@ impl Session {
     /// Settings go ahead in a transaction of their own: the statement must be alone in its.
     async fn perform_one_of_each(&mut self, work: Work<'_>, shard: ShardId, tell: bool) -> Outcome {
         let index = self.join(shard, Access::Write, &[]).await?;
-        let lane = &mut self.lanes[index];
-        if lane.connection.applying.is_some() {
-            lane.sync(true);
+        if self.lanes[index].end_settings() {
             self.drain_lane(index).await?;
         }
         self.put(index, work)?;

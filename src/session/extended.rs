@@ -201,17 +201,11 @@ impl Session {
         let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
         let named = !bind.statement.is_empty();
         let wanted = prepared.parameter_types.len().max(planned.plan.facts.param_count as usize);
-        let counted = bind.parameters.len() == wanted;
-        if named && !counted && planned.counts_parameters() {
+        let count = bind.check_count(wanted);
+        let counted = count.is_ok();
+        if named && planned.counts_parameters() {
             // The server would tell it by our name for the statement.
-            return Err(SqlError::new(
-                SqlState::PROTOCOL_VIOLATION,
-                format!(
-                    "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
-                    bind.parameters.len(),
-                    String::from_utf8_lossy(bind.statement),
-                ),
-            ));
+            count?;
         }
         if !self.keeps_answer(bind.statement, &planned, prepared.text()) {
             self.worker.interner.borrow_mut().forget(&prepared);

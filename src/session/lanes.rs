@@ -154,9 +154,7 @@ impl Session {
             Some(transaction) => {
                 // They end before BEGIN in any case.
                 let _ = lane.apply_settings(transaction.settings_before());
-                if lane.connection.applying.is_some() {
-                    lane.sync(true);
-                }
+                lane.end_settings();
                 for statement in &transaction.prologue {
                     match lane.one_by_one {
                         // One pipeline with what follows, which is skipped if the transaction could not begin.

@@ -18,11 +18,11 @@ use crate::execute::Report;
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::refusals;
-use crate::execute::relay::is_of_an_old_plan;
 use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::{Bind, Target};
 
 /// The interner gives no statement this id.
@@ -408,4 +408,10 @@ impl Session {
             }
         }
     }
+}
+
+/// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.
+fn is_of_an_old_plan(error: &SqlError) -> bool {
+    let by = |(code, value): &(u8, String)| *code == b'R' && value == "RevalidateCachedQuery";
+    error.sqlstate == SqlState::FEATURE_NOT_SUPPORTED && error.fields.iter().any(by)
 }

@@ -191,9 +191,7 @@ impl Session {
         };
         // They end before BEGIN in any case.
         let _ = lane.apply_settings(settings);
-        if lane.connection.applying.is_some() {
-            lane.sync(true);
-        }
+        lane.end_settings();
         Ok(lane)
     }
 }

@@ -133,10 +133,8 @@ impl Session {
         };
         let mut asides = Vec::new();
         for index in others {
-            if self.lanes[index].connection.applying.is_some() {
-                // Servers report once before each ReadyForQuery: a value that comes and goes again is not told.
-                self.lanes[index].sync(true);
-            }
+            // Servers report once before each ReadyForQuery: a value that comes and goes again is not told.
+            self.lanes[index].end_settings();
             statements.iter().for_each(|statement| self.lanes[index].hidden_words(statement));
             let drained = self.drain_lane(index).await?;
             if let Some(error) = drained.error {

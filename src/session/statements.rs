@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hashbrown::HashMap;
 
 use super::Session;
@@ -23,8 +23,6 @@ use crate::backend::Settings;
 use crate::execute::Lane;
 use crate::sql::conversion::Conversion;
 use crate::sql::lexer::LexOptions;
-use crate::wire::encode;
-use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::Parse;
 
 /// What a server parses a text by, besides the text. Numbers that are never used for anything else again.
@@ -236,9 +234,7 @@ impl Interner {
         if prepared.holds_under(parsing.map(|parsing| parsing.dialect)) {
             return None;
         }
-        let mut message = BytesMut::new();
-        encode::client::parse_with_tail(&mut message, name, &prepared.tail);
-        let parse = Parse::decode(&message[HEADER_BYTES..]).ok()?;
+        let parse = Parse::with_tail(name, &prepared.tail).ok()?;
         Some(self.intern(&parse, parsing, options))
     }
 

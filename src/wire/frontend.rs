@@ -14,6 +14,7 @@
 //! Not here: whether the message is legal now (`session`), and whether a format code exists: the server judges that.
 //! Source: the manual's "Message Formats", and `exec_*_message` in PostgreSQL's `tcop/postgres.c`.
 
+use super::error::{SqlError, SqlState};
 use super::reader::{DecodeError, Reader};
 
 /// `Q`: the text, without its NUL.
@@ -45,7 +46,12 @@ impl<'a> Parse<'a> {
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let name = reader.cstr()?;
-        let tail = reader.rest();
+        Self::with_tail(name, reader.rest())
+    }
+
+    /// Of a message that is kept without its name.
+    pub fn with_tail(name: &'a [u8], tail: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(tail);
         let sql = reader.cstr()?;
         let count = usize::from(reader.u16()?);
         let parameter_oids = Oids { bytes: reader.bytes(count * 4)? };
@@ -109,6 +115,19 @@ impl<'a> Bind<'a> {
             });
         }
         Ok(Bind { portal, statement, parameter_formats, parameters, result_formats, tail })
+    }
+
+    /// A statement with `wanted` parameters takes as many, in PostgreSQL's words (`exec_bind_message`).
+    pub fn check_count(&self, wanted: usize) -> Result<(), SqlError> {
+        let given = self.parameters.len();
+        if given == wanted {
+            return Ok(());
+        }
+        let statement = String::from_utf8_lossy(self.statement);
+        let message = format!(
+            "bind message supplies {given} parameters, but prepared statement \"{statement}\" requires {wanted}"
+        );
+        Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message))
     }
 }
 

@@ -14,6 +14,8 @@ CREATE TABLE notes (id int PRIMARY KEY, body text, at timestamptz);
 INSERT INTO notes SELECT n, 'note ' || n, '2024-01-01' FROM generate_series(1, 100) n;
 ";
 
+const ONE_CONNECTION: &[(&str, &str)] = &[("proxy", "workers = 1"), ("pool", "size = 1")];
+
 async fn start() -> (Database, Meridian) {
     start_with("").await
 }
@@ -207,14 +209,18 @@ async fn settings_hold_where_a_kept_statement_is_asked_again() {
 /// What was done before in the same transaction is not undone by a statement that is asked again.
 #[test]
 fn a_write_before_a_flush_outlives_a_kept_statement_behind_it() {
-    let pair = Pair::with("flushed", "", &[("proxy", "workers = 1"), ("pool", "size = 1")]);
+    let pair = Pair::with("flushed", "", ONE_CONNECTION);
     for target in pair.targets() {
         target.run(&["CREATE TABLE notes (id int PRIMARY KEY, body text)", "CREATE TABLE log (entry int)"]);
-        let (mut client, mut server) = (target.raw(), target.raw());
-        if target.kind == stand::Kind::Meridian {
-            // Reads and writes on one server.
-            client.simple("SET meridian.consistency = 'strong'");
-        }
+        let mut client = target.raw();
+        let server = match target.kind {
+            stand::Kind::Postgres => target.clone(),
+            stand::Kind::Meridian => {
+                // Reads and writes on one server.
+                client.simple("SET meridian.consistency = 'strong'");
+                pair.shards().remove(0).1
+            }
+        };
         let ask = [
             stand::parse("", "SELECT * FROM notes WHERE id = 1", &[]),
             stand::bind("", "", &[], &[]),
@@ -226,18 +232,13 @@ fn a_write_before_a_flush_outlives_a_kept_statement_behind_it() {
             client.send(&ask);
             client.until_ready();
         }
-        // The table changes while the pipeline is open.
+        server.raw().simple("ALTER TABLE notes ADD COLUMN extra int");
         let write = [
             stand::parse("", "INSERT INTO log VALUES (1)", &[]),
             stand::bind("", "", &[], &[]),
             stand::execute("", 0),
             stand::flush(),
         ];
-        match pair.shards().into_iter().next() {
-            Some((_, shard)) if target.kind == stand::Kind::Meridian => server = shard.raw(),
-            _ => {}
-        }
-        server.simple("ALTER TABLE notes ADD COLUMN extra int");
         client.send(&write.concat());
         let written = |client: &mut RawClient| match client.receive() {
             Received::Message(message) => message.tag == b'C',
@@ -254,7 +255,7 @@ fn a_write_before_a_flush_outlives_a_kept_statement_behind_it() {
 /// The session's settings come to the connection with the statement that takes one back.
 #[test]
 fn a_client_is_told_of_a_setting_that_goes_back() {
-    let pair = Pair::with("reported", "", &[("proxy", "workers = 1"), ("pool", "size = 1")]);
+    let pair = Pair::with("reported", "", ONE_CONNECTION);
     for target in pair.targets() {
         let (mut client, mut other) = (target.raw(), target.raw());
         let told = |messages: &[stand::Message]| -> Vec<String> {

@@ -56,15 +56,7 @@ impl<'a> Question<'a> {
     pub fn check(&self, scatter: &Scatter) -> Result<BoundLimits, SqlError> {
         scatter.check(&self.arguments).map_err(SqlError::from)?;
         if let Some(bind) = &self.bind {
-            let wanted = self.parameters(scatter);
-            if bind.parameters.len() != wanted {
-                let message = format!(
-                    "bind message supplies {} parameters, but prepared statement \"{}\" requires {wanted}",
-                    bind.parameters.len(),
-                    String::from_utf8_lossy(bind.statement)
-                );
-                return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message));
-            }
+            bind.check_count(self.parameters(scatter))?;
         }
         scatter.limits.bind(&self.arguments).map_err(SqlError::from)
     }

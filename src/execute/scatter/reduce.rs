@@ -38,16 +38,11 @@ pub(super) async fn expect<'a>(
         let sources = table.sources(job.shards);
         let mut asked: Vec<&mut Lane> =
             lanes.iter_mut().map(|lane| &mut **lane).filter(|lane| sources.contains(lane.shard)).collect();
-        asked.iter_mut().for_each(|lane| guard::put(&request, lane));
+        asked.iter_mut().for_each(|lane| guard::put(&request, table, lane));
         let mut combiner = Combiner::Texts(Vec::new());
-        match run(wire, &mut asked, OURS, &mut combiner).await {
-            // A condition of constants; where there is none, it is the client's own value.
-            Err(ScatterError::Sql(error)) if table.is_filtered() && guard::is_of_values(&error) => {
-                guard::undo(&mut asked).await;
-                return Err(ScatterError::Unmergeable(error));
-            }
-            ran => ran?,
-        };
+        if let Err(error) = run(wire, &mut asked, OURS, &mut combiner).await {
+            return Err(guard::understand(error, table, &mut asked).await);
+        }
         let Combiner::Texts(lines) = combiner else { continue };
         expected.note(table, lines.iter().filter_map(|line| expected_rows(line)).sum());
     }

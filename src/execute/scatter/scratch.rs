@@ -334,10 +334,7 @@ async fn fill(
         return Err(internal("a shard of a gathered table was not joined").into());
     }
     for lane in &mut flying {
-        match table.is_filtered() {
-            true => guard::put(&request, lane),
-            false => request.put(lane),
-        }
+        guard::put(&request, table, lane);
     }
     let create = table.create_keyed.as_ref().filter(|_| keyed).unwrap_or(&table.create);
     session.hidden_query(create, Hidden::Prologue);
@@ -345,16 +342,12 @@ async fn fill(
     flying.push(session);
     let mut combiner = Combiner::Fill(Fill { bounds, table: &table.name, open: 0 });
     let flight = Flight { beforehand: 0, rewritten: true, fills: true };
-    match run(wire, &mut flying, flight, &mut combiner).await {
-        Ok(_) => Ok(()),
-        Err(ScatterError::Sql(error)) if table.is_filtered() && guard::is_of_values(&error) => {
-            let asked = flying.len() - 1;
-            guard::undo(&mut flying[..asked]).await;
-            Err(ScatterError::Unmergeable(error))
-        }
-        Err(ScatterError::Sql(error)) => Err(ScatterError::Sql(of_filling(error, table))),
-        Err(error) => Err(error),
-    }
+    let Err(error) = run(wire, &mut flying, flight, &mut combiner).await else { return Ok(()) };
+    let asked = flying.len() - 1;
+    Err(match guard::understand(error, table, &mut flying[..asked]).await {
+        ScatterError::Sql(error) => ScatterError::Sql(of_filling(error, table)),
+        error => error,
+    })
 }
 
 /// A type that does not pass in binary, or not to another server, is a limit of ours.
