@@ -14,9 +14,9 @@ pub enum MergeError {
     /// A sort column has a type without an exact comparator here.
     #[error("rows of several shards cannot be ordered by a value of type {type_oid}")]
     Unordered { type_oid: u32 },
-    #[error("more than {max} groups would have to be combined")]
+    #[error("more than {max} groups or distinct rows would have to be combined")]
     TooManyRows { max: usize },
-    #[error("more than {max} bytes of groups would have to be combined")]
+    #[error("more than {max} bytes of groups or distinct rows would have to be combined")]
     TooManyBytes { max: usize },
 }
 

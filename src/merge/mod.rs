@@ -1,10 +1,11 @@
 //! Streaming operators over rows on the wire: the combine of a SELECT over several shards.
 //!
 //! `execute::scatter` feeds whole DataRow frames in, source by source, and takes whole DataRow frames out; what to
-//! combine and how is decided by `plan::scatter`. Three combines need three operators:
+//! combine and how is decided by `plan::scatter`. Each combine has its operator:
 //!
 //! ```text
 //! Concat    rows as they come                        Limiter
+//! Distinct  rows as they come, equal ones once       DistinctRows
 //! Ordered   k sorted streams ─▶ one sorted stream     RowMerge (SortKey, comparators) with a Limiter inside
 //! Finish    partial rows ─▶ binary array parameters   PartialRows; one PostgreSQL computes the rest
 //! ```
@@ -21,6 +22,7 @@
 //! `execute::scatter`.
 
 pub mod comparator;
+pub mod distinct;
 pub mod error;
 pub mod limiter;
 pub mod numeric;
@@ -30,6 +32,7 @@ pub mod row;
 pub mod types;
 
 pub use comparator::{KeyType, SortKey, TextOrder};
+pub use distinct::{DistinctRows, is_told_by_bytes};
 pub use error::MergeError;
 pub use limiter::{Admit, Limiter};
 pub use ordered::{Next, RowMerge};

@@ -16,7 +16,10 @@ use super::columns::Columns;
 use super::question::Question;
 use super::run::Stop;
 use crate::execute::refusals;
-use crate::merge::{Admit, Limiter, MergeError, Next, PartialLimits, PartialRows, RowMerge, SortKey};
+use crate::merge::{
+    Admit, DistinctRows, Limiter, MergeError, Next, PartialLimits, PartialRows, RowMerge, SortKey,
+    is_told_by_bytes,
+};
 use crate::plan::refusal::Refusal;
 use crate::plan::scatter::{Finish, Scatter};
 use crate::sql::name::ObjectName;
@@ -40,6 +43,8 @@ pub(super) enum Combiner<'a> {
         told: Option<&'a Columns>,
         rows: u64,
     },
+    /// To the client as they come, equal ones once.
+    Distinct { question: &'a Question<'a>, seen: DistinctRows, rows: u64 },
     /// To the client in order.
     Ordered { question: &'a Question<'a>, scatter: &'a Scatter, limiter: Limiter, merging: Option<Merging> },
     /// Kept, for the final text.
@@ -127,6 +132,15 @@ impl Combiner<'_> {
                 }
                 Ok(())
             }
+            Self::Distinct { question, .. } => {
+                if !columns.types().iter().all(|type_oid| is_told_by_bytes(*type_oid)) {
+                    return Err(Stop::Unmergeable(refusals::OTHER_TYPES.error(&[])));
+                }
+                if question.describe {
+                    columns.put(out, columns.len(), None);
+                }
+                Ok(())
+            }
             Self::Ordered { question, scatter, limiter, merging } => {
                 let visible = columns.len().saturating_sub(scatter.hidden_columns());
                 let keys: Vec<SortKey> =
@@ -165,6 +179,17 @@ impl Combiner<'_> {
                 }
             }
             Self::Concat { limiter, rows, .. } => pass_rows(inbox, limits, limiter, rows, out),
+            Self::Distinct { seen, rows, .. } => {
+                while out.len() < OUT_BYTES
+                    && let Some(length) = whole_row(inbox, limits)
+                {
+                    if seen.is_new(&inbox[..length])? {
+                        out.extend_from_slice(&inbox[..length]);
+                        *rows += 1;
+                    }
+                    inbox.advance(length);
+                }
+            }
             Self::Ordered { merging, .. } => match merging {
                 Some(merging) if !merging.satisfied => {
                     while merging.merge.wants(source)
@@ -194,6 +219,7 @@ impl Combiner<'_> {
             Self::Ordered { merging: Some(merging), .. } => merging.satisfied || merging.merge.wants(source),
             Self::Nothing
             | Self::Concat { .. }
+            | Self::Distinct { .. }
             | Self::Ordered { merging: None, .. }
             | Self::Gather { .. }
             | Self::Fill(_)
@@ -214,6 +240,7 @@ impl Combiner<'_> {
             }
             Self::Nothing
             | Self::Concat { .. }
+            | Self::Distinct { .. }
             | Self::Ordered { .. }
             | Self::Gather { .. }
             | Self::Texts(_) => {}
@@ -236,7 +263,7 @@ impl Combiner<'_> {
     /// All sources have ended: nothing may be left over.
     pub fn check_complete(&self) -> Result<(), SqlError> {
         let complete = match self {
-            Self::Nothing | Self::Concat { .. } | Self::Texts(_) => true,
+            Self::Nothing | Self::Concat { .. } | Self::Distinct { .. } | Self::Texts(_) => true,
             Self::Ordered { merging, .. } => merging.as_ref().is_some_and(|merging| merging.satisfied),
             Self::Gather { gathered, .. } => gathered.is_some(),
             Self::Fill(fill) => fill.open == 0,
@@ -253,7 +280,7 @@ impl Combiner<'_> {
     /// Rows that the client has been given.
     pub fn rows(&self) -> u64 {
         match self {
-            Self::Concat { rows, .. } => *rows,
+            Self::Concat { rows, .. } | Self::Distinct { rows, .. } => *rows,
             Self::Ordered { merging, .. } => merging.as_ref().map_or(0, |merging| merging.rows),
             Self::Nothing | Self::Gather { .. } | Self::Fill(_) | Self::Texts(_) => 0,
         }

@@ -13,7 +13,7 @@
 //! 1. The client gets a RowDescription (if it wants one), rows and the tag; or exactly one error, which the caller tells.
 //! 2. A short answer is never taken for a complete one: the tag is written after every shard has said that it is done.
 //! 3. After Ok every lane owes nothing. After an error each lane owes nothing, has not been written to, or is broken.
-//! 4. Memory is bounded whatever the answer's size, except what the configured limits allow a Finish to gather.
+//! 4. Memory is bounded whatever the answer's size, except what the configured limits allow to gather and to remember.
 //!
 //! Not here: which lanes (session), which texts (plan::scatter), ReadyForQuery (session).
 
@@ -33,7 +33,7 @@ use bytes::BytesMut;
 
 use super::{ClientStream, Lane, ShardTimes, Told};
 use crate::backend::BackendError;
-use crate::merge::{Limiter, PartialLimits, TextOrder};
+use crate::merge::{DistinctRows, Limiter, PartialLimits, TextOrder};
 use crate::plan::scatter::refusals::Reason;
 use crate::plan::scatter::{BoundLimits, Combine, Finish, Scatter, ShardText};
 use crate::topology::ShardId;
@@ -53,7 +53,7 @@ pub struct Wire<'a> {
     pub notify: bool,
     /// Bytes of a shard's rows that may wait in memory until they are due. A row that is larger is read whole.
     pub read_ahead: usize,
-    /// Bounds of what a Finish gathers.
+    /// Bounds of what a Finish gathers and of what a Distinct remembers.
     pub gather: PartialLimits,
     /// Something may have been written to the client's socket: the statement must not be tried again.
     pub sent: bool,
@@ -156,7 +156,7 @@ pub async fn answer(
                 finished(wire, lanes, nearest, &asked, finish, original.columns).await?
             }
             Combine::Scratch(_) => return Err(internal("a scratch session is asked by itself").into()),
-            Combine::Concat | Combine::Ordered { .. } => {
+            Combine::Concat | Combine::Distinct | Combine::Ordered { .. } => {
                 let visible = scatter.visible_columns.or(original.columns.as_ref().map(Columns::len));
                 let asked = Asked { question, scatter, types: &types, bound: &bound };
                 streamed(wire, lanes, &asked, visible).await?
@@ -212,7 +212,7 @@ async fn sorts_here(
     Ok(scatter.sort_keys(&columns.types()[hidden..]).is_ok())
 }
 
-/// Concat and Ordered: rows pass while they arrive.
+/// Concat, Distinct and Ordered: rows pass while they arrive.
 async fn streamed(
     wire: &mut Wire<'_>,
     lanes: &mut [&mut Lane],
@@ -227,6 +227,7 @@ async fn streamed(
     let limiter = Limiter::new(bound.offset, bound.limit);
     let mut combiner = match &scatter.combine {
         Combine::Ordered { .. } => Combiner::Ordered { question, scatter, limiter, merging: None },
+        Combine::Distinct => Combiner::Distinct { question, seen: DistinctRows::new(wire.gather), rows: 0 },
         Combine::Concat | Combine::Finish(_) | Combine::Scratch(_) => {
             Combiner::Concat { question, limiter, told: None, rows: 0 }
         }

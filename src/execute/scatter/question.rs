@@ -117,7 +117,7 @@ impl<'a> Question<'a> {
             None => &[],
         };
         let answer = match (&scatter.combine, visible) {
-            (Combine::Concat, _) => Answer::Client,
+            (Combine::Concat | Combine::Distinct, _) => Answer::Client,
             (Combine::Ordered { .. }, Some(visible)) => {
                 self.check_formats(visible)?;
                 Answer::Hidden { visible, hidden: scatter.hidden_columns() }

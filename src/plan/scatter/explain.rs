@@ -20,6 +20,7 @@ impl Scatter {
         let mut lines = vec![shard];
         match &self.combine {
             Combine::Concat => lines.push("combine: rows as they come".to_owned()),
+            Combine::Distinct => lines.push("combine: rows as they come, equal ones once".to_owned()),
             Combine::Ordered { keys, otherwise } => {
                 let plural = if keys.len() == 1 { "" } else { "s" };
                 lines.push(format!("combine: merge in order by {} hidden column{plural}", keys.len()));

@@ -7,6 +7,7 @@
 //! ```text
 //! no ORDER BY, nothing computed     Concat    the client's text; rows as they come; LIMIT cut here
 //! over rows of several shards
+//! DISTINCT of plain columns         Distinct  the client's text; rows as they come, of equal bytes once
 //! ORDER BY, exact comparators       Ordered   sort keys once more as hidden columns; k-way merge
 //! aggregates, GROUP BY, DISTINCT,   Finish    partial rows by each shard; then one PostgreSQL computes the client's
 //! ORDER BY under a collation                  select list, HAVING, ORDER BY and LIMIT over all of them
@@ -32,6 +33,7 @@
 pub mod aggregates;
 mod apart;
 mod columns;
+mod distinct;
 pub mod eligible;
 mod explain;
 mod expression;
@@ -131,6 +133,8 @@ pub struct OrderKey {
 pub enum Combine {
     /// As they come, through a `merge::Limiter`.
     Concat,
+    /// As they come, through `merge::DistinctRows`.
+    Distinct,
     /// By `merge::RowMerge`; the last columns of each row are the keys, in this order.
     Ordered {
         keys: Vec<OrderKey>,
@@ -206,7 +210,7 @@ impl Scatter {
     /// Whether rows of several shards are brought to one server.
     pub fn brings_together(&self) -> bool {
         match &self.combine {
-            Combine::Concat | Combine::Ordered { otherwise: None, .. } => false,
+            Combine::Concat | Combine::Distinct | Combine::Ordered { otherwise: None, .. } => false,
             Combine::Ordered { otherwise: Some(_), .. } | Combine::Finish(_) | Combine::Scratch(_) => true,
         }
     }
@@ -249,7 +253,10 @@ impl Scatter {
             Shape::Grouped | Shape::Gathered if apart.reads_beside => Err(Reason::Subquery.refusal("")),
             Shape::Grouped => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
-                grouped::compile(query, &inputs)
+                match distinct::compile(query, &inputs)? {
+                    Some(scatter) => Ok(scatter),
+                    None => grouped::compile(query, &inputs),
+                }
             }
             Shape::Gathered => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
@@ -322,7 +329,7 @@ impl Scatter {
             Combine::Scratch(scratch) => {
                 Some(Self { combine: Combine::Scratch(scratch.unconditional()), ..self.clone() })
             }
-            Combine::Concat | Combine::Ordered { .. } | Combine::Finish(_) => None,
+            Combine::Concat | Combine::Distinct | Combine::Ordered { .. } | Combine::Finish(_) => None,
         }
     }
 
@@ -335,7 +342,7 @@ impl Scatter {
     pub fn hidden_columns(&self) -> usize {
         match &self.combine {
             Combine::Ordered { keys, .. } => keys.len(),
-            Combine::Concat | Combine::Finish(_) | Combine::Scratch(_) => 0,
+            Combine::Concat | Combine::Distinct | Combine::Finish(_) | Combine::Scratch(_) => 0,
         }
     }
 

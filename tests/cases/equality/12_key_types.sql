@@ -168,6 +168,7 @@ SELECT * FROM folded WHERE word = 'WORD';
 SELECT count(*) FROM folded GROUP BY word;
 SELECT count(DISTINCT word) FROM folded;
 SELECT DISTINCT upper(word) FROM folded;
+SELECT count(*) FROM (SELECT DISTINCT word FROM folded) d;
 SELECT * FROM folded WHERE word IN ('woRd');
 SELECT * FROM folded WHERE word = 'word' COLLATE "C";
 SELECT upper(min(word)) FROM folded;

@@ -155,7 +155,7 @@ fn what_is_computed_within_a_key_is_computed_by_its_shard() {
 fn what_is_computed_over_keys_is_finished_by_one_server() {
     for sql in [
         "SELECT tip, count(*) FROM rides GROUP BY tip",
-        "SELECT DISTINCT tip FROM rides",
+        "SELECT DISTINCT fare FROM rides",
         "SELECT DISTINCT region FROM rides ORDER BY region || 'x'",
         "SELECT s.region, count(*) FROM rides r LEFT JOIN stops s ON s.region = r.region GROUP BY s.region",
         "SELECT DISTINCT ON (region) region, tip FROM rides ORDER BY region, tip",

@@ -89,6 +89,29 @@ fn group_names_mean_input_columns_first() {
 }
 
 #[test]
+fn rows_whose_equality_is_that_of_bytes_pass_once() {
+    let passes = |sql: &str| matches!(compile(sql).unwrap().combine, Combine::Distinct);
+    assert_eq!(
+        plan("SELECT DISTINCT city AS c, r.day, ok, u FROM rides r WHERE tip > 5"),
+        "each shard: the statement as it is\ncombine: rows as they come, equal ones once"
+    );
+    assert!(passes("SELECT DISTINCT * FROM stops"));
+    for column in ["fare", "ratio", "at", "span", "code", "lower(city)", "city COLLATE \"C\"", "1"] {
+        assert!(!passes(&format!("SELECT DISTINCT tip, {column} FROM rides")), "{column}");
+    }
+    for tail in [
+        "ORDER BY tip",
+        "LIMIT 5",
+        "OFFSET 1",
+        "FETCH FIRST ROW ONLY",
+        "GROUP BY tip",
+        "GROUP BY tip HAVING true",
+    ] {
+        assert!(!passes(&format!("SELECT DISTINCT tip FROM rides {tail}")), "{tail}");
+    }
+}
+
+#[test]
 fn distinct_groups_by_the_select_list() {
     let sql = "SELECT DISTINCT city, day FROM rides ORDER BY day";
     assert_eq!(shard(sql), "SELECT \"rides\".\"city\", \"rides\".\"day\" FROM rides GROUP BY 1, 2");

@@ -61,7 +61,7 @@ fn text_is_merged_only_in_byte_order() {
         Combine::Ordered { otherwise: None, .. } => "merged",
         Combine::Ordered { otherwise: Some(_), .. } => "merged or finished",
         Combine::Finish(_) => "finished",
-        Combine::Concat => "as they come",
+        Combine::Concat | Combine::Distinct => "as they come",
         Combine::Scratch(_) => "gathered",
     };
     assert_eq!(kind("SELECT id FROM rides ORDER BY c_text"), "merged");
