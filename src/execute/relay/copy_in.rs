@@ -13,6 +13,10 @@ impl Relay<'_> {
     /// COPY FROM STDIN: the client's frames to the server, until it says that it is done, fails, or the server objects.
     pub(super) async fn copy_in(&mut self, state: &mut State, report: &mut Report) -> Result<(), RelayError> {
         loop {
+            if let Some(tag) = self.said_already() {
+                state.copy_in &= is_aside(tag);
+                return Ok(());
+            }
             self.take_copy_frames(state)?;
             let client = &mut *self.client;
             let connection = &mut self.lane.connection;
@@ -42,16 +46,20 @@ impl Relay<'_> {
             match event {
                 Event::Client | Event::Late => {}
                 Event::Server => {
-                    // Anything but a notice or a setting ends the copy: the server has an answer or an objection.
-                    if !matches!(self.lane.connection.inbox.first(), Some(b'N' | b'S' | b'A')) {
-                        state.copy_in = false;
-                    }
+                    state.copy_in &= self.lane.connection.inbox.first().copied().is_some_and(is_aside);
                     return Ok(());
                 }
                 Event::ServerGone => return Err(self.lost(report)),
                 Event::ClientGone => return Err(RelayError::ClientGone),
             }
         }
+    }
+
+    /// The tag of a whole message that came with another one.
+    fn said_already(&self) -> Option<u8> {
+        let inbox = &self.lane.connection.inbox;
+        let header = frame::peek_backend(inbox, self.limits).ok().flatten()?;
+        (inbox.len() >= header.len).then_some(header.tag)
     }
 
     /// Moves the COPY messages that have arrived to the server's outbox.
@@ -80,4 +88,9 @@ impl Relay<'_> {
         }
         Ok(())
     }
+}
+
+/// Anything but a notice or a setting ends the copy: the server has an answer or an objection.
+fn is_aside(tag: u8) -> bool {
+    matches!(tag, b'N' | b'S' | b'A')
 }

@@ -206,3 +206,40 @@ async fn a_server_that_ends_an_idle_transaction_leaves_none_of_it() {
         assert_eq!(target.raw().value(never).as_deref(), Some("0"), "{:?}", target.kind);
     }
 }
+
+/// The server objects to a COPY before it has read any of its rows: in one piece with its answer to the COPY, if the client
+/// is late, or after notices.
+#[test]
+fn a_copy_that_fails_at_once_is_answered() {
+    let pair = pair("failing_copies", &[]);
+    let schema = [
+        "CREATE TABLE refusing (i int)",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE NOTICE 'one'; RAISE NOTICE 'two'; RAISE EXCEPTION 'refused'; END $$",
+        "CREATE TRIGGER refuses BEFORE INSERT ON refusing EXECUTE FUNCTION refuse()",
+        "CREATE TABLE late (i int)",
+        "CREATE TRIGGER refuses BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ];
+    for target in pair.targets() {
+        target.run(&schema);
+        let mut client = target.raw();
+        client.set_patience(Duration::from_secs(20));
+        let rows = [stand::frame(b'd', b"1\n2\n"), stand::frame(b'c', b"")].concat();
+        for round in 0..200 {
+            let table = if round % 2 == 0 { "refusing" } else { "late" };
+            let copy = stand::query(&format!("COPY {table} FROM STDIN"));
+            match round % 4 {
+                0 | 1 => client.send(&[copy, rows.clone()].concat()),
+                _ => {
+                    client.send(&copy);
+                    std::thread::sleep(Duration::from_millis(2));
+                    client.send(&rows);
+                }
+            }
+            let answers = client.until_ready();
+            let tags: Vec<char> = answers.iter().map(|message| char::from(message.tag)).collect();
+            assert_eq!(tags, ['G', 'N', 'N', 'E', 'Z'], "{:?}, round {round}", target.kind);
+        }
+        assert_eq!(client.value("SELECT count(*) FROM refusing").as_deref(), Some("0"));
+    }
+}
