@@ -28,6 +28,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
 use super::places::Slot;
 use super::settings::Settings;
+use crate::catalog::Pairs;
 use crate::topology::{NodeId, NodeRole, NodeState};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
@@ -85,6 +86,8 @@ pub struct Connection {
     pub key: Arc<ServerKey>,
     /// ParameterStatus at login.
     pub greeting: Rc<[(String, String)]>,
+    /// The settings with which it began; RESET goes back to them.
+    pub defaults: Pairs,
     pub applied: Rc<Settings>,
     /// Settings sent in the flight under way; they hold once it ends without an error.
     pub applying: Option<Rc<Settings>>,
@@ -177,6 +180,8 @@ pub struct Greeted {
     pub stream: Stream,
     pub leftover: BytesMut,
     pub parameters: Vec<(String, String)>,
+    /// The settings with which it began.
+    pub defaults: Pairs,
     pub key: ServerKey,
     pub figures: Arc<WorkerFigures>,
 }
@@ -195,6 +200,7 @@ impl Connection {
             address,
             key: Arc::new(greeted.key),
             greeting: greeted.parameters.into(),
+            defaults: greeted.defaults,
             applied: Rc::default(),
             applying: None,
             statements: StatementSet::new(statements_max),

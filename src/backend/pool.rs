@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
 use super::places::{Grant, Ledger, NodePool, Slot};
+use crate::catalog::Pairs;
 use crate::config::PoolSettings;
 use crate::figures::WorkerFigures;
 use crate::topology::{NodeId, Topology};
@@ -45,6 +46,21 @@ pub struct Account {
     pub read_only: bool,
     /// Connections to one node, over all workers; None: as many as `pool.size` says.
     pub pool_size: Option<usize>,
+    /// Settings with which its connections begin.
+    pub defaults: Pairs,
+}
+
+impl Account {
+    /// The setting with which its connections begin, if it is told them.
+    pub fn default(&self, name: &str) -> Option<&str> {
+        let found = self.defaults.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the connection has begun with the account's settings, which may have changed since.
+    fn begins_as(&self, connection: &Connection) -> bool {
+        Arc::ptr_eq(&self.defaults, &connection.defaults) || self.defaults == connection.defaults
+    }
 }
 
 /// Figures of one pool, for the console.
@@ -136,7 +152,7 @@ pub struct Waits {
 }
 
 /// What the connections of a read-only account say when they begin.
-const READ_ONLY: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
+const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
 
 /// By node and account name.
 type PoolMap = HashMap<(NodeId, Rc<str>), Rc<NodePool>>;
@@ -195,11 +211,11 @@ impl Pools {
     }
 
     /// A connection that lies idle: then nobody waits for one.
-    pub fn take_idle(&self, node: NodeId, user: &Rc<str>) -> Option<Box<Connection>> {
+    pub fn take_idle(&self, node: NodeId, user: &Rc<str>, account: &Account) -> Option<Box<Connection>> {
         let pool = self.pool(node, user);
         loop {
             let mut connection = pool.idle.borrow_mut().pop()?;
-            if connection.poll_idle() && !self.is_outdated(&connection) {
+            if connection.poll_idle() && !self.is_outdated(&connection) && account.begins_as(&connection) {
                 lend(&mut connection);
                 return Some(connection);
             }
@@ -214,9 +230,24 @@ impl Pools {
         user: &Rc<str>,
         account: &Account,
     ) -> Result<Box<Connection>, BackendError> {
-        if let Some(connection) = self.take_idle(node, user) {
-            return Ok(connection);
+        loop {
+            if let Some(connection) = self.take_idle(node, user, account) {
+                return Ok(connection);
+            }
+            let connection = self.make_or_await(topology, node, user, account).await?;
+            if account.begins_as(&connection) {
+                return Ok(connection);
+            }
         }
+    }
+
+    async fn make_or_await(
+        &self,
+        topology: &Topology,
+        node: NodeId,
+        user: &Rc<str>,
+        account: &Account,
+    ) -> Result<Box<Connection>, BackendError> {
         let pool = self.pool(node, user);
         let free = || self.free_place(&pool, topology, node, account);
         let place = free().or_else(|| pool.make_room().then(free).flatten());
@@ -315,6 +346,9 @@ impl Pools {
         let place = topology.node(node);
         let bounds = self.bounds.borrow().clone();
         let address = address(topology, node);
+        let defaults = account.defaults.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let read_only = account.read_only.then_some(READ_ONLY);
+        let parameters: Vec<(&str, &str)> = defaults.chain(read_only).collect();
         let target = login::Login {
             address: &address,
             host: &place.host,
@@ -322,7 +356,7 @@ impl Pools {
             user: &account.user,
             database: &topology.shard(place.shard).database,
             secret: account.secret.as_ref(),
-            parameters: if account.read_only { READ_ONLY } else { &[] },
+            parameters: &parameters,
             timeout: bounds.waits.connect_timeout,
         };
         let greeting = login::connect(&target).await;
@@ -346,6 +380,7 @@ impl Pools {
             stream: greeting.connection.stream,
             leftover: greeting.connection.input,
             parameters: greeting.parameters,
+            defaults: Arc::clone(&account.defaults),
             key,
             figures: Arc::clone(&self.worker),
         };

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use tokio_postgres::{Client, Row};
 
+use super::defaults::{SessionDefaults, Written};
 use super::drift::Drift;
 use super::numbers::{Objects, Shape};
 use super::snapshot::{
@@ -43,8 +44,9 @@ pub struct CatalogParts {
     pub enums: BTreeMap<ObjectName, Vec<String>>,
     /// Name and version of the collation of each column that has one of its own, by relation and column.
     pub collations: BTreeMap<(ObjectName, String), String>,
-    pub default_search_path: Vec<String>,
-    pub role_search_paths: HashMap<String, Vec<String>>,
+    pub defaults: SessionDefaults,
+    /// Locales by which values are shown, for comparing.
+    pub value_locales: String,
     pub database_collation: Option<Collation>,
     /// The database's provider, locale and version, for comparing.
     pub database_locale: String,
@@ -90,9 +92,9 @@ impl CatalogParts {
             enums: Arc::new(enums),
             user_types: self.user_types,
             numbers: Vec::new(),
-            default_search_path: self.default_search_path,
-            role_search_paths: self.role_search_paths,
+            defaults: Arc::new(self.defaults),
             database_collation: self.database_collation,
+            other_encoding: self.server_encoding != "UTF8",
             server_version: self.server_version,
             drift: drift.iter().map(ToString::to_string).collect(),
         }
@@ -127,7 +129,7 @@ impl Loader<'_> {
     async fn run(mut self) -> Result<CatalogParts, LoadError> {
         self.parts.fingerprint = fingerprint(self.client).await?;
         self.server().await?;
-        self.search_paths().await?;
+        self.defaults().await?;
         self.relations().await?;
         self.columns().await?;
         self.views().await?;
@@ -165,27 +167,22 @@ impl Loader<'_> {
         self.parts.database_collation = Some(settings::database_collation(provider, collate, locale));
         let words = [Some(locale.unwrap_or(collate)), collation_version];
         self.parts.database_locale = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        self.parts.default_search_path = settings::search_path(row.try_get(6)?);
+        self.parts.value_locales = row.try_get(6)?;
         Ok(())
     }
 
-    /// The more particular setting wins: role in this database, role, database, the server's file.
-    async fn search_paths(&mut self) -> Result<(), LoadError> {
-        let mut in_database: HashSet<Option<String>> = HashSet::new();
-        for row in self.query(queries::ROLE_SETTINGS, "settings of roles").await? {
-            let role: Option<String> = row.try_get(0)?;
-            let here: bool = row.try_get(1)?;
-            let path = settings::search_path(row.try_get(2)?);
-            if here {
-                in_database.insert(role.clone());
-            } else if in_database.contains(&role) {
-                continue;
-            }
-            match role {
-                Some(role) => drop(self.parts.role_search_paths.insert(role, path)),
-                None => self.parts.default_search_path = path,
-            }
-        }
+    async fn defaults(&mut self) -> Result<(), LoadError> {
+        let server = self.query(queries::DEFAULTS, "settings").await?;
+        let server = server.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        let written = self.query(queries::ROLE_SETTINGS, "settings of roles").await?;
+        let written = written.iter().map(|row| {
+            let (role, here) = (row.try_get(0)?, row.try_get(1)?);
+            Ok(Written { role, here, name: row.try_get(2)?, value: row.try_get(3)? })
+        });
+        self.parts.defaults = SessionDefaults::new(
+            server.collect::<Result<_, LoadError>>()?,
+            written.collect::<Result<_, LoadError>>()?,
+        );
         Ok(())
     }
 

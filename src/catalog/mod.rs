@@ -13,6 +13,7 @@
 //! parts the [`Catalog`], [`check_tables`] the configuration against it. [`fingerprint`] tells cheaply whether any of
 //! it changed.
 
+pub mod defaults;
 pub mod drift;
 pub mod handle;
 pub mod load;
@@ -22,6 +23,7 @@ mod settings;
 pub mod snapshot;
 pub mod tables;
 
+pub use defaults::{Pairs, SessionDefaults};
 pub use drift::{Drift, compare};
 pub use handle::{CatalogHandle, RefreshRequest};
 pub use load::{CatalogParts, LoadError, fingerprint, load};

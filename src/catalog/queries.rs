@@ -7,23 +7,42 @@
 //! Built-in objects are pinned and so have no rows in pg_depend: the functions that an expression calls are found in
 //! its node tree (`:funcid 1234`, `:opno 96`), where every call stands.
 
-/// Server version, database, encoding, and this session's search_path as it was before any role's setting.
+/// Server version, database, encoding, and the locales by which values are shown.
 pub(super) const SERVER: &str = "
 SELECT current_setting('server_version_num')::int4, current_setting('server_encoding'),
        j->>'datlocprovider', j->>'datcollate', coalesce(j->>'datlocale', j->>'daticulocale'), j->>'datcollversion',
-       (SELECT CASE WHEN s.source IN ('default', 'configuration file', 'command line') THEN s.reset_val
-                    ELSE s.boot_val END
-          FROM pg_settings s WHERE s.name = 'search_path')
+       concat_ws(', ', current_setting('lc_monetary'), current_setting('lc_numeric'), current_setting('lc_time'))
   FROM (SELECT to_jsonb(d) FROM pg_database d WHERE d.datname = current_database()) AS d(j)";
 
-/// ALTER ROLE, ALTER DATABASE and ALTER ROLE IN DATABASE … SET search_path.
+/// The settings by which names are found, texts read and values shown, of `pg_settings s`.
+macro_rules! session_defaults {
+    () => {
+        "lower(s.name) IN ('search_path', 'timezone', 'datestyle', 'intervalstyle', 'bytea_output',
+            'extra_float_digits', 'xmlbinary', 'xmloption', 'array_nulls', 'standard_conforming_strings',
+            'default_text_search_config', 'default_transaction_isolation')"
+    };
+}
+
+/// What sessions begin with that have no settings of their own. What belongs to the role that asks is left out.
+pub(super) const DEFAULTS: &str = concat!(
+    "
+SELECT s.name,
+       CASE WHEN EXISTS (SELECT FROM pg_db_role_setting d CROSS JOIN unnest(d.setconfig) AS c(setting)
+                          WHERE d.setrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = session_user)
+                            AND lower(split_part(c.setting, '=', 1)) = lower(s.name))
+            THEN s.boot_val ELSE s.reset_val END
+  FROM pg_settings s WHERE ",
+    session_defaults!()
+);
+
+/// ALTER ROLE, ALTER DATABASE and ALTER ROLE IN DATABASE … SET.
 pub(super) const ROLE_SETTINGS: &str = "
-SELECT r.rolname::text, s.setdatabase <> 0, substr(c.setting, strpos(c.setting, '=') + 1)
+SELECT r.rolname::text, s.setdatabase <> 0, lower(split_part(c.setting, '=', 1)),
+       substr(c.setting, strpos(c.setting, '=') + 1)
   FROM pg_db_role_setting s
   CROSS JOIN LATERAL unnest(s.setconfig) AS c(setting)
   LEFT JOIN pg_roles r ON r.oid = s.setrole
- WHERE c.setting LIKE 'search_path=%'
-   AND (s.setrole = 0 OR r.oid IS NOT NULL)
+ WHERE (s.setrole = 0 OR r.oid IS NOT NULL)
    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))";
 
 pub(super) const RELATIONS: &str = "
@@ -242,10 +261,14 @@ SELECT t.oid, n.nspname::text, t.typname::text,
 
 /// One number that changes whenever one of the rows above may have changed: each catalog row's identity and the
 /// transaction that wrote it. Vacuum and analyze write in place and do not change it. Temporary objects are left out.
-pub(super) const FINGERPRINT: &str = "
+pub(super) const FINGERPRINT: &str = concat!(
+    "
 WITH here AS (SELECT n.oid, n.xmin FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp_|toast_temp_)'),
      rel AS (SELECT c.oid, c.xmin FROM pg_class c JOIN here ON here.oid = c.relnamespace WHERE c.oid >= 16384)
-SELECT hashtextextended(coalesce(sum(hashint8extended(id::int8, x::text::int8)), 0)::text, 0)
+SELECT hashtextextended(concat(sum(hashint8extended(id::int8, x::text::int8)),
+                               (SELECT string_agg(s.reset_val, ',' ORDER BY s.name) FROM pg_settings s WHERE ",
+    session_defaults!(),
+    ")), 0)
   FROM (SELECT oid AS id, xmin AS x FROM here
         UNION ALL SELECT oid, xmin FROM rel
         UNION ALL SELECT a.attrelid, a.xmin FROM pg_attribute a JOIN rel ON rel.oid = a.attrelid WHERE a.attnum > 0
@@ -262,4 +285,5 @@ SELECT hashtextextended(coalesce(sum(hashint8extended(id::int8, x::text::int8)),
         UNION ALL SELECT t.oid, t.xmin FROM pg_type t JOIN here ON here.oid = t.typnamespace WHERE t.oid >= 16384
         UNION ALL SELECT e.oid, e.xmin FROM pg_enum e
         UNION ALL SELECT o.oid, o.xmin FROM pg_collation o WHERE o.oid >= 16384
-        UNION ALL SELECT s.setdatabase, s.xmin FROM pg_db_role_setting s) AS rows";
+        UNION ALL SELECT s.setdatabase, s.xmin FROM pg_db_role_setting s) AS rows"
+);

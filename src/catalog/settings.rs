@@ -1,45 +1,6 @@
-//! Small readings of settings' texts: a search_path, and what a collation's provider and locale mean.
+//! What a collation's provider and locale mean.
 
 use super::snapshot::Collation;
-
-/// Splits a search_path as PostgreSQL stores it: `"$user", public, "My Schema"`. Unquoted names are folded.
-pub(super) fn search_path(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let name;
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let mut inner = String::new();
-            let mut tail = quoted;
-            loop {
-                let Some((part, after)) = tail.split_once('"') else {
-                    inner.push_str(tail);
-                    tail = "";
-                    break;
-                };
-                inner.push_str(part);
-                let Some(after) = after.strip_prefix('"') else {
-                    tail = after;
-                    break;
-                };
-                inner.push('"');
-                tail = after;
-            }
-            name = inner;
-            rest = tail;
-        } else {
-            let (bare, tail) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-            name = bare.trim_end().to_ascii_lowercase();
-            rest = tail;
-        }
-        if !name.is_empty() {
-            names.push(name);
-        }
-        rest = rest.trim_start();
-        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
-    }
-    names
-}
 
 /// How the database's own collation compares.
 ///
@@ -63,15 +24,6 @@ pub(super) fn classify(provider: &str, locale: &str, deterministic: bool) -> Col
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn search_paths_are_split_and_folded() {
-        assert_eq!(search_path("\"$user\", public"), ["$user", "public"]);
-        assert_eq!(search_path("App , \"My \"\"S, x\",b"), ["app", "My \"S, x", "b"]);
-        assert_eq!(search_path(""), Vec::<String>::new());
-        assert_eq!(search_path("\"\""), Vec::<String>::new());
-        assert_eq!(search_path("\"open"), ["open"]);
-    }
 
     #[test]
     fn collations_of_byte_order_are_known() {

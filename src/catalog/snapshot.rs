@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::defaults::SessionDefaults;
 use super::numbers::Numbers;
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
@@ -143,12 +144,12 @@ pub struct Catalog {
     pub enums: Arc<HashMap<u32, ObjectName>>,
     /// Numbers of types and tables by shard, where they are not those of the default shard.
     pub numbers: Vec<Option<Arc<Numbers>>>,
-    /// Default search_path of the database, for roles without one of their own; "$user" is kept as written.
-    pub default_search_path: Vec<String>,
-    /// Default search_path of the roles that have their own (`ALTER ROLE … SET search_path`).
-    pub role_search_paths: HashMap<String, Vec<String>>,
+    /// What sessions begin with on every server.
+    pub defaults: Arc<SessionDefaults>,
     /// The database's own collation.
     pub database_collation: Option<Collation>,
+    /// The servers do not store text as UTF-8: the order of their bytes is not that of ours.
+    pub other_encoding: bool,
     /// Server version number of the default shard's primary, as in `server_version_num`.
     pub server_version: u32,
     /// Relations whose definition differs between shards, with what differs.
@@ -171,11 +172,6 @@ impl Catalog {
     /// What the shard calls types and tables, where it is not what the default shard calls them.
     pub fn numbers_of(&self, shard: ShardId) -> Option<Arc<Numbers>> {
         self.numbers.get(usize::from(shard.0)).cloned().flatten()
-    }
-
-    /// The search_path that a new session of this role on the servers has; "$user" is kept as written.
-    pub fn search_path_of(&self, role: &str) -> &[String] {
-        self.role_search_paths.get(role).unwrap_or(&self.default_search_path)
     }
 
     /// The functions that the name may mean, with the words of their definitions.

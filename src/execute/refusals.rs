@@ -141,6 +141,10 @@ limits! {
         "\"{}\" is not temporary, and stands in one list with what is",
         "Name temporary objects in a statement of their own.",
         "What is temporary is on one server; everything else is changed on every shard.";
+    SEED = "X038" "0A000",
+        "SET seed is not supported",
+        "Use SELECT setseed(...), which keeps one server for the session.",
+        "Server connections are shared: the next random() may be another server's.";
 }
 
 impl Limit {

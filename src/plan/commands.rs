@@ -20,6 +20,9 @@ use super::refusal::{self, Refusal};
 use super::survey::{self, Fixed, Survey};
 use super::{code, fired};
 
+/// Parameters that replicas show otherwise.
+const OF_PRIMARIES: [&str; 3] = ["transaction_read_only", "in_hot_standby", "all"];
+
 pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, Refusal> {
     let default = Action::Fixed(context.topology.default_shard);
     match &facts.kind {
@@ -47,6 +50,10 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
         }
         Kind::Transaction(TransactionCommand::TwoPhase) => Err(refusal::CLIENT_TWO_PHASE.refuse()),
         Kind::Session(object) => session(facts, context, object),
+        // A replica says that it is one.
+        Kind::Show { name } if OF_PRIMARIES.contains(&name.as_str()) => {
+            Ok(Outcome::new(Action::Control, Access::ReadPrimary))
+        }
         _ => Ok(Outcome::new(Action::Control, Access::Read)),
     }
 }

@@ -115,6 +115,8 @@ pub struct Batch {
     pub suspect: bool,
     /// What was sorted so far may change what later texts mean: settings, tables, the end of either.
     pub unsettled: bool,
+    /// What was sorted last changes where names are looked up: what follows is planned when it has run.
+    pub turns: bool,
 }
 
 impl Batch {

@@ -69,6 +69,8 @@ pub struct Transaction {
     pub unsaid: Option<Box<SqlError>>,
     /// It has settings that are not the session's: of SET LOCAL, or of functions.
     pub settings_changed: bool,
+    /// The session's settings with those of SET LOCAL; None: it has none.
+    pub in_force: Option<Rc<Settings>>,
     /// A function may have changed settings on its lane alone: no other lane may join.
     pub one_lane: bool,
     /// Names in the DDL of this transaction.
@@ -91,6 +93,7 @@ struct Savepoint {
 #[derive(Debug, Clone)]
 pub struct Before {
     pub settings: Rc<Settings>,
+    pub in_force: Option<Rc<Settings>>,
     pub own: OwnSettings,
     /// Portals bound and cursors declared since have this number or a later one.
     pub first_portal: u64,
@@ -164,6 +167,7 @@ impl Transaction {
             lanes_lost: false,
             unsaid: None,
             settings_changed: false,
+            in_force: None,
             one_lane: false,
             changed: std::collections::HashSet::new(),
             changed_views: false,
@@ -196,6 +200,7 @@ impl Transaction {
         self.prologue.truncate(savepoint.prologue);
         self.failed = false;
         self.rolled_back_to = true;
+        self.in_force.clone_from(&savepoint.before.in_force);
         Some(savepoint.before.clone())
     }
 
@@ -226,7 +231,7 @@ mod tests {
     }
 
     fn before() -> Before {
-        Before { settings: Rc::default(), own: own(), first_portal: 0 }
+        Before { settings: Rc::default(), in_force: None, own: own(), first_portal: 0 }
     }
 
     fn transaction() -> Transaction {

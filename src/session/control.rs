@@ -89,14 +89,8 @@ impl Session {
     }
 
     fn default_isolation(&self) -> Isolation {
-        let value = self.settings.get("default_transaction_isolation").unwrap_or("").to_ascii_lowercase();
-        if value.contains("serializable") {
-            Isolation::Serializable
-        } else if value.contains("repeatable") {
-            Isolation::RepeatableRead
-        } else {
-            Isolation::ReadCommitted
-        }
+        let value = self.default_of("default_transaction_isolation");
+        value.and_then(|value| Isolation::named(&value)).unwrap_or(Isolation::ReadCommitted)
     }
 
     async fn set_transaction(
@@ -191,6 +185,7 @@ impl Session {
         self.on_joined_lanes(&sql).await?;
         let before = Before {
             settings: Rc::clone(&self.settings),
+            in_force: self.block.get().and_then(|transaction| transaction.in_force.clone()),
             own: self.own.clone(),
             first_portal: self.portals.next(),
         };
@@ -496,7 +491,12 @@ impl Session {
 
     /// Forgets the block; lanes that are not back to idle are closed.
     fn end_block(&mut self) {
+        let local = self.block.get().is_some_and(|transaction| transaction.in_force.is_some());
         self.block = Block::None;
+        if local {
+            self.follow_settings();
+        }
+        self.follow_defaults();
         self.portals.clear();
         self.cursors.clear();
         self.close_all_held();
@@ -534,7 +534,11 @@ impl Session {
     }
 }
 
-fn set_modes(transaction: &mut Transaction, read_only: Option<bool>, isolation: Option<Isolation>) {
+pub(super) fn set_modes(
+    transaction: &mut Transaction,
+    read_only: Option<bool>,
+    isolation: Option<Isolation>,
+) {
     if let Some(read_only) = read_only {
         transaction.read_only = read_only;
     }

@@ -18,7 +18,7 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::batch::{Batch, BatchEnd, Message};
 use super::perform::{BoundParameters, Execution, Pieces};
@@ -37,7 +37,7 @@ use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 impl Session {
     /// Serves the messages at the front of the inbox up to Sync or Flush.
     pub(super) async fn extended_batch(&mut self) -> Result<(), End> {
-        let (bytes, end) = self.collect_batch().await?;
+        let (bytes, mut end) = self.collect_batch().await?;
         if self.skipping {
             if end == BatchEnd::Sync {
                 return Box::pin(self.end_skipping()).await;
@@ -46,7 +46,11 @@ impl Session {
         }
         self.refresh_context();
         let mut batch = self.worker.batches.borrow_mut().pop().unwrap_or_default();
-        self.sort_out(bytes, end, &mut batch);
+        if let Some(rest) = self.sort_out(bytes, end, &mut batch) {
+            end = BatchEnd::Full;
+            let behind = std::mem::replace(&mut self.client.inbox, BytesMut::from(&rest[..]));
+            self.client.inbox.extend_from_slice(&behind);
+        }
         let executions = batch.executions;
         let outcome = self.run_batch(&batch).await;
         self.worker.keep_batch(batch);
@@ -127,10 +131,12 @@ impl Session {
         }
     }
 
-    /// Decodes the messages and gives each its segment. An error ends the sorting: what follows is skipped.
-    fn sort_out(&mut self, bytes: Bytes, end: BatchEnd, batch: &mut Batch) {
+    /// Decodes the messages and gives each its segment. An error ends the sorting: what follows is skipped. Returns the
+    /// messages that cannot be sorted before those before them have run.
+    fn sort_out(&mut self, bytes: Bytes, end: BatchEnd, batch: &mut Batch) -> Option<Bytes> {
         batch.end = end;
         let mut at = 0;
+        let mut rest = None;
         while let Ok(Some(header)) = frame::peek_frontend(&bytes[at..], Phase::Query, &self.limits) {
             let frame = bytes.slice(at..at + header.len);
             at += header.len;
@@ -149,6 +155,11 @@ impl Session {
             if at >= bytes.len() {
                 break;
             }
+            if batch.turns && bytes[at] != b'S' {
+                batch.end = BatchEnd::Full;
+                rest = Some(bytes.slice(at..));
+                break;
+            }
         }
         // Parses that nothing uses: some server must judge them.
         if batch.loose.iter().any(|message| message.needs_server(self)) {
@@ -157,6 +168,7 @@ impl Session {
         } else if !batch.loose.is_empty() {
             batch.flush_loose_to_session();
         }
+        rest
     }
 
     fn sort_parse(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
@@ -178,7 +190,7 @@ impl Session {
             }
         }
         let prepared = self.prepare(&parse, batch.unsettled);
-        if self.block.is_failed() && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
+        if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
             return Err(self.in_failed_block());
         }
         self.statements.insert(parse.name, Rc::clone(&prepared));
@@ -206,6 +218,9 @@ impl Session {
         if named && planned.counts_parameters() {
             // The server would tell it by our name for the statement.
             count?;
+        }
+        if self.fails_at_once(batch) && !planned.ends_failed_block() {
+            return Err(self.in_failed_block());
         }
         if !self.keeps_answer(bind.statement, &planned, prepared.text()) {
             self.worker.interner.borrow_mut().forget(&prepared);
@@ -249,6 +264,11 @@ impl Session {
         Ok(())
     }
 
+    /// The block has failed, and nothing in this batch can have ended it.
+    fn fails_at_once(&self, batch: &Batch) -> bool {
+        self.block.is_failed() && !batch.controls
+    }
+
     fn portal_home(&self, planned: &Planned, prepared: &Prepared, bind: &Bind<'_>) -> Result<Home, SqlError> {
         if self.block.is_failed() {
             return Ok(Home::Session);
@@ -259,6 +279,7 @@ impl Session {
         let relayed =
             matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
                 && !self.names_temporary(planned)
+                && !planned.turns_names()
                 && !declares;
         if relayed {
             self.check_uncommitted(planned)?;
@@ -278,6 +299,10 @@ impl Session {
                     return Err(unknown_statement(describe.name));
                 };
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
+                let untold = prepared.declared_all(planned.plan.facts.param_count).is_none();
+                if self.fails_at_once(batch) && (planned.plan.facts.kind.returns_rows() || untold) {
+                    return Err(self.in_failed_block());
+                }
                 let local = answers_itself(&planned);
                 let named = !describe.name.is_empty();
                 let message = Message::DescribeStatement { prepared, named };
@@ -328,6 +353,8 @@ impl Session {
         batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);
         batch.unsettled |= planned.unsettles(self.pin.is_some());
+        let local = self.block.get().is_some_and(|transaction| transaction.in_force.is_some());
+        batch.turns |= planned.turns_names() || local && planned.is_transaction_control();
         match portal.home {
             Home::Shard(shard) => {
                 let owed = Owed::Execute { hidden: false };

@@ -35,6 +35,7 @@ use super::shared::{ClientInfo, ClientNames, ClientNotes, Registered, Shared, Wo
 use super::statements::Statements;
 use super::{Session, greeting, portals, setting};
 use crate::backend::Account;
+use crate::catalog::Catalog;
 use crate::config::User;
 use crate::execute::{ClientStream, Told};
 use crate::figures::Figures;
@@ -256,7 +257,8 @@ async fn replicate(worker: &Rc<Worker>, connection: Connection, hello: &ClientHe
     let registered = register(&worker.shared, hello, &admitted);
     worker.figures.connections.one();
     let Admitted { user, secret, output, .. } = admitted;
-    let (fence, account) = (fence_of(&user), account(&user, secret));
+    let catalog = worker.shared.catalog.current();
+    let (fence, account) = (fence_of(&user), account(&user, secret, &catalog));
     let client = replication::Client {
         connection,
         hello,
@@ -324,7 +326,7 @@ fn open(
         user: hello.user.as_str().into(),
         fence,
         pool_user: pool_name(&user).into(),
-        account: Rc::new(account(&user, secret)),
+        account: Rc::new(account(&user, secret, &planning.catalog)),
         initial: Rc::clone(&settings),
         settings,
         own,
@@ -361,12 +363,13 @@ fn client_stream(worker: &Worker, connection: Connection) -> ClientStream {
 }
 
 /// Who the user is on the servers.
-fn account(user: &User, secret: Option<LoginSecret>) -> Account {
+fn account(user: &User, secret: Option<LoginSecret>, catalog: &Catalog) -> Account {
     Account {
         user: server_user(user).to_owned(),
         secret,
         read_only: user.read_only,
         pool_size: user.pool_size,
+        defaults: Arc::clone(catalog.defaults.of(server_user(user))),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
 use crate::topology::{Consistency, NodeId, NodeRole, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::{Severity, SqlError, SqlState};
 
 impl Session {
     /// The index of the lane for `shard`, which is joined if it is not yet there.
@@ -60,6 +60,10 @@ impl Session {
             self.give(lane);
         }
         self.check_second_shard(shard, access)?;
+        if self.pin.is_some() && shard == self.default_shard() {
+            // What it was pinned for has gone with its connection.
+            return Err(Failure::End(End::Fatal(super::unasked::pinned_server_gone())));
+        }
         let connection = self.acquire(shard, need, avoid).await.map_err(|e| Failure::Sql(e.into_sql()))?;
         self.cancel.add(&connection.key);
         let replica = self.context.planning.topology.node(connection.node).state.role() == NodeRole::Replica;
@@ -274,14 +278,15 @@ impl Session {
             }
             RelayError::Server { error, .. } => {
                 self.worker.shared.signals.probe_now();
+                let pinned = self.pin.is_some() && lane.shard == self.default_shard();
                 self.give(lane);
                 if let Some(transaction) = self.block.transaction().filter(|_| was_in_block) {
                     transaction.failed = true;
                     transaction.lanes_lost = true;
                 }
                 let error = error.into_sql();
-                if super::unasked::is_for_the_session(&error) {
-                    return Failure::End(End::Fatal(error));
+                if pinned || super::unasked::is_for_the_session(&error) {
+                    return Failure::End(End::Fatal(error.severity(Severity::Fatal)));
                 }
                 Failure::Sql(error)
             }
@@ -299,12 +304,13 @@ impl Session {
         }
     }
 
-    /// After a request: lanes that nothing needs any more go back.
-    pub(super) async fn settle(&mut self) {
+    /// After a request: lanes that nothing needs any more go back. A pinned session ends with its connection.
+    pub(super) async fn settle(&mut self) -> Result<(), End> {
         if self.lanes.is_empty() || self.block.is_open() {
-            return;
+            return Ok(());
         }
-        if self.lanes.iter().any(|lane| lane.connection.suspect) {
+        // What is asked amid a pipeline would end its transaction.
+        if self.lanes.iter().any(|lane| lane.connection.suspect && !lane.open_pipeline) {
             Box::pin(self.look_at_suspects()).await;
         }
         let mut index = 0;
@@ -317,7 +323,11 @@ impl Session {
             }
             let lane = self.lanes.swap_remove(index);
             self.give(lane);
+            if pinned {
+                return Err(End::Fatal(super::unasked::pinned_server_gone()));
+            }
         }
+        Ok(())
     }
 
     /// The end of the session: open transactions are rolled back by closing, pins by closing, the rest goes back.
@@ -343,111 +353,6 @@ impl Session {
         let rolled_back = tokio::time::timeout(bound, lane.connection.capture("ROLLBACK")).await;
         if matches!(rolled_back, Ok(Ok(_))) {
             self.worker.pools.give(lane.connection);
-        }
-    }
-
-    /// Connections on which something ran that may have left objects behind are asked; what is found pins the session.
-    async fn look_at_suspects(&mut self) {
-        for index in 0..self.lanes.len() {
-            if !self.lanes[index].connection.suspect || self.lanes[index].connection.broken {
-                continue;
-            }
-            let found = match self.lanes[index].connection.capture(LEFTOVERS_QUERY).await {
-                Ok(captured) if captured.error.is_none() => {
-                    captured.rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten()
-                }
-                Ok(_) | Err(_) => {
-                    self.lanes[index].connection.broken = true;
-                    continue;
-                }
-            };
-            self.lanes[index].connection.suspect = false;
-            self.adopt_settings(index).await;
-            let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
-            let Some(found) = found.filter(|f| !f.is_empty()) else {
-                if keeps && self.pin.is_some_and(|reason| reason != LASTING_PIN) {
-                    self.unpin();
-                }
-                self.reset_settings(index).await;
-                continue;
-            };
-            if keeps {
-                self.set_pin(pin_reason(&found));
-            } else {
-                // Objects of a session on another shard cannot be kept: the connection is closed with them.
-                self.lanes[index].connection.broken = true;
-            }
-        }
-    }
-
-    /// A function may have changed settings: what the server says of them is the session's from now on.
-    async fn adopt_settings(&mut self, index: usize) {
-        let connection = &mut self.lanes[index].connection;
-        let captured = match connection.capture(SETTINGS_QUERY).await {
-            Ok(captured) if captured.error.is_none() => captured,
-            Ok(_) | Err(_) => {
-                connection.broken = true;
-                return;
-            }
-        };
-        let mut settings = crate::backend::Settings::default();
-        for (name, value) in
-            self.settings.iter().filter(|(name, _)| matches!(*name, "role" | "session_authorization"))
-        {
-            settings.set(name, value);
-        }
-        for row in captured.rows {
-            let mut cells = row.into_iter();
-            if let (Some(Some(name)), Some(Some(value))) = (cells.next(), cells.next()) {
-                if name == "client_encoding" && !super::setting::is_utf8(&value) {
-                    continue;
-                }
-                // Values of the session's own keep their spelling, where the server means the same by it.
-                let own = self.settings.get(&name).map(str::to_owned);
-                let text = match own {
-                    Some(own) if own.trim_matches('\'').eq_ignore_ascii_case(&value) => own,
-                    _ => super::greeting::setting_value(&name, &value),
-                };
-                settings.set(&name, text);
-            }
-        }
-        let settings = Rc::new(settings);
-        self.lanes[index].connection.applied = Rc::clone(&settings);
-        self.settings = settings;
-        self.follow_settings();
-    }
-
-    /// Parameters of extensions and of applications (`app.user`) are in no catalog: a function may have set one. They go
-    /// back to nothing, so that no other session meets them; this session's own settings come again with its next
-    /// statement.
-    async fn reset_settings(&mut self, index: usize) {
-        if self.pin.is_some() {
-            return;
-        }
-        let connection = &mut self.lanes[index].connection;
-        match connection.capture("RESET ALL").await {
-            Ok(captured) if captured.error.is_none() => {
-                let mut kept = crate::backend::Settings::default();
-                for name in ["session_authorization", "role"] {
-                    if let Some(value) = connection.applied.get(name) {
-                        kept.set(name, value);
-                    }
-                }
-                connection.applied = Rc::new(kept);
-            }
-            Ok(_) | Err(_) => connection.broken = true,
-        }
-    }
-
-    pub(super) fn set_pin(&mut self, reason: &'static str) {
-        match self.pin {
-            None => self.worker.figures.pins.one(),
-            Some(LASTING_PIN) => return,
-            Some(_) => {}
-        }
-        self.pin = Some(reason);
-        if let Ok(mut notes) = self.info.notes.lock() {
-            notes.pinned = Some(reason);
         }
     }
 
@@ -481,33 +386,5 @@ async fn bring_to(
     match drain(lane).await {
         Ok(drained) => drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error))),
         Err(error) => Err(Failure::Sql(error.into_sql())),
-    }
-}
-
-/// No catalog tells of what was loaded: it lasts to the session's end, or to DISCARD ALL.
-const LASTING_PIN: &str = "LOAD";
-
-/// What a session may leave on its server connection, as one word; empty if nothing. Settings are asked for separately.
-/// Whatever is in a schema depends on it.
-const LEFTOVERS_QUERY: &str = "SELECT CASE \
- WHEN EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
- AND refobjid = pg_catalog.pg_my_temp_schema()) THEN 'temp' \
- WHEN EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) THEN 'lock' \
- WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN 'listen' \
- WHEN EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) THEN 'cursor' \
- WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) THEN 'prepared' \
- ELSE '' END";
-
-/// What this session has set on the connection. `setting` is in the parameter's own unit, which SET takes without one.
-const SETTINGS_QUERY: &str =
-    "SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings WHERE source = 'session'";
-
-fn pin_reason(found: &str) -> &'static str {
-    match found {
-        "temp" => "temporary table",
-        "lock" => "session advisory lock",
-        "listen" => "LISTEN",
-        "cursor" => "cursor WITH HOLD",
-        _ => "PREPARE",
     }
 }

@@ -38,6 +38,7 @@ mod greet;
 pub mod greeting;
 mod held;
 mod lanes;
+mod leftovers;
 pub mod lookup;
 pub mod orders;
 mod perform;
@@ -48,6 +49,7 @@ mod replication;
 mod report;
 mod reuse;
 mod scratch;
+mod search_path;
 mod servers;
 mod setting;
 mod shadows;
@@ -228,7 +230,7 @@ impl Session {
                 let _ = self.client.inbox.split_to(header.len);
             }
         }
-        self.settle().await;
+        self.settle().await?;
         if !self.client.outbox.is_empty() && self.client.flush().await.is_err() {
             return Err(End::Client);
         }

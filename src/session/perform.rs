@@ -25,7 +25,7 @@ use crate::execute::scatter::Question;
 use crate::figures::Route;
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
-use crate::sql::facts::{Kind, SessionObject};
+use crate::sql::facts::{Facts, Kind, SessionObject};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -197,7 +197,7 @@ impl Session {
         match &planned.plan.action {
             Action::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
             Action::Control => Box::pin(self.control(planned, work)).await,
-            Action::Pinned(reason) => Box::pin(self.perform_pinned(work, reason)).await,
+            Action::Pinned(reason) => Box::pin(self.perform_pinned(&planned.plan.facts, work, reason)).await,
             Action::Routed { many } => self.route(planned, work, many).await,
             Action::Anywhere | Action::Fixed(_) => {
                 let shards = self.bind_work(planned, work)?;
@@ -333,6 +333,9 @@ impl Session {
                     if outcome.is_ok() && self.block.is_open() && planned.plan.only_sets() {
                         Box::pin(self.set_on_all_lanes(work.text(), one_lane)).await?;
                     }
+                    if outcome.is_ok() && self.block.is_open() && planned.changes_reading {
+                        Box::pin(self.learn_reading(index)).await?;
+                    }
                     return outcome;
                 }
                 Err(error) => {
@@ -397,7 +400,7 @@ impl Session {
     }
 
     /// Statements that need a server connection for themselves.
-    async fn perform_pinned(&mut self, work: Work<'_>, reason: &'static str) -> Outcome {
+    async fn perform_pinned(&mut self, facts: &Facts, work: Work<'_>, reason: &'static str) -> Outcome {
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
         let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica);
@@ -412,6 +415,9 @@ impl Session {
         notifiers.want();
         lane.notifiers = Some(Arc::clone(notifiers));
         lane.note_write(true);
+        // What comes with a transaction may go with it.
+        let passing = facts.words.iter().any(|word| word == "commit");
+        lane.connection.suspect |= lane.in_block || passing;
         match self.run_lane(index).await {
             Ok(report) => {
                 let outcome = self.after_performance(index, &report);

@@ -45,14 +45,15 @@ type Ran = Result<(bool, usize), (Failure, usize)>;
 impl Session {
     /// Runs the segments in order. Ok(true): the server's ReadyForQuery has answered the client's Sync.
     pub(super) async fn run_batch(&mut self, batch: &Batch) -> Result<bool, Failure> {
-        let Batch { segments, end, executions, changes, controls, undoes, suspect, .. } = batch;
+        let Batch { segments, end, executions, changes, controls, undoes, suspect, turns, .. } = batch;
         let (end, executions) = (*end, *executions);
         if segments.is_empty() {
             return Box::pin(self.sync_open_pipeline(end)).await;
         }
         // One server makes a transaction of what it gets up to Sync; nobody does for the rest.
         let apart = segments.len() > 1 || matches!(segments[0].place, Place::Session);
-        let one = apart && executions > 1 && *changes && (!*controls || *undoes);
+        let several = executions > 1 || *turns && end == BatchEnd::Full;
+        let one = apart && several && *changes && (!*controls || *undoes);
         if one && !self.block.is_open() {
             self.begin_implicit();
         }
@@ -135,8 +136,9 @@ impl Session {
                     encode::server::bind_complete(&mut self.client.outbox);
                     Ok(())
                 }
-                Message::DescribeStatement { .. } => {
-                    encode::server::parameter_description(&mut self.client.outbox, &[]);
+                Message::DescribeStatement { prepared, .. } => {
+                    let types = prepared.declared_all(0).unwrap_or_default();
+                    encode::server::parameter_description(&mut self.client.outbox, types);
                     encode::server::no_data(&mut self.client.outbox);
                     Ok(())
                 }

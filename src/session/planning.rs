@@ -17,13 +17,16 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::search_path::{may_change_reading, turns};
 use super::statements::Prepared;
 use super::{Failure, Session};
 use crate::execute::refusals;
 use crate::plan::scatter::{Scatter, Source};
 use crate::plan::{Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
-use crate::sql::facts::{Copy, CopyDirection, Facts, Kind, SessionObject, TransactionCommand};
+use crate::sql::facts::{
+    Copy, CopyDirection, Discard, Facts, Kind, SessionObject, Setting, TransactionCommand,
+};
 use crate::sql::hint::{Hint, HintRole};
 use crate::sql::lexer::LexOptions;
 use crate::sql::parse::{Parsed, parse};
@@ -58,6 +61,8 @@ pub struct Planned {
     pub broken: bool,
     /// Calls set_config(): the connection then has settings that others do not.
     pub sets_config: bool,
+    /// Its code may change how the statements behind it are read.
+    pub changes_reading: bool,
 }
 
 impl Planned {
@@ -119,6 +124,15 @@ impl Planned {
             _ => false,
         };
         ends || self.sets_config || self.changes_schema() || self.is_suspect(pinned)
+    }
+
+    /// Names may mean something else behind it.
+    pub fn turns_names(&self) -> bool {
+        match &self.plan.facts.kind {
+            Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => turns(name),
+            Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
+            _ => self.sets_config || self.changes_reading,
+        }
     }
 
     /// Plans made before it do not hold after it.
@@ -232,6 +246,7 @@ impl PlanCache {
             suspect: known.suspect,
             broken: false,
             sets_config: false,
+            changes_reading: false,
         })
     }
 
@@ -281,26 +296,18 @@ impl Session {
             lane.numbers = planning.catalog.numbers_of(lane.shard);
         }
         self.set_context(planning);
-        self.follow_search_path();
+        self.follow_defaults();
     }
 
-    fn set_context(&mut self, planning: PlanningContext) {
+    pub(super) fn set_context(&mut self, planning: PlanningContext) {
         let id = self.worker.plans.borrow_mut().context(&planning);
         self.context = Context { planning, id };
     }
 
     /// After a change of settings: names are looked up where the session's search_path says, and texts read as it is told.
     pub(super) fn follow_settings(&mut self) {
-        self.dialect = self.worker.interner.borrow_mut().dialect(&self.settings);
+        self.dialect = self.worker.interner.borrow_mut().dialect(self.in_force());
         self.follow_search_path();
-    }
-
-    fn follow_search_path(&mut self) {
-        let path = search_path(&self.settings, &self.context.planning, &self.user);
-        if *path != *self.context.planning.search_path {
-            let planning = PlanningContext { search_path: path.into(), ..self.context.planning.clone() };
-            self.set_context(planning);
-        }
     }
 
     /// The plan for one statement's text.
@@ -345,32 +352,39 @@ impl Session {
                 plan
             }
         };
-        if let Some(name) = hint.as_ref().and_then(|h| h.shard.as_ref())
-            && self.context.planning.topology.shard_named(name).is_none()
-        {
-            return Err(SqlError::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("routing hint names shard \"{name}\", which does not exist"),
-            )
-            .hint("SHOW SHARDS in the console lists them.")
-            .into());
-        }
+        self.check_hint(hint.as_ref())?;
         let suspect = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
         let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
         if sets_config && !names_server_parameters(text, shape.literals, &plan.facts) {
             return Err(Failure::Sql(refusals::OWN_PARAMETER.error(&[])));
         }
         let (context, broken) = (self.context.id, shape.broken);
-        let planned = Planned { context, plan, literals, hint, suspect, broken, sets_config };
+        let changes_reading =
+            (suspect || sets_config) && may_change_reading(text, &plan, &self.context.planning);
+        let planned =
+            Planned { context, plan, literals, hint, suspect, broken, sets_config, changes_reading };
         // What came twice may come again.
         if is_cached
             && planned.hint.is_none()
             && !sets_config
+            && !changes_reading
             && let Some(template) = Template::of(text, options, &shape)
         {
             worker.plans.borrow_mut().remember(text, template, &planned);
         }
         Ok(planned)
+    }
+
+    fn check_hint(&self, hint: Option<&Hint>) -> Result<(), SqlError> {
+        let unknown = |name: &&String| self.context.planning.topology.shard_named(name).is_none();
+        match hint.and_then(|hint| hint.shard.as_ref()).filter(unknown) {
+            None => Ok(()),
+            Some(name) => Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("routing hint names shard \"{name}\", which does not exist"),
+            )
+            .hint("SHOW SHARDS in the console lists them.")),
+        }
     }
 
     /// The plan of a prepared statement, made anew where the context has changed.
@@ -536,62 +550,3 @@ const HARMLESS_FUNCTIONS: [&str; 27] = [
     "substring",
     "to_char",
 ];
-
-/// The schemas that unqualified names are looked up in, in order.
-fn search_path(settings: &crate::backend::Settings, planning: &PlanningContext, user: &str) -> Vec<String> {
-    let written = settings.get("search_path").map(split_identifiers);
-    let path = written.unwrap_or_else(|| planning.catalog.default_search_path.clone());
-    let path = if path.is_empty() && settings.get("search_path").is_none() {
-        vec!["$user".to_owned(), "public".to_owned()]
-    } else {
-        path
-    };
-    path.into_iter().map(|schema| if schema == "$user" { user.to_owned() } else { schema }).collect()
-}
-
-/// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers; a string is one name, whatever is in it.
-pub(super) fn split_identifiers(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut chars = text.trim().chars().peekable();
-    while let Some(first) = chars.next() {
-        match first {
-            '"' | '\'' => {
-                let mut name = String::new();
-                while let Some(c) = chars.next() {
-                    if c == first {
-                        if chars.peek() != Some(&first) {
-                            break;
-                        }
-                        chars.next();
-                    }
-                    name.push(c);
-                }
-                if !name.is_empty() {
-                    names.push(name);
-                }
-            }
-            c if c == ',' || c.is_whitespace() => {}
-            c => {
-                let mut name = c.to_ascii_lowercase().to_string();
-                while let Some(c) = chars.next_if(|c| *c != ',' && !c.is_whitespace()) {
-                    name.push(c.to_ascii_lowercase());
-                }
-                names.push(name);
-            }
-        }
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn search_paths_are_read_as_postgresql_reads_them() {
-        assert_eq!(split_identifiers("Public, \"My Schema\" ,'other'"), ["public", "My Schema", "other"]);
-        assert_eq!(split_identifiers("'a, \"B\"'"), ["a, \"B\""]);
-        assert_eq!(split_identifiers("''"), Vec::<String>::new());
-        assert_eq!(split_identifiers("\"$user\", public"), ["$user", "public"]);
-    }
-}

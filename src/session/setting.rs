@@ -16,6 +16,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::control::set_modes;
+use super::fence::says_true;
+use super::leftovers::OF_TRANSACTIONS;
 use super::{Failure, Outcome, OwnSettings, Session};
 use crate::backend::Settings;
 use crate::backend::settings::{quote_literal, set_statement};
@@ -69,8 +72,55 @@ impl Session {
                 self.complete_setting("SET");
                 Ok(())
             }
+            Setting::Set { name, .. } | Setting::Reset { name }
+                if OF_TRANSACTIONS.contains(&name.as_str()) =>
+            {
+                self.set_of_transaction(setting, name, text).await
+            }
             _ => self.set_on_servers(setting, text).await,
         }
+    }
+
+    /// SET TRANSACTION, spelled as a parameter: it ends with the transaction, and outside of a block at once.
+    async fn set_of_transaction(&mut self, setting: &Setting, name: &str, text: &[u8]) -> Outcome {
+        if name == "seed" {
+            return Err(Failure::Sql(refusals::SEED.error(&[])));
+        }
+        let value = match setting {
+            Setting::Set { value: Some((from, to)), .. } => {
+                let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
+                Some(value.trim_matches('\'').to_ascii_lowercase())
+            }
+            _ => None,
+        };
+        // DEFAULT is not that of new transactions.
+        let value = value
+            .unwrap_or_else(|| if name == "transaction_isolation" { "read committed" } else { "off" }.into());
+        let isolation = Isolation::named(&value).filter(|_| name == "transaction_isolation");
+        let switch = ["on", "off", "true", "false", "yes", "no", "1", "0"].contains(&value.as_str());
+        let read_only = (name == "transaction_read_only" && switch).then(|| says_true(&value));
+        self.fence.check_mode(read_only)?;
+        if !self.block.is_open() || isolation.is_none() && !switch {
+            // No replica has it otherwise.
+            self.judge(setting, text, Access::ReadPrimary).await?;
+        } else {
+            let statements = self.spelled(setting, text);
+            for statement in &statements {
+                self.on_joined_lanes(statement).await?;
+            }
+            if let Some(transaction) = self.block.transaction() {
+                transaction.prologue.extend(statements);
+                set_modes(transaction, read_only, isolation);
+            }
+        }
+        self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
+        Ok(())
+    }
+
+    /// The value that the session's settings, or those with which its connections begin, give a parameter.
+    pub(super) fn default_of(&self, name: &str) -> Option<String> {
+        let value = self.settings.get(name).or_else(|| self.account.default(name))?;
+        Some(value.trim_matches('\'').to_ascii_lowercase())
     }
 
     fn complete_setting(&mut self, tag: &str) {
@@ -110,6 +160,19 @@ impl Session {
 
     /// Lets the servers judge, then remembers.
     async fn judge_and_remember(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
+        let statements = self.judge(setting, text, Access::Read).await?;
+        let local = matches!(setting, Setting::Set { local: true, .. });
+        self.remember(setting, text, local, statements);
+        Ok(())
+    }
+
+    /// Lets the servers judge; what they were sent.
+    async fn judge(
+        &mut self,
+        setting: &Setting,
+        text: &[u8],
+        access: Access,
+    ) -> Result<Vec<String>, Failure> {
         self.fence.check_setting(setting, text)?;
         if let Setting::Set { name, value: Some((from, to)), .. } = setting {
             let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
@@ -121,11 +184,10 @@ impl Session {
             }
         }
         let statements = self.spelled(setting, text);
-        let local = matches!(setting, Setting::Set { local: true, .. });
         let index = if self.block.is_open() && self.lanes.iter().any(|lane| lane.in_block) {
             None
         } else {
-            Some(self.join_default(Access::Read).await?)
+            Some(self.join_default(access).await?)
         };
         let others: Vec<usize> = match index {
             Some(index) => vec![index],
@@ -149,8 +211,7 @@ impl Session {
         for aside in &asides {
             self.pass_aside(aside);
         }
-        self.remember(setting, text, local, statements);
-        Ok(())
+        Ok(statements)
     }
 
     /// What the servers are sent: RESET goes back to what the start-up packet set, which no server knows of.
@@ -170,22 +231,40 @@ impl Session {
     }
 
     fn remember(&mut self, setting: &Setting, text: &[u8], local: bool, statements: Vec<String>) {
+        let settings = self.changed(&self.settings, setting, text);
+        let in_force = Rc::new(self.changed(self.in_force(), setting, text));
         if let Some(transaction) = self.block.transaction() {
             transaction.prologue.extend(statements);
+            if local || transaction.in_force.is_some() {
+                transaction.in_force = Some(in_force);
+            }
             if local {
                 transaction.settings_changed = true;
+                self.follow_settings();
                 return;
             }
         }
-        let mut settings = Settings::clone(&self.settings);
+        if let Some(value) = settings.get("application_name")
+            && let Ok(mut notes) = self.info.notes.lock()
+        {
+            notes.application_name = value.trim_matches('\'').to_owned();
+        }
+        self.settings = Rc::new(settings);
+        if !self.block.is_open() {
+            let settings = Rc::clone(&self.settings);
+            for lane in &mut self.lanes {
+                lane.connection.applied = Rc::clone(&settings);
+            }
+        }
+        self.follow_settings();
+    }
+
+    /// The settings after this one.
+    fn changed(&self, settings: &Settings, setting: &Setting, text: &[u8]) -> Settings {
+        let mut settings = settings.clone();
         match setting {
             Setting::Set { name, value: Some((from, to)), .. } => {
                 let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
-                if name == "application_name"
-                    && let Ok(mut notes) = self.info.notes.lock()
-                {
-                    notes.application_name = value.trim_matches('\'').to_owned();
-                }
                 settings.set(name, value);
             }
             Setting::Set { name, value: None, .. } | Setting::Reset { name } => {
@@ -201,14 +280,7 @@ impl Session {
                 }
             }
         }
-        self.settings = Rc::new(settings);
-        if !self.block.is_open() {
-            let settings = Rc::clone(&self.settings);
-            for lane in &mut self.lanes {
-                lane.connection.applied = Rc::clone(&settings);
-            }
-        }
-        self.follow_settings();
+        settings
     }
 
     fn set_own(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome {
@@ -361,6 +433,7 @@ impl Session {
         self.pin = None;
         self.temporary.clear();
         self.temporary_touched = false;
+        self.follow_defaults();
         if let Ok(mut notes) = self.info.notes.lock() {
             notes.pinned = None;
         }

@@ -92,6 +92,12 @@ impl Prepared {
         &self.tail[..self.text_length]
     }
 
+    /// The types of its parameters, where Parse has declared all of those that the text reads.
+    pub fn declared_all(&self, reads: u32) -> Option<&[u32]> {
+        let declared = self.parameter_types.len() >= reads as usize && !self.parameter_types.contains(&0);
+        declared.then_some(&self.parameter_types)
+    }
+
     /// Whether values of its columns are known to name no types of the users' own, in any format.
     pub fn carries_nothing(&self, context: u32) -> bool {
         self.plain_in.get() == context

@@ -108,7 +108,7 @@ fn pass_asides(client: &mut ClientStream, lane: &mut Lane, notify: bool) -> Opti
     None
 }
 
-fn pinned_server_gone() -> SqlError {
+pub(super) fn pinned_server_gone() -> SqlError {
     SqlError::fatal(
         SqlState::ADMIN_SHUTDOWN,
         "the server connection that this session is pinned to has ended",

@@ -270,6 +270,12 @@ impl Isolation {
             Self::Serializable => "serializable",
         }
     }
+
+    /// The one of this name, in lower case.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::ReadUncommitted, Self::ReadCommitted, Self::RepeatableRead, Self::Serializable];
+        all.into_iter().find(|isolation| isolation.name() == name)
+    }
 }
 
 /// SET and RESET of a configuration parameter.
@@ -423,6 +429,18 @@ impl Kind {
             Self::Delete(delete) => Some(&delete.target),
             Self::Merge { target } => Some(target),
             _ => None,
+        }
+    }
+
+    /// Whether Describe of it gives columns, as far as is certain.
+    pub fn returns_rows(&self) -> bool {
+        match self {
+            Self::Select { into, .. } => !into,
+            Self::Insert(insert) => insert.returning,
+            Self::Update(update) => update.returning,
+            Self::Delete(delete) => delete.returning,
+            Self::Show { .. } | Self::Explain(_) => true,
+            _ => false,
         }
     }
 }

@@ -178,3 +178,81 @@ async fn what_is_temporary_is_changed_where_it_is() {
     let error = client.batch_execute("DROP TABLE pg_temp.t").await.expect_err("there is none");
     assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("42P01"), "{error}");
 }
+
+/// What a transaction has made goes with it.
+#[tokio::test]
+async fn a_pin_does_not_outlast_its_transaction() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).one_connection().start();
+    let client = named(&meridian, "keeper").await;
+    let passing = [
+        "BEGIN; CREATE TEMP TABLE t (i int) ON COMMIT DROP; COMMIT",
+        "BEGIN; CREATE TEMP TABLE t (i int); ROLLBACK",
+        "BEGIN; LISTEN news; ROLLBACK",
+        "BEGIN; SAVEPOINT s; CREATE TEMP TABLE t (i int); ROLLBACK TO s; COMMIT",
+        "CREATE TEMP TABLE t (i int) ON COMMIT DROP",
+    ];
+    for statements in passing {
+        let each: Vec<&str> = statements.split("; ").collect();
+        run(&client, &each).await;
+        shared_again(&meridian, statements).await;
+        run(&client, &[statements]).await;
+        shared_again(&meridian, statements).await;
+    }
+    run(&client, &["BEGIN", "CREATE TEMP TABLE t (i int)", "COMMIT", "INSERT INTO t VALUES (1)"]).await;
+    assert!(pinned(&meridian, "keeper").await.is_some(), "the table is there");
+}
+
+/// A session that has lost what it was pinned for says so by its end, as PostgreSQL would: it has no lock any more.
+#[tokio::test]
+async fn a_pinned_session_ends_with_its_server() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).start();
+    let client = named(&meridian, "keeper").await;
+    run(&client, &["SELECT pg_advisory_lock(7)"]).await;
+    let rows = client.query_one("SELECT pg_backend_pid()", &[]).await.expect("a process");
+    let process: i32 = rows.get(0);
+    let work = client.batch_execute("SELECT pg_sleep(60)");
+    let end = async {
+        let direct = database.direct("us-east").await;
+        let busy = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE pid = {process} AND state = 'active' AND query LIKE '%pg_sleep%'"
+        );
+        eventually("it sleeps", async || {
+            let row = direct.query_one(&busy, &[]).await.ok()?;
+            (row.get::<_, i64>(0) == 1).then_some(())
+        })
+        .await;
+        direct.batch_execute(&format!("SELECT pg_terminate_backend({process})")).await.expect("terminated");
+    };
+    let (outcome, ()) = tokio::join!(work, end);
+    let error = outcome.expect_err("the server is gone");
+    assert!(error.as_db_error().is_none_or(|error| error.severity() == "FATAL"), "{error:?}");
+    assert!(client.simple_query("SELECT 1").await.is_err(), "the session is over");
+    let other = named(&meridian, "other").await;
+    run(&other, &["SELECT pg_advisory_lock(7)"]).await;
+}
+
+/// Cancels that come too late, and a timeout of its own, do not take from a session what it keeps.
+#[tokio::test]
+async fn late_cancels_do_not_end_a_pin() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).start();
+    let client = named(&meridian, "keeper").await;
+    run(&client, &["CREATE TEMP TABLE mine (id int)", "INSERT INTO mine VALUES (1)"]).await;
+    let token = client.cancel_token();
+    for _ in 0..60 {
+        // It is looked at after each of these, for it may have been the last thing that was kept.
+        let unlocked = client.batch_execute("SELECT pg_advisory_unlock_all()").await;
+        let cancel = token.cancel_query(tokio_postgres::NoTls);
+        let (cancelled, after) =
+            tokio::join!(cancel, client.batch_execute("SELECT pg_advisory_unlock_all()"));
+        cancelled.expect("a cancel");
+        for outcome in [unlocked, after] {
+            let hit = outcome.err().and_then(|error| error.code().cloned());
+            assert!(hit.is_none_or(|code| code == tokio_postgres::error::SqlState::QUERY_CANCELED));
+        }
+    }
+    eventually("the table is there", async || client.query_one("SELECT id FROM mine", &[]).await.ok()).await;
+    assert!(pinned(&meridian, "keeper").await.is_some());
+}

@@ -37,6 +37,7 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
         secret: Some(LoginSecret::Password(Secret::new(APP_PASSWORD))),
         read_only: false,
         pool_size: None,
+        defaults: Default::default(),
     };
     let mut connections = Vec::new();
     for shard in &topology.shards {

@@ -39,6 +39,8 @@ pub struct Scope<'a> {
     complete: bool,
     merged: bool,
     database: Option<Collation>,
+    /// The order of the servers' bytes is not that of ours.
+    other_encoding: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -65,6 +67,7 @@ impl<'a> Scope<'a> {
             complete,
             merged: facts.block.natural_join || !facts.block.merged_columns.is_empty(),
             database: ctx.catalog.database_collation,
+            other_encoding: ctx.catalog.other_encoding,
         }
     }
 
@@ -162,18 +165,24 @@ impl<'a> Scope<'a> {
         match expr {
             Expr::Nested(inner) => self.order(inner),
             Expr::Collate { collation, .. } => match expression::object_name(collation) {
-                Some(name) if matches!(name.name.as_str(), "C" | "POSIX" | "ucs_basic") => Order::Bytes,
+                Some(name) if matches!(name.name.as_str(), "C" | "POSIX" | "ucs_basic") => self.by_bytes(),
                 _ => Order::OtherText,
             },
             _ => match self.column(expr) {
                 Some((_, column)) => match column.collation {
-                    Collation::None | Collation::Bytes => Order::Bytes,
+                    Collation::None => Order::Bytes,
+                    Collation::Bytes => self.by_bytes(),
                     Collation::Deterministic | Collation::Nondeterministic => Order::OtherText,
                 },
                 None if self.all_bytes() && !expression::collates(expr) => Order::Bytes,
                 None => Order::Unknown,
             },
         }
+    }
+
+    /// Of text that the servers order by bytes.
+    fn by_bytes(&self) -> Order {
+        if self.other_encoding { Order::OtherText } else { Order::Bytes }
     }
 
     /// Whether a column is of type real: its sums are exact enough only in double precision.
@@ -184,7 +193,8 @@ impl<'a> Scope<'a> {
     /// No collation other than byte order can come from the database or a column.
     fn all_bytes(&self) -> bool {
         let by_bytes = |column: &Column| matches!(column.collation, Collation::None | Collation::Bytes);
-        self.database == Some(Collation::Bytes)
+        !self.other_encoding
+            && self.database == Some(Collation::Bytes)
             && self.complete
             && self.tables.iter().filter_map(|table| table.info).all(|info| info.columns.iter().all(by_bytes))
     }

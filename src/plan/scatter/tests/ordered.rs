@@ -4,10 +4,14 @@
 //! names of our own, limits are pushed down with their offset, text is merged only in byte order, and parameters of
 //! LIMIT are read in text and binary with PostgreSQL's own errors.
 
+use std::sync::Arc;
+
 use super::fixture::{compile, plan, shard};
 use crate::merge::types::oid;
-use crate::plan::scatter::{BoundLimits, Combine, LimitValue, Limits};
+use crate::plan::scatter::{BoundLimits, Combine, LimitValue, Limits, Scatter};
 use crate::sql::arguments::{Arguments, NoParameters, Parameters};
+use crate::sql::lexer::LexOptions;
+use crate::sql::parse::parse;
 
 #[test]
 fn plain_rows_are_forwarded_as_they_come() {
@@ -69,6 +73,20 @@ fn text_is_merged_only_in_byte_order() {
     assert_eq!(kind("SELECT id FROM rides ORDER BY city COLLATE \"de-x-icu\""), "finished");
     assert_eq!(kind("SELECT id FROM rides ORDER BY city"), "finished");
     assert_eq!(kind("SELECT id FROM rides ORDER BY lower(city)"), "merged or finished");
+}
+
+/// The merge sees UTF-8, whatever the servers store and sort by.
+#[test]
+fn text_in_another_encoding_is_never_merged_by_bytes() {
+    let mut ctx = super::fixture::context();
+    Arc::get_mut(&mut ctx.catalog).unwrap().other_encoding = true;
+    let finished = |key: &str| {
+        let sql = format!("SELECT id FROM rides ORDER BY {key}");
+        let parsed = parse(sql.as_bytes(), LexOptions::default());
+        matches!(Scatter::merge(&parsed, &ctx).unwrap().combine, Combine::Finish(_))
+    };
+    assert!(finished("c_text") && finished("city COLLATE \"C\""));
+    assert!(!finished("tip"));
 }
 
 #[test]

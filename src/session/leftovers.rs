@@ -1,0 +1,192 @@
+//! What a statement may have left on a server connection: asked of the server when the request is over, never guessed.
+//!
+//! Objects pin the session to the connection; settings become the session's own, wherever it goes. A connection that goes
+//! back to its pool has neither.
+//!
+//! Invariants:
+//! 1. What the servers' catalogs can tell is asked in one query, and in one look.
+//! 2. A late cancel or the client's own `statement_timeout` does not fail the look. A connection that cannot be looked at
+//!    is closed; a session that is pinned to it ends with it.
+//!
+//! Not here: which statements make a connection suspect (`planning`).
+
+use std::fmt::Write;
+use std::rc::Rc;
+
+use super::Session;
+use crate::backend::capture::Captured;
+use crate::backend::settings::{quote_identifier, quote_literal};
+use crate::backend::{Connection, Settings};
+use crate::wire::error::SqlState;
+
+/// No catalog tells of what was loaded: it lasts to the session's end, or to DISCARD ALL.
+const LASTING_PIN: &str = "LOAD";
+
+/// What is kept as one word under no name; empty if nothing. Whatever is in a schema depends on it.
+const LEFTOVERS: &str = "SELECT '', CASE \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+ AND refobjid = pg_catalog.pg_my_temp_schema()) THEN 'temp' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) THEN 'lock' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_listening_channels()) THEN 'listen' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable) THEN 'cursor' \
+ WHEN EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) THEN 'prepared' \
+ ELSE '' END";
+
+/// What was set on the connection, by name. `setting` is in the parameter's own unit, which SET takes without one. The
+/// catalog lists neither who the session is nor parameters of applications (`app.user`).
+const SETTINGS: &str = " UNION ALL SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings WHERE source = 'session' \
+ UNION ALL SELECT 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> 'none'";
+
+/// Looks at one connection, which more than one cancel may meet.
+const ATTEMPTS: usize = 4;
+
+impl Session {
+    /// Connections on which something ran that may have left something behind are asked.
+    pub(super) async fn look_at_suspects(&mut self) {
+        for index in 0..self.lanes.len() {
+            let amid_pipeline = self.lanes[index].open_pipeline;
+            let connection = &mut self.lanes[index].connection;
+            if !connection.suspect || connection.broken || amid_pipeline {
+                continue;
+            }
+            let question = question(&self.settings, &self.account.user);
+            let Some(captured) = look(connection, &question).await else {
+                connection.broken = true;
+                continue;
+            };
+            connection.suspect = false;
+            let mut found = String::new();
+            let mut set = Vec::new();
+            for row in captured.rows {
+                let mut cells = row.into_iter().map(Option::unwrap_or_default);
+                match (cells.next().unwrap_or_default(), cells.next().unwrap_or_default()) {
+                    (name, word) if name.is_empty() => found = word,
+                    pair => set.push(pair),
+                }
+            }
+            self.adopt_settings(index, set);
+            let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
+            match pin_reason(&found) {
+                Some(reason) if keeps => self.set_pin(reason),
+                // Objects of a session on another shard cannot be kept: the connection is closed with them.
+                Some(_) => self.lanes[index].connection.broken = true,
+                None => {
+                    if keeps && self.pin.is_some_and(|reason| reason != LASTING_PIN) {
+                        self.unpin();
+                    }
+                    self.reset_settings(index).await;
+                }
+            }
+        }
+    }
+
+    /// What the server says of the settings is the session's from now on.
+    fn adopt_settings(&mut self, index: usize, set: Vec<(String, String)>) {
+        let mut settings = Settings::default();
+        // Their timeout may have been put off for the look.
+        if let Some(own) = self.settings.get("statement_timeout") {
+            settings.set("statement_timeout", own);
+        }
+        for (name, value) in set {
+            let skipped = match name.as_str() {
+                "client_encoding" => !super::setting::is_utf8(&value),
+                "statement_timeout" => value == "0" && settings.get(&name).is_some(),
+                _ => OF_TRANSACTIONS.contains(&name.as_str()),
+            };
+            if skipped {
+                continue;
+            }
+            // Values of the session's own keep their spelling, where the server means the same by it.
+            let own = self.settings.get(&name).map(str::to_owned);
+            let text = match own {
+                Some(own) if own.trim_matches('\'').eq_ignore_ascii_case(&value) => own,
+                _ if matches!(name.as_str(), "role" | "session_authorization") => quote_identifier(&value),
+                _ => super::greeting::setting_value(&name, &value),
+            };
+            settings.set(&name, text);
+        }
+        let settings = Rc::new(settings);
+        self.lanes[index].connection.applied = Rc::clone(&settings);
+        self.settings = settings;
+        self.follow_settings();
+    }
+
+    /// A function may have set parameters that nobody can be asked for: they go back to nothing, so that no other session
+    /// meets them. This session's own settings come again with its next statement.
+    async fn reset_settings(&mut self, index: usize) {
+        if self.pin.is_some() {
+            return;
+        }
+        let connection = &mut self.lanes[index].connection;
+        match connection.capture("RESET ALL").await {
+            Ok(captured) if captured.error.is_none() => {
+                let mut kept = Settings::clone(&connection.applied);
+                kept.reset_all();
+                connection.applied = Rc::new(kept);
+            }
+            Ok(_) | Err(_) => connection.broken = true,
+        }
+    }
+
+    pub(super) fn set_pin(&mut self, reason: &'static str) {
+        match self.pin {
+            None => self.worker.figures.pins.one(),
+            Some(LASTING_PIN) => return,
+            Some(_) => {}
+        }
+        self.pin = Some(reason);
+        if let Ok(mut notes) = self.info.notes.lock() {
+            notes.pinned = Some(reason);
+        }
+    }
+}
+
+/// Of one transaction, not of the session, and not to be reset: `seed` is what SET calls `setseed()`.
+pub(super) const OF_TRANSACTIONS: [&str; 4] =
+    ["transaction_isolation", "transaction_read_only", "transaction_deferrable", "seed"];
+
+/// One query for all of it: rows of a name and a value.
+fn question(settings: &Settings, user: &str) -> String {
+    let mut sql = format!("{LEFTOVERS}{SETTINGS}");
+    let user = quote_literal(user);
+    let _ = write!(
+        sql,
+        " UNION ALL SELECT 'session_authorization', session_user::text WHERE session_user <> {user}"
+    );
+    for (name, _) in settings.iter().filter(|(name, _)| name.contains('.')) {
+        let name = quote_literal(name);
+        let value = format!("pg_catalog.current_setting({name}, true)");
+        let listed = format!("SELECT FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) = {name}");
+        let _ = write!(
+            sql,
+            " UNION ALL SELECT {name}, {value} WHERE {value} IS NOT NULL AND NOT EXISTS ({listed})"
+        );
+    }
+    sql
+}
+
+/// The answer, however often a cancel or a timeout of the client's comes between.
+async fn look(connection: &mut Connection, question: &str) -> Option<Captured> {
+    for attempt in 0..ATTEMPTS {
+        let captured = match attempt {
+            0 => connection.capture(question).await,
+            _ => connection.capture(&format!("SET LOCAL statement_timeout = 0; {question}")).await,
+        };
+        match captured.ok()? {
+            captured if captured.error.is_none() => return Some(captured),
+            captured => captured.error.filter(|error| error.sqlstate == SqlState::QUERY_CANCELED)?,
+        };
+    }
+    None
+}
+
+fn pin_reason(found: &str) -> Option<&'static str> {
+    Some(match found {
+        "" => return None,
+        "temp" => "temporary table",
+        "lock" => "session advisory lock",
+        "listen" => "LISTEN",
+        "cursor" => "cursor WITH HOLD",
+        _ => "PREPARE",
+    })
+}

@@ -1,0 +1,162 @@
+//! Where the session's unqualified names are looked up: by its settings, else by what its connections begin with.
+//!
+//! Invariant: the path is the one that a server has which runs the session's next statement: SET LOCAL counts while its
+//! transaction lasts, `"$user"` is whom the servers take the session for.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::greeting::setting_value;
+use super::{Outcome, Session};
+use crate::backend::settings::{quote_identifier, set_statement};
+use crate::backend::{Account, Settings};
+use crate::plan::{Plan, PlanningContext};
+
+impl Session {
+    /// The settings that hold for the next statement.
+    pub(super) fn in_force(&self) -> &Settings {
+        let local = self.block.get().and_then(|transaction| transaction.in_force.as_deref());
+        local.unwrap_or(&self.settings)
+    }
+
+    pub(super) fn follow_search_path(&mut self) {
+        let path = search_path(self.in_force(), &self.account);
+        if *path != *self.context.planning.search_path {
+            let planning = PlanningContext { search_path: path.into(), ..self.context.planning.clone() };
+            self.set_context(planning);
+        }
+    }
+
+    /// In a transaction, after code that may have changed it: what a lane says of how statements are read there holds on
+    /// all, and on those that join.
+    pub(super) async fn learn_reading(&mut self, index: usize) -> Outcome {
+        let shown = READING.map(|name| format!("pg_catalog.current_setting('{name}')")).join(", ");
+        let captured = self.capture_on(index, &format!("SELECT {shown}")).await?;
+        let Some(values) = captured.rows.into_iter().next() else { return Ok(()) };
+        let mut settings = self.in_force().clone();
+        let mut statements = Vec::new();
+        for (name, value) in READING.into_iter().zip(values.into_iter().map(Option::unwrap_or_default)) {
+            let default = if name == "role" { Some("none") } else { self.account.default(name) };
+            let known = settings.get(name).map_or(default, |text| Some(text.trim_matches('\'')));
+            if known == Some(value.as_str()) {
+                continue;
+            }
+            let text = if name == "role" { quote_identifier(&value) } else { setting_value(name, &value) };
+            statements.push(set_statement(name, &text, true));
+            settings.set(name, text);
+        }
+        for statement in &statements {
+            self.on_joined_lanes(statement).await?;
+        }
+        if let Some(transaction) = self.block.transaction().filter(|_| !statements.is_empty()) {
+            transaction.prologue.extend(statements);
+            transaction.settings_changed = true;
+            transaction.in_force = Some(Rc::new(settings));
+            self.follow_settings();
+        }
+        Ok(())
+    }
+
+    /// What the account's connections begin with may have changed. A transaction keeps those it has, and so does a session
+    /// that is pinned to one.
+    pub(super) fn follow_defaults(&mut self) {
+        let defaults = self.context.planning.catalog.defaults.of(&self.account.user);
+        if self.block.is_open() || self.pin.is_some() || **defaults == *self.account.defaults {
+            return;
+        }
+        let account = Account { defaults: Arc::clone(defaults), ..Account::clone(&self.account) };
+        self.account = account.into();
+        self.follow_search_path();
+    }
+}
+
+/// Whether a setting of this name changes where names are looked up.
+pub(super) fn turns(name: &str) -> bool {
+    matches!(name, "search_path" | "role" | "session_authorization")
+}
+
+/// Settings by which names are found, texts read and values shown, which code in a transaction may change.
+const READING: [&str; 7] =
+    ["search_path", "role", "timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits"];
+
+/// Whether code that the text runs speaks of such settings.
+pub(super) fn may_change_reading(text: &[u8], plan: &Plan, planning: &PlanningContext) -> bool {
+    const MORE: [&str; 2] = ["set_config", "authorization"];
+    let all = READING.iter().chain(&MORE);
+    let folded = text.to_ascii_lowercase();
+    if all.clone().any(|word| memchr::memmem::find(&folded, word.as_bytes()).is_some()) {
+        return true;
+    }
+    let target = plan.facts.kind.target();
+    let target = target.and_then(|table| planning.catalog.resolve(&table.name, &planning.search_path));
+    let triggers = target.into_iter().flat_map(|info| &info.triggers);
+    let called = plan.facts.functions.iter().map(|call| &call.name).chain(triggers);
+    let mut definitions = called
+        .flat_map(|name| planning.catalog.definitions(name, &planning.search_path))
+        .map(|(_, words)| words);
+    definitions.any(|words| all.clone().any(|word| words.contains(*word)))
+}
+
+fn search_path(settings: &Settings, account: &Account) -> Vec<String> {
+    let default = || account.default("search_path").unwrap_or("\"$user\", public");
+    let path = split_identifiers(settings.get("search_path").unwrap_or_else(default));
+    let named = |schema: String| if schema == "$user" { current_user(settings, account) } else { schema };
+    path.into_iter().map(named).collect()
+}
+
+/// `current_user` on the servers.
+fn current_user(settings: &Settings, account: &Account) -> String {
+    let set = |name: &str, nobody: &str| {
+        let written = split_identifiers(settings.get(name)?).into_iter().next();
+        written.filter(|name| name != nobody)
+    };
+    let user = set("role", "none").or_else(|| set("session_authorization", "default"));
+    user.unwrap_or_else(|| account.user.clone())
+}
+
+/// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers; a string is one name, whatever is in it.
+pub(super) fn split_identifiers(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut chars = text.trim().chars().peekable();
+    while let Some(first) = chars.next() {
+        match first {
+            '"' | '\'' => {
+                let mut name = String::new();
+                while let Some(c) = chars.next() {
+                    if c == first {
+                        if chars.peek() != Some(&first) {
+                            break;
+                        }
+                        chars.next();
+                    }
+                    name.push(c);
+                }
+                if !name.is_empty() {
+                    names.push(name);
+                }
+            }
+            c if c == ',' || c.is_whitespace() => {}
+            c => {
+                let mut name = c.to_ascii_lowercase().to_string();
+                while let Some(c) = chars.next_if(|c| *c != ',' && !c.is_whitespace()) {
+                    name.push(c.to_ascii_lowercase());
+                }
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_paths_are_read_as_postgresql_reads_them() {
+        assert_eq!(split_identifiers("Public, \"My Schema\" ,'other'"), ["public", "My Schema", "other"]);
+        assert_eq!(split_identifiers("'a, \"B\"'"), ["a, \"B\""]);
+        assert_eq!(split_identifiers("''"), Vec::<String>::new());
+        assert_eq!(split_identifiers("\"$user\", public"), ["$user", "public"]);
+    }
+}

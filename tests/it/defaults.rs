@@ -1,0 +1,291 @@
+//! Where names are looked up and how values are shown: by what the roles' sessions begin with, by SET LOCAL, by what code
+//! has set; and that nothing of it reaches the next client.
+
+use tokio_postgres::error::SqlState;
+
+use crate::harness::{Database, Meridian, REGIONS, column, connect, database, eventually, meridian};
+use crate::stand::{self, Pair};
+
+const RULE: &str = "[[tables]]\nname = \"shop.orders\"\nplacement = \"region\"\nkey = \"region\"\n";
+
+/// A sharded table in a schema that only a search_path finds, with one row on each shard; and one of its name in public.
+const SCHEMA: &str = "
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders (id int, region varchar(50) NOT NULL, at timestamptz DEFAULT '2024-06-01 12:00+00');
+CREATE TABLE public.orders (id int);";
+
+async fn start() -> (Database, Meridian) {
+    let database = database().await;
+    database.on_every_shard(SCHEMA).await;
+    for region in REGIONS {
+        let row = format!("INSERT INTO shop.orders VALUES (1, '{region}')");
+        database.direct(region).await.batch_execute(&row).await.expect("a row");
+    }
+    let described = meridian(&database.cluster).database(&database.name).tables(RULE);
+    let meridian = described.one_connection().section("health", "catalog_interval = \"200ms\"").start();
+    (database, meridian)
+}
+
+/// On every shard; then the clients that come next have it.
+async fn alter(database: &Database, meridian: &Meridian, what: &str, holds: (&str, &str)) {
+    for region in REGIONS {
+        database.direct(region).await.batch_execute(what).await.expect(what);
+    }
+    eventually(what, async || {
+        let client = connect(&meridian.app()).await;
+        let shown = column(&client, &format!("SHOW {}", holds.0), holds.0).await;
+        (shown == [holds.1]).then_some(())
+    })
+    .await;
+}
+
+async fn one(client: &tokio_postgres::Client, sql: &str) -> String {
+    let rows = client.simple_query(sql).await.expect(sql);
+    let row = rows.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+        _ => None,
+    });
+    row.unwrap_or_default()
+}
+
+#[tokio::test]
+async fn names_are_found_where_the_roles_own_path_says() {
+    let (database, meridian) = start().await;
+    let before = connect(&meridian.app()).await;
+    assert_eq!(one(&before, "SELECT count(*) FROM orders").await, "0");
+    let path = format!("ALTER ROLE meridian IN DATABASE {} SET search_path = shop, public", database.name);
+    alter(&database, &meridian, &path, ("search_path", "shop, public")).await;
+    let client = connect(&meridian.app()).await;
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "4");
+    client.batch_execute("INSERT INTO orders VALUES (2, 'ap-south')").await.expect("a row");
+    let there = database.direct("ap-south").await;
+    assert_eq!(one(&there, "SELECT count(*) FROM shop.orders WHERE id = 2").await, "1");
+    client.batch_execute("SET search_path = public").await.expect("a path");
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "0");
+    client.batch_execute("RESET search_path").await.expect("a path");
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "5");
+}
+
+/// A schema of the name of the role that the session has taken.
+#[tokio::test]
+async fn the_users_own_schema_is_that_of_the_role_in_force() {
+    let (database, meridian) = start().await;
+    let role = format!("{}_role", database.name);
+    let make = format!(
+        "CREATE ROLE {role}; GRANT {role} TO meridian; CREATE SCHEMA {role} AUTHORIZATION {role};
+         CREATE TABLE {role}.orders (id int); INSERT INTO {role}.orders VALUES (1), (2), (3);
+         GRANT ALL ON {role}.orders TO {role}"
+    );
+    database.cluster.on_every_shard(&database.name, &format!("DROP ROLE IF EXISTS {role}; {make}")).await;
+    let client = connect(&meridian.app()).await;
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "0");
+    client.batch_execute(&format!("SET ROLE {role}")).await.expect("the role");
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "3");
+    client.batch_execute("RESET ROLE").await.expect("no role");
+    client.batch_execute(&format!("BEGIN; SET LOCAL ROLE {role}")).await.expect("the role");
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "3");
+    client.batch_execute("COMMIT").await.expect("the end");
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "0");
+    // By a function, inside of a block and outside.
+    let by_function = format!("SELECT set_config('role', '{role}', false)");
+    for sql in
+        [by_function.clone(), format!("DO $$ BEGIN PERFORM set_config('role', '{role}', false); END $$")]
+    {
+        client.batch_execute("BEGIN").await.expect("a block");
+        client.batch_execute(&sql).await.expect(&sql);
+        assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "3", "{sql}");
+        client.batch_execute("ROLLBACK").await.expect("the end");
+        assert_eq!(one(&client, "SELECT current_user").await, "meridian", "{sql}");
+        client.batch_execute(&sql).await.expect(&sql);
+        // It is the session's, and nobody else's.
+        let other = connect(&meridian.app()).await;
+        assert_eq!(one(&other, "SELECT current_user").await, "meridian", "{sql}");
+        assert_eq!(one(&client, "SELECT current_user").await, role, "{sql}");
+        assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "3", "{sql}");
+        client.batch_execute("RESET ROLE").await.expect("no role");
+    }
+    let drop = format!("DROP SCHEMA {role} CASCADE; DROP ROLE {role}");
+    database.cluster.on_every_shard(&database.name, &drop).await;
+}
+
+#[tokio::test]
+async fn a_path_of_the_transaction_is_followed_and_forgotten() {
+    let (_database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    let moves = [
+        "SET LOCAL search_path = shop",
+        "SELECT set_config('search_path', 'shop', true)",
+        "SELECT set_config('search_path', 'shop', false)",
+        "DO $$ BEGIN SET LOCAL search_path = shop; END $$",
+        "DO $$ BEGIN PERFORM set_config('search_path', 'shop', true); END $$",
+    ];
+    for sql in moves {
+        for ends in ["COMMIT", "ROLLBACK"] {
+            client.batch_execute("BEGIN").await.expect("a block");
+            assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "0", "{sql}");
+            client.batch_execute("SAVEPOINT before").await.expect("a savepoint");
+            client.batch_execute(sql).await.expect(sql);
+            assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "4", "{sql}");
+            client.batch_execute("ROLLBACK TO before").await.expect("back");
+            assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "0", "{sql}");
+            client.batch_execute(sql).await.expect(sql);
+            assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "4", "{sql}");
+            client.batch_execute(ends).await.expect(ends);
+            let stays = sql.contains("false") && ends == "COMMIT";
+            let expected = if stays { "4" } else { "0" };
+            assert_eq!(one(&client, "SELECT count(*) FROM orders").await, expected, "{sql}; {ends}");
+            client.batch_execute("RESET search_path").await.expect("a path");
+        }
+    }
+    let in_one = "BEGIN; SET LOCAL search_path = shop; SELECT count(*) FROM orders; COMMIT";
+    assert_eq!(one(&client, in_one).await, "4");
+}
+
+/// The shards stand in different zones, and their administrators like other dates.
+#[tokio::test]
+async fn all_shards_read_and_show_values_as_the_default_shard_does() {
+    let (database, meridian) = start().await;
+    let of = |region: &str, name: &str, value: &str| {
+        let sql = format!("ALTER DATABASE {} SET {name} = {value}", database.name);
+        let region = region.to_owned();
+        let database = &database;
+        async move { database.direct(&region).await.batch_execute(&sql).await.expect("a setting") }
+    };
+    of("us-east", "timezone", "'Asia/Tokyo'").await;
+    of("ap-south", "timezone", "'Asia/Kolkata'").await;
+    of("ap-south", "datestyle", "'SQL, DMY'").await;
+    of("eu-central", "bytea_output", "'escape'").await;
+    eventually("the default shard's zone", async || {
+        let client = connect(&meridian.app()).await;
+        (one(&client, "SHOW timezone").await == "Asia/Tokyo").then_some(())
+    })
+    .await;
+    let client = connect(&meridian.app()).await;
+    let shown = column(&client, "SELECT DISTINCT at FROM shop.orders", "at").await;
+    assert_eq!(shown, ["2024-06-01 21:00:00+09"]);
+    let shown = column(&client, "SELECT '\\x00'::bytea AS b, region FROM shop.orders", "b").await;
+    assert_eq!(shown, ["\\x00"; 4]);
+    let days = "SELECT date_trunc('day', at) AS day, count(*) AS n FROM shop.orders GROUP BY 1";
+    assert_eq!(column(&client, days, "n").await, ["4"]);
+    let found = "SELECT count(*) FROM shop.orders WHERE at::date = '06/01/2024'";
+    assert_eq!(one(&client, found).await, "4");
+}
+
+/// Parameters of applications are in no catalog: after code that may have changed settings they are asked for by name.
+#[tokio::test]
+async fn an_applications_own_parameters_outlast_code() {
+    let (_database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("SET app.tenant = '1'; SET app.other = 'it''s'").await.expect("parameters");
+    for code in ["DO $$ BEGIN END $$", "DO $$ BEGIN PERFORM pg_sleep(0); END $$"] {
+        client.batch_execute(code).await.expect(code);
+        assert_eq!(one(&client, "SHOW app.tenant").await, "1", "{code}");
+        assert_eq!(one(&client, "SELECT current_setting('app.other')").await, "it's", "{code}");
+    }
+    client.batch_execute("DO $$ BEGIN SET app.tenant = '2'; END $$").await.expect("a parameter");
+    let other = connect(&meridian.app()).await;
+    assert_eq!(one(&other, "SELECT current_setting('app.tenant', true)").await, "");
+    assert_eq!(one(&client, "SHOW app.tenant").await, "2");
+    client.batch_execute("RESET app.tenant").await.expect("a parameter");
+    assert_eq!(one(&client, "SHOW app.tenant").await, "");
+}
+
+/// SET TRANSACTION in its other spelling ends with the transaction.
+#[tokio::test]
+async fn parameters_of_the_transaction_end_with_it() {
+    let (_database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("SET transaction_read_only = on").await.expect("accepted");
+    client.batch_execute("INSERT INTO shop.orders VALUES (3, 'us-west')").await.expect("a row");
+    client.batch_execute("BEGIN; SET transaction_read_only = on").await.expect("a block");
+    let error =
+        client.batch_execute("INSERT INTO shop.orders VALUES (4, 'us-west')").await.expect_err("read-only");
+    assert_eq!(error.code(), Some(&SqlState::READ_ONLY_SQL_TRANSACTION));
+    client.batch_execute("ROLLBACK").await.expect("the end");
+    client.batch_execute("BEGIN; SET transaction_isolation = 'repeatable read'").await.expect("a block");
+    assert_eq!(one(&client, "SHOW transaction_isolation").await, "repeatable read");
+    assert_eq!(one(&client, "SELECT count(*) FROM shop.orders").await, "5");
+    let other = connect(&meridian.app()).await;
+    drop(other);
+    client.batch_execute("COMMIT").await.expect("the end");
+    assert_eq!(one(&client, "SHOW transaction_isolation").await, "read committed");
+    let error = client.batch_execute("SET transaction_isolation = 'none'").await.expect_err("no such level");
+    assert_eq!(error.code(), Some(&SqlState::INVALID_PARAMETER_VALUE));
+    let error = client.batch_execute("SET seed = 0.5").await.expect_err("refused");
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+}
+
+/// What is sent in one message, or before one Sync, is looked up where the statements before it have said.
+#[test]
+fn names_turn_within_a_message_and_within_a_pipeline() {
+    let pair =
+        Pair::new("turning", "[[tables]]\nname = \"turn.kept\"\nplacement = \"region\"\nkey = \"region\"\n");
+    for target in pair.targets() {
+        target.run(&[
+            "CREATE SCHEMA turn",
+            "CREATE TABLE turn.kept (region varchar(50))",
+            "CREATE TABLE kept (id int)",
+        ]);
+        REGIONS
+            .iter()
+            .for_each(|region| target.run(&[&format!("INSERT INTO turn.kept VALUES ('{region}')")]));
+    }
+    pair.settle();
+    let turns = [
+        "SET search_path = turn",
+        "SELECT set_config('search_path', 'turn', false)",
+        "DO $$ BEGIN SET search_path = turn; END $$",
+    ];
+    for target in pair.targets() {
+        for turn in turns {
+            let count = "SELECT count(*) FROM kept";
+            for form in [in_a_pipeline, in_a_message] {
+                let mut client = target.raw();
+                client.send(&form(&[count, turn, count, "SELECT 1 / 0"]));
+                let messages = client.until_ready();
+                let told = numbers(&messages);
+                assert_eq!(told, ["0", "4"], "{:?}: {turn} {messages:?}", target.kind);
+                // All of it has failed.
+                let path = client.value("SHOW search_path");
+                assert_eq!(
+                    path.as_deref(),
+                    Some("\"$user\", public"),
+                    "{:?}: {turn} {messages:?}",
+                    target.kind
+                );
+                client.send(&form(&[count, turn, count]));
+                let messages = client.until_ready();
+                assert_eq!(numbers(&messages), ["0", "4"], "{:?}: {turn} {messages:?}", target.kind);
+                client.send(&form(&[
+                    count,
+                    "BEGIN",
+                    "SET LOCAL search_path = public",
+                    count,
+                    "ROLLBACK",
+                    count,
+                ]));
+                let told = numbers(&client.until_ready());
+                assert_eq!(told, ["4", "0", "4"], "{:?}: {turn}", target.kind);
+            }
+        }
+    }
+}
+
+/// Each a Parse, Bind and Execute, before one Sync.
+fn in_a_pipeline(texts: &[&str]) -> Vec<u8> {
+    let one = |text: &&str| {
+        [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0)].concat()
+    };
+    [texts.iter().flat_map(one).collect(), stand::sync()].concat()
+}
+
+fn in_a_message(texts: &[&str]) -> Vec<u8> {
+    stand::query(&texts.join("; "))
+}
+
+/// The first values of rows that are numbers.
+fn numbers(messages: &[stand::Message]) -> Vec<String> {
+    let rows = messages.iter().filter(|message| message.tag == b'D');
+    let first = |message: &stand::Message| String::from_utf8_lossy(&message.body[6..]).into_owned();
+    rows.map(first).filter(|value| value.parse::<i32>().is_ok()).collect()
+}
