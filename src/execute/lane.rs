@@ -115,6 +115,8 @@ pub struct Lane {
     pub client_pid: u32,
     /// Who others are that notify; None while nobody listens.
     pub notifiers: Option<Arc<Notifiers>>,
+    /// Characters of the client's message before the text that the server is sent.
+    pub behind: u32,
 }
 
 impl Lane {
@@ -143,6 +145,7 @@ impl Lane {
             reuses: false,
             client_pid: 0,
             notifiers: None,
+            behind: 0,
         }
     }
 
@@ -196,6 +199,7 @@ impl Lane {
 
     /// A simple query whose whole frame is at hand; its ReadyForQuery is the client's.
     pub fn query_frame(&mut self, frame: &[u8]) {
+        self.behind = 0;
         self.connection.outbox.extend_from_slice(frame);
         self.connection.unnamed = None;
         self.owed.push_back(Owed::Query { ready: true });

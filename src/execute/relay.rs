@@ -24,7 +24,7 @@ mod state;
 use std::future::poll_fn;
 use std::task::Poll;
 
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 
 use super::client::ClientStream;
 use super::lane::{Hidden, Lane, LocalReply, Owed};
@@ -223,6 +223,7 @@ impl Relay<'_> {
             }
             state.amid_rows = false;
             self.translate(at, header, state, report)?;
+            let header = self.place_error(at, header);
             at = match self.on_frame(at, header, state, report)? {
                 true => at + header.len,
                 false if header.tag == b'E' && report.outdated => self.drop_all(at + header.len),
@@ -292,6 +293,25 @@ impl Relay<'_> {
             _ => Ok(()),
         };
         done.map_err(|error| self.broken(format!("the answer has {error}"), report))
+    }
+
+    /// An error tells its place in the text that the server was sent; the client counts from the beginning of its message.
+    fn place_error(&mut self, at: usize, header: FrameHeader) -> FrameHeader {
+        let inbox = &mut self.lane.connection.inbox;
+        let end = at + header.len;
+        let of_the_client = matches!(self.lane.owed.front(), Some(Owed::Query { .. }));
+        if header.tag != b'E' || self.lane.behind == 0 || !of_the_client {
+            return header;
+        }
+        let Ok(error) = SqlError::parse(&inbox[at + HEADER_BYTES..end]) else { return header };
+        let mut placed = BytesMut::new();
+        encode::server::error_response(&mut placed, &error.behind(self.lane.behind));
+        let rest = inbox.split_off(end);
+        inbox.truncate(at);
+        let header = FrameHeader { len: placed.len(), ..header };
+        inbox.unsplit(placed);
+        inbox.unsplit(rest);
+        header
     }
 
     /// Takes one whole frame; the answer is whether the client gets it.

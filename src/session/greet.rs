@@ -348,6 +348,7 @@ fn open(
         temporary_touched: false,
         skipping: false,
         request: super::Request::Extended,
+        behind: 0,
         awaiting_sync: false,
         passage: Default::default(),
         worker: Rc::clone(worker),

@@ -126,6 +126,8 @@ pub struct Session {
     skipping: bool,
     /// How the request came that is being served.
     request: Request,
+    /// Characters of its message before the statement that runs.
+    behind: u32,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
     awaiting_sync: bool,
     /// How the statement that runs now went so far.

@@ -376,6 +376,7 @@ impl Session {
     /// Puts the statement on a lane. In the extended protocol the whole unit, with a Sync of its own.
     pub(super) fn put(&mut self, index: usize, work: Work<'_>) -> Outcome {
         let lane = &mut self.lanes[index];
+        lane.behind = self.behind;
         match work {
             Work::Simple { text } => lane.query(text),
             Work::Extended { execution } => {

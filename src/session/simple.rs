@@ -212,7 +212,13 @@ impl Session {
             if !self.block.is_open() && !planned.begins_block() {
                 self.begin_implicit();
             }
-            self.perform(&planned, Work::Simple { text: statement }).await?;
+            self.behind = characters(&text[..piece.start as usize]);
+            let performed = self.perform(&planned, Work::Simple { text: statement }).await;
+            let behind = std::mem::take(&mut self.behind);
+            performed.map_err(|failure| match failure {
+                Failure::Sql(error) => Failure::Sql(error.behind(behind)),
+                other => other,
+            })?;
         }
         Ok(false)
     }
@@ -314,6 +320,11 @@ impl Session {
             Err(error) => Err(self.relay_failed(index, error).await),
         }
     }
+}
+
+/// In UTF-8: every byte that continues none begins one.
+fn characters(text: &[u8]) -> u32 {
+    text.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u32
 }
 
 /// The text without its final semicolon, if it has no other: then it need not be split, unless a quote or a comment is

@@ -164,6 +164,13 @@ impl SqlError {
         self
     }
 
+    /// The same error in a text that has so many characters more in front.
+    #[must_use]
+    pub fn behind(mut self, characters: u32) -> Self {
+        self.position = self.position.map(|position| position.saturating_add(characters));
+        self
+    }
+
     /// True if the session that raised it is over.
     pub fn ends_session(&self) -> bool {
         matches!(self.severity, Severity::Fatal | Severity::Panic)
