@@ -28,7 +28,6 @@ use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
 use super::places::Slot;
 use super::settings::Settings;
-use crate::catalog::Pairs;
 use crate::topology::{NodeId, NodeRole, NodeState};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
@@ -86,8 +85,6 @@ pub struct Connection {
     pub key: Arc<ServerKey>,
     /// ParameterStatus at login.
     pub greeting: Rc<[(String, String)]>,
-    /// The settings with which it began; RESET goes back to them.
-    pub defaults: Pairs,
     pub applied: Rc<Settings>,
     /// Settings sent in the flight under way; they hold once it ends without an error.
     pub applying: Option<Rc<Settings>>,
@@ -180,8 +177,6 @@ pub struct Greeted {
     pub stream: Stream,
     pub leftover: BytesMut,
     pub parameters: Vec<(String, String)>,
-    /// The settings with which it began.
-    pub defaults: Pairs,
     pub key: ServerKey,
     pub figures: Arc<WorkerFigures>,
 }
@@ -200,7 +195,6 @@ impl Connection {
             address,
             key: Arc::new(greeted.key),
             greeting: greeted.parameters.into(),
-            defaults: greeted.defaults,
             applied: Rc::default(),
             applying: None,
             statements: StatementSet::new(statements_max),

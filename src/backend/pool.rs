@@ -56,11 +56,6 @@ impl Account {
         let found = self.defaults.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
-
-    /// Whether the connection has begun with the account's settings, which may have changed since.
-    fn begins_as(&self, connection: &Connection) -> bool {
-        Arc::ptr_eq(&self.defaults, &connection.defaults) || self.defaults == connection.defaults
-    }
 }
 
 /// Figures of one pool, for the console.
@@ -211,18 +206,19 @@ impl Pools {
     }
 
     /// A connection that lies idle: then nobody waits for one.
-    pub fn take_idle(&self, node: NodeId, user: &Rc<str>, account: &Account) -> Option<Box<Connection>> {
+    pub fn take_idle(&self, node: NodeId, user: &Rc<str>) -> Option<Box<Connection>> {
         let pool = self.pool(node, user);
         loop {
             let mut connection = pool.idle.borrow_mut().pop()?;
-            if connection.poll_idle() && !self.is_outdated(&connection) && account.begins_as(&connection) {
+            if connection.poll_idle() && !self.is_outdated(&connection) {
                 lend(&mut connection);
                 return Some(connection);
             }
         }
     }
 
-    /// A connection to `node` as `account`. `user` is the account's name, shared so that the usual case allocates nothing.
+    /// A connection to `node` as `account`. `user` is the account's name, shared so that the usual case allocates nothing;
+    /// accounts that begin with other settings have other names.
     pub async fn take(
         &self,
         topology: &Topology,
@@ -230,24 +226,9 @@ impl Pools {
         user: &Rc<str>,
         account: &Account,
     ) -> Result<Box<Connection>, BackendError> {
-        loop {
-            if let Some(connection) = self.take_idle(node, user, account) {
-                return Ok(connection);
-            }
-            let connection = self.make_or_await(topology, node, user, account).await?;
-            if account.begins_as(&connection) {
-                return Ok(connection);
-            }
+        if let Some(connection) = self.take_idle(node, user) {
+            return Ok(connection);
         }
-    }
-
-    async fn make_or_await(
-        &self,
-        topology: &Topology,
-        node: NodeId,
-        user: &Rc<str>,
-        account: &Account,
-    ) -> Result<Box<Connection>, BackendError> {
         let pool = self.pool(node, user);
         let free = || self.free_place(&pool, topology, node, account);
         let place = free().or_else(|| pool.make_room().then(free).flatten());
@@ -380,7 +361,6 @@ impl Pools {
             stream: greeting.connection.stream,
             leftover: greeting.connection.input,
             parameters: greeting.parameters,
-            defaults: Arc::clone(&account.defaults),
             key,
             figures: Arc::clone(&self.worker),
         };

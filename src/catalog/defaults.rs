@@ -12,6 +12,19 @@ use std::sync::Arc;
 /// Names and values, as they stand in a start-up packet. `queries::DEFAULTS` says which.
 pub type Pairs = Arc<[(String, String)]>;
 
+/// A setting with which the connection that reads the catalogs has begun.
+#[derive(Debug, Clone)]
+pub(super) struct Begun {
+    pub name: String,
+    /// PostgreSQL's own default.
+    pub built_in: String,
+    pub value: String,
+    /// As `pg_settings` names it.
+    pub source: String,
+    /// Who has begun.
+    pub role: String,
+}
+
 /// What one `ALTER ROLE … SET` or its like has written.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
@@ -24,6 +37,32 @@ pub(super) struct Written {
     pub value: String,
 }
 
+impl Begun {
+    fn is_written(&self, written: &[Written], role: Option<&str>) -> bool {
+        let same = |written: &&Written| self.name.eq_ignore_ascii_case(&written.name);
+        written.iter().filter(same).any(|written| written.role.as_deref() == role)
+    }
+
+    /// Whether it was written once, and is no longer.
+    pub fn is_outlived(&self, written: &[Written]) -> bool {
+        match self.source.as_str() {
+            "global" | "database" => !self.is_written(written, None),
+            "user" | "database user" => !self.is_written(written, Some(&self.role)),
+            _ => false,
+        }
+    }
+
+    /// What a session begins with for which nothing is written. None: what this one's role has of its own hides it; the
+    /// servers are left to say, but for the search_path, which the planner must know.
+    fn of_the_server(self) -> Option<(String, String)> {
+        match self.source.as_str() {
+            "user" | "database user" if self.name == "search_path" => Some((self.name, self.built_in)),
+            "user" | "database user" => None,
+            _ => Some((self.name, self.value)),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct SessionDefaults {
     common: Pairs,
@@ -32,21 +71,23 @@ pub struct SessionDefaults {
 }
 
 impl SessionDefaults {
-    /// `server`: of its configuration, each name once. The more particular setting wins: role in this database, role,
-    /// database, all.
-    pub(super) fn new(server: Vec<(String, String)>, mut written: Vec<Written>) -> Self {
+    /// The more particular setting wins: role in this database, role, database, all.
+    pub(super) fn new(begun: Vec<Begun>, mut written: Vec<Written>) -> Self {
         written.sort_by_key(|written| written.here);
+        let names: Vec<String> = begun.iter().map(|begun| begun.name.clone()).collect();
         let over = |mut pairs: Vec<(String, String)>, role: Option<&str>| {
             for written in written.iter().filter(|written| written.role.as_deref() == role) {
-                if let Some(pair) =
-                    pairs.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(&written.name))
-                {
-                    pair.1.clone_from(&written.value);
+                let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(&written.name)) else {
+                    continue;
+                };
+                match pairs.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, value)) => *value = laid_over(name, value, &written.value),
+                    None => pairs.push((name.clone(), written.value.clone())),
                 }
             }
             pairs
         };
-        let common = over(server, None);
+        let common = over(begun.into_iter().filter_map(Begun::of_the_server).collect(), None);
         let roles = written.iter().filter_map(|written| written.role.clone());
         let roles = roles.map(|role| {
             let own = over(common.clone(), Some(&role));
@@ -61,12 +102,37 @@ impl SessionDefaults {
     }
 }
 
+/// A DateStyle may be written by half: its style, or the order of its fields.
+fn laid_over(name: &str, below: &str, written: &str) -> String {
+    if !name.eq_ignore_ascii_case("datestyle") {
+        return written.to_owned();
+    }
+    let is_style = |word: &&str| {
+        let styles = ["iso", "sql", "postgres", "german"];
+        styles.iter().any(|style| word.to_ascii_lowercase().starts_with(style))
+    };
+    let part = |text: &str, style: bool| {
+        let mut words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        words.find(|word| is_style(word) == style).map(str::to_owned)
+    };
+    let style = part(written, true).or_else(|| part(below, true));
+    let german = part(written, true).is_some_and(|style| style.eq_ignore_ascii_case("german"));
+    let order =
+        part(written, false).or_else(|| if german { Some("DMY".to_owned()) } else { part(below, false) });
+    [style, order].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn begun(name: &str, value: &str, source: &str) -> Begun {
+        let [name, value, source] = [name, value, source].map(str::to_owned);
+        Begun { name, built_in: "built in".to_owned(), value, source, role: "service".to_owned() }
     }
 
     fn written(role: Option<&str>, here: bool, name: &str, value: &str) -> Written {
@@ -76,9 +142,8 @@ mod tests {
 
     #[test]
     fn the_more_particular_setting_wins() {
-        let server = pairs(&[("search_path", "public"), ("TimeZone", "UTC")]);
         let defaults = SessionDefaults::new(
-            server,
+            vec![begun("search_path", "public", "default"), begun("TimeZone", "UTC", "configuration file")],
             vec![
                 written(Some("app"), true, "search_path", "of_app_here"),
                 written(None, true, "timezone", "of_database"),
@@ -92,5 +157,37 @@ mod tests {
         assert_eq!(of("app"), pairs(&[("search_path", "of_app_here"), ("TimeZone", "of_database")]));
         assert_eq!(of("other"), pairs(&[("search_path", "public"), ("TimeZone", "of_other")]));
         assert_eq!(of("nobody"), pairs(&[("search_path", "public"), ("TimeZone", "of_database")]));
+    }
+
+    #[test]
+    fn what_belongs_to_the_role_that_asks_is_nobody_elses() {
+        let own =
+            || vec![begun("search_path", "mine", "user"), begun("TimeZone", "Asia/Tokyo", "database user")];
+        let settings = vec![
+            written(Some("service"), false, "search_path", "mine"),
+            written(Some("service"), true, "timezone", "Asia/Tokyo"),
+        ];
+        assert!(own().iter().all(|begun| !begun.is_outlived(&settings)));
+        let defaults = SessionDefaults::new(own(), settings);
+        assert_eq!(defaults.of("app").to_vec(), pairs(&[("search_path", "built in")]));
+        let service = pairs(&[("search_path", "mine"), ("TimeZone", "Asia/Tokyo")]);
+        assert_eq!(defaults.of("service").to_vec(), service);
+        assert!(own().iter().all(|begun| begun.is_outlived(&[])));
+        assert!(begun("TimeZone", "UTC", "database").is_outlived(&[written(
+            Some("app"),
+            true,
+            "timezone",
+            "x"
+        )]));
+        assert!(!begun("TimeZone", "UTC", "configuration file").is_outlived(&[]));
+    }
+
+    #[test]
+    fn half_a_date_style_keeps_the_other_half() {
+        assert_eq!(laid_over("DateStyle", "ISO, MDY", "sql"), "sql, MDY");
+        assert_eq!(laid_over("DateStyle", "ISO, MDY", "DMY"), "ISO, DMY");
+        assert_eq!(laid_over("DateStyle", "ISO, MDY", "postgres, ymd"), "postgres, ymd");
+        assert_eq!(laid_over("DateStyle", "ISO, MDY", "German"), "German, DMY");
+        assert_eq!(laid_over("TimeZone", "UTC", "Asia/Tokyo"), "Asia/Tokyo");
     }
 }

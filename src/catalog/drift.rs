@@ -44,7 +44,9 @@ pub fn compare(shards: &Shards<'_>) -> Vec<Drift> {
     };
     whole("encoding", &|parts| parts.server_encoding.clone());
     whole("collation", &|parts| parts.database_locale.clone());
-    whole("set of locales (lc_monetary, lc_numeric, lc_time)", &|parts| parts.value_locales.clone());
+    whole("set of locales (lc_monetary, lc_numeric, lc_time, default_text_search_config)", &|parts| {
+        parts.value_locales.clone()
+    });
     relations(shards, &mut found);
     enums(shards, &mut found);
     functions(shards, &mut found);

@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use tokio_postgres::{Client, Row};
 
-use super::defaults::{SessionDefaults, Written};
+use super::defaults::{Begun, SessionDefaults, Written};
 use super::drift::Drift;
 use super::numbers::{Objects, Shape};
+use super::reading::{SETS_READING, sets_reading};
 use super::snapshot::{
     CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
     RelationKind, Volatility,
@@ -45,6 +46,8 @@ pub struct CatalogParts {
     /// Name and version of the collation of each column that has one of its own, by relation and column.
     pub collations: BTreeMap<(ObjectName, String), String>,
     pub defaults: SessionDefaults,
+    /// The connection has begun with settings that are no longer those of new ones: ask on another.
+    pub outlived: bool,
     /// Locales by which values are shown, for comparing.
     pub value_locales: String,
     pub database_collation: Option<Collation>,
@@ -59,10 +62,9 @@ const CALL_DEPTH_MAX: usize = 8;
 
 /// Identifiers in a function's definition, folded; also those inside its strings, which may be SQL.
 fn split_words(text: &str) -> HashSet<String> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+    let sets = sets_reading(text).then(|| SETS_READING.to_owned());
+    words.map(str::to_lowercase).chain(sets).collect()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -109,10 +111,10 @@ pub async fn fingerprint(client: &Client) -> Result<u64, LoadError> {
 
 /// Reads everything. After an error or a cancellation the connection may be left in a transaction: drop it.
 pub async fn load(client: &Client) -> Result<CatalogParts, LoadError> {
-    client
-        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog")
-        .await?;
-    let result = Loader { client, parts: CatalogParts::default(), names: HashMap::new() }.run().await;
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let begun = client.query(queries::DEFAULTS, &[]).await?;
+    client.batch_execute("SET LOCAL search_path = pg_catalog").await?;
+    let result = Loader { client, parts: CatalogParts::default(), names: HashMap::new() }.run(&begun).await;
     let parts = result?;
     client.batch_execute("ROLLBACK").await?;
     Ok(parts)
@@ -126,10 +128,10 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    async fn run(mut self) -> Result<CatalogParts, LoadError> {
+    async fn run(mut self, begun: &[Row]) -> Result<CatalogParts, LoadError> {
         self.parts.fingerprint = fingerprint(self.client).await?;
         self.server().await?;
-        self.defaults().await?;
+        self.defaults(begun).await?;
         self.relations().await?;
         self.columns().await?;
         self.views().await?;
@@ -171,18 +173,25 @@ impl Loader<'_> {
         Ok(())
     }
 
-    async fn defaults(&mut self) -> Result<(), LoadError> {
-        let server = self.query(queries::DEFAULTS, "settings").await?;
-        let server = server.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    async fn defaults(&mut self, begun: &[Row]) -> Result<(), LoadError> {
         let written = self.query(queries::ROLE_SETTINGS, "settings of roles").await?;
         let written = written.iter().map(|row| {
             let (role, here) = (row.try_get(0)?, row.try_get(1)?);
             Ok(Written { role, here, name: row.try_get(2)?, value: row.try_get(3)? })
         });
-        self.parts.defaults = SessionDefaults::new(
-            server.collect::<Result<_, LoadError>>()?,
-            written.collect::<Result<_, LoadError>>()?,
-        );
+        let written = written.collect::<Result<Vec<_>, LoadError>>()?;
+        let begun = begun.iter().map(|row| {
+            Ok(Begun {
+                name: row.try_get(0)?,
+                built_in: row.try_get(1)?,
+                value: row.try_get(2)?,
+                source: row.try_get(3)?,
+                role: row.try_get(4)?,
+            })
+        });
+        let begun = begun.collect::<Result<Vec<_>, LoadError>>()?;
+        self.parts.outlived = begun.iter().any(|begun| begun.is_outlived(&written));
+        self.parts.defaults = SessionDefaults::new(begun, written);
         Ok(())
     }
 

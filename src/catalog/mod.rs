@@ -19,6 +19,7 @@ pub mod handle;
 pub mod load;
 pub mod numbers;
 mod queries;
+pub mod reading;
 mod settings;
 pub mod snapshot;
 pub mod tables;

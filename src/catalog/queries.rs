@@ -7,11 +7,12 @@
 //! Built-in objects are pinned and so have no rows in pg_depend: the functions that an expression calls are found in
 //! its node tree (`:funcid 1234`, `:opno 96`), where every call stands.
 
-/// Server version, database, encoding, and the locales by which values are shown.
+/// Server version, database, encoding, and the locales by which values are shown and words are found.
 pub(super) const SERVER: &str = "
 SELECT current_setting('server_version_num')::int4, current_setting('server_encoding'),
        j->>'datlocprovider', j->>'datcollate', coalesce(j->>'datlocale', j->>'daticulocale'), j->>'datcollversion',
-       concat_ws(', ', current_setting('lc_monetary'), current_setting('lc_numeric'), current_setting('lc_time'))
+       concat_ws(', ', current_setting('lc_monetary'), current_setting('lc_numeric'), current_setting('lc_time'),
+                 current_setting('default_text_search_config'))
   FROM (SELECT to_jsonb(d) FROM pg_database d WHERE d.datname = current_database()) AS d(j)";
 
 /// The settings by which names are found, texts read and values shown, of `pg_settings s`.
@@ -19,19 +20,14 @@ macro_rules! session_defaults {
     () => {
         "lower(s.name) IN ('search_path', 'timezone', 'datestyle', 'intervalstyle', 'bytea_output',
             'extra_float_digits', 'xmlbinary', 'xmloption', 'array_nulls', 'standard_conforming_strings',
-            'default_text_search_config', 'default_transaction_isolation')"
+            'default_transaction_isolation')"
     };
 }
 
-/// What sessions begin with that have no settings of their own. What belongs to the role that asks is left out.
+/// What a session of the account that asks has begun with, and why. To be asked before anything is set.
 pub(super) const DEFAULTS: &str = concat!(
     "
-SELECT s.name,
-       CASE WHEN EXISTS (SELECT FROM pg_db_role_setting d CROSS JOIN unnest(d.setconfig) AS c(setting)
-                          WHERE d.setrole = (SELECT r.oid FROM pg_roles r WHERE r.rolname = session_user)
-                            AND lower(split_part(c.setting, '=', 1)) = lower(s.name))
-            THEN s.boot_val ELSE s.reset_val END
-  FROM pg_settings s WHERE ",
+SELECT s.name, s.boot_val, s.reset_val, s.source, session_user::text FROM pg_catalog.pg_settings s WHERE pg_catalog.",
     session_defaults!()
 );
 

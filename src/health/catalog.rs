@@ -236,6 +236,20 @@ impl ShardCatalog {
         server: &ServerSettings,
         shard: ShardId,
     ) -> Result<CatalogParts, String> {
+        let parts = self.load_once(topology, server, shard).await?;
+        if !parts.outlived {
+            return Ok(parts);
+        }
+        self.connection = None;
+        self.load_once(topology, server, shard).await
+    }
+
+    async fn load_once(
+        &mut self,
+        topology: &Topology,
+        server: &ServerSettings,
+        shard: ShardId,
+    ) -> Result<CatalogParts, String> {
         let connection = self.connection(topology, server, shard).await?;
         let loaded = timeout(LOAD_TIME_MAX, catalog::load(&connection)).await;
         let loaded = loaded.map_err(|_| format!("{} did not answer in time", connection.address))?;

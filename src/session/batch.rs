@@ -77,6 +77,8 @@ pub(super) enum Message {
     /// Portals of the session.
     BindHere,
     Execute(Box<(Rc<Planned>, Execution)>),
+    /// Described before it is executed, or without.
+    DescribePortal(Box<(Rc<Planned>, Execution)>),
     /// Describe of a statement that fetches from a cursor over several shards.
     DescribeFetch(String),
     /// Describe of such a cursor itself, by its number.

@@ -93,7 +93,7 @@ impl Session {
         value.and_then(|value| Isolation::named(&value)).unwrap_or(Isolation::ReadCommitted)
     }
 
-    async fn set_transaction(
+    pub(super) async fn set_transaction(
         &mut self,
         sql: String,
         read_only: Option<bool>,
@@ -496,7 +496,6 @@ impl Session {
         if local {
             self.follow_settings();
         }
-        self.follow_defaults();
         self.portals.clear();
         self.cursors.clear();
         self.close_all_held();

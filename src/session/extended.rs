@@ -21,7 +21,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use super::batch::{Batch, BatchEnd, Message};
-use super::perform::{BoundParameters, Execution, Pieces};
+use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
 use super::portals::{Home, Portal, cannot_be_run};
 use super::statements::Prepared;
@@ -31,7 +31,7 @@ use crate::execute::refusals;
 use crate::plan::{Access, Action, Many};
 use crate::sql::facts::{Kind, SessionObject};
 use crate::wire::error::{SqlError, SqlState};
-use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
+use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 
 impl Session {
@@ -76,6 +76,8 @@ impl Session {
                 }
             }
             BatchEnd::Flush | BatchEnd::Full => {
+                // No Sync came before the data.
+                self.awaiting_sync = false;
                 if let Err(failure) = outcome {
                     self.skipping = true;
                     match failure {
@@ -143,7 +145,7 @@ impl Session {
             let sorted = match header.tag {
                 b'P' => self.sort_parse(batch, &frame),
                 b'B' => self.sort_bind(batch, &frame),
-                b'D' => self.sort_describe(batch, &frame),
+                b'D' => self.sort_describe(batch, &frame, &bytes[at..]),
                 b'E' => self.sort_execute(batch, &frame),
                 b'C' => self.sort_close(batch, &frame),
                 _ => Ok(()),
@@ -155,7 +157,8 @@ impl Session {
             if at >= bytes.len() {
                 break;
             }
-            if batch.turns && bytes[at] != b'S' {
+            batch.turns |= batch.controls && self.has_local_names();
+            if batch.turns && plans_more(&bytes[at..], &self.limits) {
                 batch.end = BatchEnd::Full;
                 rest = Some(bytes.slice(at..));
                 break;
@@ -291,7 +294,8 @@ impl Session {
         Ok(shards.single().map_or(Home::Session, Home::Shard))
     }
 
-    fn sort_describe(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
+    /// `rest`: what follows.
+    fn sort_describe(&mut self, batch: &mut Batch, frame: &Bytes, rest: &[u8]) -> Result<(), SqlError> {
         let describe = Describe::decode(&frame[HEADER_BYTES..])?;
         match describe.target {
             Target::Statement => {
@@ -332,7 +336,12 @@ impl Session {
                         let message = Message::Forward { frame: frame.clone(), owed };
                         batch.for_shard(shard, access, Some(&planned), Some(message));
                     }
-                    Home::Session => portal.describe = true,
+                    Home::Session if executes(rest, describe.name, &self.limits) => portal.describe = true,
+                    Home::Session => {
+                        let described = portal.execution(0, Pieces::None);
+                        let planned = Rc::clone(&portal.planned);
+                        batch.for_session(Message::DescribePortal(Box::new((planned, described))));
+                    }
                 }
             }
         }
@@ -353,8 +362,7 @@ impl Session {
         batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);
         batch.unsettled |= planned.unsettles(self.pin.is_some());
-        let local = self.block.get().is_some_and(|transaction| transaction.in_force.is_some());
-        batch.turns |= planned.turns_names() || local && planned.is_transaction_control();
+        batch.turns |= planned.turns_names();
         match portal.home {
             Home::Shard(shard) => {
                 let owed = Owed::Execute { hidden: false };
@@ -377,14 +385,8 @@ impl Session {
                     (true, true) => Pieces::Further,
                 };
                 portal.spent = true;
-                let execution = Execution {
-                    prepared: Rc::clone(&portal.prepared),
-                    bind: portal.bind.clone(),
-                    describe: std::mem::take(&mut portal.describe),
-                    rows_max: execute.max_rows,
-                    portal: portal.number,
-                    pieces,
-                };
+                let execution = portal.execution(execute.max_rows, pieces);
+                portal.describe = false;
                 batch.for_session(Message::Execute(Box::new((planned, execution))));
             }
         }
@@ -458,6 +460,26 @@ impl Session {
 }
 
 /// Transaction control and settings: no parameters, no rows, no server needed to describe them.
+/// Whether the next message executes this portal.
+fn executes(bytes: &[u8], portal: &[u8], limits: &Limits) -> bool {
+    let Ok(Some(FrameHeader { tag: b'E', len })) = frame::peek_frontend(bytes, Phase::Query, limits) else {
+        return false;
+    };
+    let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
+    Execute::decode(body).is_ok_and(|execute| execute.portal == portal)
+}
+
+/// Whether there are statements among the messages: in a whole batch, so that its frames can be read.
+fn plans_more(mut bytes: &[u8], limits: &Limits) -> bool {
+    while let Ok(Some(header)) = frame::peek_frontend(bytes, Phase::Query, limits) {
+        if matches!(header.tag, b'P' | b'B') {
+            return true;
+        }
+        bytes = bytes.get(header.len..).unwrap_or_default();
+    }
+    false
+}
+
 pub(super) fn answers_itself(planned: &Planned) -> bool {
     matches!(planned.plan.action, Action::Control)
         && matches!(planned.plan.facts.kind, Kind::Transaction(_) | Kind::Setting(_) | Kind::Empty)

@@ -325,7 +325,7 @@ fn open(
         told: Told::default(),
         user: hello.user.as_str().into(),
         fence,
-        pool_user: pool_name(&user).into(),
+        pool_user: worker.pool_name(&pool_name(&user), planning.catalog.defaults.of(server_user(&user))),
         account: Rc::new(account(&user, secret, &planning.catalog)),
         initial: Rc::clone(&settings),
         settings,

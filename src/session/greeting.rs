@@ -10,13 +10,11 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::search_path::split_identifiers;
 use super::{Failure, Session};
 use crate::backend::Settings;
 use crate::backend::settings::{quote_identifier, quote_literal};
-use crate::catalog::Pairs as Defaults;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::backend::ParameterStatus;
@@ -27,10 +25,10 @@ use crate::wire::startup::ClientHello;
 /// Sets of settings whose reports are kept.
 const GREETINGS_MAX: usize = 1024;
 
-/// Reports by the server account, what its connections begin with, and the settings that they are of.
+/// Reports by the server account, as the pools name it, and the settings that they are of.
 #[derive(Debug, Default)]
 pub struct Greetings {
-    known: HashMap<(Rc<str>, Defaults, Pairs), Reports>,
+    known: HashMap<(Rc<str>, Pairs), Reports>,
 }
 
 /// Names and values.
@@ -130,7 +128,7 @@ impl Session {
         let mut asked = pairs;
         let application = asked.iter_mut().find(|(name, _)| name == "application_name");
         let application = application.map(|(_, raw)| std::mem::take(raw));
-        let key = (Rc::clone(&self.pool_user), Arc::clone(&self.account.defaults), asked);
+        let key = (Rc::clone(&self.pool_user), asked);
         let known = self.worker.greetings.borrow().known.get(&key).map(Rc::clone);
         let reports = match known {
             Some(reports) => reports,

@@ -19,8 +19,8 @@ use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::backend::{Connection, Settings};
 use crate::wire::error::SqlState;
 
-/// No catalog tells of what was loaded: it lasts to the session's end, or to DISCARD ALL.
-const LASTING_PIN: &str = "LOAD";
+/// No catalog tells of what was loaded, nor of the next random number: they last to the session's end, or to DISCARD ALL.
+const LASTING_PINS: [&str; 2] = ["LOAD", "setseed()"];
 
 /// What is kept as one word under no name; empty if nothing. Whatever is in a schema depends on it.
 const LEFTOVERS: &str = "SELECT '', CASE \
@@ -37,6 +37,8 @@ const LEFTOVERS: &str = "SELECT '', CASE \
 const SETTINGS: &str = " UNION ALL SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings WHERE source = 'session' \
  UNION ALL SELECT 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> 'none'";
 
+const STATEMENT_TIMEOUT: &str = "statement_timeout";
+
 /// Looks at one connection, which more than one cancel may meet.
 const ATTEMPTS: usize = 4;
 
@@ -50,7 +52,7 @@ impl Session {
                 continue;
             }
             let question = question(&self.settings, &self.account.user);
-            let Some(captured) = look(connection, &question).await else {
+            let Some((captured, timeout_put_off)) = look(connection, &question).await else {
                 connection.broken = true;
                 continue;
             };
@@ -64,14 +66,17 @@ impl Session {
                     pair => set.push(pair),
                 }
             }
-            self.adopt_settings(index, set);
+            if timeout_put_off {
+                set.retain(|(name, _)| name != STATEMENT_TIMEOUT);
+            }
+            self.adopt_settings(index, set, timeout_put_off);
             let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
             match pin_reason(&found) {
                 Some(reason) if keeps => self.set_pin(reason),
                 // Objects of a session on another shard cannot be kept: the connection is closed with them.
                 Some(_) => self.lanes[index].connection.broken = true,
                 None => {
-                    if keeps && self.pin.is_some_and(|reason| reason != LASTING_PIN) {
+                    if keeps && self.pin.is_some_and(|reason| !LASTING_PINS.contains(&reason)) {
                         self.unpin();
                     }
                     self.reset_settings(index).await;
@@ -81,27 +86,28 @@ impl Session {
     }
 
     /// What the server says of the settings is the session's from now on.
-    fn adopt_settings(&mut self, index: usize, set: Vec<(String, String)>) {
+    fn adopt_settings(&mut self, index: usize, mut set: Vec<(String, String)>, keep_timeout: bool) {
         let mut settings = Settings::default();
-        // Their timeout may have been put off for the look.
-        if let Some(own) = self.settings.get("statement_timeout") {
-            settings.set("statement_timeout", own);
+        if let Some(own) = self.settings.get(STATEMENT_TIMEOUT).filter(|_| keep_timeout) {
+            settings.set(STATEMENT_TIMEOUT, own);
         }
+        // It takes the role with it, which was set after it.
+        set.sort_by_key(|(name, _)| name != "session_authorization");
         for (name, value) in set {
-            let skipped = match name.as_str() {
-                "client_encoding" => !super::setting::is_utf8(&value),
-                "statement_timeout" => value == "0" && settings.get(&name).is_some(),
-                _ => OF_TRANSACTIONS.contains(&name.as_str()),
-            };
-            if skipped {
+            let other_encoding = name == "client_encoding" && !super::setting::is_utf8(&value);
+            if other_encoding || OF_TRANSACTIONS.contains(&name.as_str()) {
                 continue;
             }
+            let identity = matches!(name.as_str(), "role" | "session_authorization");
             // Values of the session's own keep their spelling, where the server means the same by it.
-            let own = self.settings.get(&name).map(str::to_owned);
-            let text = match own {
-                Some(own) if own.trim_matches('\'').eq_ignore_ascii_case(&value) => own,
-                _ if matches!(name.as_str(), "role" | "session_authorization") => quote_identifier(&value),
-                _ => super::greeting::setting_value(&name, &value),
+            let means = |own: &&str| match own.trim_matches('\'') {
+                own if identity || name.contains('.') => own == value,
+                own => own.eq_ignore_ascii_case(&value),
+            };
+            let text = match self.settings.get(&name).filter(means) {
+                Some(own) => own.to_owned(),
+                None if identity => quote_identifier(&value),
+                None => super::greeting::setting_value(&name, &value),
             };
             settings.set(&name, text);
         }
@@ -131,7 +137,7 @@ impl Session {
     pub(super) fn set_pin(&mut self, reason: &'static str) {
         match self.pin {
             None => self.worker.figures.pins.one(),
-            Some(LASTING_PIN) => return,
+            Some(reason) if LASTING_PINS.contains(&reason) => return,
             Some(_) => {}
         }
         self.pin = Some(reason);
@@ -165,15 +171,16 @@ fn question(settings: &Settings, user: &str) -> String {
     sql
 }
 
-/// The answer, however often a cancel or a timeout of the client's comes between.
-async fn look(connection: &mut Connection, question: &str) -> Option<Captured> {
+/// The answer, however often a cancel or a timeout of the client's comes between; and whether that timeout was put off.
+async fn look(connection: &mut Connection, question: &str) -> Option<(Captured, bool)> {
     for attempt in 0..ATTEMPTS {
-        let captured = match attempt {
-            0 => connection.capture(question).await,
-            _ => connection.capture(&format!("SET LOCAL statement_timeout = 0; {question}")).await,
+        let put_off = attempt > 0;
+        let captured = match put_off {
+            false => connection.capture(question).await,
+            true => connection.capture(&format!("SET LOCAL {STATEMENT_TIMEOUT} = 0; {question}")).await,
         };
         match captured.ok()? {
-            captured if captured.error.is_none() => return Some(captured),
+            captured if captured.error.is_none() => return Some((captured, put_off)),
             captured => captured.error.filter(|error| error.sqlstate == SqlState::QUERY_CANCELED)?,
         };
     }

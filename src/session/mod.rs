@@ -30,6 +30,7 @@ mod console;
 mod control;
 mod copy;
 mod cursors;
+mod described;
 mod everywhere;
 mod explain;
 mod extended;

@@ -324,6 +324,11 @@ impl Session {
             }
             match self.run_lane(index).await {
                 Ok(report) => {
+                    if report.awaits_sync && matches!(work, Work::Extended { .. }) {
+                        // The Sync before the data is used up, ours and the client's.
+                        self.lanes[index].open_pipeline = true;
+                        self.awaiting_sync = true;
+                    }
                     let outcome = self.after_performance(index, &report);
                     if let (Ok(()), Kind::Session(SessionObject::DeclareCursor { name, .. })) =
                         (&outcome, &planned.plan.facts.kind)

@@ -171,6 +171,7 @@ impl Session {
                     }
                     self.perform(planned, Work::Extended { execution }).await
                 }
+                Message::DescribePortal(portal) => self.describe_portal(&portal.0, &portal.1).await,
                 Message::Fail(error) => Err(Failure::Sql(error.clone())),
                 Message::Bind { .. } | Message::Forward { .. } | Message::Probe { .. } => {
                     Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
@@ -402,6 +403,7 @@ impl Session {
                 Message::CloseStatement => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
                 Message::BindHere
                 | Message::Execute(_)
+                | Message::DescribePortal(_)
                 | Message::DescribeFetch(_)
                 | Message::DescribeHeld(_)
                 | Message::ClosePortal(_)

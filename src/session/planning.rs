@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 use super::search_path::{may_change_reading, turns};
 use super::statements::Prepared;
 use super::{Failure, Session};
+use crate::catalog::reading::sets_reading;
 use crate::execute::refusals;
 use crate::plan::scatter::{Scatter, Source};
 use crate::plan::{Action, Plan, PlanningContext};
@@ -131,7 +132,7 @@ impl Planned {
         match &self.plan.facts.kind {
             Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => turns(name),
             Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
-            _ => self.sets_config || self.changes_reading,
+            _ => (self.sets_config || self.changes_reading) && !self.copies_in(),
         }
     }
 
@@ -246,7 +247,7 @@ impl PlanCache {
             suspect: known.suspect,
             broken: false,
             sets_config: false,
-            changes_reading: false,
+            changes_reading: known.suspect && sets_reading(&String::from_utf8_lossy(text)),
         })
     }
 
@@ -296,7 +297,7 @@ impl Session {
             lane.numbers = planning.catalog.numbers_of(lane.shard);
         }
         self.set_context(planning);
-        self.follow_defaults();
+        self.follow_search_path();
     }
 
     pub(super) fn set_context(&mut self, planning: PlanningContext) {

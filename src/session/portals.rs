@@ -12,6 +12,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::perform::{Execution, Pieces};
 use super::planning::Planned;
 use super::statements::Prepared;
 use crate::topology::ShardId;
@@ -39,6 +40,20 @@ pub(super) struct Portal {
     pub spent: bool,
     /// Its rows are fetched in pieces.
     pub in_pieces: bool,
+}
+
+impl Portal {
+    /// Of this portal of the session's own.
+    pub fn execution(&self, rows_max: i32, pieces: Pieces) -> Execution {
+        Execution {
+            prepared: Rc::clone(&self.prepared),
+            bind: self.bind.clone(),
+            describe: self.describe,
+            rows_max,
+            portal: self.number,
+            pieces,
+        }
+    }
 }
 
 /// Who has the portal.

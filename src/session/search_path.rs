@@ -4,19 +4,25 @@
 //! transaction lasts, `"$user"` is whom the servers take the session for.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::greeting::setting_value;
-use super::{Outcome, Session};
+use super::{Failure, Outcome, Session};
 use crate::backend::settings::{quote_identifier, set_statement};
 use crate::backend::{Account, Settings};
+use crate::catalog::reading::{READING, SETS_READING, sets_reading};
 use crate::plan::{Plan, PlanningContext};
+use crate::sql::facts::{Copy, CopyDirection, Kind};
 
 impl Session {
     /// The settings that hold for the next statement.
     pub(super) fn in_force(&self) -> &Settings {
         let local = self.block.get().and_then(|transaction| transaction.in_force.as_deref());
         local.unwrap_or(&self.settings)
+    }
+
+    /// Whether names are looked up elsewhere while the transaction lasts.
+    pub(super) fn has_local_names(&self) -> bool {
+        search_path(&self.settings, &self.account) != *self.context.planning.search_path
     }
 
     pub(super) fn follow_search_path(&mut self) {
@@ -32,13 +38,15 @@ impl Session {
     pub(super) async fn learn_reading(&mut self, index: usize) -> Outcome {
         let shown = READING.map(|name| format!("pg_catalog.current_setting('{name}')")).join(", ");
         let captured = self.capture_on(index, &format!("SELECT {shown}")).await?;
+        if let Some(error) = captured.error {
+            return Err(Failure::Sql(error));
+        }
         let Some(values) = captured.rows.into_iter().next() else { return Ok(()) };
         let mut settings = self.in_force().clone();
         let mut statements = Vec::new();
         for (name, value) in READING.into_iter().zip(values.into_iter().map(Option::unwrap_or_default)) {
             let default = if name == "role" { Some("none") } else { self.account.default(name) };
-            let known = settings.get(name).map_or(default, |text| Some(text.trim_matches('\'')));
-            if known == Some(value.as_str()) {
+            if settings.get(name).or(default).is_some_and(|known| is_shown_as(name, known, &value)) {
                 continue;
             }
             let text = if name == "role" { quote_identifier(&value) } else { setting_value(name, &value) };
@@ -56,18 +64,6 @@ impl Session {
         }
         Ok(())
     }
-
-    /// What the account's connections begin with may have changed. A transaction keeps those it has, and so does a session
-    /// that is pinned to one.
-    pub(super) fn follow_defaults(&mut self) {
-        let defaults = self.context.planning.catalog.defaults.of(&self.account.user);
-        if self.block.is_open() || self.pin.is_some() || **defaults == *self.account.defaults {
-            return;
-        }
-        let account = Account { defaults: Arc::clone(defaults), ..Account::clone(&self.account) };
-        self.account = account.into();
-        self.follow_search_path();
-    }
 }
 
 /// Whether a setting of this name changes where names are looked up.
@@ -75,26 +71,33 @@ pub(super) fn turns(name: &str) -> bool {
     matches!(name, "search_path" | "role" | "session_authorization")
 }
 
-/// Settings by which names are found, texts read and values shown, which code in a transaction may change.
-const READING: [&str; 7] =
-    ["search_path", "role", "timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits"];
+/// Whether a server shows this value of what was set so.
+fn is_shown_as(name: &str, set: &str, shown: &str) -> bool {
+    match name {
+        "search_path" | "role" => split_identifiers(set) == split_identifiers(shown),
+        _ => set.trim_matches('\'').eq_ignore_ascii_case(shown),
+    }
+}
 
-/// Whether code that the text runs speaks of such settings.
+/// Whether code that the text runs sets one of them, as far as can be seen.
 pub(super) fn may_change_reading(text: &[u8], plan: &Plan, planning: &PlanningContext) -> bool {
-    const MORE: [&str; 2] = ["set_config", "authorization"];
-    let all = READING.iter().chain(&MORE);
-    let folded = text.to_ascii_lowercase();
-    if all.clone().any(|word| memchr::memmem::find(&folded, word.as_bytes()).is_some()) {
+    // `UPDATE users SET role = …` sets no parameter.
+    let writes = plan.facts.kind.target().is_some();
+    let sets_config = plan.facts.functions.iter().any(|call| call.name.name == "set_config");
+    if sets_config || !writes && sets_reading(&String::from_utf8_lossy(text)) {
         return true;
     }
-    let target = plan.facts.kind.target();
-    let target = target.and_then(|table| planning.catalog.resolve(&table.name, &planning.search_path));
-    let triggers = target.into_iter().flat_map(|info| &info.triggers);
-    let called = plan.facts.functions.iter().map(|call| &call.name).chain(triggers);
-    let mut definitions = called
-        .flat_map(|name| planning.catalog.definitions(name, &planning.search_path))
-        .map(|(_, words)| words);
-    definitions.any(|words| all.clone().any(|word| words.contains(*word)))
+    let target = match &plan.facts.kind {
+        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => Some(&table.name),
+        kind => kind.target().map(|target| &target.name),
+    };
+    let info = target.and_then(|name| planning.catalog.resolve(name, &planning.search_path));
+    let triggers = info.into_iter().flat_map(|info| &info.triggers);
+    let mut called = plan.facts.functions.iter().map(|call| &call.name).chain(triggers);
+    called.any(|name| {
+        let mut definitions = planning.catalog.definitions(name, &planning.search_path);
+        definitions.any(|(_, words)| words.contains(SETS_READING))
+    })
 }
 
 fn search_path(settings: &Settings, account: &Account) -> Vec<String> {

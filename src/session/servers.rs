@@ -162,7 +162,7 @@ impl Session {
     /// A connection that lies in the pool. [`Session::choose`] has looked at the node.
     fn take_idle(&self, pools: &Pools, topology: &Topology, node: NodeId) -> Option<Box<Connection>> {
         let allowed = self.fence.allows_node(topology, node);
-        if allowed { pools.take_idle(node, &self.pool_user, &self.account) } else { None }
+        if allowed { pools.take_idle(node, &self.pool_user) } else { None }
     }
 
     async fn take_from(

@@ -100,18 +100,16 @@ impl Session {
         let switch = ["on", "off", "true", "false", "yes", "no", "1", "0"].contains(&value.as_str());
         let read_only = (name == "transaction_read_only" && switch).then(|| says_true(&value));
         self.fence.check_mode(read_only)?;
-        if !self.block.is_open() || isolation.is_none() && !switch {
-            // No replica has it otherwise.
-            self.judge(setting, text, Access::ReadPrimary).await?;
-        } else {
-            let statements = self.spelled(setting, text);
-            for statement in &statements {
-                self.on_joined_lanes(statement).await?;
-            }
-            if let Some(transaction) = self.block.transaction() {
-                transaction.prologue.extend(statements);
-                set_modes(transaction, read_only, isolation);
-            }
+        let written = matches!(setting, Setting::Set { .. });
+        if self.block.is_open() && written && (isolation.is_some() || switch) {
+            let sql = String::from_utf8_lossy(text).into_owned();
+            return self.set_transaction(sql, read_only, isolation).await;
+        }
+        // No replica has it otherwise.
+        let statements = self.judge(setting, text, Access::ReadPrimary).await?;
+        if let Some(transaction) = self.block.transaction() {
+            transaction.prologue.extend(statements);
+            set_modes(transaction, read_only, isolation);
         }
         self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
         Ok(())
@@ -433,7 +431,6 @@ impl Session {
         self.pin = None;
         self.temporary.clear();
         self.temporary_touched = false;
-        self.follow_defaults();
         if let Ok(mut notes) = self.info.notes.lock() {
             notes.pinned = None;
         }

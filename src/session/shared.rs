@@ -31,7 +31,7 @@ use super::planning::PlanCache;
 use super::statements::Interner;
 use super::throttle::Throttles;
 use crate::backend::Pools;
-use crate::catalog::CatalogHandle;
+use crate::catalog::{CatalogHandle, Pairs};
 use crate::config::{
     AccessRules, AuthQuery, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings,
     PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
@@ -324,6 +324,8 @@ pub struct Worker {
     pub sessions: Cell<usize>,
     /// Answers of servers to start-up parameters, so that a connect costs no round trip.
     pub greetings: RefCell<super::greeting::Greetings>,
+    /// What the connections of an account have begun with, one time after the other.
+    begun: RefCell<HashMap<String, Vec<Pairs>>>,
 }
 
 impl Worker {
@@ -343,7 +345,26 @@ impl Worker {
             syntax: RefCell::default(),
             sessions: Cell::new(0),
             greetings: RefCell::default(),
+            begun: RefCell::default(),
         })
+    }
+
+    /// The name under which the pools keep the account's connections: sessions keep what they have begun with, as in
+    /// PostgreSQL, and do not share connections with those that begin otherwise.
+    pub fn pool_name(&self, account: &str, defaults: &Pairs) -> Rc<str> {
+        if defaults.is_empty() {
+            return format!("{account} (catalog not read)").into();
+        }
+        let mut begun = self.begun.borrow_mut();
+        let times = begun.entry(account.to_owned()).or_default();
+        let time = times.iter().position(|known| known == defaults).unwrap_or_else(|| {
+            times.push(Arc::clone(defaults));
+            times.len() - 1
+        });
+        match time {
+            0 => account.into(),
+            later => format!("{account} ({} defaults)", later + 1).into(),
+        }
     }
 
     pub fn keep_batch(&self, mut batch: Batch) {

@@ -22,7 +22,8 @@ async fn start() -> (Database, Meridian) {
         database.direct(region).await.batch_execute(&row).await.expect("a row");
     }
     let described = meridian(&database.cluster).database(&database.name).tables(RULE);
-    let meridian = described.one_connection().section("health", "catalog_interval = \"200ms\"").start();
+    let described = described.section("functions", "trusted = [\"run\"]").one_connection();
+    let meridian = described.section("health", "catalog_interval = \"200ms\"").start();
     (database, meridian)
 }
 
@@ -186,8 +187,62 @@ async fn an_applications_own_parameters_outlast_code() {
     let other = connect(&meridian.app()).await;
     assert_eq!(one(&other, "SELECT current_setting('app.tenant', true)").await, "");
     assert_eq!(one(&client, "SHOW app.tenant").await, "2");
+    client.batch_execute("SET app.tenant = 'a'").await.expect("a parameter");
+    client.batch_execute("DO $$ BEGIN SET app.tenant = 'A'; END $$").await.expect("a parameter");
+    assert_eq!(one(&client, "SHOW app.tenant").await, "A");
     client.batch_execute("RESET app.tenant").await.expect("a parameter");
     assert_eq!(one(&client, "SHOW app.tenant").await, "");
+}
+
+/// The look at what was left does not undo what code has set.
+#[tokio::test]
+async fn timeouts_that_code_sets_hold() {
+    let (_database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("SET statement_timeout = '5s'").await.expect("a timeout");
+    client.batch_execute("SELECT set_config('statement_timeout', '0', false)").await.expect("no timeout");
+    assert_eq!(one(&client, "SHOW statement_timeout").await, "0");
+    client.batch_execute("DO $$ BEGIN SET statement_timeout = '1ms'; END $$").await.expect("a timeout");
+    client.batch_execute("SET statement_timeout = '7s'").await.expect("a timeout");
+    client.batch_execute("DO $$ BEGIN END $$").await.expect("code");
+    assert_eq!(one(&client, "SHOW statement_timeout").await, "7s");
+}
+
+/// Code that is put together from values: what was seen once without is no sign.
+#[tokio::test]
+async fn code_in_values_is_followed() {
+    let (database, meridian) = start().await;
+    let run = "CREATE FUNCTION run(code text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE code; RETURN code; END $$";
+    database.on_every_shard(run).await;
+    let client = connect(&meridian.app()).await;
+    eventually("the function is known", async || client.simple_query("SELECT run('SELECT 1')").await.ok())
+        .await;
+    for _ in 0..5 {
+        one(&client, "SELECT run('SELECT 1')").await;
+    }
+    client.batch_execute("BEGIN").await.expect("a block");
+    one(&client, "SELECT run('SET LOCAL search_path = shop')").await;
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "4");
+    client.batch_execute("ROLLBACK").await.expect("the end");
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "0");
+}
+
+/// A session keeps what it has begun with, whatever others begin with meanwhile.
+#[tokio::test]
+async fn defaults_are_those_of_the_sessions_beginning() {
+    let (database, meridian) = start().await;
+    let old = connect(&meridian.app()).await;
+    assert_eq!(one(&old, "SELECT count(*) FROM orders").await, "0");
+    let of_database = format!("ALTER DATABASE {} SET search_path = shop", database.name);
+    alter(&database, &meridian, &of_database, ("search_path", "shop")).await;
+    let new = connect(&meridian.app()).await;
+    for _ in 0..3 {
+        assert_eq!(one(&new, "SELECT count(*) FROM orders").await, "4");
+        assert_eq!(one(&old, "SELECT count(*) FROM orders").await, "0");
+    }
+    let reset = format!("ALTER DATABASE {} RESET search_path", database.name);
+    alter(&database, &meridian, &reset, ("search_path", "\"$user\", public")).await;
+    assert_eq!(one(&new, "SELECT count(*) FROM orders").await, "4");
 }
 
 /// SET TRANSACTION in its other spelling ends with the transaction.

@@ -199,6 +199,10 @@ async fn a_pin_does_not_outlast_its_transaction() {
         run(&client, &[statements]).await;
         shared_again(&meridian, statements).await;
     }
+    run(&client, &["BEGIN", "SELECT setseed(0.5)", "COMMIT", "SELECT 1"]).await;
+    assert!(pinned(&meridian, "keeper").await.is_some(), "the next random number is that server's");
+    run(&client, &["DISCARD ALL"]).await;
+    shared_again(&meridian, "DISCARD ALL").await;
     run(&client, &["BEGIN", "CREATE TEMP TABLE t (i int)", "COMMIT", "INSERT INTO t VALUES (1)"]).await;
     assert!(pinned(&meridian, "keeper").await.is_some(), "the table is there");
 }

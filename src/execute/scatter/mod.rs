@@ -195,6 +195,19 @@ async fn describe_original(
     Ok(Original { columns: described.columns, types: Some(described.parameters) })
 }
 
+/// Tells the client the columns of its own text, in the formats that it asked for.
+pub async fn describe(
+    wire: &mut Wire<'_>,
+    lane: &mut Lane,
+    question: &Question<'_>,
+) -> Result<(), ScatterError> {
+    let original = describe_original(wire, &mut [lane], question).await?;
+    let columns = original.columns.ok_or_else(|| internal("a server described no columns"))?;
+    question.check_formats(columns.len())?;
+    columns.put(&mut wire.client.outbox, columns.len(), question.result_formats());
+    Ok(())
+}
+
 /// Whether the merge has comparators for the keys' types, which only a server knows.
 async fn sorts_here(
     wire: &mut Wire<'_>,

@@ -1,0 +1,55 @@
+//! Describe of a portal that is the session's own, where no Execute follows at once: drivers that read in pieces ask so,
+//! with Flush, and wait for the answer.
+//!
+//! Its columns are those of the client's own text, whatever the shards are asked: any server can tell them.
+
+use super::extended::answers_itself;
+use super::perform::{Execution, Work};
+use super::planning::Planned;
+use super::{Failure, Outcome, Session, setting};
+use crate::execute::scatter::{ScatterError, Wire, describe};
+use crate::execute::{RelayError, refusals};
+use crate::plan::Access;
+use crate::sql::arguments::Arguments;
+use crate::sql::facts::Kind;
+use crate::wire::encode;
+
+impl Session {
+    pub(super) async fn describe_portal(&mut self, planned: &Planned, execution: &Execution) -> Outcome {
+        if answers_itself(planned) {
+            encode::server::no_data(&mut self.client.outbox);
+            return Ok(());
+        }
+        if let Kind::Show { name } = &planned.plan.facts.kind
+            && let Some(shown) = self.show_own(name)
+        {
+            shown?;
+            encode::server::row_description(&mut self.client.outbox, &[setting::text_field(name)]);
+            return Ok(());
+        }
+        let index = self.join_default(Access::Read).await?;
+        self.quiet_lane(index).await?;
+        let work = Work::Extended { execution };
+        let parameters = work.parameters(planned)?;
+        let arguments = Arguments { text: work.text(), literals: &planned.literals, parameters: &parameters };
+        let question = work.question(arguments, &parameters);
+        let read_ahead = self.live.limits.shard_buffer_bytes;
+        let Self { client, lanes, told, limits, pin, .. } = self;
+        let mut wire = Wire::new(client, told, limits, pin.is_some(), read_ahead);
+        match describe(&mut wire, &mut lanes[index], &question).await {
+            Ok(()) => Ok(()),
+            Err(ScatterError::Sql(error))
+                if error.message == refusals::NO_ROWS_TO_COMBINE.error(&[]).message =>
+            {
+                encode::server::no_data(&mut self.client.outbox);
+                Ok(())
+            }
+            Err(ScatterError::Sql(error) | ScatterError::Unmergeable(error)) => Err(Failure::Sql(error)),
+            Err(ScatterError::Told) => Err(Failure::Told),
+            Err(ScatterError::ClientGone) => Err(self.relay_failed(index, RelayError::ClientGone).await),
+            Err(ScatterError::Server { error, .. } | ScatterError::Scratch(error)) => {
+                Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await)
+            }
+        }
+    }
+}
