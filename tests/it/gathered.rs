@@ -99,6 +99,30 @@ async fn what_is_gathered_is_bounded_and_the_table_is_named() {
     nothing_is_left(&database).await;
 }
 
+/// PostgreSQL makes a bigint of it; a merge cannot.
+#[tokio::test]
+async fn bounds_of_other_types_are_left_to_postgresql() {
+    let (database, meridian) = start("").await;
+    let target =
+        Target { kind: Kind::Meridian, port: meridian.address().port(), database: database.name.clone() };
+    let mut client = target.raw();
+    for (declared, bound, rows) in [(Type::NUMERIC, "6.5", 7), (Type::FLOAT8, "6.5", 6), (Type::INT2, "6", 6)]
+    {
+        let parse = stand::parse("", "SELECT id FROM orders ORDER BY id LIMIT $1", &[declared.oid()]);
+        let bind = |values: &[Parameter]| stand::bind("", "", values, &[]);
+        let ask = [stand::execute("", 0), stand::sync()].concat();
+        client.send(&[parse.clone(), bind(&[Parameter::Text(bound.into())]), ask.clone()].concat());
+        let answer = client.until_ready();
+        let found = answer.iter().filter(|message| message.tag == b'D').count();
+        assert_eq!(found, rows, "{declared} {answer:?}");
+        client.send(&[parse, bind(&[]), ask].concat());
+        let answer = client.until_ready();
+        let error = answer.iter().find(|message| message.tag == b'E').and_then(|error| error.field(b'C'));
+        assert_eq!(error.as_deref(), Some("08P01"), "a value is missing");
+    }
+    nothing_is_left(&database).await;
+}
+
 #[tokio::test]
 async fn what_is_tied_to_a_key_is_asked_of_its_shard_alone() {
     let (_database, meridian) = start("").await;

@@ -83,8 +83,8 @@ pub enum ScatterError {
     Sql(SqlError),
     /// The server's own words have been passed on.
     Told,
-    /// Of types that cannot be merged, or of a condition that PostgreSQL might not have met: another way may be taken, or
-    /// this is to be told. Nothing has been sent.
+    /// Of types or values that cannot be merged, of more rows than a merge may hold, or of a condition that PostgreSQL might
+    /// not have met: another way may be taken, or this is to be told. No row has been sent.
     Unmergeable(SqlError),
     /// A server is lost to this session. The other lanes are at rest.
     Server {
@@ -93,6 +93,16 @@ pub enum ScatterError {
     },
     /// The scratch session's server is lost.
     Scratch(BackendError),
+}
+
+impl ScatterError {
+    /// Of an error that came before any server was asked: another way may serve where it is a refusal of ours.
+    fn before_anything(error: SqlError) -> Self {
+        match error.refusal {
+            Some(_) => Self::Unmergeable(error),
+            None => Self::Sql(error),
+        }
+    }
 }
 
 impl From<SqlError> for ScatterError {
@@ -147,7 +157,7 @@ pub async fn answer(
                 return Err(ScatterError::Unmergeable(Reason::OrderType.refusal("").into()));
             };
             scatter = otherwise;
-            bound = question.check(scatter)?;
+            bound = question.check(scatter).map_err(ScatterError::before_anything)?;
             continue;
         }
         let rows = match &scatter.combine {

@@ -88,6 +88,11 @@ SELECT region, status, count(*) FROM rides GROUP BY 1, 2 ORDER BY 2, 1;
 SELECT count(*) FROM rides GROUP BY status;
 SELECT status AS s FROM rides GROUP BY s;
 SELECT status FROM rides GROUP BY status;
+-- Expressions that differ in a constant only
+SELECT status, status || 'a' FROM rides GROUP BY status, status || 'b';
+SELECT status || 'b', status || 'a' FROM rides GROUP BY status, status || 'b' ORDER BY status || 'c' DESC;
+-- error 42803
+SELECT status || 'a', count(*) FROM rides GROUP BY status || 'b';
 SELECT upper(status) AS u, count(*) FROM rides GROUP BY upper(status);
 SELECT upper(status), count(*) FROM rides GROUP BY 1;
 SELECT date_trunc('month', timestamp) AS month, count(*) FROM rides GROUP BY month ORDER BY month;
