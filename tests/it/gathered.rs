@@ -99,6 +99,46 @@ async fn what_is_gathered_is_bounded_and_the_table_is_named() {
     nothing_is_left(&database).await;
 }
 
+#[tokio::test]
+async fn what_is_too_much_for_a_merge_is_gathered() {
+    let (database, _wide) = start("").await;
+    let narrow = meridian(&database.cluster).database(&database.name).tables(TABLES);
+    let narrow = narrow.section("limits", "merge_rows_max = 20").start();
+    let client = connect(&narrow.app()).await;
+    let groups = "SELECT count(DISTINCT person), sum(amount) FROM orders";
+    let numbers = "SELECT amount * 1000 + id, count(*) FROM orders GROUP BY 1";
+    let names = "SELECT name FROM people ORDER BY name COLLATE \"en-x-icu\"";
+    let all = async |client: &Client| {
+        assert_eq!(client.query(numbers, &[]).await.expect(numbers).len(), 200);
+        let names = client.query(names, &[]).await.expect(names);
+        assert_eq!((names.len(), names[39].get::<_, String>(0)), (40, "p9".to_owned()));
+    };
+    all(&client).await;
+    assert_eq!(answer(&client, groups).await, (40, 400));
+    client.batch_execute("BEGIN; UPDATE orders SET amount = 1000 WHERE id = 7").await.expect("a write");
+    all(&client).await;
+    assert_eq!(answer(&client, groups).await, (40, 400 - 2 + 1000), "the transaction goes on");
+    client.batch_execute("ROLLBACK").await.expect("the end");
+
+    // Rows that the client has cannot be taken back.
+    let long = "UPDATE people SET name = repeat(name, 5000)";
+    for shard in database.cluster.shards() {
+        let server = database.direct(shard.name()).await;
+        server.batch_execute(long).await.expect("names that fill the buffers");
+    }
+    let distinct = "SELECT DISTINCT name FROM people";
+    for block in ["BEGIN", ""] {
+        client.batch_execute(block).await.expect("a block, or none");
+        let error = client.query(distinct, &[]).await.expect_err("40 names are too many");
+        let error = error.as_db_error().expect("an error of SQL");
+        assert_eq!(error.code(), &SqlState::CONFIGURATION_LIMIT_EXCEEDED);
+        assert!(error.hint().is_some_and(|hint| hint.contains("limits.merge_rows_max")), "{error}");
+        client.batch_execute("ROLLBACK").await.expect("the end");
+        assert_eq!(answer(&client, groups).await, (40, 400));
+    }
+    nothing_is_left(&database).await;
+}
+
 /// PostgreSQL makes a bigint of it; a merge cannot.
 #[tokio::test]
 async fn bounds_of_other_types_are_left_to_postgresql() {
