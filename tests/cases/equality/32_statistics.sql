@@ -142,3 +142,6 @@ SELECT id % 7 AS k, stddev(whole * whole), stddev(id) FROM spreads WHERE part = 
 SELECT variance(whole), stddev(f8) IS NULL FROM spreads WHERE id > $1;
 -- error 22003
 SELECT var_pop(f8 * 1e300) FROM spreads;
+-- Values of the key are on one shard each.
+SELECT count(DISTINCT id), sum(DISTINCT id), avg(DISTINCT id), sum(DISTINCT s.id) FILTER (WHERE g > 1) FROM spreads s, generate_series(1, 3) g;
+SELECT part, count(DISTINCT id), avg(DISTINCT id), avg(DISTINCT id) FILTER (WHERE small = 1) FROM spreads GROUP BY part;

@@ -1,4 +1,4 @@
-//! A small catalog and topology: `rides` and `stops` by region, `riders` everywhere, `notes` on one shard.
+//! A small catalog and topology: `rides`, `stops` and `labels` by region, `riders` everywhere, `notes` on one shard.
 //!
 //! The database's collation is deterministic but not byte order, as in most installations; `rides.c_text` has the
 //! C collation, `rides.folded` a nondeterministic one. Functions are few: what a case calls must be listed here, as
@@ -143,6 +143,7 @@ pub(crate) fn context() -> PlanningContext {
         table("stops", &[("ride", oid::INT8), ("region", oid::TEXT), ("place", oid::TEXT)]),
         table("riders", &[("rider", oid::INT8), ("name", oid::TEXT)]),
         table("notes", &[("note", oid::TEXT)]),
+        table("labels", &[("folded", oid::TEXT)]),
     ];
     let catalog = Catalog {
         version: 1,
@@ -171,7 +172,12 @@ pub(crate) fn context() -> PlanningContext {
         default_shard: ShardId(0),
         scratch_shard: ShardId(0),
         world: crate::geo::World::new(Vec::new(), None).unwrap(),
-        tables: vec![rule("rides", region()), rule("stops", region()), rule("riders", Placement::Reference)],
+        tables: vec![
+            rule("rides", region()),
+            rule("stops", region()),
+            rule("labels", Placement::Region { key: "folded".to_owned() }),
+            rule("riders", Placement::Reference),
+        ],
         trusted_functions: Default::default(),
         distances: None,
     };

@@ -183,6 +183,35 @@ fn literals_of_a_client_are_sent_as_they_were_written() {
 }
 
 #[test]
+fn distinct_keys_are_counted_by_each_shard() {
+    let counted = [
+        (
+            "count(DISTINCT region), sum(DISTINCT tip) FROM rides",
+            "count(DISTINCT \"rides\".\"region\"), \"rides\".\"tip\" FROM rides GROUP BY 2",
+        ),
+        (
+            "city, count(DISTINCT (region)) FILTER (WHERE ok) FROM rides GROUP BY city",
+            "\"rides\".\"city\", count(DISTINCT \"rides\".\"region\") FILTER (WHERE \"rides\".\"ok\") FROM rides GROUP BY 1",
+        ),
+        (
+            "count(DISTINCT s.region) FROM rides r LEFT JOIN stops s ON s.region = r.region",
+            "count(DISTINCT \"s\".\"region\") FROM rides r LEFT JOIN stops s ON s.region = r.region",
+        ),
+        // What is computed of a key, or folds, may be the same on two shards.
+        ("count(DISTINCT region || '') FROM rides", "\"rides\".\"region\" || '' FROM rides GROUP BY 1"),
+        ("count(DISTINCT folded) FROM labels", "\"labels\".\"folded\" FROM labels GROUP BY 1"),
+        ("count(DISTINCT rider) FROM rides, riders", "\"riders\".\"rider\" FROM rides, riders GROUP BY 1"),
+    ];
+    for (sql, asked) in counted {
+        assert_eq!(shard(&format!("SELECT {sql}")), format!("SELECT {asked}"));
+    }
+    assert_eq!(
+        final_text("SELECT count(DISTINCT region) FROM rides", &[oid::INT8]).unwrap().split(" FROM").next(),
+        Some("SELECT (coalesce(sum(meridian__p.c1), 0)::bigint)")
+    );
+}
+
+#[test]
 fn equal_rows_are_gathered_once_where_no_aggregate_counts_them_twice() {
     let cases = [
         ("string_agg(DISTINCT city, ',')", r#"SELECT DISTINCT "rides"."city" FROM rides"#),
