@@ -9,6 +9,8 @@
 //! | count, sum, avg (DISTINCT x) | x as one more group | the same over distinct x |
 //! | count, sum, avg (DISTINCT key) | the same | as without DISTINCT: no two shards have equal values |
 //!
+//! The last is not for a statement in which the one above it makes more groups: their rows may have equal keys.
+//!
 //! Division is exact because `avg` itself divides the sum by the count with `numeric_div`. Sums of floats are
 //! added in another order, and sums of real in real: that is what PostgreSQL's own parallel plans do. The average of
 //! reals is computed from sums in double precision, which needs the argument's type beforehand: a column of type
@@ -145,6 +147,14 @@ fn statistic(name: &str, args: &[FunctionArg], inputs: &Inputs<'_>) -> Option<(S
 pub(super) fn all_have_partials(query: &Query, inputs: &Inputs<'_>) -> bool {
     let Ok(select) = super::select::select_of(query) else { return false };
     !has_aggregate(query, select, inputs, |call| partials(call, inputs).is_err())
+}
+
+/// Whether values of an aggregate's argument are groups of the shards' rows.
+pub(super) fn group_by_values(query: &Query, inputs: &Inputs<'_>) -> bool {
+    let Ok(select) = super::select::select_of(query) else { return false };
+    has_aggregate(query, select, inputs, |call| {
+        partials(call, inputs).is_ok_and(|partials| partials.grouping)
+    })
 }
 
 /// Whether an aggregate that is computed over the rows of the block passes the test.

@@ -245,7 +245,10 @@ impl Scatter {
             return Err(Reason::RoundTrip.refusal(OWN_NAMES));
         }
         let (apart, parted) = apart::of(query, ctx)?;
-        let inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx), parted };
+        let mut inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx), parted };
+        if aggregates::group_by_values(query, &inputs) {
+            inputs.parted.clear();
+        }
         if matches!(*query.body, SetExpr::SetOperation { .. }) {
             return united::compile(query, apart, &inputs);
         }

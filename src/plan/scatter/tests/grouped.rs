@@ -186,8 +186,13 @@ fn literals_of_a_client_are_sent_as_they_were_written() {
 fn distinct_keys_are_counted_by_each_shard() {
     let counted = [
         (
+            "count(DISTINCT region), avg(DISTINCT region) FROM rides",
+            "count(DISTINCT \"rides\".\"region\"), sum(DISTINCT \"rides\".\"region\"), count(DISTINCT \"rides\".\"region\") FROM rides",
+        ),
+        // Within groups by other values a key comes more than once.
+        (
             "count(DISTINCT region), sum(DISTINCT tip) FROM rides",
-            "count(DISTINCT \"rides\".\"region\"), \"rides\".\"tip\" FROM rides GROUP BY 2",
+            "\"rides\".\"region\", \"rides\".\"tip\" FROM rides GROUP BY 1, 2",
         ),
         (
             "city, count(DISTINCT (region)) FILTER (WHERE ok) FROM rides GROUP BY city",
