@@ -279,15 +279,21 @@ async fn finished(
     let arrays: Vec<BytesMut> = rows.into_arrays();
     let ours: Vec<Option<&[u8]>> = arrays.iter().map(|array| Some(&array[..])).collect();
     let last = &mut lanes[nearest..=nearest];
-    question.portal(&text, types, &ours, Answer::Client).put(last[0]);
+    let request = question.portal(&text, types, &ours, Answer::Client);
+    guard::put(&request, guard::Failing::of_final_text(finish), last[0]);
     drop(arrays);
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
     let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
     // Gathered tables have their keys.
     let ungrouped = || ScatterError::Unmergeable(Reason::UngroupedColumn.refusal("").into());
-    told.map_err(|error| of_final_text(error, ungrouped))?;
-    Ok(combiner.rows())
+    match told {
+        Ok(_) => Ok(combiner.rows()),
+        Err(error) => {
+            let error = guard::understand_final(error, finish, wire.sent, last).await;
+            Err(of_final_text(error, ungrouped))
+        }
+    }
 }
 
 /// The client's own text has been described by now. If the final one is not grouped well, a primary key stood in its

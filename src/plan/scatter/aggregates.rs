@@ -248,6 +248,11 @@ impl Aggregate {
         }
     }
 
+    /// Whether combining may fail with 22003 where one PostgreSQL has an answer.
+    pub fn may_overflow(&self) -> bool {
+        matches!(self.combining, Combining::Statistic(statistic) if statistic.may_overflow())
+    }
+
     fn statistic(&self, statistic: Statistic) -> String {
         statistic.combine(|index| Markers::column(self.column + index))
     }
