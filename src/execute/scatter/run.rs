@@ -324,12 +324,15 @@ impl Run<'_, '_, '_, '_> {
         }
     }
 
-    /// Partial rows may be left, and their tables gathered.
+    /// An answer may be left, and its tables gathered: none of its rows has been taken.
     fn disagreement(&self) -> Stop {
         let error = refusals::SHARDS_DISAGREE.error(&[]);
         match self.combiner {
-            Combiner::Gather { .. } => Stop::Unmergeable(error),
-            _ => Stop::Sql(error),
+            Combiner::Gather { .. }
+            | Combiner::Concat { .. }
+            | Combiner::Distinct { .. }
+            | Combiner::Ordered { .. } => Stop::Unmergeable(error),
+            Combiner::Nothing | Combiner::Fill(_) | Combiner::Texts(_) => Stop::Sql(error),
         }
     }
 

@@ -196,7 +196,7 @@ fn distinct_keys_are_counted_by_each_shard() {
         ),
         (
             "city, count(DISTINCT (region)) FILTER (WHERE ok) FROM rides GROUP BY city",
-            "\"rides\".\"city\", count(DISTINCT \"rides\".\"region\") FILTER (WHERE \"rides\".\"ok\") FROM rides GROUP BY 1",
+            "\"rides\".\"city\", count(DISTINCT (\"rides\".\"region\")) FILTER (WHERE \"rides\".\"ok\") FROM rides GROUP BY 1",
         ),
         (
             "count(DISTINCT s.region) FROM rides r LEFT JOIN stops s ON s.region = r.region",
