@@ -5,7 +5,9 @@
 //!
 //! Invariants:
 //! 1. A type with two spellings of equal values (`0` and `-0`, `1.0` and `1.00`, `'a'` and `'a '`) is not told by bytes.
-//! 2. Nothing is allocated per row: bodies stand one behind the other. Beyond the limits a new row is an error.
+//! 2. Nothing is allocated per row: bodies stand one behind the other. Beyond the limits a new row is an error; what the
+//!    table needs to find a body counts, too.
+//! 3. A body is hashed once per row that comes, however often the table grows.
 
 use std::hash::BuildHasher;
 use std::hash::RandomState;
@@ -37,11 +39,21 @@ pub fn is_told_by_bytes(type_oid: u32) -> bool {
     )
 }
 
+/// Where a body stands in `bodies`. The hash is kept: growing moves every place, and would read every body for it.
+#[derive(Debug)]
+struct Place {
+    hash: u64,
+    start: usize,
+    end: usize,
+}
+
+/// Bytes of a place in the table, with its control byte.
+const PLACE_BYTES: usize = size_of::<Place>() + 1;
+
 /// The rows that were seen, by their bytes.
 #[derive(Debug)]
 pub struct DistinctRows {
-    /// Where a body begins and ends in `bodies`.
-    seen: HashTable<(usize, usize)>,
+    seen: HashTable<Place>,
     bodies: Vec<u8>,
     hasher: RandomState,
     limits: PartialLimits,
@@ -56,19 +68,19 @@ impl DistinctRows {
     pub fn is_new(&mut self, frame: &[u8]) -> Result<bool, MergeError> {
         let body = frame.get(HEADER_BYTES..).ok_or(MergeError::Malformed("a row without a header"))?;
         let Self { seen, bodies, hasher, limits } = self;
-        let at = |&(start, end): &(usize, usize)| bodies.get(start..end).unwrap_or_default();
         let hash = hasher.hash_one(body);
-        if seen.find(hash, |place| at(place) == body).is_some() {
+        let same = |place: &Place| place.hash == hash && bodies.get(place.start..place.end) == Some(body);
+        if seen.find(hash, same).is_some() {
             return Ok(false);
         }
         if seen.len() >= limits.rows_max {
             return Err(MergeError::TooManyRows { max: limits.rows_max });
         }
-        let place = (bodies.len(), bodies.len() + body.len());
-        if place.1 > limits.bytes_max {
+        let place = Place { hash, start: bodies.len(), end: bodies.len() + body.len() };
+        if place.end + (seen.len() + 1) * PLACE_BYTES > limits.bytes_max {
             return Err(MergeError::TooManyBytes { max: limits.bytes_max });
         }
-        seen.insert_unique(hash, place, |place| hasher.hash_one(at(place)));
+        seen.insert_unique(hash, place, |place| place.hash);
         bodies.extend_from_slice(body);
         Ok(true)
     }
@@ -120,9 +132,12 @@ mod tests {
         assert_eq!(rows.is_new(&frame(&[Some(b"a")])), Ok(false));
         assert_eq!(rows.is_new(&frame(&[Some(b"c")])), Err(MergeError::TooManyRows { max: 2 }));
 
-        let mut rows = DistinctRows::new(PartialLimits { rows_max: 9, bytes_max: 20 });
+        // Two bytes count the columns, four each value's length.
+        let bytes_max = 2 * PLACE_BYTES + 16 + 10;
+        let mut rows = DistinctRows::new(PartialLimits { rows_max: 9, bytes_max });
         rows.is_new(&frame(&[Some(b"0123456789")])).unwrap();
-        assert_eq!(rows.is_new(&frame(&[Some(b"other")])), Err(MergeError::TooManyBytes { max: 20 }));
+        assert_eq!(rows.is_new(&frame(&[Some(b"other")])), Err(MergeError::TooManyBytes { max: bytes_max }));
+        assert_eq!(rows.is_new(&frame(&[Some(b"four")])), Ok(true));
         assert!(rows.is_new(b"D").is_err());
     }
 }

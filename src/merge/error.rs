@@ -5,7 +5,8 @@
 //!
 //! Not here: errors that servers send (they are forwarded) and refusals before anything is sent (`plan`).
 
-/// A failure of a combine. The statement ends with exactly one error; no further row is sent.
+/// A failure of a combine: no further row is sent. The statement ends with exactly one error, unless it is of too many
+/// rows and no row has reached the client: then its tables are gathered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// A server sent a row that does not match its own description.
@@ -35,8 +36,11 @@ impl MergeError {
         match self {
             Self::Malformed(_) => None,
             Self::Unordered { .. } => Some("Order by another column, or name one shard by its key."),
-            Self::TooManyRows { .. } | Self::TooManyBytes { .. } => {
-                Some("Narrow the statement with a condition, or group by fewer distinct values.")
+            Self::TooManyRows { .. } => {
+                Some("Narrow the statement with a condition, or raise limits.merge_rows_max.")
+            }
+            Self::TooManyBytes { .. } => {
+                Some("Narrow the statement with a condition, or raise limits.merge_bytes_max.")
             }
         }
     }

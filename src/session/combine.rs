@@ -7,6 +7,8 @@
 //!    never wait for each other.
 //! 2. A read that failed before anything was sent to the client, outside of a block, is tried on other servers.
 //! 3. What was not sent to a server is not left queued: afterwards every lane owes nothing or is gone.
+//! 4. What only the values, the types or the number of rows keep from being merged is gathered; the client is told why
+//!    only where that cannot be done.
 
 use std::time::Duration;
 
@@ -69,17 +71,10 @@ impl Session {
         shards: ShardSet,
         ending: Ending<'_>,
     ) -> Result<Option<Held>, Failure> {
-        let bound = match question.check(scatter) {
-            Ok(bound) => bound,
-            Err(error) if error.refusal.is_some() => return Err(Failure::Sql(error)),
-            Err(error) => {
-                let Question { arguments, declared, .. } = *question;
-                return Err(self.earlier_error(arguments.text, declared, error).await);
-            }
-        };
-        self.check_scratch(scatter, shards)?;
+        let (bound, instead) = self.bind_limits(question, scatter, shards).await?;
+        self.check_scratch(instead.as_ref().unwrap_or(scatter), shards)?;
+        let mut attempts = Attempts { instead, ..Attempts::default() };
         let mark = self.client.outbox.len();
-        let mut attempts = Attempts::default();
         loop {
             if let Err(failure) = self.join_shards(planned, shards, &attempts.avoid).await {
                 self.tidy(shards).await;
@@ -112,15 +107,13 @@ impl Session {
                     let failed = |lane: &Lane| lane.connection.status == TransactionStatus::Failed;
                     let failed = self.lanes.iter().any(|lane| lane.in_block && failed(lane));
                     let other = match scatter.unconditional() {
-                        _ if failed || attempts.condition.is_some() => None,
+                        _ if failed || attempts.condition.is_some() => return Err(Failure::Sql(error)),
                         Some(other) => {
-                            attempts.condition = Some(error.clone());
-                            Some(other)
+                            attempts.condition = Some(error);
+                            other
                         }
-                        None => self.gathered_instead(question),
+                        None => self.gathered_because(error, question, shards)?,
                     };
-                    let other = other.ok_or(Failure::Sql(error))?;
-                    self.check_scratch(&other, shards)?;
                     attempts.instead = Some(other);
                 }
                 ScatterError::Sql(error) if attempts.condition.is_some() && is_too_much(&error) => {
@@ -128,6 +121,28 @@ impl Session {
                     return Err(Failure::Sql(attempts.condition.unwrap_or(error)));
                 }
                 error => self.ask_again(planned, shards, error, &mut attempts).await?,
+            }
+        }
+    }
+
+    /// LIMIT and OFFSET of this execution, and the way that is taken where its values keep the planned one from serving.
+    async fn bind_limits(
+        &mut self,
+        question: &Question<'_>,
+        scatter: &Scatter,
+        shards: ShardSet,
+    ) -> Result<(BoundLimits, Option<Scatter>), Failure> {
+        let mut instead = None;
+        loop {
+            match question.check(instead.as_ref().unwrap_or(scatter)) {
+                Ok(bound) => return Ok((bound, instead)),
+                Err(error) if error.refusal.is_some() && instead.is_none() => {
+                    instead = Some(self.gathered_because(error, question, shards)?);
+                }
+                Err(error) => {
+                    let Question { arguments, declared, .. } = *question;
+                    return Err(self.earlier_error(arguments.text, declared, error).await);
+                }
             }
         }
     }

@@ -24,6 +24,7 @@ use crate::plan::scatter::{Combine, Scatter, Scratch, Source, Ways};
 use crate::sql::parse::parse;
 use crate::topology::{ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
+use crate::wire::error::SqlError;
 
 /// The time of a transaction, as every setting reads it.
 const TIME_QUERY: &str = "SELECT pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.now()), 'YYYY-MM-DD HH24:MI:SS.US') || '+00'";
@@ -83,6 +84,19 @@ impl Session {
         let source = Source { text: question.arguments.text, options: self.lex_options() };
         let parsed = parse(source.text, source.options);
         Scatter::compile(&parsed, source, &self.context.planning, Ways::ScratchOnly).ok()
+    }
+
+    /// The same where the merge does not serve for this reason. It is what the client is told where gathering does not serve
+    /// either: it names what can be written otherwise.
+    pub(super) fn gathered_because(
+        &self,
+        reason: SqlError,
+        question: &Question<'_>,
+        shards: ShardSet,
+    ) -> Result<Scatter, Failure> {
+        let other = self.gathered_instead(question);
+        let other = other.filter(|other| self.check_scratch(other, shards).is_ok());
+        other.ok_or(Failure::Sql(reason))
     }
 
     /// The transaction under way has written something, or sees what was: other sessions see other rows, or wait for its locks.

@@ -24,8 +24,9 @@ use super::lexer::{LexOptions, Lexer, Token, TokenKind};
 
 /// Longer text is not given to the parser.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
-/// More tokens are not given to the parser: a tree may be as deep as the text has tokens.
-pub const TOKENS_MAX: u32 = 20_000;
+/// More tokens are not given to the parser: a tree may be as deep as the text has tokens. Enough for a list of 10,000 values
+/// and the statement around it.
+pub const TOKENS_MAX: u32 = 24_000;
 /// Deeper parentheses are not given to the parser.
 pub const NESTING_MAX: u32 = 150;
 

@@ -100,6 +100,70 @@ async fn what_is_gathered_is_bounded_and_the_table_is_named() {
 }
 
 #[tokio::test]
+async fn what_is_too_much_for_a_merge_is_gathered() {
+    let (database, _wide) = start("").await;
+    let narrow = meridian(&database.cluster).database(&database.name).tables(TABLES);
+    let narrow = narrow.section("limits", "merge_rows_max = 20").start();
+    let client = connect(&narrow.app()).await;
+    let groups = "SELECT count(DISTINCT person), sum(amount) FROM orders";
+    let numbers = "SELECT amount * 1000 + id, count(*) FROM orders GROUP BY 1";
+    let names = "SELECT name FROM people ORDER BY name COLLATE \"en-x-icu\"";
+    let all = async |client: &Client| {
+        assert_eq!(client.query(numbers, &[]).await.expect(numbers).len(), 200);
+        let names = client.query(names, &[]).await.expect(names);
+        assert_eq!((names.len(), names[39].get::<_, String>(0)), (40, "p9".to_owned()));
+    };
+    all(&client).await;
+    assert_eq!(answer(&client, groups).await, (40, 400));
+    client.batch_execute("BEGIN; UPDATE orders SET amount = 1000 WHERE id = 7").await.expect("a write");
+    all(&client).await;
+    assert_eq!(answer(&client, groups).await, (40, 400 - 2 + 1000), "the transaction goes on");
+    client.batch_execute("ROLLBACK").await.expect("the end");
+
+    // Rows that the client has cannot be taken back.
+    let long = "UPDATE people SET name = repeat(name, 5000)";
+    for shard in database.cluster.shards() {
+        let server = database.direct(shard.name()).await;
+        server.batch_execute(long).await.expect("names that fill the buffers");
+    }
+    let distinct = "SELECT DISTINCT name FROM people";
+    for block in ["BEGIN", ""] {
+        client.batch_execute(block).await.expect("a block, or none");
+        let error = client.query(distinct, &[]).await.expect_err("40 names are too many");
+        let error = error.as_db_error().expect("an error of SQL");
+        assert_eq!(error.code(), &SqlState::CONFIGURATION_LIMIT_EXCEEDED);
+        assert!(error.hint().is_some_and(|hint| hint.contains("limits.merge_rows_max")), "{error}");
+        client.batch_execute("ROLLBACK").await.expect("the end");
+        assert_eq!(answer(&client, groups).await, (40, 400));
+    }
+    nothing_is_left(&database).await;
+}
+
+/// PostgreSQL makes a bigint of it; a merge cannot.
+#[tokio::test]
+async fn bounds_of_other_types_are_left_to_postgresql() {
+    let (database, meridian) = start("").await;
+    let target =
+        Target { kind: Kind::Meridian, port: meridian.address().port(), database: database.name.clone() };
+    let mut client = target.raw();
+    for (declared, bound, rows) in [(Type::NUMERIC, "6.5", 7), (Type::FLOAT8, "6.5", 6), (Type::INT2, "6", 6)]
+    {
+        let parse = stand::parse("", "SELECT id FROM orders ORDER BY id LIMIT $1", &[declared.oid()]);
+        let bind = |values: &[Parameter]| stand::bind("", "", values, &[]);
+        let ask = [stand::execute("", 0), stand::sync()].concat();
+        client.send(&[parse.clone(), bind(&[Parameter::Text(bound.into())]), ask.clone()].concat());
+        let answer = client.until_ready();
+        let found = answer.iter().filter(|message| message.tag == b'D').count();
+        assert_eq!(found, rows, "{declared} {answer:?}");
+        client.send(&[parse, bind(&[]), ask].concat());
+        let answer = client.until_ready();
+        let error = answer.iter().find(|message| message.tag == b'E').and_then(|error| error.field(b'C'));
+        assert_eq!(error.as_deref(), Some("08P01"), "a value is missing");
+    }
+    nothing_is_left(&database).await;
+}
+
+#[tokio::test]
 async fn what_is_tied_to_a_key_is_asked_of_its_shard_alone() {
     let (_database, meridian) = start("").await;
     let client = connect(&meridian.app()).await;

@@ -2,6 +2,7 @@
 //!
 //! One server connection serves all clients of a test, so that what one has prepared is there for the next.
 
+use futures_util::SinkExt;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -47,6 +48,40 @@ async fn kept(client: &Client, text: &str) -> (i64, i64) {
     });
     let number = |index| row.and_then(|row| row.get(index)).and_then(|cell| cell.parse().ok()).unwrap_or(-1);
     (number(0), number(1))
+}
+
+/// In the text, in an array, and over a column that names no shard.
+#[tokio::test]
+async fn ten_thousand_values_of_an_in_list_are_looked_for_on_all_shards() {
+    let database = database().await;
+    let tables = "[[tables]]\nname = \"points\"\nplacement = \"hash\"\nkey = \"id\"\n";
+    let meridian = meridian(&database.cluster).database(&database.name).tables(tables).start();
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("CREATE TABLE points (id int PRIMARY KEY, v int)").await.expect("a table");
+    let points: Vec<String> = (1..=20_000).map(|id| format!("{id}\t{}\n", id + 7)).collect();
+    let sink = client.copy_in("COPY points FROM STDIN").await.expect("COPY");
+    let mut sink = std::pin::pin!(sink);
+    sink.send(bytes::Bytes::from(points.concat())).await.expect("rows");
+    sink.finish().await.expect("its end");
+    // Each twice: a row is found once.
+    let numbers: Vec<i32> = (1..=2500).chain(30_001..=32_500).flat_map(|n| [n, n]).collect();
+    let list = numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    for (column, found) in [("id", 2500), ("v", 2500 - 7)] {
+        let written = format!("SELECT id FROM points WHERE {column} IN ({list}) ORDER BY id");
+        for _ in 0..2 {
+            assert_eq!(client.query(&written, &[]).await.expect("an answer").len(), found, "{column}");
+        }
+        let counted = format!("SELECT count(*), count(DISTINCT v) FROM points WHERE {column} IN ({list})");
+        let row = client.query_one(&counted, &[]).await.expect("a count");
+        assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (found as i64, found as i64), "{column}");
+        let bound = format!("SELECT id FROM points WHERE {column} = ANY ($1)");
+        assert_eq!(client.query(&bound, &[&numbers]).await.expect("an answer").len(), found, "{column}");
+        let others = format!("SELECT count(*) FROM points WHERE {column} NOT IN ({list})");
+        assert_eq!(
+            client.query_one(&others, &[]).await.expect("a count").get::<_, i64>(0),
+            20_000 - found as i64
+        );
+    }
 }
 
 #[tokio::test]

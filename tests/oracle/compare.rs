@@ -7,10 +7,11 @@
 //! Of an answer too large to be kept, columns and the number of rows are compared.
 //!
 //! Values are compared byte by byte, with two exceptions: floats may differ in their last digits, which depend on the
-//! order of an addition; and where a statement chooses one of several equal values, as GROUP BY and DISTINCT do, it is
-//! equality that counts (1.0 and 1.00 are equal).
+//! order of an addition; and in columns in which a statement chooses one of several equal values, as GROUP BY and DISTINCT
+//! do, it is equality that counts (1.0 and 1.00 are equal).
 
 use crate::answer::Answer;
+use crate::choice::Choices;
 use crate::stand::type_name;
 use crate::tree::{Mark, Printed};
 
@@ -20,10 +21,6 @@ const TOLERANCE_REAL: f64 = 1e-5;
 const ROWS_SHOWN: usize = 12;
 /// Types of a database's own have another number on each server.
 const FIRST_OWN_TYPE: u32 = 16384;
-
-/// Words of statements that choose one of several equal values.
-const CHOOSING: &[&str] =
-    &["GROUP BY", "DISTINCT", "UNION", "INTERSECT", "EXCEPT", "min(", "max(", "percentile", "mode("];
 
 type Row = Vec<Option<Vec<u8>>>;
 
@@ -63,8 +60,7 @@ pub fn difference(
         // The tags have said how many.
         return None;
     }
-    let comparison =
-        Comparison { mine, plain, lenient: CHOOSING.iter().any(|word| printed.text.contains(word)) };
+    let comparison = Comparison { mine, plain, choices: Choices::of(&printed.text) };
     comparison.rows(printed, unlimited).and_then(|kind| wrong(kind.to_owned(), comparison.shown()))
 }
 
@@ -81,7 +77,15 @@ fn columns(answer: &Answer) -> Vec<String> {
 struct Comparison<'a> {
     mine: &'a Answer,
     plain: &'a Answer,
-    lenient: bool,
+    choices: Choices,
+}
+
+/// What counts between two values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Bytes,
+    /// As far as it can be told here.
+    Equality,
 }
 
 impl Comparison<'_> {
@@ -96,7 +100,12 @@ impl Comparison<'_> {
         }
         if is_total {
             let all: Vec<usize> = (0..mine.first().map_or(0, Vec::len)).collect();
-            return (!self.in_order(&all)).then_some("rows or their order");
+            if !self.in_order(&all) {
+                return Some("rows or their order");
+            }
+            // Among values that are equal the order is open.
+            let others = !printed.has(&Mark::Limit) && !self.contained(mine, plain);
+            return others.then_some("rows");
         }
         if !self.in_order(&self.shown_keys(printed)) {
             return Some("order");
@@ -122,9 +131,14 @@ impl Comparison<'_> {
         keys.collect()
     }
 
+    fn by(&self, column: usize) -> By {
+        if self.choices.has(column) { By::Equality } else { By::Bytes }
+    }
+
     fn in_order(&self, columns: &[usize]) -> bool {
-        let alike =
-            |(one, other): (&Row, &Row)| columns.iter().all(|c| self.alike(*c, &one[*c], &other[*c], true));
+        let alike = |(one, other): (&Row, &Row)| {
+            columns.iter().all(|c| self.alike(*c, &one[*c], &other[*c], By::Equality))
+        };
         self.mine.rows.iter().zip(&self.plain.rows).all(alike)
     }
 
@@ -139,7 +153,7 @@ impl Comparison<'_> {
         few.iter().all(|row| {
             let same = |other: &Row| {
                 row.len() == other.len()
-                    && (0..row.len()).all(|c| self.alike(c, &row[c], &other[c], self.lenient))
+                    && (0..row.len()).all(|c| self.alike(c, &row[c], &other[c], self.by(c)))
             };
             // An equal row before one that is only alike.
             let found = left.iter().position(|other| other == row).or_else(|| left.iter().position(same));
@@ -147,13 +161,13 @@ impl Comparison<'_> {
         })
     }
 
-    fn alike(&self, column: usize, one: &Option<Vec<u8>>, other: &Option<Vec<u8>>, lenient: bool) -> bool {
+    fn alike(&self, column: usize, one: &Option<Vec<u8>>, other: &Option<Vec<u8>>, by: By) -> bool {
         let (Some(a), Some(b)) = (one, other) else { return one == other };
         if a == b {
             return true;
         }
         let Some(column) = self.mine.columns.get(column) else { return self.alike_lines(a, b) };
-        let binary = column.format == 1;
+        let (binary, lenient) = (column.format == 1, by == By::Equality);
         match column.type_oid {
             700 => nearly(a, b, TOLERANCE_REAL),
             701 => nearly(a, b, TOLERANCE),
@@ -161,8 +175,11 @@ impl Comparison<'_> {
             1700 if lenient => without_zeros(a) == without_zeros(b),
             1042 if lenient => a.trim_ascii_end() == b.trim_ascii_end(),
             25 | 1043 if lenient => lower(a) == lower(b),
-            // Of intervals, documents and rows it is not told here which are equal.
-            1186 | 3802 | 2249 if lenient => true,
+            1186 if lenient && binary => microseconds(a) == microseconds(b),
+            3802 if lenient && binary => document(&a[1..]) == document(&b[1..]),
+            3802 if lenient => document(a) == document(b),
+            // Of intervals as text, and of rows, it is not told here which are equal.
+            1186 | 2249 if lenient => true,
             // A row says the numbers of its columns' types.
             2249 | FIRST_OWN_TYPE.. if binary => a.len() == b.len(),
             _ => false,
@@ -175,13 +192,13 @@ impl Comparison<'_> {
             line.trim_ascii_end().split(|byte| *byte == b'\t').map(<[u8]>::to_vec).collect()
         };
         let (one, other) = (fields(one), fields(other));
-        let alike = |(a, b): (&Vec<u8>, &Vec<u8>)| {
+        let alike = |(column, (a, b)): (usize, (&Vec<u8>, &Vec<u8>))| {
             let alike = |is_one: fn(&[u8]) -> bool| is_one(a) && is_one(b);
             let choice = lower(a).trim_end() == lower(b).trim_end();
             let choice = choice || alike(is_interval) || alike(is_document);
-            a == b || nearly(a, b, TOLERANCE) || self.lenient && choice
+            a == b || nearly(a, b, TOLERANCE) || self.by(column) == By::Equality && choice
         };
-        one.len() == other.len() && one.iter().zip(&other).all(alike)
+        one.len() == other.len() && one.iter().zip(&other).enumerate().all(alike)
     }
 
     fn shown(&self) -> String {
@@ -220,6 +237,30 @@ fn nearly(one: &[u8], other: &[u8], tolerance: f64) -> bool {
         (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0),
         _ => false,
     }
+}
+
+/// Of an interval in binary, with days and months as PostgreSQL compares them.
+fn microseconds(interval: &[u8]) -> Option<i128> {
+    let (time, rest) = interval.split_first_chunk::<8>()?;
+    let (days, rest) = rest.split_first_chunk::<4>()?;
+    let months = i128::from(i32::from_be_bytes(rest.try_into().ok()?));
+    let days = months * 30 + i128::from(i32::from_be_bytes(*days));
+    Some(days * 86_400_000_000 + i128::from(i64::from_be_bytes(*time)))
+}
+
+/// Its numbers without the zeros behind them.
+fn document(text: &[u8]) -> Option<serde_json::Value> {
+    fn plain(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Number(number) => *value = number.as_f64().into(),
+            serde_json::Value::Array(values) => values.iter_mut().for_each(plain),
+            serde_json::Value::Object(fields) => fields.values_mut().for_each(plain),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_slice(text).ok()?;
+    plain(&mut value);
+    Some(value)
 }
 
 /// As far as its text tells: which of them are equal does not show in it.

@@ -1,6 +1,6 @@
 //! Runs one work on both sides, judges it, and makes what fails smaller.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::answer::Answer;
 use crate::compare::{Difference, difference};
@@ -14,8 +14,10 @@ use crate::way::Way;
 const SIMPLIFICATIONS_MAX: usize = 600;
 /// Of the rows of one answer so many bytes are kept.
 const KEPT_BYTES_MAX: usize = 16 << 20;
-/// Both sides give a statement up after this; it is not judged then.
+/// Both sides give a statement up after this.
 const STATEMENT_TIMEOUT: &str = "10s";
+/// What the plain server answers in less must not be given up by Meridian.
+const QUICK: Duration = Duration::from_millis(250);
 const GIVEN_UP: &str = "57014";
 /// Gathering and what follows may each take the time of a statement.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -131,8 +133,14 @@ impl<'a> Sides<'a> {
         if let Some(verdict) = self.unanswered(&mine) {
             return verdict;
         }
+        let asked = Instant::now();
         let plain = way.ask(&mut self.plain, &printed);
-        if [&mine, &plain].iter().any(|answer| answer.sqlstate() == Some(GIVEN_UP)) {
+        let gave_up = |answer: &Answer| answer.sqlstate() == Some(GIVEN_UP);
+        if gave_up(&mine) && !gave_up(&plain) && asked.elapsed() < QUICK {
+            let detail = format!("plain: {:.1?}", asked.elapsed());
+            return Verdict::Wrong(Difference { kind: "given up".to_owned(), detail });
+        }
+        if [&mine, &plain].iter().any(|answer| gave_up(answer)) {
             return Verdict::Equal(Agreement::GivenUp);
         }
         let plainly = &mut self.plain;

@@ -1,8 +1,9 @@
-//! A savepoint around what a shard is asked on our own account inside of a block: where it fails there, the client's
+//! A savepoint around what a server is asked on our own account inside of a block: where it fails there, the client's
 //! transaction goes on.
 //!
-//! Shards are asked for rows under conditions that PostgreSQL, with all rows before it, may never have come to. Outside
-//! of a block they are simply asked again, without; inside, the first error would have failed the block.
+//! Shards are asked for rows under conditions that PostgreSQL, with all rows before it, may never have come to; and a text
+//! that finishes partial rows may find a product too large that PostgreSQL never looks at. Outside of a block another way
+//! is simply taken; inside, the first error would have failed the block.
 //!
 //! ```text
 //!  lane   SAVEPOINT   Parse Bind Describe Execute   RELEASE   Sync      no round trip of its own
@@ -19,6 +20,7 @@ use super::question::Request;
 use crate::execute::Lane;
 use crate::execute::drain::drain;
 use crate::execute::lane::Hidden;
+use crate::plan::scatter::Finish;
 use crate::plan::scatter::scratch::Table;
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{SqlError, SqlState};
@@ -29,9 +31,29 @@ const RETURN: &str = "ROLLBACK TO SAVEPOINT meridian_guard";
 /// How long a server may take to return.
 const RETURN_TIME: Duration = Duration::from_secs(5);
 
-/// Puts a request for rows of this table on the lane; what it does to a transaction can be undone by [`understand`].
-pub(super) fn put(request: &Request, table: &Table, lane: &mut Lane) {
-    let guarded = lane.in_block && table.is_filtered();
+/// Whether a failure would be ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failing {
+    Ours,
+    TheClients,
+}
+
+impl Failing {
+    /// Of a request for rows of this table.
+    pub fn of_table(table: &Table) -> Self {
+        if table.is_filtered() { Self::Ours } else { Self::TheClients }
+    }
+
+    /// Of a text that finishes partial rows.
+    pub fn of_final_text(finish: &Finish) -> Self {
+        if finish.may_overflow() { Self::Ours } else { Self::TheClients }
+    }
+}
+
+/// Puts a request on the lane. If its failing would be ours, what that does to a transaction can be undone by
+/// [`understand`] or [`understand_final`].
+pub(super) fn put(request: &Request, failing: Failing, lane: &mut Lane) {
+    let guarded = lane.in_block && failing == Failing::Ours;
     if guarded {
         lane.pipeline(SET);
     }
@@ -45,6 +67,25 @@ pub(super) fn put(request: &Request, table: &Table, lane: &mut Lane) {
 pub(super) async fn understand(error: ScatterError, table: &Table, lanes: &mut [&mut Lane]) -> ScatterError {
     match error {
         ScatterError::Sql(error) if table.is_filtered() && is_of_values(&error) => {
+            undo(lanes).await;
+            ScatterError::Unmergeable(error)
+        }
+        error => error,
+    }
+}
+
+/// What a failed final text means: a result out of range is undone, and may be none where the rows themselves are gathered.
+/// Rows that were `sent` cannot be taken back.
+pub(super) async fn understand_final(
+    error: ScatterError,
+    finish: &Finish,
+    sent: bool,
+    lanes: &mut [&mut Lane],
+) -> ScatterError {
+    match error {
+        ScatterError::Sql(error)
+            if finish.may_overflow() && !sent && error.sqlstate == SqlState::NUMERIC_VALUE_OUT_OF_RANGE =>
+        {
             undo(lanes).await;
             ScatterError::Unmergeable(error)
         }

@@ -83,8 +83,8 @@ pub enum ScatterError {
     Sql(SqlError),
     /// The server's own words have been passed on.
     Told,
-    /// Of types that cannot be merged, or of a condition that PostgreSQL might not have met: another way may be taken, or
-    /// this is to be told. Nothing has been sent.
+    /// Of types or values that cannot be merged, of more rows than a merge may hold, or of a condition that PostgreSQL might
+    /// not have met: another way may be taken, or this is to be told. No row has been sent.
     Unmergeable(SqlError),
     /// A server is lost to this session. The other lanes are at rest.
     Server {
@@ -93,6 +93,16 @@ pub enum ScatterError {
     },
     /// The scratch session's server is lost.
     Scratch(BackendError),
+}
+
+impl ScatterError {
+    /// Of an error that came before any server was asked: another way may serve where it is a refusal of ours.
+    fn before_anything(error: SqlError) -> Self {
+        match error.refusal {
+            Some(_) => Self::Unmergeable(error),
+            None => Self::Sql(error),
+        }
+    }
 }
 
 impl From<SqlError> for ScatterError {
@@ -147,7 +157,7 @@ pub async fn answer(
                 return Err(ScatterError::Unmergeable(Reason::OrderType.refusal("").into()));
             };
             scatter = otherwise;
-            bound = question.check(scatter)?;
+            bound = question.check(scatter).map_err(ScatterError::before_anything)?;
             continue;
         }
         let rows = match &scatter.combine {
@@ -282,15 +292,21 @@ async fn finished(
     let arrays: Vec<BytesMut> = rows.into_arrays();
     let ours: Vec<Option<&[u8]>> = arrays.iter().map(|array| Some(&array[..])).collect();
     let last = &mut lanes[nearest..=nearest];
-    question.portal(&text, types, &ours, Answer::Client).put(last[0]);
+    let request = question.portal(&text, types, &ours, Answer::Client);
+    guard::put(&request, guard::Failing::of_final_text(finish), last[0]);
     drop(arrays);
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
     let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
     // Gathered tables have their keys.
     let ungrouped = || ScatterError::Unmergeable(Reason::UngroupedColumn.refusal("").into());
-    told.map_err(|error| of_final_text(error, ungrouped))?;
-    Ok(combiner.rows())
+    match told {
+        Ok(_) => Ok(combiner.rows()),
+        Err(error) => {
+            let error = guard::understand_final(error, finish, wire.sent, last).await;
+            Err(of_final_text(error, ungrouped))
+        }
+    }
 }
 
 /// The client's own text has been described by now. If the final one is not grouped well, a primary key stood in its

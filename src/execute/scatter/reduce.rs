@@ -38,7 +38,7 @@ pub(super) async fn expect<'a>(
         let sources = table.sources(job.shards);
         let mut asked: Vec<&mut Lane> =
             lanes.iter_mut().map(|lane| &mut **lane).filter(|lane| sources.contains(lane.shard)).collect();
-        asked.iter_mut().for_each(|lane| guard::put(&request, table, lane));
+        asked.iter_mut().for_each(|lane| guard::put(&request, guard::Failing::of_table(table), lane));
         let mut combiner = Combiner::Texts(Vec::new());
         if let Err(error) = run(wire, &mut asked, OURS, &mut combiner).await {
             return Err(guard::understand(error, table, &mut asked).await);

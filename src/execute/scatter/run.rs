@@ -63,7 +63,7 @@ pub(super) enum Stop {
     ClientGone,
     /// An error for the client, of a server or of ours.
     Sql(SqlError),
-    /// The types that the servers have described cannot be combined in this way.
+    /// The types that the servers have described cannot be combined in this way, or there are too many rows for it.
     Unmergeable(SqlError),
     /// A lane could not be brought into the transaction; the client is told why.
     Prologue {
@@ -81,7 +81,10 @@ impl From<MergeError> for Stop {
         let state = SqlState::parse(error.sqlstate().as_bytes()).unwrap_or(SqlState::INTERNAL_ERROR);
         let mut sql = SqlError::new(state, error.to_string());
         sql.hint = error.hint().map(str::to_owned);
-        Self::Sql(sql)
+        match error {
+            MergeError::TooManyRows { .. } | MergeError::TooManyBytes { .. } => Self::Unmergeable(sql),
+            MergeError::Malformed(_) | MergeError::Unordered { .. } => Self::Sql(sql),
+        }
     }
 }
 
@@ -152,7 +155,12 @@ pub(super) async fn run(
         }
         Err(stop) => {
             let described = run.sources.first().is_none_or(|first| first.columns.len() >= flight.beforehand);
-            let Run { wire, lanes, .. } = run;
+            let Run { wire, lanes, combiner, .. } = run;
+            let stop = match stop {
+                // What the client has of the rows cannot be taken back.
+                Stop::Unmergeable(error) if wire.sent && combiner.rows() > 0 => Stop::Sql(error),
+                stop => stop,
+            };
             Err(super::stop::stop(wire, lanes, stop, flight, described).await)
         }
     }
@@ -316,12 +324,15 @@ impl Run<'_, '_, '_, '_> {
         }
     }
 
-    /// Partial rows may be left, and their tables gathered.
+    /// An answer may be left, and its tables gathered: none of its rows has been taken.
     fn disagreement(&self) -> Stop {
         let error = refusals::SHARDS_DISAGREE.error(&[]);
         match self.combiner {
-            Combiner::Gather { .. } => Stop::Unmergeable(error),
-            _ => Stop::Sql(error),
+            Combiner::Gather { .. }
+            | Combiner::Concat { .. }
+            | Combiner::Distinct { .. }
+            | Combiner::Ordered { .. } => Stop::Unmergeable(error),
+            Combiner::Nothing | Combiner::Fill(_) | Combiner::Texts(_) => Stop::Sql(error),
         }
     }
 

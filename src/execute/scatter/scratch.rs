@@ -334,7 +334,7 @@ async fn fill(
         return Err(internal("a shard of a gathered table was not joined").into());
     }
     for lane in &mut flying {
-        guard::put(&request, table, lane);
+        guard::put(&request, guard::Failing::of_table(table), lane);
     }
     let create = table.create_keyed.as_ref().filter(|_| keyed).unwrap_or(&table.create);
     session.hidden_query(create, Hidden::Prologue);

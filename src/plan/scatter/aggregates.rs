@@ -7,6 +7,9 @@
 //! | avg | sum and count | sum / count: in numeric, or in double precision for floats and intervals |
 //! | min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor, any_value | the same | the same |
 //! | count, sum, avg (DISTINCT x) | x as one more group | the same over distinct x |
+//! | count, sum, avg (DISTINCT key) | the same | as without DISTINCT: no two shards have equal values |
+//!
+//! The last is not for a statement in which the one above it makes more groups: their rows may have equal keys.
 //!
 //! Division is exact because `avg` itself divides the sum by the count with `numeric_div`. Sums of floats are
 //! added in another order, and sums of real in real: that is what PostgreSQL's own parallel plans do. The average of
@@ -94,13 +97,15 @@ pub(super) fn partials(function: &Function, inputs: &Inputs<'_>) -> Result<Parti
     let [argument] = list.args.as_slice() else { return Err(refused()) };
     check_argument(argument, function, inputs)?;
     let FunctionArg::Unnamed(argument) = argument else { return Err(refused()) };
-    let call = |name: &str| format!("{name}({argument}){filter}");
+    let parted = distinct && is_parted(argument, inputs);
+    let quantifier = if parted { "DISTINCT " } else { "" };
+    let call = |name: &str| format!("{name}({quantifier}{argument}){filter}");
     let same = |combining, name: &str| Partials { combining, columns: vec![call(name)], grouping: false };
     let name = name.name.as_str();
     if let Some(name) = idempotent(name) {
         return Ok(same(Combining::Same(name), name));
     }
-    if distinct {
+    if distinct && !parted {
         let name = ["count", "sum", "avg"].into_iter().find(|known| *known == name).ok_or_else(refused)?;
         let FunctionArgExpr::Expr(value) = argument else { return Err(refused()) };
         if !filter.is_empty() {
@@ -116,7 +121,7 @@ pub(super) fn partials(function: &Function, inputs: &Inputs<'_>) -> Result<Parti
         "avg" => {
             let sum = match argument {
                 FunctionArgExpr::Expr(value) if inputs.scope.is_real(value) => {
-                    format!("sum(({value})::double precision){filter}")
+                    format!("sum({quantifier}({value})::double precision){filter}")
                 }
                 _ => call("sum"),
             };
@@ -144,6 +149,14 @@ pub(super) fn all_have_partials(query: &Query, inputs: &Inputs<'_>) -> bool {
     !has_aggregate(query, select, inputs, |call| partials(call, inputs).is_err())
 }
 
+/// Whether values of an aggregate's argument are groups of the shards' rows.
+pub(super) fn group_by_values(query: &Query, inputs: &Inputs<'_>) -> bool {
+    let Ok(select) = super::select::select_of(query) else { return false };
+    has_aggregate(query, select, inputs, |call| {
+        partials(call, inputs).is_ok_and(|partials| partials.grouping)
+    })
+}
+
 /// Whether an aggregate that is computed over the rows of the block passes the test.
 fn has_aggregate(
     query: &Query,
@@ -155,6 +168,14 @@ fn has_aggregate(
     expression::has_call(&select.projection, test)
         || expression::has_call(&select.having, test)
         || expression::has_call(&query.order_by, test)
+}
+
+/// Whether equal values of the argument are on one shard.
+fn is_parted(argument: &FunctionArgExpr, inputs: &Inputs<'_>) -> bool {
+    let FunctionArgExpr::Expr(value) = argument else { return false };
+    inputs.scope.column(value).is_some_and(|(table, column)| {
+        inputs.parted.iter().any(|(alias, name)| alias == table && *name == column.name)
+    })
 }
 
 /// The name of a function that can only be PostgreSQL's own.
@@ -225,6 +246,11 @@ impl Aggregate {
             Combining::Distinct(name) => format!("{name}(DISTINCT {column})"),
             Combining::Statistic(statistic) => self.statistic(statistic),
         }
+    }
+
+    /// Whether combining may fail with 22003 where one PostgreSQL has an answer.
+    pub fn may_overflow(&self) -> bool {
+        matches!(self.combining, Combining::Statistic(statistic) if statistic.may_overflow())
     }
 
     fn statistic(&self, statistic: Statistic) -> String {

@@ -104,6 +104,11 @@ impl Finish {
         partial_types.iter().map(carried).collect()
     }
 
+    /// Whether an error 22003 of the final text may be none over gathered tables.
+    pub fn may_overflow(&self) -> bool {
+        self.aggregates.iter().any(Aggregate::may_overflow)
+    }
+
     /// The final text for people: types left open.
     pub fn outline(&self) -> String {
         let part = |piece: &Piece| match piece {

@@ -258,7 +258,10 @@ impl VisitorMut for Qualifier<'_> {
                 }
             }
         }
-        if let Some((alias, column)) = self.scope.column(expr) {
+        // Parentheses stay: `(r.place).city` is a field, `r.place.city` is not.
+        if !matches!(expr, Expr::Nested(_))
+            && let Some((alias, column)) = self.scope.column(expr)
+        {
             *expr =
                 Expr::CompoundIdentifier(vec![expression::quoted(alias), expression::quoted(&column.name)]);
         }

@@ -188,6 +188,8 @@ struct Inputs<'a> {
     ctx: &'a PlanningContext,
     placeholders: &'a dyn Placeholders,
     scope: Scope<'a>,
+    /// Columns of which equal values are on one shard.
+    parted: Vec<apart::Named>,
 }
 
 impl Scatter {
@@ -242,8 +244,11 @@ impl Scatter {
         if query.to_string().contains(OWN_NAMES) {
             return Err(Reason::RoundTrip.refusal(OWN_NAMES));
         }
-        let inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx) };
-        let apart = apart::of(query, ctx)?;
+        let (apart, parted) = apart::of(query, ctx)?;
+        let mut inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx), parted };
+        if aggregates::group_by_values(query, &inputs) {
+            inputs.parted.clear();
+        }
         if matches!(*query.body, SetExpr::SetOperation { .. }) {
             return united::compile(query, apart, &inputs);
         }

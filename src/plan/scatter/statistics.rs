@@ -10,6 +10,10 @@
 //! The first is exact to the last digit, its scale included. The others are sound: nothing large is subtracted from something
 //! large; they are what PostgreSQL's own parallel plans compute, up to the order of addition.
 //!
+//! Of floats PostgreSQL computes the values without looking whether a product is too large or too small, to version 17 even
+//! where the answer is then wrong; SQL's operators make an error 22003 of it. Values are computed in PostgreSQL's order, so
+//! that this error comes where the other would go on: then the rows are gathered ([`Statistic::may_overflow`]).
+//!
 //! Called by `aggregates`. Which of the first two it is must be known beforehand: the argument is a column or a cast.
 
 use sqlparser::ast::{DataType, Expr};
@@ -61,7 +65,10 @@ const OF_TWO: [(&str, &str); 12] = [
         "CASE WHEN q.n > 0 AND q.xx <> 0 THEN CASE WHEN q.yy = 0 THEN 1 ELSE q.xy * q.xy / (q.xx * q.yy) END END",
     ),
     ("regr_slope", "CASE WHEN q.n > 0 AND q.xx <> 0 THEN q.xy / q.xx END"),
-    ("regr_intercept", "CASE WHEN q.n > 0 AND q.xx <> 0 THEN q.y - q.x * (q.xy / q.xx) END"),
+    (
+        "regr_intercept",
+        "CASE WHEN q.n > 0 AND q.xx <> 0 THEN (q.n * q.y - q.n * q.x * q.xy / q.xx) / q.n END",
+    ),
 ];
 
 impl Statistic {
@@ -75,6 +82,11 @@ impl Statistic {
             _ => return None,
         };
         Some(Self { state, name, value })
+    }
+
+    /// Whether the value of floats may be an error of SQL where PostgreSQL's own function has an answer.
+    pub fn may_overflow(&self) -> bool {
+        self.state != State::Exact
     }
 
     /// What each shard computes. `call` completes an aggregate: with FILTER.
@@ -175,10 +187,10 @@ fn mean(means: &str, counts: &str) -> String {
     format!("pg_catalog.sum({means} * {counts}) FILTER (WHERE {counts} > 0) / pg_catalog.sum({counts})")
 }
 
-/// `n` times both differences. A product too small for a float is zero, and no error as SQL has it.
+/// `n` times both differences. A product far too small for a float is zero, and no error as SQL has it.
 fn product(one: &str, other: &str) -> String {
-    let tiny = |difference: &str| format!("pg_catalog.abs({difference}) < 1e-150");
-    format!("CASE WHEN {} OR {} THEN 0 ELSE r.n * ({one}) * ({other}) END", tiny(one), tiny(other))
+    let tiny = |difference: &str| format!("pg_catalog.abs({difference}) < 1e-170");
+    format!("CASE WHEN {} AND {} THEN 0 ELSE r.n * ({one}) * ({other}) END", tiny(one), tiny(other))
 }
 
 fn state_of(value: &Expr, scope: &Scope<'_>) -> Option<State> {

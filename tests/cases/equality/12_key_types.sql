@@ -168,6 +168,9 @@ SELECT * FROM folded WHERE word = 'WORD';
 SELECT count(*) FROM folded GROUP BY word;
 SELECT count(DISTINCT word) FROM folded;
 SELECT DISTINCT upper(word) FROM folded;
+-- Which of the equal words is shown, the order of the rows decides.
+-- rows only
+SELECT DISTINCT word FROM folded;
 SELECT count(*) FROM (SELECT DISTINCT word FROM folded) d;
 SELECT * FROM folded WHERE word IN ('woRd');
 SELECT * FROM folded WHERE word = 'word' COLLATE "C";

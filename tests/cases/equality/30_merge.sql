@@ -58,6 +58,13 @@ SELECT count(*), count(driver_id), count(price) FROM rides;
 SELECT count(r.*) FROM rides r;
 SELECT count(DISTINCT user_id) FROM rides;
 SELECT sum(DISTINCT total_rides) FROM users;
+SELECT count(DISTINCT region), count(DISTINCT region) FILTER (WHERE status = 'completed'), count(DISTINCT user_id) FROM rides;
+SELECT status, count(DISTINCT region), count(DISTINCT rides.region) FROM rides GROUP BY status ORDER BY 2, 1;
+SELECT count(DISTINCT d.region), count(d.region) FROM rides r LEFT JOIN drivers d ON d.region = r.region AND d.rating > 4.9;
+SELECT count(DISTINCT region), count(DISTINCT region || '') FROM maybe;
+SELECT count(DISTINCT n), sum(DISTINCT n), avg(DISTINCT n) FROM measures;
+SELECT count(DISTINCT badge), count(DISTINCT badge::text) FROM badges;
+SELECT count(DISTINCT k), count(DISTINCT id) FROM small, folded;
 SELECT array_agg(region ORDER BY region, ride_id) FROM rides WHERE price > 30;
 SELECT string_agg(name, ',' ORDER BY name) FROM users WHERE rating < 3;
 SELECT string_agg(DISTINCT status, ','), count(DISTINCT duration_minutes) FILTER (WHERE status = 'completed'), max(driver_id::text) FROM rides;
@@ -88,6 +95,11 @@ SELECT region, status, count(*) FROM rides GROUP BY 1, 2 ORDER BY 2, 1;
 SELECT count(*) FROM rides GROUP BY status;
 SELECT status AS s FROM rides GROUP BY s;
 SELECT status FROM rides GROUP BY status;
+-- Expressions that differ in a constant only
+SELECT status, status || 'a' FROM rides GROUP BY status, status || 'b';
+SELECT status || 'b', status || 'a' FROM rides GROUP BY status, status || 'b' ORDER BY status || 'c' DESC;
+-- error 42803
+SELECT status || 'a', count(*) FROM rides GROUP BY status || 'b';
 SELECT upper(status) AS u, count(*) FROM rides GROUP BY upper(status);
 SELECT upper(status), count(*) FROM rides GROUP BY 1;
 SELECT date_trunc('month', timestamp) AS month, count(*) FROM rides GROUP BY month ORDER BY month;

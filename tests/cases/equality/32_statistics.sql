@@ -125,6 +125,26 @@ SELECT part, regr_count(f8, whole), regr_avgx(f8, whole), regr_avgy(f8, whole), 
 SELECT part, corr(f8, whole), covar_pop(f8, whole), covar_samp(f8, whole), regr_r2(f8, whole), regr_slope(f8, whole), regr_intercept(f8, whole) FROM spreads WHERE part NOT IN ('tiny', 'huge') GROUP BY part;
 -- approximate
 SELECT part, corr(fixed, free), covar_samp(small, large) FROM spreads WHERE part NOT IN ('odd', 'tiny') GROUP BY part;
+-- Products that no float holds.
+-- approximate
+SELECT part, corr(f8, whole), covar_pop(f8, whole), regr_r2(f8, whole), regr_slope(f8, whole), regr_intercept(f8, whole) FROM spreads WHERE part IN ('tiny', 'huge') GROUP BY part;
+-- approximate
+SELECT part, corr(free, f4 * 1e-160), regr_r2(f8, f4), regr_intercept(f4, f8), regr_slope(f4, f8) FROM spreads WHERE part IN ('tiny', 'huge') GROUP BY part;
+-- approximate
+SELECT part, corr(f8 * 1e100, f8 * 2e100), regr_r2(f8 * 1e100, f8 * 2e100) FROM spreads WHERE part <> 'inf' GROUP BY part;
+-- approximate
+SELECT part, corr(f8 * 1e-100, f8 * 2e-100), regr_r2(f8 * 1e-100, f8 * 2e-100) FROM spreads GROUP BY part;
+-- approximate
+SELECT corr(f8 * 1e-150, f8 * 1e120), regr_sxy(f8 * 1e-165, f8 * 1e130), var_pop(f8 * 1e-160) FROM spreads WHERE part IN ('few', 'many');
+-- approximate
+SELECT part, regr_slope(f8 * 1e130, f8), regr_intercept(f8 * 1e130, f8 * 1e130), stddev(f8 * 1e140) FROM spreads WHERE part IN ('few', 'many') GROUP BY part;
+BEGIN;
+INSERT INTO spreads VALUES (500, 'new', 1, 1, 1, 1, 1, 1, 3e100);
+-- approximate
+SELECT corr(f8, f8 * 2), regr_r2(f8, f8 * 2) FROM spreads WHERE part IN ('new', 'few', 'one');
+SELECT count(*) FROM spreads WHERE part = 'new';
+ROLLBACK;
+SELECT count(*) FROM spreads WHERE part = 'new';
 -- Over all rows, over none, beside others, with conditions.
 SELECT stddev(whole), variance(fixed), count(*), count(DISTINCT part), max(free) FROM spreads;
 SELECT stddev(whole), var_pop(free) FROM spreads WHERE free < 100;
@@ -142,3 +162,6 @@ SELECT id % 7 AS k, stddev(whole * whole), stddev(id) FROM spreads WHERE part = 
 SELECT variance(whole), stddev(f8) IS NULL FROM spreads WHERE id > $1;
 -- error 22003
 SELECT var_pop(f8 * 1e300) FROM spreads;
+-- Values of the key are on one shard each.
+SELECT count(DISTINCT id), sum(DISTINCT id), avg(DISTINCT id), sum(DISTINCT s.id) FILTER (WHERE g > 1) FROM spreads s, generate_series(1, 3) g;
+SELECT part, count(DISTINCT id), avg(DISTINCT id), avg(DISTINCT id) FILTER (WHERE small = 1) FROM spreads GROUP BY part;

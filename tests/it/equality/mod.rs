@@ -48,6 +48,11 @@ placement = "hash"
 key = "id"
 
 [[tables]]
+name = "odds"
+placement = "hash"
+key = "id"
+
+[[tables]]
 name = "moods"
 placement = "hash"
 key = "id"

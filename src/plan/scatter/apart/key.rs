@@ -59,8 +59,13 @@ impl Key<'_> {
             }
             _ => false,
         };
-        let by_bytes = |key: &Self| key.column.collation != Collation::Nondeterministic;
-        same_map && self.column.type_oid == other.column.type_oid && by_bytes(self) && by_bytes(other)
+        let same_type = self.column.type_oid == other.column.type_oid;
+        same_map && same_type && self.is_told_by_bytes() && other.is_told_by_bytes()
+    }
+
+    /// Equal values are placed alike: a collation may hold those to be equal that differ in bytes.
+    pub fn is_told_by_bytes(&self) -> bool {
+        self.column.collation != Collation::Nondeterministic
     }
 }
 

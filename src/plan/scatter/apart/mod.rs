@@ -50,13 +50,16 @@ pub(super) struct Apart {
     pub reads_beside: bool,
 }
 
-/// Looks through a query, which reads sharded tables in FROM.
-pub(super) fn of(query: &Query, ctx: &PlanningContext) -> Result<Apart, Refusal> {
+/// A column of the outermost FROM, by the name of its table there and its own.
+pub(super) type Named = (String, String);
+
+/// Looks through a query, which reads sharded tables in FROM. Also the columns of which equal values are on one shard.
+pub(super) fn of(query: &Query, ctx: &PlanningContext) -> Result<(Apart, Vec<Named>), Refusal> {
     let analysis = Analysis { ctx };
     let found = analysis.query(query, &Around::default(), true)?;
     match found.lies {
         Lies::Same { .. } => Err(Reason::NotASelect.refusal("no sharded table in FROM")),
-        Lies::Apart { closed } => Ok(Apart { closed, reads_beside: found.reads_beside }),
+        Lies::Apart { closed } => Ok((Apart { closed, reads_beside: found.reads_beside }, found.parted)),
     }
 }
 
@@ -81,12 +84,15 @@ struct Output<'a> {
     /// By position: output columns that hold a key of its own rows.
     keys: Vec<(usize, Key<'a>)>,
     reads_beside: bool,
+    /// Columns of its own FROM of which equal values are on one shard.
+    parted: Vec<Named>,
 }
 
 impl<'a> Output<'a> {
     /// Of columns that are not known.
     const fn same(reads: bool) -> Self {
-        Self { lies: Lies::Same { reads }, columns: None, keys: Vec::new(), reads_beside: false }
+        let lies = Lies::Same { reads };
+        Self { lies, columns: None, keys: Vec::new(), reads_beside: false, parted: Vec::new() }
     }
 
     /// Columns renamed by `name (a, b)`.
@@ -233,7 +239,8 @@ impl<'a> Analysis<'a> {
         }
         let (columns, keys) = level.output(&select.projection);
         let keys = if matches!(lies, Lies::Apart { .. }) { keys } else { Vec::new() };
-        Ok(Output { lies, columns, keys, reads_beside: beside })
+        let parted = if outermost { level.parted() } else { Vec::new() };
+        Ok(Output { lies, columns, keys, reads_beside: beside, parted })
     }
 
     /// A part of WHERE; whether it reads sharded tables. NULL counts as false there, so `key IN (SELECT key …)` needs only
@@ -319,7 +326,7 @@ fn combined<'a>(
         }
         _ => return Err(refused()),
     };
-    Ok(Output { lies, columns: left.columns, keys, reads_beside })
+    Ok(Output { lies, columns: left.columns, keys, reads_beside, parted: Vec::new() })
 }
 
 /// The parts of a conjunction.

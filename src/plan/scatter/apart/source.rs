@@ -20,7 +20,7 @@ use super::super::expression::{folded, object_name};
 use super::super::refusals::Reason;
 use super::super::select;
 use super::key::{Key, Nulls, Spread, spread};
-use super::{Analysis, Around, Lies, Output, conjuncts, output_name};
+use super::{Analysis, Around, Lies, Named, Output, conjuncts, output_name};
 
 /// Something in FROM.
 #[derive(Debug)]
@@ -65,6 +65,17 @@ impl<'l, 'a> Level<'l, 'a> {
     /// Whether rows with equal values of the expression, or NULL, are on one shard.
     pub fn is_fixed(&self, expr: &Expr) -> bool {
         self.own_key(expr).is_some_and(Key::is_fixed)
+    }
+
+    /// Columns of which equal values, NULL aside, are on one shard.
+    pub fn parted(&self) -> Vec<Named> {
+        let is_one = |alias: &str| self.sources.iter().filter(|source| source.alias == alias).count() == 1;
+        let sources = self.sources.iter().filter(|source| source.group.is_some() && is_one(&source.alias));
+        let keys = |source: &Source<'a>| -> Vec<Named> {
+            let parted = source.keys.iter().filter(|(_, key)| key.is_told_by_bytes());
+            parted.map(|(column, _)| (source.alias.clone(), column.clone())).collect()
+        };
+        sources.flat_map(keys).collect()
     }
 
     fn find(&self, expr: &Expr) -> Option<Found<'_, 'a>> {
@@ -497,7 +508,7 @@ impl<'a> Analysis<'a> {
             lies: Lies::Apart { closed: true },
             columns: Some(columns),
             keys: position.map(key).into_iter().collect(),
-            reads_beside: false,
+            ..Output::same(false)
         })
     }
 }

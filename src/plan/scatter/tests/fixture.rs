@@ -1,7 +1,8 @@
-//! A small catalog and topology: `rides` and `stops` by region, `riders` everywhere, `notes` on one shard.
+//! A small catalog and topology: `rides`, `stops` and `labels` by region, `riders` everywhere, `notes` on one shard.
 //!
 //! The database's collation is deterministic but not byte order, as in most installations; `rides.c_text` has the
-//! C collation. Functions are few: what a case calls must be listed here, as unknown functions refuse.
+//! C collation, `rides.folded` a nondeterministic one. Functions are few: what a case calls must be listed here, as
+//! unknown functions refuse.
 //!
 //! Used by every file of cases beside it.
 
@@ -26,7 +27,7 @@ use crate::topology::{NullKey, Placement, RegionId, ShardId, TableRule, Topology
 /// An enum of the users' own, `public.mood`.
 pub const MOOD: u32 = 90_001;
 
-const RIDES: [(&str, u32); 19] = [
+const RIDES: [(&str, u32); 20] = [
     ("id", oid::INT8),
     ("region", oid::TEXT),
     ("city", oid::TEXT),
@@ -46,11 +47,13 @@ const RIDES: [(&str, u32); 19] = [
     ("c_text", oid::TEXT),
     ("money", oid::MONEY),
     ("num", oid::NUMERIC),
+    ("folded", oid::TEXT),
 ];
 
 fn column((name, type_oid): &(&str, u32)) -> Column {
     let collation = match *type_oid {
         _ if *name == "c_text" => Collation::Bytes,
+        _ if *name == "folded" => Collation::Nondeterministic,
         oid::TEXT | oid::VARCHAR | oid::BPCHAR => Collation::Deterministic,
         _ => Collation::None,
     };
@@ -140,6 +143,7 @@ pub(crate) fn context() -> PlanningContext {
         table("stops", &[("ride", oid::INT8), ("region", oid::TEXT), ("place", oid::TEXT)]),
         table("riders", &[("rider", oid::INT8), ("name", oid::TEXT)]),
         table("notes", &[("note", oid::TEXT)]),
+        table("labels", &[("folded", oid::TEXT)]),
     ];
     let catalog = Catalog {
         version: 1,
@@ -168,7 +172,12 @@ pub(crate) fn context() -> PlanningContext {
         default_shard: ShardId(0),
         scratch_shard: ShardId(0),
         world: crate::geo::World::new(Vec::new(), None).unwrap(),
-        tables: vec![rule("rides", region()), rule("stops", region()), rule("riders", Placement::Reference)],
+        tables: vec![
+            rule("rides", region()),
+            rule("stops", region()),
+            rule("labels", Placement::Region { key: "folded".to_owned() }),
+            rule("riders", Placement::Reference),
+        ],
         trusted_functions: Default::default(),
         distances: None,
     };

@@ -96,7 +96,8 @@ fn rows_whose_equality_is_that_of_bytes_pass_once() {
         "each shard: the statement as it is\ncombine: rows as they come, equal ones once"
     );
     assert!(passes("SELECT DISTINCT * FROM stops"));
-    for column in ["fare", "ratio", "at", "span", "code", "lower(city)", "city COLLATE \"C\"", "1"] {
+    for column in ["fare", "ratio", "at", "span", "code", "folded", "lower(city)", "city COLLATE \"C\"", "1"]
+    {
         assert!(!passes(&format!("SELECT DISTINCT tip, {column} FROM rides")), "{column}");
     }
     for tail in [
@@ -179,6 +180,40 @@ fn literals_of_a_client_are_sent_as_they_were_written() {
     assert!(shard(sql).contains(r"city <> 'a''''b\' GROUP BY 1"));
     let text = final_text(sql, &[oid::TEXT, oid::INT8, oid::TEXT]).unwrap();
     assert!(text.ends_with(r"HAVING min(meridian__p.c3) > E'\'x'"), "{text}");
+}
+
+#[test]
+fn distinct_keys_are_counted_by_each_shard() {
+    let counted = [
+        (
+            "count(DISTINCT region), avg(DISTINCT region) FROM rides",
+            "count(DISTINCT \"rides\".\"region\"), sum(DISTINCT \"rides\".\"region\"), count(DISTINCT \"rides\".\"region\") FROM rides",
+        ),
+        // Within groups by other values a key comes more than once.
+        (
+            "count(DISTINCT region), sum(DISTINCT tip) FROM rides",
+            "\"rides\".\"region\", \"rides\".\"tip\" FROM rides GROUP BY 1, 2",
+        ),
+        (
+            "city, count(DISTINCT (region)) FILTER (WHERE ok) FROM rides GROUP BY city",
+            "\"rides\".\"city\", count(DISTINCT (\"rides\".\"region\")) FILTER (WHERE \"rides\".\"ok\") FROM rides GROUP BY 1",
+        ),
+        (
+            "count(DISTINCT s.region) FROM rides r LEFT JOIN stops s ON s.region = r.region",
+            "count(DISTINCT \"s\".\"region\") FROM rides r LEFT JOIN stops s ON s.region = r.region",
+        ),
+        // What is computed of a key, or folds, may be the same on two shards.
+        ("count(DISTINCT region || '') FROM rides", "\"rides\".\"region\" || '' FROM rides GROUP BY 1"),
+        ("count(DISTINCT folded) FROM labels", "\"labels\".\"folded\" FROM labels GROUP BY 1"),
+        ("count(DISTINCT rider) FROM rides, riders", "\"riders\".\"rider\" FROM rides, riders GROUP BY 1"),
+    ];
+    for (sql, asked) in counted {
+        assert_eq!(shard(&format!("SELECT {sql}")), format!("SELECT {asked}"));
+    }
+    assert_eq!(
+        final_text("SELECT count(DISTINCT region) FROM rides", &[oid::INT8]).unwrap().split(" FROM").next(),
+        Some("SELECT (coalesce(sum(meridian__p.c1), 0)::bigint)")
+    );
 }
 
 #[test]
