@@ -21,6 +21,7 @@ mod logs;
 mod numbers;
 mod operation;
 mod pins;
+mod plans;
 mod pools;
 mod prometheus;
 mod replication;
