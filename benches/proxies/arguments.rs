@@ -22,11 +22,28 @@ pub struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "simple,extended,prepared")]
     pub modes: Vec<Mode>,
     /// What is measured
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "points,large,scatter,calls,idle")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "points,large,scatter,calls,idle,planning,start"
+    )]
     pub parts: Vec<Part>,
     /// Idle clients whose memory is measured
     #[arg(long, default_value_t = 1000)]
     pub idle: usize,
+    /// Idle clients at once, beside busy ones
+    #[arg(long, default_value_t = 10_000)]
+    pub many: usize,
+    /// Busy clients beside them
+    #[arg(long, default_value_t = 200)]
+    pub busy: usize,
+    /// Literals of one shape that the plan cache meets
+    #[arg(long, default_value_t = 10_000_000)]
+    pub literals: u64,
+    /// Starts of Meridian
+    #[arg(long, default_value_t = 20)]
+    pub starts: usize,
     /// Rides of the part scatter, over all shards
     #[arg(long, default_value_t = 1_000_000)]
     pub rows: u64,
@@ -79,8 +96,12 @@ pub enum Part {
     Scatter,
     /// System calls of a transaction, where strace is at hand.
     Calls,
-    /// Memory of idle clients.
+    /// Memory of idle clients, and very many of them.
     Idle,
+    /// Time of planning a statement, and what the plan cache holds.
+    Planning,
+    /// Time from the start to the first answer.
+    Start,
 }
 
 impl Arguments {
@@ -90,6 +111,10 @@ impl Arguments {
             self.seconds = 1;
             self.clients = vec![1, 16];
             self.idle = 100;
+            self.many = 200;
+            self.busy = 20;
+            self.literals = 10_000;
+            self.starts = 3;
             self.rows = self.rows.min(40_000);
         }
         self.rounds = self.rounds.max(1);

@@ -19,7 +19,8 @@ use super::process::ChildProcess;
 use super::relay;
 use super::stand::{REGIONS, Stand};
 
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+pub const MERIDIAN: &str = "meridian";
+pub const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// PgBouncer keeps prepared statements under transaction pooling since this version.
 const PREPARED_SINCE: (u32, u32) = (1, 21);
 const PREPARED_STATEMENTS_MAX: usize = 500;
@@ -88,8 +89,7 @@ pub struct Contestants {
 impl Contestants {
     pub fn start(stand: &Stand, arguments: &Arguments) -> anyhow::Result<Self> {
         let (relay, relay_port) = start_relay(stand)?;
-        let served = Served { shards: stand.cluster.shards(), tables: &["accounts", "lines"], more: "" };
-        let (meridian, meridian_port) = start_meridian(stand, arguments, &served)?;
+        let (meridian, meridian_port) = start_meridian(stand, arguments, &Served::all(stand))?;
         let contestant = |who, port, proxy| Contestant { who, port, proxy, prepared_by_session: false };
         let mut all = vec![
             contestant(Who::Direct, stand.home_port(), None),
@@ -128,8 +128,17 @@ pub struct Served<'a> {
     pub shards: &'a [Shard],
     /// Placed by region.
     pub tables: &'a [&'a str],
+    /// Further keys of its section `proxy`.
+    pub proxy: &'a str,
     /// Further sections of its configuration.
     pub more: &'a str,
+}
+
+impl<'a> Served<'a> {
+    /// Every server of the stand.
+    pub fn all(stand: &'a Stand) -> Self {
+        Self { shards: stand.cluster.shards(), tables: &["accounts", "lines"], proxy: "", more: "" }
+    }
 }
 
 pub fn start_meridian(
@@ -137,14 +146,21 @@ pub fn start_meridian(
     arguments: &Arguments,
     served: &Served<'_>,
 ) -> anyhow::Result<(ChildProcess, u16)> {
+    let (command, port) = meridian(stand, arguments, served)?;
+    start(stand, command, port, MERIDIAN)
+}
+
+/// A Meridian that is yet to be started, and where it will listen.
+pub fn meridian(stand: &Stand, arguments: &Arguments, served: &Served<'_>) -> anyhow::Result<(Command, u16)> {
     let port = stand.free_port()?;
     let workers = arguments.workers.map_or(String::new(), |workers| format!("workers = {workers}\n"));
     let mut text = format!(
-        "[proxy]\nlisten = \"{}\"\n{workers}\n[database]\nname = \"{APP_DATABASE}\"\n\n\
+        "[proxy]\nlisten = \"{}\"\n{workers}{}\n[database]\nname = \"{APP_DATABASE}\"\n\n\
          [server]\nuser = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"\n\n\
          [[users]]\nname = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"\n\n\
          [pool]\nsize = {}\nprepared_statements_max = {PREPARED_STATEMENTS_MAX}\n\n{}",
         local(port),
+        served.proxy,
         arguments.pool,
         served.more
     );
@@ -161,7 +177,7 @@ pub fn start_meridian(
     let file = stand.write("meridian.toml", &text)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
     command.arg("serve").arg("--config").arg(file);
-    start(stand, command, port, "meridian")
+    Ok((command, port))
 }
 
 struct PgBouncer {
@@ -216,9 +232,7 @@ fn start_pgbouncer(
 }
 
 fn start(stand: &Stand, mut command: Command, port: u16, name: &str) -> anyhow::Result<(ChildProcess, u16)> {
-    let log = stand.path(&format!("{name}.log"));
-    let output = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
-    command.current_dir("/").stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let log = log_to_file(stand, &mut command, name)?;
     let mut process = ChildProcess::spawn(command)?;
     wait_for(name, START_TIMEOUT, || {
         if process.has_ended()? {
@@ -229,7 +243,15 @@ fn start(stand: &Stand, mut command: Command, port: u16, name: &str) -> anyhow::
     Ok((process, port))
 }
 
-fn end_of(log: &Path) -> String {
+/// What it says goes to a file of this run, which is told.
+pub fn log_to_file(stand: &Stand, command: &mut Command, name: &str) -> anyhow::Result<PathBuf> {
+    let log = stand.path(&format!("{name}.log"));
+    let output = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
+    command.current_dir("/").stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    Ok(log)
+}
+
+pub fn end_of(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! arguments ─▶ stand (servers, data) ─▶ contestants ─▶ rounds of load, with cpu ─▶ report, plots
-//!                                                    └▶ idle clients, large results, system calls, scatters
+//!                                                    └▶ idle clients, large results, system calls, scatters,
+//!                                                       planning, starts
 //! ```
 //!
 //! Invariants:
@@ -18,12 +19,15 @@ mod directory;
 
 mod arguments;
 mod calls;
+mod certificate;
 mod contestants;
 mod cpu;
 mod interruption;
 mod load;
 mod machine;
+mod many;
 mod memory;
+mod planning;
 mod plot;
 mod process;
 mod relay;
@@ -32,6 +36,7 @@ mod rounds;
 mod scatter;
 mod spread;
 mod stand;
+mod start;
 
 use std::fs;
 
@@ -70,7 +75,13 @@ fn main() -> anyhow::Result<()> {
         findings.calls = bench.calls(&mut findings.failures)?;
     }
     if arguments.has(Part::Idle) {
-        findings.idle = bench.idle(&mut findings.failures)?;
+        findings.idle = Some(bench.idle()?);
+    }
+    if arguments.has(Part::Planning) {
+        findings.planning = Some(planning::measure(arguments.literals)?);
+    }
+    if arguments.has(Part::Start) {
+        findings.start = Some(start::measure(&bench)?);
     }
     if arguments.has(Part::Scatter) {
         findings.scatter = Some(scatter::measure(&bench, &mut findings.scatter_failures)?);

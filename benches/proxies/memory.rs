@@ -9,15 +9,25 @@ use std::time::Duration;
 use anyhow::Context;
 use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER};
 use tokio::time::timeout;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::contestants::Contestant;
 use super::cpu::server_processes;
 use super::interruption::check;
 use super::stand::Stand;
 
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
-const STATEMENT: &str = "SELECT abalance FROM accounts WHERE region = 'us-east' AND aid = 1";
+pub const STATEMENT: &str = "SELECT abalance FROM accounts WHERE region = 'us-east' AND aid = 1";
+
+/// Who is asked, and how.
+pub struct Asked {
+    pub port: u16,
+    /// The proxy's process, if there is one.
+    pub proxy: Option<u32>,
+    /// None: without encryption.
+    pub encryption: Option<MakeRustlsConnect>,
+}
 
 /// KiB by which the clients have made processes larger.
 #[derive(Debug, Clone, Copy)]
@@ -30,24 +40,24 @@ pub struct Idle {
     pub servers_statement: f64,
 }
 
-pub fn measure(stand: &Stand, contestant: &Contestant, count: usize) -> anyhow::Result<Idle> {
+pub fn measure(stand: &Stand, asked: &Asked, count: usize) -> anyhow::Result<Idle> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // The first client makes what is made once.
-        let first = connect(contestant).await?;
+        let first = asked.connect().await?;
         first.simple_query(STATEMENT).await?;
-        let before = (proxy(contestant), servers(stand));
+        let before = (asked.proxy(), servers(stand));
         let mut clients = Vec::new();
         for _ in 0..count {
             check()?;
-            clients.push(connect(contestant).await?);
+            clients.push(asked.connect().await?);
         }
-        let logged_in = proxy(contestant);
+        let logged_in = asked.proxy();
         for client in &clients {
             check()?;
             client.simple_query(STATEMENT).await?;
         }
-        let after = (proxy(contestant), servers(stand));
+        let after = (asked.proxy(), servers(stand));
         let grown = |now: Option<f64>| Some(now? - before.0?);
         anyhow::Ok(Idle {
             clients: count,
@@ -58,18 +68,30 @@ pub fn measure(stand: &Stand, contestant: &Contestant, count: usize) -> anyhow::
     })
 }
 
-async fn connect(contestant: &Contestant) -> anyhow::Result<Client> {
-    let mut config = Config::new();
-    config.host("127.0.0.1").port(contestant.port).dbname(APP_DATABASE);
-    config.user(APP_USER).password(APP_PASSWORD);
-    let (client, connection) =
-        timeout(LOGIN_TIMEOUT, config.connect(NoTls)).await.context("a login takes too long")??;
-    tokio::spawn(connection);
-    Ok(client)
+impl Asked {
+    pub async fn connect(&self) -> anyhow::Result<Client> {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).dbname(APP_DATABASE);
+        config.user(APP_USER).password(APP_PASSWORD);
+        let Some(encryption) = &self.encryption else {
+            let (client, connection) = within(config.connect(NoTls)).await?;
+            tokio::spawn(connection);
+            return Ok(client);
+        };
+        config.ssl_mode(SslMode::Require);
+        let (client, connection) = within(config.connect(encryption.clone())).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// KiB of the proxy.
+    pub fn proxy(&self) -> Option<f64> {
+        proportional(self.proxy?)
+    }
 }
 
-fn proxy(contestant: &Contestant) -> Option<f64> {
-    proportional(contestant.proxy?)
+async fn within<T>(login: impl Future<Output = Result<T, tokio_postgres::Error>>) -> anyhow::Result<T> {
+    Ok(timeout(LOGIN_TIMEOUT, login).await.context("a login takes too long")??)
 }
 
 fn servers(stand: &Stand) -> f64 {

@@ -52,7 +52,15 @@ impl Drop for ChildProcess {
     }
 }
 
-/// A thousand idle clients are two thousand sockets, here and in the children, which inherit this.
+/// Files that one process may have open at once.
+pub fn files_max() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is valid for the call; where it fails, nothing is promised.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    limit.rlim_cur
+}
+
+/// Ten thousand idle clients are as many sockets, here and in the children, which inherit this.
 pub fn allow_many_files() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is valid for both calls; where they fail, the limit stays as it is.

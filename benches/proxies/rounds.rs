@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use super::arguments::{self, Arguments, Mode};
 use super::calls::{self, Calls};
-use super::contestants::{Contestant, Contestants, Who};
+use super::certificate::Certificate;
+use super::contestants::{Contestant, Contestants, Served, Who, start_meridian};
 use super::interruption::check;
 use super::load::{Load, Sample};
-use super::memory::{self, Idle};
+use super::many;
+use super::memory::{self, Asked, Idle};
 use super::stand::{ACCOUNTS, REGIONS, Stand};
 
 /// Of contestants that need a server connection for each client.
@@ -28,6 +30,14 @@ pub struct Series {
     pub mode: Mode,
     pub clients: usize,
     pub samples: Vec<Sample>,
+}
+
+/// What the part `idle` has shown.
+#[derive(Debug, Default)]
+pub struct IdleFindings {
+    pub idle: Vec<(&'static str, Idle)>,
+    pub many: Option<many::Many>,
+    pub failures: Failures,
 }
 
 /// What went wrong, a line each.
@@ -80,21 +90,42 @@ impl Bench<'_> {
 
     /// Memory that idle clients take, of proxies that have served nobody before: what load has left is not given back at
     /// once.
-    pub fn idle(&self, failures: &mut Failures) -> anyhow::Result<Vec<(Who, Idle)>> {
+    pub fn idle(&self) -> anyhow::Result<IdleFindings> {
+        let mut found = IdleFindings::default();
         let fresh = Contestants::start(self.stand, self.arguments)?;
-        let mut found = Vec::new();
         for contestant in fresh.all.iter().filter(|contestant| contestant.who != Who::MeridianFour) {
             let pools = matches!(contestant.who, Who::PgBouncer | Who::MeridianOne);
             let count = if pools { self.arguments.idle } else { self.arguments.idle.min(IDLE_WITHOUT_POOL) };
-            eprintln!("idle clients: {count}, {}", contestant.who.name());
-            match memory::measure(self.stand, contestant, count) {
-                Ok(idle) => found.push((contestant.who, idle)),
-                Err(error) => {
-                    self.failed(failures, format!("idle clients, {}", contestant.who.name()), error)?
-                }
-            }
+            let who = if contestant.who == Who::MeridianOne { "Meridian" } else { contestant.who.name() };
+            let asked = Asked { port: contestant.port, proxy: contestant.proxy, encryption: None };
+            self.idle_of(who, &asked, count, &mut found)?;
+        }
+        let certificate = Certificate::new(self.stand)?;
+        let served = Served { more: &certificate.section(), ..Served::all(self.stand) };
+        let (process, port) = start_meridian(self.stand, self.arguments, &served)?;
+        let asked = Asked { port, proxy: Some(process.pid()), encryption: Some(certificate.clients()) };
+        self.idle_of("Meridian, encrypted", &asked, self.arguments.idle, &mut found)?;
+        drop(process);
+        match many::measure(self) {
+            Ok(many) => found.many = Some(many),
+            Err(error) => self.failed(&mut found.failures, "many clients".to_owned(), error)?,
         }
         Ok(found)
+    }
+
+    fn idle_of(
+        &self,
+        who: &'static str,
+        asked: &Asked,
+        count: usize,
+        found: &mut IdleFindings,
+    ) -> anyhow::Result<()> {
+        eprintln!("idle clients: {count}, {who}");
+        match memory::measure(self.stand, asked, count) {
+            Ok(idle) => found.idle.push((who, idle)),
+            Err(error) => self.failed(&mut found.failures, format!("idle clients, {who}"), error)?,
+        }
+        Ok(())
     }
 
     fn point_script(&self, region: &str) -> anyhow::Result<PathBuf> {

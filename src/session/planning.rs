@@ -216,11 +216,11 @@ impl PlanCache {
         self.next_context
     }
 
-    fn get(&self, context: u32, shape: &[u8]) -> Option<Rc<Plan>> {
+    pub fn get(&self, context: u32, shape: &[u8]) -> Option<Rc<Plan>> {
         self.plans.get(&KeyRef { context, shape }).map(Rc::clone)
     }
 
-    fn insert(&mut self, context: u32, shape: &[u8], plan: &Rc<Plan>) {
+    pub fn insert(&mut self, context: u32, shape: &[u8], plan: &Rc<Plan>) {
         let bytes = shape.len() * 3 + PLAN_BYTES;
         if self.bytes + bytes > self.bytes_max {
             self.plans.clear();
@@ -235,7 +235,7 @@ impl PlanCache {
     }
 
     /// The plan of a text that has been met with other literals.
-    fn recognise(&self, context: u32, text: &[u8], options: LexOptions) -> Option<Planned> {
+    pub fn recognise(&self, context: u32, text: &[u8], options: LexOptions) -> Option<Planned> {
         let known = self.familiar[self.place(text)].as_ref().filter(|known| known.context == context)?;
         let mut literals = Literals::new();
         let fits = known.template.fits(text, options, |literal| literals.push(literal));
@@ -251,7 +251,7 @@ impl PlanCache {
         })
     }
 
-    fn remember(&mut self, text: &[u8], template: Template, planned: &Planned) {
+    pub fn remember(&mut self, text: &[u8], template: Template, planned: &Planned) {
         let place = self.place(text);
         let (context, plan, suspect) = (planned.context, Rc::clone(&planned.plan), planned.suspect);
         self.familiar[place] = Some(Familiar { context, template, plan, suspect });

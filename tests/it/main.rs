@@ -22,6 +22,7 @@ mod logs;
 mod numbers;
 mod operation;
 mod pins;
+mod plans;
 mod pools;
 mod prometheus;
 mod replication;

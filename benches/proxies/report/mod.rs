@@ -1,20 +1,22 @@
 //! The document: method, machine, tables. Everything in it comes from the run, and nothing from the calendar.
 //!
-//! Parts over one shard and the part over four may be run by themselves: what the other left in the document stays.
+//! Some parts may be run by themselves: what others left in the document stays ([`apart`]).
 
+mod apart;
 mod scatter;
 mod tables;
 
 use std::fmt::Write;
 
-use super::arguments::{Arguments, Part};
+use super::arguments::Arguments;
 use super::calls::Calls;
-use super::contestants::{Contestants, Who};
+use super::contestants::Contestants;
 use super::machine::Machine;
-use super::memory::Idle;
+use super::planning::Planning;
 use super::plot::Plot;
-use super::rounds::{Failures, Series};
+use super::rounds::{Failures, IdleFindings, Series};
 use super::scatter::Findings as Scatter;
+use super::start::Starts;
 
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -24,8 +26,10 @@ pub struct Findings {
     pub points: Vec<Series>,
     pub large: Vec<Series>,
     pub calls: Vec<Calls>,
-    pub idle: Vec<(Who, Idle)>,
     pub failures: Failures,
+    pub idle: Option<IdleFindings>,
+    pub planning: Option<Planning>,
+    pub start: Option<Starts>,
     pub scatter: Option<Scatter>,
     pub scatter_failures: Failures,
 }
@@ -38,22 +42,19 @@ pub fn render(
     plots: &[Plot],
     earlier: &str,
 ) -> String {
-    let (others, scatter) = scatter::split(earlier);
-    let alone = arguments.parts.iter().all(|part| *part == Part::Scatter);
+    let others = apart::others(earlier);
+    let alone = arguments.parts.iter().all(|part| apart::stands_alone(*part));
     let mut text = match alone && !others.is_empty() {
         true => others.to_owned(),
         false => render_others(arguments, contestants, findings, plots),
     };
-    match &findings.scatter {
-        Some(found) => text += &scatter::render(found, &findings.machine, &findings.scatter_failures),
-        None => text += scatter,
-    }
+    text += &apart::render(findings, earlier);
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
 }
 
-/// All but the section on four shards.
+/// All but the sections that stand by themselves.
 fn render_others(
     arguments: &Arguments,
     contestants: &Contestants,
@@ -78,9 +79,6 @@ fn render_others(
     }
     if !findings.calls.is_empty() {
         tables::calls(&mut text, &findings.calls);
-    }
-    if !findings.idle.is_empty() {
-        tables::idle(&mut text, &findings.idle);
     }
     if !findings.failures.is_empty() {
         text += "## Runs that failed\n\n";

@@ -1,5 +1,4 @@
-//! The section on statements over four shards. It stands last in the document and by itself: a run of this part alone
-//! replaces it and leaves the rest, and a run without it leaves it as it was.
+//! The section on statements over four shards. It stands last in the document and by itself (`apart`).
 
 use super::super::machine::Machine;
 use super::super::scatter::{Findings, Measured, Turn, plot};
@@ -7,15 +6,9 @@ use super::super::spread::Spread;
 use super::line;
 use super::tables::{NOTHING, cell, number, ratio};
 
-const HEADING: &str = "## Statements over four shards\n";
+pub const HEADING: &str = "## Statements over four shards\n";
 /// Statements that move as many rows are in the table of rows.
 const MANY_ROWS_SHARE: u64 = 10;
-
-/// The document up to this section, and the section.
-pub fn split(document: &str) -> (&str, &str) {
-    let at = document.find(HEADING).unwrap_or(document.len());
-    document.split_at(at)
-}
 
 pub fn render(findings: &Findings, machine: &Machine, failures: &[String]) -> String {
     let mut text = format!("{HEADING}\n");

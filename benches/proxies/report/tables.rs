@@ -117,9 +117,9 @@ pub fn calls(text: &mut String, all: &[Calls]) {
     text.push('\n');
 }
 
-pub fn idle(text: &mut String, all: &[(Who, Idle)]) {
+pub fn idle(text: &mut String, all: &[(&str, Idle)]) {
     text.push_str(
-        "## Idle clients\n\nMemory in MiB that 1,000 idle clients take (proportional set size). Contestants that need a \
+        "Memory in MiB that 1,000 idle clients take (proportional set size). Contestants that need a \
          server connection for each\nclient are measured with fewer clients, and scaled.\n\n\
          | through | clients measured | proxy, after the login | proxy, after one statement each | servers |\n\
          | --- | ---: | ---: | ---: | ---: |\n",
@@ -131,7 +131,7 @@ pub fn idle(text: &mut String, all: &[(Who, Idle)]) {
             text,
             format_args!(
                 "| {} | {} | {} | {} | {} |",
-                if *who == Who::MeridianOne { "Meridian" } else { who.name() },
+                who,
                 idle.clients,
                 of(idle.proxy_login),
                 of(idle.proxy_statement),

@@ -140,7 +140,8 @@ pub fn measure(bench: &Bench<'_>, failures: &mut Failures) -> anyhow::Result<Fin
 }
 
 fn start(bench: &Bench<'_>, servers: &Servers) -> anyhow::Result<(ChildProcess, u16)> {
-    let served = Served { shards: servers.shards.shards(), tables: &servers::TABLES, more: BOUNDS };
+    let shards = servers.shards.shards();
+    let served = Served { shards, tables: &servers::TABLES, proxy: "", more: BOUNDS };
     start_meridian(bench.stand, bench.arguments, &served)
 }
 

@@ -1,6 +1,7 @@
 //! Faults: nodes that are killed and promoted, clients that vanish or err. Each breaks servers of its own, if any.
 
 mod clients;
+mod copies;
 mod hostile;
 mod outage;
 mod pipelines;

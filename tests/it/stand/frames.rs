@@ -29,6 +29,22 @@ pub fn parse(name: &str, text: &str, types: &[u32]) -> Vec<u8> {
 /// `result_formats`: none for text, one for all, or one for each column.
 pub fn bind(portal: &str, statement: &str, parameters: &[Parameter], result_formats: &[i16]) -> Vec<u8> {
     let mut body = [portal.as_bytes(), b"\0", statement.as_bytes(), b"\0"].concat();
+    put_parameters(&mut body, parameters);
+    body.extend((result_formats.len() as i16).to_be_bytes());
+    result_formats.iter().for_each(|format| body.extend(format.to_be_bytes()));
+    frame(b'B', &body)
+}
+
+/// `result_format`: 0 for text, 1 for binary.
+pub fn function_call(function: u32, arguments: &[Parameter], result_format: i16) -> Vec<u8> {
+    let mut body = function.to_be_bytes().to_vec();
+    put_parameters(&mut body, arguments);
+    body.extend(result_format.to_be_bytes());
+    frame(b'F', &body)
+}
+
+/// Their formats, where one is binary, and their values.
+fn put_parameters(body: &mut Vec<u8>, parameters: &[Parameter]) {
     let binary = parameters.iter().any(|parameter| matches!(parameter, Parameter::Binary(_)));
     let formats = if binary { parameters.len() } else { 0 };
     body.extend((formats as i16).to_be_bytes());
@@ -45,9 +61,6 @@ pub fn bind(portal: &str, statement: &str, parameters: &[Parameter], result_form
             }
         }
     }
-    body.extend((result_formats.len() as i16).to_be_bytes());
-    result_formats.iter().for_each(|format| body.extend(format.to_be_bytes()));
-    frame(b'B', &body)
 }
 
 /// `kind` is `S` or `P`.

@@ -127,6 +127,10 @@ impl Message {
                 format!("{overall} [{}]", formats.join(" "))
             }
             b'K' => String::new(),
+            b'V' => {
+                let length = reader.int();
+                print_value((length >= 0).then(|| reader.bytes(length as usize)).as_deref())
+            }
             _ => escaped(&self.body),
         };
         format!("{} {rest}", self.tag as char).trim_end().to_owned()

@@ -5,7 +5,7 @@
 //! malformed                             Meridian may end the connection (08P01) where PostgreSQL goes on
 //! == a name                             a case: new connections
 //! may be refused                        Meridian may answer 0A000 in this case, and is not held to what follows in it
-//! > Q SELECT 1                          sent; a write ends at Q, S, H, c, f, X and raw, and before `~`
+//! > Q SELECT 1                          sent; a write ends at Q, F, S, H, c, f, X, raw, and before `~`
 //! >+ Q SELECT 1                         sent, and the write does not end here
 //! < T ?column?: int4                    the answer, one line a message
 //! < D 1
@@ -21,10 +21,11 @@
 //! Q text            P name (int4, text) text        B portal statement [5, null, \x00000005] -> binary text
 //! D S|P name        E portal rows                   C S|P name
 //! S  H  c  X        d data                          f reason           raw hex bytes
+//! F function [5, \x00000005] -> binary
 //! ```
 //!
 //! `{x*5000000}` in a text stands for that many x; `\n`, `\t`, `\0`, `\\` are escapes; a parameter `\x…` is sent in
-//! binary. Without a `~` line, reading ends after as many ReadyForQuery as there are Q and S, or at CopyInResponse when
+//! binary. Without a `~` line, reading ends after as many ReadyForQuery as there are Q, F and S, or at CopyInResponse when
 //! no data were sent with it; after X and raw bytes, when the connection is closed.
 
 use crate::stand::{self, Parameter, unescaped};
@@ -105,7 +106,7 @@ fn line(text: &str) -> Line {
 
 fn ends_write(message: &str) -> bool {
     let tag = message.split(' ').next().unwrap_or_default();
-    ["Q", "S", "H", "c", "f", "X", "raw"].contains(&tag)
+    ["Q", "F", "S", "H", "c", "f", "X", "raw"].contains(&tag)
 }
 
 impl Line {
@@ -142,7 +143,7 @@ impl Until {
         if tags().any(|tag| tag == "X" || tag == "raw") {
             return Self::Closed;
         }
-        let ready = tags().filter(|tag| ["Q", "S"].contains(tag)).count();
+        let ready = tags().filter(|tag| ["Q", "F", "S"].contains(tag)).count();
         // The end of a COPY of the simple protocol.
         let ready = if ready == 0 && tags().any(|tag| tag == "c" || tag == "f") { 1 } else { ready };
         if ready == 0 { Self::Nothing } else { Self::Tags(vec![b'Z'; ready]) }
@@ -176,16 +177,13 @@ fn read(line: &str) -> Option<Vec<u8>> {
         "B" => {
             let (portal, rest) = rest.split_once(' ')?;
             let (statement, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            let (values, formats) = rest.split_once("->").unwrap_or((rest, ""));
-            let values = values.trim().trim_start_matches('[').trim_end_matches(']');
-            let values: Vec<_> = values
-                .split(", ")
-                .filter(|value| !values.is_empty() || !value.is_empty())
-                .map(parameter)
-                .collect();
-            let formats: Vec<_> =
-                formats.split_whitespace().map(|format| i16::from(format == "binary")).collect();
+            let (values, formats) = values_and_formats(rest);
             stand::bind(named(portal), named(statement), &values, &formats)
+        }
+        "F" => {
+            let (function, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            let (values, formats) = values_and_formats(rest);
+            stand::function_call(function.parse().ok()?, &values, formats.first().copied().unwrap_or(0))
         }
         "D" => target().map(|(kind, name)| stand::describe(kind, name))?,
         "C" => target().map(|(kind, name)| stand::close(kind, name))?,
@@ -202,6 +200,16 @@ fn read(line: &str) -> Option<Vec<u8>> {
         "raw" => unescaped(&format!("\\x{rest}")),
         _ => return None,
     })
+}
+
+/// `[5, null, \x00000005] -> binary text`
+fn values_and_formats(text: &str) -> (Vec<Parameter>, Vec<i16>) {
+    let (values, formats) = text.split_once("->").unwrap_or((text, ""));
+    let values = values.trim().trim_start_matches('[').trim_end_matches(']');
+    let separate = values.split(", ").filter(|_| !values.is_empty());
+    let values = separate.map(parameter).collect();
+    let formats = formats.split_whitespace().map(|format| i16::from(format == "binary")).collect();
+    (values, formats)
 }
 
 fn named(name: &str) -> &str {
