@@ -189,6 +189,7 @@ impl<'a> Desk<'a> {
             suspect: false,
             broken: false,
             sets_config: false,
+            changes_reading: false,
         };
         self.plans.remember(text, template, &planned);
         Some(())

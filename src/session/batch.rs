@@ -250,6 +250,12 @@ impl Message {
         Describe::decode(&frame[HEADER_BYTES..]).ok().map(|describe| describe.name)
     }
 
+    /// A Parse that a server has not seen, of something that the session does not obey itself as far as is known.
+    pub(super) fn is_unjudged(&self) -> bool {
+        let Self::Parse { prepared, .. } = self else { return false };
+        prepared.planned.borrow().as_ref().is_none_or(|planned| !answers_itself(planned))
+    }
+
     /// Whether a server must see it: a Parse of something that the session does not obey itself.
     pub(super) fn needs_server(&self, session: &mut Session) -> bool {
         match self {

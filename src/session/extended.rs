@@ -151,7 +151,7 @@ impl Session {
                 _ => Ok(()),
             };
             if let Err(error) = sorted {
-                batch.for_session(Message::Fail(error));
+                self.for_session(batch, Message::Fail(error));
                 break;
             }
             if at >= bytes.len() {
@@ -311,13 +311,13 @@ impl Session {
                 let named = !describe.name.is_empty();
                 let message = Message::DescribeStatement { prepared, named };
                 if local || self.block.is_failed() {
-                    batch.for_session(message);
+                    self.for_session(batch, message);
                     return Ok(());
                 }
                 let mut shard = batch.shard_at_hand();
                 if let Kind::Session(SessionObject::Fetch { name, moves }) = &planned.plan.facts.kind {
                     if self.held.cursor(name).is_some() && !moves {
-                        batch.for_session(Message::DescribeFetch(name.clone()));
+                        self.for_session(batch, Message::DescribeFetch(name.clone()));
                         return Ok(());
                     }
                     shard = self.cursors.get(name).copied().or(shard);
@@ -340,12 +340,21 @@ impl Session {
                     Home::Session => {
                         let described = portal.execution(0, Pieces::None);
                         let planned = Rc::clone(&portal.planned);
-                        batch.for_session(Message::DescribePortal(Box::new((planned, described))));
+                        self.for_session(batch, Message::DescribePortal(Box::new((planned, described))));
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// What is not for the statements that were parsed just before: a server judges those first.
+    fn for_session(&self, batch: &mut Batch, message: Message) {
+        if batch.loose.iter().any(Message::is_unjudged) {
+            let shard = batch.shard_at_hand().unwrap_or_else(|| self.any_shard());
+            batch.for_shard(shard, Access::Read, None, None);
+        }
+        batch.for_session(message);
     }
 
     fn sort_execute(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
@@ -387,7 +396,7 @@ impl Session {
                 portal.spent = true;
                 let execution = portal.execution(execute.max_rows, pieces);
                 portal.describe = false;
-                batch.for_session(Message::Execute(Box::new((planned, execution))));
+                self.for_session(batch, Message::Execute(Box::new((planned, execution))));
             }
         }
         Ok(())
@@ -403,16 +412,18 @@ impl Session {
     ) -> Result<(), SqlError> {
         let cursor = std::str::from_utf8(name).ok();
         if let Some(number) = cursor.and_then(|name| self.held.cursor(name)) {
-            batch.for_session(match owed {
+            let message = match owed {
                 Owed::Describe { .. } => Message::DescribeHeld(number),
                 Owed::Close { .. } => Message::ClosePortal(Some(number)),
                 _ => return Err(refusals::HELD_BY_MESSAGES.error(&[])),
-            });
+            };
+            self.for_session(batch, message);
             return Ok(());
         }
         let shard = cursor.and_then(|name| self.cursors.get(name)).copied();
         // A cursor WITH HOLD pins its session; the server that has it knows its name.
-        let shard = shard.or(self.pin.map(|_| self.default_shard())).ok_or_else(|| unknown_portal(name))?;
+        let held = self.pin.filter(|_| !self.block.is_failed()).map(|_| self.default_shard());
+        let shard = shard.or(held).ok_or_else(|| unknown_portal(name))?;
         let probe = batch.probe(name, None, !matches!(owed, Owed::Execute { .. }));
         let message = Message::Forward { frame: frame.clone(), owed };
         for message in probe.into_iter().chain([message]) {
@@ -425,7 +436,11 @@ impl Session {
     fn sort_close_cursor(&mut self, batch: &mut Batch, frame: &Bytes, name: &[u8]) -> Result<(), SqlError> {
         let owed = Owed::Close { hidden: false, id: None };
         if self.block.is_failed() || self.sort_cursor(batch, frame, name, owed).is_err() {
-            batch.for_session(Message::ClosePortal(None));
+            match batch.shard_at_hand() {
+                // Portals that stand there go with the end of the segment.
+                Some(shard) => batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement)),
+                None => self.for_session(batch, Message::ClosePortal(None)),
+            }
         }
         if let Ok(name) = std::str::from_utf8(name) {
             self.cursors.remove(name);
@@ -440,10 +455,13 @@ impl Session {
                 self.statements.remove(close.name);
                 match batch.shard_at_hand() {
                     Some(shard) => batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement)),
-                    None => batch.for_session(Message::CloseStatement),
+                    None => self.for_session(batch, Message::CloseStatement),
                 }
             }
             Target::Portal => match self.portals.known.remove(close.name) {
+                Some(Portal { home: Home::Shard(_), .. }) if self.block.is_failed() => {
+                    self.for_session(batch, Message::ClosePortal(None));
+                }
                 Some(Portal { home: Home::Shard(shard), planned, .. }) => {
                     let message = Message::Forward {
                         frame: frame.clone(),
@@ -451,7 +469,7 @@ impl Session {
                     };
                     batch.for_shard(shard, Access::Read, Some(&planned), Some(message));
                 }
-                Some(portal) => batch.for_session(Message::ClosePortal(Some(portal.number))),
+                Some(portal) => self.for_session(batch, Message::ClosePortal(Some(portal.number))),
                 None => return self.sort_close_cursor(batch, frame, close.name),
             },
         }
@@ -459,7 +477,6 @@ impl Session {
     }
 }
 
-/// Transaction control and settings: no parameters, no rows, no server needed to describe them.
 /// Whether the next message executes this portal.
 fn executes(bytes: &[u8], portal: &[u8], limits: &Limits) -> bool {
     let Ok(Some(FrameHeader { tag: b'E', len })) = frame::peek_frontend(bytes, Phase::Query, limits) else {
@@ -480,6 +497,7 @@ fn plans_more(mut bytes: &[u8], limits: &Limits) -> bool {
     false
 }
 
+/// Transaction control and settings: no parameters, no rows, no server needed to describe them.
 pub(super) fn answers_itself(planned: &Planned) -> bool {
     matches!(planned.plan.action, Action::Control)
         && matches!(planned.plan.facts.kind, Kind::Transaction(_) | Kind::Setting(_) | Kind::Empty)

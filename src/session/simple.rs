@@ -20,7 +20,7 @@ use super::perform::Work;
 use super::planning::Planned;
 use super::{End, Failure, Session};
 use crate::backend::BackendError;
-use crate::execute::RelayError;
+use crate::execute::{RelayError, refusals};
 use crate::figures::Route;
 use crate::plan::{Access, Action};
 use crate::sql::arguments::NoParameters;
@@ -304,6 +304,14 @@ impl Session {
         }
         if self.fence.read_only {
             return Err(Failure::Sql(self.fence.refusal("a FunctionCall message")));
+        }
+        let shard = self.default_shard();
+        if self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica) {
+            return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
+        }
+        if let Some(transaction) = self.block.transaction() {
+            // Nobody knows what it does.
+            transaction.on_primaries = true;
         }
         let index = self.join_pinned().await?;
         let lane = &mut self.lanes[index];
