@@ -222,8 +222,7 @@ impl Relay<'_> {
                 return Ok(at);
             }
             state.amid_rows = false;
-            self.translate(at, header, state, report)?;
-            let header = self.place_error(at, header);
+            let header = self.translate(at, header, state, report)?;
             at = match self.on_frame(at, header, state, report)? {
                 true => at + header.len,
                 false if header.tag == b'E' && report.outdated => self.drop_all(at + header.len),
@@ -271,15 +270,15 @@ impl Relay<'_> {
         }
     }
 
-    /// Puts the client's numbers of types in the place of the shard's.
+    /// Puts the client's numbers of types in the place of the shard's, and an error's place in the client's message.
     fn translate(
         &mut self,
         at: usize,
         header: FrameHeader,
         state: &mut State,
         report: &Report,
-    ) -> Result<(), RelayError> {
-        let Some(numbers) = &self.lane.numbers else { return Ok(()) };
+    ) -> Result<FrameHeader, RelayError> {
+        let Some(numbers) = &self.lane.numbers else { return Ok(self.place_error(at, header)) };
         let frame = &mut self.lane.connection.inbox[at..at + header.len];
         let done = match header.tag {
             b't' => numbers::tell_parameters(&mut frame[HEADER_BYTES..], numbers),
@@ -292,7 +291,8 @@ impl Relay<'_> {
             }
             _ => Ok(()),
         };
-        done.map_err(|error| self.broken(format!("the answer has {error}"), report))
+        done.map_err(|error| self.broken(format!("the answer has {error}"), report))?;
+        Ok(self.place_error(at, header))
     }
 
     /// An error tells its place in the text that the server was sent; the client counts from the beginning of its message.
