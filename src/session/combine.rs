@@ -140,8 +140,8 @@ impl Session {
                     instead = Some(self.gathered_because(error, question, shards)?);
                 }
                 Err(error) => {
-                    let Question { arguments, declared, .. } = *question;
-                    return Err(self.earlier_error(arguments.text, declared, error).await);
+                    let Question { arguments, declared, bind, .. } = *question;
+                    return Err(self.earlier_error(arguments.text, declared, bind, error).await);
                 }
             }
         }

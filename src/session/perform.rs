@@ -174,7 +174,7 @@ impl Session {
             let asked = error.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION
                 && self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
             return Err(match work {
-                Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], error)).await,
+                Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], None, error)).await,
                 Work::Simple { .. } | Work::Extended { .. } => Failure::Sql(error),
             });
         }

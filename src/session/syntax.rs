@@ -26,7 +26,8 @@ use crate::execute::Lane;
 use crate::execute::drain::drain;
 use crate::execute::lane::{Hidden, Owed};
 use crate::wire::encode;
-use crate::wire::error::SqlError;
+use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frontend::Bind;
 
 const SAVEPOINT: &str = "SAVEPOINT meridian__syntax";
 const BACK: &str = "ROLLBACK TO SAVEPOINT meridian__syntax; RELEASE SAVEPOINT meridian__syntax";
@@ -67,7 +68,7 @@ impl Session {
         if usual && self.worker.syntax.borrow().knows(conforming, text) {
             return Ok(());
         }
-        match self.parse_aside(text, &[]).await? {
+        match self.parse_aside(Words { text, types: &[], bind: None }).await? {
             Some(error) if !counts_statements(&error) => Err(Failure::Sql(error)),
             Some(_) => {
                 if !usual {
@@ -82,60 +83,79 @@ impl Session {
     }
 
     /// Which error the client is told of a statement in whose values we have found one: a server that parses it looks at
-    /// names and types before any value.
-    pub(super) async fn earlier_error(&mut self, text: &[u8], types: &[u32], found: SqlError) -> Failure {
-        match self.parse_aside(text, types).await {
+    /// names and types before any value, and at the values of parameters before those of the text.
+    pub(super) async fn earlier_error(
+        &mut self,
+        text: &[u8],
+        types: &[u32],
+        bind: Option<Bind<'_>>,
+        found: SqlError,
+    ) -> Failure {
+        // Of a wrong number of values a server would tell by another name.
+        let bind = bind.filter(|_| found.sqlstate != SqlState::PROTOCOL_VIOLATION);
+        match self.parse_aside(Words { text, types, bind }).await {
             Ok(earlier) => Failure::Sql(earlier.unwrap_or(found)),
             Err(failure) => failure,
         }
     }
 
     /// What a server says against the text.
-    async fn parse_aside(&mut self, text: &[u8], types: &[u32]) -> Result<Option<SqlError>, Failure> {
+    async fn parse_aside(&mut self, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
         match self.lanes.iter().position(|lane| lane.in_block && lane.owed.is_empty()) {
-            Some(index) => self.ask_in_block(index, text, types).await,
-            None => self.ask_elsewhere(text, types).await,
+            Some(index) => self.ask_in_block(index, words).await,
+            None => self.ask_elsewhere(words).await,
         }
     }
 
     /// The transaction's own server: a further connection could be one that others wait for in turn.
-    async fn ask_in_block(
-        &mut self,
-        index: usize,
-        text: &[u8],
-        types: &[u32],
-    ) -> Result<Option<SqlError>, Failure> {
+    async fn ask_in_block(&mut self, index: usize, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
         // A failed transaction takes no savepoint, and cannot fail more.
         let sheltered = !self.block.is_failed();
         let lane = &mut self.lanes[index];
         if sheltered {
             lane.hidden_query(SAVEPOINT, Hidden::Prologue);
         }
-        put_question(lane, text, types);
+        words.put(lane);
         if sheltered {
             lane.hidden_query(BACK, Hidden::Prologue);
         }
         Ok(self.drain_lane(index).await?.error)
     }
 
-    async fn ask_elsewhere(&mut self, text: &[u8], types: &[u32]) -> Result<Option<SqlError>, Failure> {
+    async fn ask_elsewhere(&mut self, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
         let shard = self.any_shard();
         let connection = self.acquire(shard, Need::Reader, &[]).await;
         let connection = connection.map_err(|error| Failure::Sql(error.into_sql()))?;
         let mut lane = Lane::new(connection, shard, false);
         let _ = lane.apply_settings(&self.settings);
-        put_question(&mut lane, text, types);
+        words.put(&mut lane);
         let drained = drain(&mut lane).await;
         self.give(lane);
         drained.map(|drained| drained.error).map_err(|error| Failure::Sql(error.into_sql()))
     }
 }
 
-fn put_question(lane: &mut Lane, text: &[u8], types: &[u32]) {
-    encode::client::parse(&mut lane.connection.outbox, b"", text, types);
-    lane.connection.unnamed = None;
-    lane.owed.push_back(Owed::Parse { id: None, hidden: true });
-    lane.sync(true);
+/// A statement that is read, and not run.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    text: &'a [u8],
+    types: &'a [u32],
+    /// Values to be read with it.
+    bind: Option<Bind<'a>>,
+}
+
+impl Words<'_> {
+    fn put(self, lane: &mut Lane) {
+        let out = &mut lane.connection.outbox;
+        encode::client::parse(out, b"", self.text, self.types);
+        lane.owed.push_back(Owed::Parse { id: None, hidden: true });
+        if let Some(bind) = self.bind {
+            encode::client::bind_with_tail(out, b"", b"", bind.tail);
+            lane.owed.push_back(Owed::Bind { hidden: true });
+        }
+        lane.connection.unnamed = None;
+        lane.sync(true);
+    }
 }
 
 /// The error that comes after parsing. Its place in the source does not depend on the server's language.

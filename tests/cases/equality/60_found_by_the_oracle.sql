@@ -32,3 +32,11 @@ SELECT max(status) FROM rides HAVING $1;
 SELECT count(*) FROM rides a JOIN drivers b ON a.status = b.name WHERE 1 / (a.price - a.price) > 0 AND NULL::int > a.duration_minutes;
 -- error 22012
 SELECT count(*) FROM rides a JOIN rides b ON a.status = b.status WHERE 1 / (a.price - a.price) > 0;
+-- Values of parameters are read before those of the text.
+-- params: x
+-- extended
+-- error 22P02
+SELECT ride_id FROM rides WHERE duration_minutes = $1::int OFFSET -1;
+-- params: 2
+-- error 2201X
+SELECT ride_id FROM rides WHERE duration_minutes = $1::int OFFSET -1;
