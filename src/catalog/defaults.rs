@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio_postgres::SimpleQueryRow;
+
 /// Names and values, as they stand in a start-up packet. `queries::DEFAULTS` says which.
 pub type Pairs = Arc<[(String, String)]>;
 
@@ -38,6 +40,12 @@ pub(super) struct Written {
 }
 
 impl Begun {
+    /// A row of `queries::DEFAULTS`.
+    pub fn read(row: &SimpleQueryRow) -> Result<Self, tokio_postgres::Error> {
+        let text = |index: usize| Ok(row.try_get(index)?.unwrap_or_default().to_owned());
+        Ok(Self { name: text(0)?, built_in: text(1)?, value: text(2)?, source: text(3)?, role: text(4)? })
+    }
+
     fn is_written(&self, written: &[Written], role: Option<&str>) -> bool {
         let same = |written: &&Written| self.name.eq_ignore_ascii_case(&written.name);
         written.iter().filter(same).any(|written| written.role.as_deref() == role)

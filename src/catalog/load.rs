@@ -12,12 +12,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
 use super::defaults::{Begun, SessionDefaults, Written};
 use super::drift::Drift;
 use super::numbers::{Objects, Shape};
-use super::reading::{SETS_READING, sets_reading};
+use super::reading::{SETS_READING, sets_reading, words};
 use super::snapshot::{
     CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
     RelationKind, Volatility,
@@ -62,9 +62,8 @@ const CALL_DEPTH_MAX: usize = 8;
 
 /// Identifiers in a function's definition, folded; also those inside its strings, which may be SQL.
 fn split_words(text: &str) -> HashSet<String> {
-    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
     let sets = sets_reading(text).then(|| SETS_READING.to_owned());
-    words.map(str::to_lowercase).chain(sets).collect()
+    words(text).map(str::to_lowercase).chain(sets).collect()
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -111,10 +110,17 @@ pub async fn fingerprint(client: &Client) -> Result<u64, LoadError> {
 
 /// Reads everything. After an error or a cancellation the connection may be left in a transaction: drop it.
 pub async fn load(client: &Client) -> Result<CatalogParts, LoadError> {
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let begun = client.query(queries::DEFAULTS, &[]).await?;
-    client.batch_execute("SET LOCAL search_path = pg_catalog").await?;
-    let result = Loader { client, parts: CatalogParts::default(), names: HashMap::new() }.run(&begun).await;
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; SET LOCAL search_path = pg_catalog",
+        queries::DEFAULTS
+    );
+    let begun = client.simple_query(&begin).await?;
+    let begun = begun.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let begun = begun.map(Begun::read).collect::<Result<_, _>>()?;
+    let result = Loader { client, parts: CatalogParts::default(), names: HashMap::new() }.run(begun).await;
     let parts = result?;
     client.batch_execute("ROLLBACK").await?;
     Ok(parts)
@@ -128,7 +134,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    async fn run(mut self, begun: &[Row]) -> Result<CatalogParts, LoadError> {
+    async fn run(mut self, begun: Vec<Begun>) -> Result<CatalogParts, LoadError> {
         self.parts.fingerprint = fingerprint(self.client).await?;
         self.server().await?;
         self.defaults(begun).await?;
@@ -173,23 +179,13 @@ impl Loader<'_> {
         Ok(())
     }
 
-    async fn defaults(&mut self, begun: &[Row]) -> Result<(), LoadError> {
+    async fn defaults(&mut self, begun: Vec<Begun>) -> Result<(), LoadError> {
         let written = self.query(queries::ROLE_SETTINGS, "settings of roles").await?;
         let written = written.iter().map(|row| {
             let (role, here) = (row.try_get(0)?, row.try_get(1)?);
             Ok(Written { role, here, name: row.try_get(2)?, value: row.try_get(3)? })
         });
         let written = written.collect::<Result<Vec<_>, LoadError>>()?;
-        let begun = begun.iter().map(|row| {
-            Ok(Begun {
-                name: row.try_get(0)?,
-                built_in: row.try_get(1)?,
-                value: row.try_get(2)?,
-                source: row.try_get(3)?,
-                role: row.try_get(4)?,
-            })
-        });
-        let begun = begun.collect::<Result<Vec<_>, LoadError>>()?;
         self.parts.outlived = begun.iter().any(|begun| begun.is_outlived(&written));
         self.parts.defaults = SessionDefaults::new(begun, written);
         Ok(())

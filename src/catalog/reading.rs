@@ -10,12 +10,11 @@ pub const SETS_READING: &str = "set reading";
 /// Whether the text has `SET [LOCAL | SESSION] name` of one of these, or calls `set_config()`; also within its strings,
 /// which may be SQL.
 pub fn sets_reading(text: &str) -> bool {
-    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
     let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
-    // How many words of `SET LOCAL` have passed.
+    // `SET`, or `SET LOCAL`, has just passed.
     let mut set = false;
     let mut before = "";
-    for word in words {
+    for word in words(text) {
         let named = READING.iter().any(|name| is(word, name))
             || is(before, "time") && is(word, "zone")
             || is(before, "session") && is(word, "authorization");
@@ -26,6 +25,11 @@ pub fn sets_reading(text: &str) -> bool {
         before = word;
     }
     false
+}
+
+/// Identifiers, keywords and numbers, in their order; also those within strings.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::extended::answers_itself;
 use super::perform::{Execution, Work};
 use super::planning::Planned;
 use super::{Failure, Outcome, Session, setting};
+use crate::execute::RelayError;
 use crate::execute::scatter::{ScatterError, Wire, describe};
-use crate::execute::{RelayError, refusals};
 use crate::plan::Access;
 use crate::sql::arguments::Arguments;
 use crate::sql::facts::Kind;
@@ -38,12 +38,6 @@ impl Session {
         let mut wire = Wire::new(client, told, limits, pin.is_some(), read_ahead);
         match describe(&mut wire, &mut lanes[index], &question).await {
             Ok(()) => Ok(()),
-            Err(ScatterError::Sql(error))
-                if error.message == refusals::NO_ROWS_TO_COMBINE.error(&[]).message =>
-            {
-                encode::server::no_data(&mut self.client.outbox);
-                Ok(())
-            }
             Err(ScatterError::Sql(error) | ScatterError::Unmergeable(error)) => Err(Failure::Sql(error)),
             Err(ScatterError::Told) => Err(Failure::Told),
             Err(ScatterError::ClientGone) => Err(self.relay_failed(index, RelayError::ClientGone).await),

@@ -63,8 +63,12 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
 const NAME_LISTS: [&str; 4] =
     ["search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"];
 
-/// What SET is given for a value of the start-up packet, or one that a server shows: a list name by name, everything else as one string.
+/// What SET is given for a value of the start-up packet, or one that a server shows: a role as a name, a list name by name,
+/// everything else as one string.
 pub(super) fn setting_value(name: &str, value: &str) -> String {
+    if matches!(name, "role" | "session_authorization") {
+        return quote_identifier(value);
+    }
     if !NAME_LISTS.iter().any(|list| name.eq_ignore_ascii_case(list)) {
         return quote_literal(value);
     }

@@ -359,6 +359,9 @@ impl Session {
     /// The pinned lane, joined on the default shard's primary.
     pub(super) async fn join_pinned(&mut self) -> Result<usize, Failure> {
         let shard = self.default_shard();
+        if self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica) {
+            return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
+        }
         self.see(ShardSet::one(shard), Tie::Home).await?;
         self.join(shard, Access::Write, &[]).await
     }

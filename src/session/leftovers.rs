@@ -14,8 +14,10 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use super::Session;
+use super::greeting::setting_value;
+use super::search_path::is_shown_as;
 use crate::backend::capture::Captured;
-use crate::backend::settings::{quote_identifier, quote_literal};
+use crate::backend::settings::quote_literal;
 use crate::backend::{Connection, Settings};
 use crate::wire::error::SqlState;
 
@@ -98,17 +100,9 @@ impl Session {
             if other_encoding || OF_TRANSACTIONS.contains(&name.as_str()) {
                 continue;
             }
-            let identity = matches!(name.as_str(), "role" | "session_authorization");
             // Values of the session's own keep their spelling, where the server means the same by it.
-            let means = |own: &&str| match own.trim_matches('\'') {
-                own if identity || name.contains('.') => own == value,
-                own => own.eq_ignore_ascii_case(&value),
-            };
-            let text = match self.settings.get(&name).filter(means) {
-                Some(own) => own.to_owned(),
-                None if identity => quote_identifier(&value),
-                None => super::greeting::setting_value(&name, &value),
-            };
+            let own = self.settings.get(&name).filter(|own| is_shown_as(&name, own, &value));
+            let text = own.map_or_else(|| setting_value(&name, &value), str::to_owned);
             settings.set(&name, text);
         }
         let settings = Rc::new(settings);

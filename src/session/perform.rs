@@ -409,10 +409,6 @@ impl Session {
     async fn perform_pinned(&mut self, facts: &Facts, work: Work<'_>, reason: &'static str) -> Outcome {
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
-        let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica);
-        if others {
-            return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
-        }
         let index = self.join_pinned().await?;
         self.put(index, work)?;
         let lane = &mut self.lanes[index];

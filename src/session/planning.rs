@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 use super::search_path::{may_change_reading, turns};
 use super::statements::Prepared;
 use super::{Failure, Session};
+use crate::catalog::RelationInfo;
 use crate::catalog::reading::sets_reading;
 use crate::execute::refusals;
 use crate::plan::scatter::{Scatter, Source};
@@ -132,7 +133,7 @@ impl Planned {
         match &self.plan.facts.kind {
             Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => turns(name),
             Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
-            _ => (self.sets_config || self.changes_reading) && !self.copies_in(),
+            _ => self.changes_reading && !self.copies_in(),
         }
     }
 
@@ -361,13 +362,12 @@ impl Session {
         }
         let (context, broken) = (self.context.id, shape.broken);
         let changes_reading =
-            (suspect || sets_config) && may_change_reading(text, &plan, &self.context.planning);
+            sets_config || suspect && may_change_reading(text, &plan, &self.context.planning);
         let planned =
             Planned { context, plan, literals, hint, suspect, broken, sets_config, changes_reading };
         // What came twice may come again.
         if is_cached
             && planned.hint.is_none()
-            && !sets_config
             && !changes_reading
             && let Some(template) = Template::of(text, options, &shape)
         {
@@ -509,16 +509,17 @@ fn names_server_parameters(text: &[u8], literals: &[Literal], facts: &Facts) -> 
 
 /// Triggers and rules run code that the text does not show.
 fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
+    let code = |info: &RelationInfo| !info.triggers.is_empty() || info.has_rules;
+    matches!(plan.facts.kind, Kind::ModifyingWith) || written_table(plan, planning).is_some_and(code)
+}
+
+/// The table that the statement puts rows into, or changes rows of.
+pub(super) fn written_table<'a>(plan: &Plan, planning: &'a PlanningContext) -> Option<&'a RelationInfo> {
     let target = match &plan.facts.kind {
-        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => &table.name,
-        Kind::ModifyingWith => return true,
-        kind => match kind.target() {
-            Some(target) => &target.name,
-            None => return false,
-        },
+        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => table,
+        kind => kind.target()?,
     };
-    let info = planning.catalog.resolve(target, &planning.search_path);
-    info.is_some_and(|info| !info.triggers.is_empty() || info.has_rules)
+    planning.catalog.resolve(&target.name, &planning.search_path)
 }
 
 /// Functions that are common in writes and leave nothing behind.

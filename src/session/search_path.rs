@@ -6,12 +6,12 @@
 use std::rc::Rc;
 
 use super::greeting::setting_value;
+use super::planning::written_table;
 use super::{Failure, Outcome, Session};
-use crate::backend::settings::{quote_identifier, set_statement};
+use crate::backend::settings::set_statement;
 use crate::backend::{Account, Settings};
 use crate::catalog::reading::{READING, SETS_READING, sets_reading};
 use crate::plan::{Plan, PlanningContext};
-use crate::sql::facts::{Copy, CopyDirection, Kind};
 
 impl Session {
     /// The settings that hold for the next statement.
@@ -22,7 +22,8 @@ impl Session {
 
     /// Whether names are looked up elsewhere while the transaction lasts.
     pub(super) fn has_local_names(&self) -> bool {
-        search_path(&self.settings, &self.account) != *self.context.planning.search_path
+        let local = self.block.get().is_some_and(|transaction| transaction.in_force.is_some());
+        local && search_path(&self.settings, &self.account) != *self.context.planning.search_path
     }
 
     pub(super) fn follow_search_path(&mut self) {
@@ -49,7 +50,7 @@ impl Session {
             if settings.get(name).or(default).is_some_and(|known| is_shown_as(name, known, &value)) {
                 continue;
             }
-            let text = if name == "role" { quote_identifier(&value) } else { setting_value(name, &value) };
+            let text = setting_value(name, &value);
             statements.push(set_statement(name, &text, true));
             settings.set(name, text);
         }
@@ -72,9 +73,12 @@ pub(super) fn turns(name: &str) -> bool {
 }
 
 /// Whether a server shows this value of what was set so.
-fn is_shown_as(name: &str, set: &str, shown: &str) -> bool {
+pub(super) fn is_shown_as(name: &str, set: &str, shown: &str) -> bool {
     match name {
-        "search_path" | "role" => split_identifiers(set) == split_identifiers(shown),
+        "search_path" => split_identifiers(set) == split_identifiers(shown),
+        "role" | "session_authorization" => split_identifiers(set) == [shown],
+        // An application's own parameter: nobody else knows what its letters mean.
+        _ if name.contains('.') => set.trim_matches('\'') == shown,
         _ => set.trim_matches('\'').eq_ignore_ascii_case(shown),
     }
 }
@@ -83,16 +87,10 @@ fn is_shown_as(name: &str, set: &str, shown: &str) -> bool {
 pub(super) fn may_change_reading(text: &[u8], plan: &Plan, planning: &PlanningContext) -> bool {
     // `UPDATE users SET role = …` sets no parameter.
     let writes = plan.facts.kind.target().is_some();
-    let sets_config = plan.facts.functions.iter().any(|call| call.name.name == "set_config");
-    if sets_config || !writes && sets_reading(&String::from_utf8_lossy(text)) {
+    if !writes && sets_reading(&String::from_utf8_lossy(text)) {
         return true;
     }
-    let target = match &plan.facts.kind {
-        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => Some(&table.name),
-        kind => kind.target().map(|target| &target.name),
-    };
-    let info = target.and_then(|name| planning.catalog.resolve(name, &planning.search_path));
-    let triggers = info.into_iter().flat_map(|info| &info.triggers);
+    let triggers = written_table(plan, planning).into_iter().flat_map(|info| &info.triggers);
     let mut called = plan.facts.functions.iter().map(|call| &call.name).chain(triggers);
     called.any(|name| {
         let mut definitions = planning.catalog.definitions(name, &planning.search_path);

@@ -111,7 +111,7 @@ impl Session {
             transaction.prologue.extend(statements);
             set_modes(transaction, read_only, isolation);
         }
-        self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
+        self.complete_setting(tag_of(setting));
         Ok(())
     }
 
@@ -152,7 +152,7 @@ impl Session {
 
     async fn set_on_servers(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
         self.judge_and_remember(setting, text).await?;
-        self.complete_setting(if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" });
+        self.complete_setting(tag_of(setting));
         Ok(())
     }
 
@@ -229,19 +229,18 @@ impl Session {
     }
 
     fn remember(&mut self, setting: &Setting, text: &[u8], local: bool, statements: Vec<String>) {
-        let settings = self.changed(&self.settings, setting, text);
-        let in_force = Rc::new(self.changed(self.in_force(), setting, text));
+        let has_local = self.block.get().is_some_and(|transaction| local || transaction.in_force.is_some());
+        let in_force = has_local.then(|| Rc::new(self.changed(self.in_force(), setting, text)));
         if let Some(transaction) = self.block.transaction() {
             transaction.prologue.extend(statements);
-            if local || transaction.in_force.is_some() {
-                transaction.in_force = Some(in_force);
-            }
+            transaction.in_force = in_force;
             if local {
                 transaction.settings_changed = true;
                 self.follow_settings();
                 return;
             }
         }
+        let settings = self.changed(&self.settings, setting, text);
         if let Some(value) = settings.get("application_name")
             && let Ok(mut notes) = self.info.notes.lock()
         {
@@ -451,6 +450,10 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn tag_of(setting: &Setting) -> &'static str {
+    if matches!(setting, Setting::Set { .. }) { "SET" } else { "RESET" }
 }
 
 /// What a session starts with.

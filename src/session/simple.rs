@@ -20,7 +20,7 @@ use super::perform::Work;
 use super::planning::Planned;
 use super::{End, Failure, Session};
 use crate::backend::BackendError;
-use crate::execute::{RelayError, refusals};
+use crate::execute::RelayError;
 use crate::figures::Route;
 use crate::plan::{Access, Action};
 use crate::sql::arguments::NoParameters;
@@ -205,16 +205,19 @@ impl Session {
             return self.relay_statements(frame, text, &planned, shard, pieces.len()).await;
         }
         self.check_syntax(text).await?;
+        let (mut behind, mut counted) = (0, 0);
         for piece in pieces {
+            behind += characters(&text[counted..piece.start as usize]);
+            counted = piece.start as usize;
             let statement = &text[piece.start as usize..piece.end as usize];
             self.refresh_context();
             let planned = self.plan_text(statement)?;
             if !self.block.is_open() && !planned.begins_block() {
                 self.begin_implicit();
             }
-            self.behind = characters(&text[..piece.start as usize]);
+            self.behind = behind;
             let performed = self.perform(&planned, Work::Simple { text: statement }).await;
-            let behind = std::mem::take(&mut self.behind);
+            self.behind = 0;
             performed.map_err(|failure| match failure {
                 Failure::Sql(error) => Failure::Sql(error.behind(behind)),
                 other => other,
@@ -304,10 +307,6 @@ impl Session {
         }
         if self.fence.read_only {
             return Err(Failure::Sql(self.fence.refusal("a FunctionCall message")));
-        }
-        let shard = self.default_shard();
-        if self.lanes.iter().any(|lane| lane.in_block && lane.shard == shard && lane.replica) {
-            return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
         }
         if let Some(transaction) = self.block.transaction() {
             // Nobody knows what it does.

@@ -212,9 +212,14 @@ pub async fn describe(
     question: &Question<'_>,
 ) -> Result<(), ScatterError> {
     let original = describe_original(wire, &mut [lane], question).await?;
-    let columns = original.columns.ok_or_else(|| internal("a server described no columns"))?;
-    question.check_formats(columns.len())?;
-    columns.put(&mut wire.client.outbox, columns.len(), question.result_formats());
+    let out = &mut wire.client.outbox;
+    match original.columns {
+        Some(columns) => {
+            question.check_formats(columns.len())?;
+            columns.put(out, columns.len(), question.result_formats());
+        }
+        None => encode::server::no_data(out),
+    }
     Ok(())
 }
 

@@ -282,6 +282,9 @@ impl Run<'_, '_, '_, '_> {
                 self.sources[index].columns.push(columns);
                 self.try_begin()?;
             }
+            (b'n', Some(Owed::Describe { .. })) if matches!(self.combiner, Combiner::Nothing) => {
+                self.pop(index)
+            }
             (b'n', Some(Owed::Describe { .. })) => {
                 return Err(Stop::Sql(refusals::NO_ROWS_TO_COMBINE.error(&[])));
             }

@@ -15,6 +15,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Distinct, Expr, GroupByExpr, Ident, OrderByKind, Query, VisitMut, VisitorMut};
 
 use crate::catalog::{Collation, Column};
+use crate::merge::is_told_by_bytes;
 use crate::merge::types::oid;
 use crate::plan::refusal::Refusal;
 
@@ -144,12 +145,9 @@ fn only_input_names(expr: &Expr, inputs: &Inputs<'_>) -> Result<(), Refusal> {
 
 /// Whether equal values of the column are the same bytes: 1.0 and 1.00 are equal, and not the same.
 fn is_told_apart(column: &Column) -> bool {
-    match column.type_oid {
-        oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::OID | oid::BYTEA | oid::UUID => true,
-        oid::DATE | oid::TIME | oid::TIMESTAMP | oid::TIMESTAMPTZ => true,
-        oid::TEXT | oid::VARCHAR | oid::NAME => column.collation != Collation::Nondeterministic,
-        _ => false,
-    }
+    let by_bytes =
+        is_told_by_bytes(column.type_oid) || matches!(column.type_oid, oid::TIMESTAMPTZ | oid::NAME);
+    by_bytes && column.collation != Collation::Nondeterministic
 }
 
 /// Replaces column references by columns of the gathered rows.
