@@ -402,7 +402,8 @@ impl Loader<'_> {
                 (.., true) => FunctionKind::Window,
                 _ => FunctionKind::Function,
             };
-            self.parts.functions.insert(name, FunctionInfo { volatility, kind, built_in: row.try_get(6)? });
+            let (built_in, returns_set) = (row.try_get(6)?, row.try_get(7)?);
+            self.parts.functions.insert(name, FunctionInfo { volatility, kind, returns_set, built_in });
         }
         Ok(())
     }

@@ -211,7 +211,7 @@ pub(super) const FUNCTIONS: &str = "
 SELECT n.nspname::text, p.proname::text,
        max(CASE p.provolatile WHEN 'i' THEN 0 WHEN 's' THEN 1 ELSE 2 END)::int4,
        bool_or(p.prokind = 'p'), bool_or(p.prokind = 'a'), bool_or(p.prokind = 'w'),
-       bool_and(n.nspname = 'pg_catalog' AND p.oid < 16384)
+       bool_and(n.nspname = 'pg_catalog' AND p.oid < 16384), bool_or(p.proretset)
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE n.nspname !~ '^pg_(toast|temp_)'
  GROUP BY 1, 2";

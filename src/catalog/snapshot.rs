@@ -103,6 +103,8 @@ pub struct FunctionInfo {
     /// The most volatile of the overloads.
     pub volatility: Volatility,
     pub kind: FunctionKind,
+    /// Of any overload.
+    pub returns_set: bool,
     /// In pg_catalog, written in C or internal: known not to read tables unless it is in plan's own list.
     pub built_in: bool,
 }

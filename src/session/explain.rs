@@ -83,7 +83,7 @@ impl Session {
     ) -> Outcome {
         let mut expected = Counts::default();
         for table in scratch.tables(false) {
-            let select = table.select.fill(arguments).map_err(SqlError::from)?;
+            let select = table.ask(arguments, true, None).map_err(SqlError::from)?;
             let sql = format!("EXPLAIN {}", String::from_utf8_lossy(&select));
             let question = Question { sql: &sql, access: Access::Read, analyze: false };
             let mut rows = 0;

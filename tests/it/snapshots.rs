@@ -3,13 +3,15 @@
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::harness::{Database, Meridian, connect, database, meridian};
+use crate::harness::{Database, Meridian, connect, database, eventually, meridian};
 
 const TABLES: &str = "[[tables]]\nname = \"accounts\"\nplacement = \"region\"\nkey = \"region\"\n\n\
+    [[tables]]\nname = \"payments\"\nplacement = \"region\"\nkey = \"region\"\n\n\
     [[tables]]\nname = \"kinds\"\nplacement = \"reference\"\n";
 
 const SCHEMA: &str = "
 CREATE TABLE accounts (region text, id int, kind int, balance int, PRIMARY KEY (region, id));
+CREATE TABLE payments (region text, id int, account int, PRIMARY KEY (region, id));
 CREATE TABLE kinds (kind int PRIMARY KEY, name text);
 ";
 
@@ -136,4 +138,64 @@ async fn one_that_began_on_a_shard_stays_there() {
     client.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE").await.expect("a transaction");
     refused(&client, QUESTIONS[0]).await;
     client.batch_execute("ROLLBACK").await.expect("an end");
+}
+
+/// Its tables are gathered one after the other: what commits on a shard in between is seen in none of them.
+#[tokio::test]
+async fn a_gathered_statement_sees_each_shard_once() {
+    let (database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    let mut writer = database.direct("eu-central").await;
+    for (id, ends) in [(77, "COMMIT"), (78, "ROLLBACK")] {
+        let write = writer.transaction().await.expect("a transaction");
+        write.batch_execute("LOCK TABLE payments IN ACCESS EXCLUSIVE MODE").await.expect("a lock");
+        let orphans = "SELECT count(*) FROM payments p WHERE NOT EXISTS
+                         (SELECT FROM accounts a WHERE a.id = p.account AND a.balance >= 0)";
+        let asked = client.query_one(orphans, &[]);
+        let changed = async {
+            let server = database.direct("eu-central").await;
+            let waiting =
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'payments'::regclass";
+            eventually("the second table is asked for", async || {
+                (server.query_one(waiting, &[]).await.expect("locks").get::<_, i64>(0) > 0).then_some(())
+            })
+            .await;
+            let rows = format!(
+                "INSERT INTO accounts VALUES ('eu-central', {id}, 1, 1);
+                 INSERT INTO payments VALUES ('eu-central', {id}, {id}); {ends}"
+            );
+            write.batch_execute(&rows).await.expect("rows");
+        };
+        let (counted, ()) = tokio::join!(asked, changed);
+        assert_eq!(counted.expect("a count").get::<_, i64>(0), 0, "neither row, or both");
+        assert_eq!(client.query_one(orphans, &[]).await.expect("a count").get::<_, i64>(0), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_gathered_statement_that_fails_leaves_no_transaction() {
+    let (database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    for row in ["'us-west', 1, 0", "'eu-central', 1, 1"] {
+        client.batch_execute(&format!("INSERT INTO payments VALUES ({row})")).await.expect("a payment");
+    }
+    client.batch_execute("SET work_mem = '7MB'").await.expect("a setting that travels with the statement");
+    let failing = "SELECT count(*) FROM accounts a JOIN payments p ON p.account = a.id AND 1 / p.account > 0";
+    for _ in 0..3 {
+        let error = client.query(failing, &[]).await.expect_err("a division by zero");
+        assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO));
+        let sum = "SELECT count(*) FROM accounts a JOIN payments p ON p.account = a.id + 0";
+        assert_eq!(client.query_one(sum, &[]).await.expect("a count").get::<_, i64>(0), 8);
+        for region in REGIONS {
+            let setting =
+                format!("SELECT current_setting('work_mem') FROM accounts WHERE region = '{region}'");
+            assert_eq!(client.query(&setting, &[]).await.expect("rows")[0].get::<_, &str>(0), "7MB");
+        }
+    }
+    for region in REGIONS {
+        let server = database.direct(region).await;
+        let open = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        assert_eq!(server.query_one(open, &[]).await.expect("a count").get::<_, i64>(0), 0, "{region}");
+    }
 }

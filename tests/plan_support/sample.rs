@@ -87,6 +87,7 @@ fn function(words: &[&str]) -> FunctionInfo {
             Some(&"window") => FunctionKind::Window,
             _ => FunctionKind::Function,
         },
+        returns_set: words.contains(&"set"),
         built_in: words.contains(&"builtin"),
     }
 }

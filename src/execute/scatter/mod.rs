@@ -24,6 +24,7 @@ mod question;
 pub mod reduce;
 mod run;
 pub mod scratch;
+mod sight;
 mod stop;
 
 pub use columns::Columns;

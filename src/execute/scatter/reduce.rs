@@ -32,7 +32,7 @@ pub(super) async fn expect<'a>(
         return Ok(expected);
     }
     for table in job.scratch.tables(job.amid.changed).filter(|table| job.scratch.is_linked(table)) {
-        let select = table.select.fill(&job.question.arguments).map_err(SqlError::from)?;
+        let select = table.ask(&job.question.arguments, true, None).map_err(SqlError::from)?;
         let text = [b"EXPLAIN ", select.as_slice()].concat();
         let request = job.question.portal(&text, types, &[], Answer::Partial);
         let sources = table.sources(job.shards);

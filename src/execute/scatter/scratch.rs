@@ -7,6 +7,7 @@
 //! ```text
 //!  scratch   BEGIN, Parse, Describe of the client's text        its errors, columns and parameter types are the client's
 //!  shards    EXPLAIN of each table's SELECT                     only where a join may limit what is gathered (`reduce`)
+//!  shards    BEGIN                                              only where one is asked several times (`sight`)
 //!  scratch   CREATE TEMPORARY TABLE, COPY FROM STDIN  ◀─ rows ─ shards   Parse Bind Describe Execute Sync
 //!            … for each table, all its shards at once
 //!  scratch   SET TRANSACTION READ ONLY, Parse Bind Describe Execute ─▶ client          or DECLARE, or COPY TO STDOUT
@@ -27,6 +28,7 @@ use super::guard;
 use super::question::{Answer, Request};
 use super::reduce::{expect, keys};
 use super::run::{Flight, run};
+use super::sight::{self, Sight};
 use super::{Question, ScatterError, Wire, describe_original, internal, of_final_text};
 use crate::execute::drain::drain;
 use crate::execute::lane::Hidden;
@@ -104,7 +106,10 @@ pub async fn answer_in_scratch(
     let text = job.scratch.final_text(source, job.amid);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
     let keyed = needs_keys(wire, session, job, &types).await?;
-    gather(wire, lanes, session, job, (&types, keyed)).await?;
+    if let Err(error) = gather(wire, lanes, session, job, (&types, keyed)).await {
+        sight::let_go(lanes).await;
+        return Err(error);
+    }
     let views = job.scratch.views(job.amid).ok_or_else(|| internal("a view cannot be read again"))?;
     for view in &views {
         session.hidden_query(view, Hidden::Prologue);
@@ -156,13 +161,15 @@ async fn gather(
     let mut bounds = Bounds { rows: job.rows_max, bytes: job.bytes_max };
     let expected = expect(wire, lanes, job, types).await?;
     let mut filled = Counts::default();
-    for table in job.scratch.in_order(job.amid.changed, &expected) {
+    let tables = job.scratch.in_order(job.amid.changed, &expected);
+    let sight = Sight::of(tables.iter().map(|table| table.sources(job.shards)));
+    for (number, table) in tables.into_iter().enumerate() {
         let condition = match job.scratch.reduced_by(table, &expected, &filled) {
             Some(link) => keys(wire, session, job, link).await?.map(|keys| link.condition(&keys)),
             None => None,
         };
         let before = bounds.rows;
-        let filling = Filling { job, table, types, keyed, condition };
+        let filling = Filling { job, table, number, sight: &sight, types, keyed, condition };
         fill(wire, lanes, session, &filling, &mut bounds).await?;
         filled.note(table, (before - bounds.rows) as u64);
     }
@@ -273,6 +280,9 @@ pub(super) fn of_session(error: ScatterError) -> ScatterError {
 struct Filling<'a> {
     job: &'a Job<'a>,
     table: &'a Table,
+    /// Its place among those that are gathered.
+    number: usize,
+    sight: &'a Sight,
     types: &'a [u32],
     /// With the tables' primary keys.
     keyed: bool,
@@ -316,15 +326,11 @@ async fn fill(
     filling: &Filling<'_>,
     bounds: &mut Bounds,
 ) -> Result<(), ScatterError> {
-    let Filling { job, table, types, keyed, ref condition } = *filling;
+    let Filling { job, table, number, sight, types, keyed, ref condition } = *filling;
     // A condition with a parameter of such a type stays here.
     let of_user = types.iter().any(|type_oid| *type_oid >= USER_TYPES_FROM);
-    let select = if of_user { &table.select_all } else { &table.select };
-    let mut select = select.fill(&job.question.arguments).map_err(SqlError::from)?;
-    if let Some(condition) = condition {
-        select.extend_from_slice(table.joint(!of_user).as_bytes());
-        select.extend_from_slice(condition.as_bytes());
-    }
+    let select =
+        table.ask(&job.question.arguments, !of_user, condition.as_deref()).map_err(SqlError::from)?;
     let types: Vec<u32> = if of_user { job.question.unread_types() } else { types.to_vec() };
     let request = job.question.portal(&select, &types, &[], Answer::Partial);
     let sources = table.sources(job.shards);
@@ -334,7 +340,9 @@ async fn fill(
         return Err(internal("a shard of a gathered table was not joined").into());
     }
     for lane in &mut flying {
+        sight.open(number, lane);
         guard::put(&request, guard::Failing::of_table(table), lane);
+        sight.close(number, lane);
     }
     let create = table.create_keyed.as_ref().filter(|_| keyed).unwrap_or(&table.create);
     session.hidden_query(create, Hidden::Prologue);

@@ -31,6 +31,20 @@ SELECT avg(n) FROM (SELECT count(*) AS n FROM rides GROUP BY user_id) s;
 SELECT d.driver_id, l.ride_id FROM drivers d CROSS JOIN LATERAL (SELECT ride_id FROM rides r WHERE r.driver_id = d.driver_id ORDER BY price DESC, ride_id LIMIT 1) l ORDER BY 1;
 SELECT region, price FROM rides WHERE price >= ALL (SELECT price FROM rides WHERE price IS NOT NULL) ORDER BY ride_id;
 
+-- the first rows of a table, joined to others
+SELECT r.ride_id, d.name FROM (SELECT * FROM rides WHERE status = 'completed' ORDER BY price DESC NULLS LAST, ride_id LIMIT 7 OFFSET 3) r JOIN drivers d USING (driver_id) ORDER BY 1, 2;
+WITH newest AS (SELECT * FROM rides ORDER BY ride_id DESC LIMIT 20) SELECT u.name, count(*) FROM newest JOIN users u USING (user_id) GROUP BY u.name ORDER BY 2 DESC, 1;
+-- params: 6 | 2
+SELECT r.ride_id, u.name FROM (SELECT * FROM rides ORDER BY price, ride_id LIMIT $1 OFFSET $2) r JOIN users u USING (user_id) ORDER BY 1, 2;
+-- params: null | null
+SELECT count(*) FROM (SELECT * FROM rides ORDER BY price LIMIT $1 OFFSET $2) r JOIN users u USING (user_id);
+-- error 2201W
+SELECT r.ride_id FROM (SELECT * FROM rides LIMIT -1) r JOIN users u USING (user_id);
+-- error 2201X
+SELECT r.ride_id FROM (SELECT * FROM rides LIMIT 2 OFFSET -1) r JOIN users u USING (user_id);
+SELECT count(*) FROM (SELECT unnest(ARRAY[1, price]) AS n FROM rides LIMIT 5) x JOIN users ON true;
+SELECT (SELECT max(p) FROM (SELECT price AS p FROM rides ORDER BY 1 LIMIT 10) x), (SELECT count(*) FROM drivers);
+
 -- common tables
 WITH best AS (SELECT driver_id, sum(price) AS total FROM rides WHERE status = 'completed' GROUP BY driver_id) SELECT d.name, b.total FROM best b JOIN drivers d USING (driver_id) ORDER BY b.total DESC, d.driver_id LIMIT 10;
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i, (SELECT count(*) FROM rides WHERE duration_minutes = i) FROM n ORDER BY i;

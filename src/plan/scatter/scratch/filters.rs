@@ -21,8 +21,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, TableFactor, TableWithJoins,
-    Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SetExpr, TableFactor,
+    TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::catalog::{FunctionKind, Volatility};
@@ -33,6 +33,7 @@ use crate::sql::render::prints_as_read;
 use super::super::expression::{folded, object_name};
 use super::super::functions::{Steadiness, steadiness};
 use super::super::{STACK_BASE, STACK_MAX, STACK_PER_BYTE};
+use super::cut::{self, Cut};
 use super::idle;
 use super::links::Link;
 use super::{Found, position_of};
@@ -42,6 +43,7 @@ use super::{Found, position_of};
 pub(super) struct Needs {
     pub filter: Option<String>,
     pub links: Vec<Link>,
+    pub cut: Option<Cut>,
 }
 
 /// For each table.
@@ -54,7 +56,8 @@ pub(super) fn of(parsed: &Parsed, found: &[Found<'_>], ctx: &PlanningContext) ->
             return none();
         }
         let places = found.iter().map(|_| Places::default()).collect();
-        let mut collector = Collector { found, ctx, places, cte_names: Vec::new(), idle: false };
+        let mut collector =
+            Collector { found, ctx, places, cte_names: Vec::new(), idle: false, cuts: Vec::new() };
         let _ = VisitMut::visit(&mut *tree, &mut collector);
         collector.needs()
     })
@@ -68,6 +71,7 @@ struct Places {
     everything: bool,
     demands: Vec<String>,
     links: Vec<Link>,
+    cut: Option<Cut>,
 }
 
 struct Collector<'c, 'a> {
@@ -78,6 +82,8 @@ struct Collector<'c, 'a> {
     cte_names: Vec<String>,
     /// What is visited is never run ([`idle`]).
     idle: bool,
+    /// Of the queries around, innermost last: the cut that its own level may take.
+    cuts: Vec<Option<Cut>>,
 }
 
 impl VisitorMut for Collector<'_, '_> {
@@ -91,11 +97,19 @@ impl VisitorMut for Collector<'_, '_> {
             let _ = VisitMut::visit(&mut part, self);
             self.idle = around;
         }
+        let cut = self.cut_of(query);
+        self.cuts.push(cut);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.cuts.pop();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        self.level(select);
+        let cut = self.cuts.last_mut().and_then(Option::take);
+        self.level(select, cut);
         ControlFlow::Continue(())
     }
 }
@@ -123,14 +137,38 @@ impl Collector<'_, '_> {
             demands.dedup();
             let mut links = places.links;
             links.retain(|link| is_known && places.seen == 1 && !ambiguous(&found[link.by]));
-            Needs { filter: filtered.then(|| demands.join(" OR ")), links }
+            let cut = places.cut.filter(|_| is_known && places.seen == 1);
+            Needs { filter: filtered.then(|| demands.join(" OR ")), links, cut }
         };
         found.iter().zip(places).map(needs).collect()
     }
 
-    /// One SELECT: its tables, and what its conditions demand of them.
-    fn level(&mut self, select: &mut Select) {
+    /// The cut of a query over one table and nothing else, if the shards apply its conditions.
+    fn cut_of(&self, query: &Query) -> Option<Cut> {
+        let SetExpr::Select(select) = &*query.body else { return None };
+        let places = self.only_place(select)?;
+        cut::of(query, self.ctx, |expr| {
+            let place = self.place_of(expr, &places);
+            place.map(|_| {
+                let mut own = expr.clone();
+                let _ = VisitMut::visit(&mut own, &mut Unqualify);
+                own.to_string()
+            })
+        })
+    }
+
+    /// The only table in FROM.
+    fn only_place(&self, select: &Select) -> Option<Vec<Place>> {
+        let [TableWithJoins { relation, joins }] = select.from.as_slice() else { return None };
+        let TableFactor::Table { sample: None, .. } = relation else { return None };
         let mut places = Vec::new();
+        (joins.is_empty() && self.note(relation, false, &mut places)).then_some(places)
+    }
+
+    /// One SELECT: its tables, and what its conditions demand of them.
+    fn level(&mut self, select: &mut Select, cut: Option<Cut>) {
+        let mut places = Vec::new();
+        let mut applied = true;
         let mut simple = true;
         for item in &select.from {
             simple &= self.enter(item, &mut places);
@@ -142,15 +180,16 @@ impl Collector<'_, '_> {
                 for join in &mut item.joins {
                     let optional = is_left(join);
                     if let Some(condition) = condition_of(join) {
-                        self.demand(condition, &mut places, Some(On { place: at, optional }));
+                        applied &= self.demand(condition, &mut places, Some(On { place: at, optional }));
                     }
                     at += 1;
                 }
             }
             if let Some(condition) = &mut select.selection {
-                self.demand(condition, &mut places, None);
+                applied &= self.demand(condition, &mut places, None);
             }
         }
+        let mut cut = cut.filter(|_| applied);
         for place in places {
             let Some(table) = place.table else { continue };
             let known = &mut self.places[table];
@@ -162,6 +201,7 @@ impl Collector<'_, '_> {
             known.everything |= place.demands.is_empty();
             known.demands.push(format!("({})", place.demands.join(" AND ")));
             known.links.extend(place.links);
+            known.cut = cut.take();
         }
     }
 
@@ -215,17 +255,18 @@ impl Collector<'_, '_> {
         }
     }
 
-    /// Takes a condition apart. `joined`: it is an ON, and holds of no other place.
-    fn demand(&self, condition: &mut Expr, places: &mut [Place], joined: Option<On>) {
+    /// Takes a condition apart. `joined`: it is an ON, and holds of no other place. Whether the shards apply all of it.
+    fn demand(&self, condition: &mut Expr, places: &mut [Place], joined: Option<On>) -> bool {
         match condition {
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                self.demand(left, places, joined);
-                self.demand(right, places, joined);
+                let left = self.demand(left, places, joined);
+                self.demand(right, places, joined) && left
             }
             Expr::Nested(inner) => self.demand(inner, places, joined),
             _ => {
                 let Some(place) = self.place_of(condition, places) else {
-                    return self.link(condition, places, joined);
+                    self.link(condition, places, joined);
+                    return false;
                 };
                 let applies = match joined {
                     Some(on) => on.place == place,
@@ -235,6 +276,7 @@ impl Collector<'_, '_> {
                     let _ = VisitMut::visit(condition, &mut Unqualify);
                     places[place].demands.push(format!("({condition})"));
                 }
+                applies
             }
         }
     }

@@ -22,6 +22,7 @@
 //! Not here: when this way is taken ([`super::Scatter::compile`]), bounds and sessions (`execute`, `session`).
 
 mod columns;
+mod cut;
 mod filters;
 mod idle;
 mod links;
@@ -32,6 +33,8 @@ use std::collections::HashMap;
 use crate::catalog::{Column, RelationInfo, RelationKind};
 use crate::plan::PlanningContext;
 use crate::plan::home::{self, Home};
+use crate::plan::refusal::Refusal;
+use crate::sql::arguments::Arguments;
 use crate::sql::clocks::clocks;
 use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation};
 use crate::sql::lexer::LexOptions;
@@ -42,6 +45,7 @@ use crate::topology::{ShardId, ShardSet};
 
 use super::{Combine, Limits, Scatter, ShardText, Text, expression};
 
+use cut::Shortened;
 use filters::Needs;
 pub use links::{Counts, Link};
 
@@ -78,9 +82,11 @@ pub struct Table {
     /// ANALYZE of the temporary table.
     pub analyze: String,
     /// What the shards are asked, columns in the order of the COPY.
-    pub select: Text,
+    select: Text,
     /// The same without conditions.
-    pub select_all: Text,
+    select_all: Text,
+    /// The same with them, where the text needs only the first rows of each shard.
+    shortened: Option<Shortened>,
     is_filtered: bool,
     /// Tables whose keys may limit what is gathered of this one.
     pub links: Vec<Link>,
@@ -183,8 +189,12 @@ impl Scratch {
 
     /// The same without the conditions that the shards would apply.
     pub fn unconditional(&self) -> Self {
-        let all =
-            |table: &Table| Table { select: table.select_all.clone(), is_filtered: false, ..table.clone() };
+        let all = |table: &Table| Table {
+            select: table.select_all.clone(),
+            shortened: None,
+            is_filtered: false,
+            ..table.clone()
+        };
         Self { tables: self.tables.iter().map(all).collect(), ..self.clone() }
     }
 
@@ -192,9 +202,9 @@ impl Scratch {
     pub fn describe(&self, fill: &dyn Fn(&str) -> String) -> Vec<String> {
         let line = |table: &Table| match (table.in_place, table.rows) {
             (true, _) => format!("in place: {}", table.name),
-            (false, Rows::Sharded) => format!("gather: {}", fill(table.select.printed())),
+            (false, Rows::Sharded) => format!("gather: {}", table.describe(fill)),
             (false, Rows::Everywhere | Rows::On(_)) => {
-                format!("gather from one shard: {}", fill(table.select.printed()))
+                format!("gather from one shard: {}", table.describe(fill))
             }
         };
         let mut lines = vec!["combine: by one server, over gathered tables".to_owned()];
@@ -437,6 +447,8 @@ fn table(
     let all = format!("SELECT {list} FROM {only}{schema}.{bare}");
     let is_filtered = needs.filter.is_some();
     let filter = needs.filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
+    let select = format!("{all}{filter}");
+    let shortened = needs.cut.and_then(|cut| Shortened::new(&select, cut));
     Some(Table {
         name: info.name.clone(),
         rows: found.rows,
@@ -445,8 +457,9 @@ fn table(
         create_keyed,
         copy: format!("COPY {temporary} ({list}) FROM STDIN (FORMAT binary)"),
         analyze: format!("ANALYZE {temporary}"),
-        select: Text::new(format!("{all}{filter}")).ok()?,
+        select: Text::new(select).ok()?,
         select_all: Text::new(all).ok()?,
+        shortened,
         is_filtered,
         links: needs.links,
     })
@@ -481,9 +494,37 @@ impl Table {
         self.is_filtered
     }
 
-    /// The word between its SELECT and a further condition.
-    pub const fn joint(&self, with_conditions: bool) -> &'static str {
-        if self.is_filtered && with_conditions { " AND " } else { " WHERE " }
+    /// What the shards are asked, with placeholders filled in, for people.
+    pub fn describe(&self, fill: &dyn Fn(&str) -> String) -> String {
+        match &self.shortened {
+            Some(shortened) => format!("{}{}", fill(shortened.text.printed()), fill(&shortened.bounds)),
+            None => fill(self.select.printed()),
+        }
+    }
+
+    /// What the shards are asked. `further`: a condition besides those of the text; `with_conditions`: those may be
+    /// asked there.
+    pub fn ask(
+        &self,
+        arguments: &Arguments<'_>,
+        with_conditions: bool,
+        further: Option<&str>,
+    ) -> Result<Vec<u8>, Refusal> {
+        let Some(further) = further else {
+            let shortened = self.shortened.as_ref().filter(|_| with_conditions);
+            return match shortened.and_then(|shortened| shortened.fill(arguments)) {
+                Some(text) => Ok(text),
+                None => self.select_of(with_conditions).fill(arguments),
+            };
+        };
+        let joint = if self.is_filtered && with_conditions { "AND" } else { "WHERE" };
+        let mut text = self.select_of(with_conditions).fill(arguments)?;
+        text.extend_from_slice(format!(" {joint} {further}").as_bytes());
+        Ok(text)
+    }
+
+    const fn select_of(&self, with_conditions: bool) -> &Text {
+        if with_conditions { &self.select } else { &self.select_all }
     }
 
     /// The shards of these that have rows of the table; for those that are the same everywhere, one.

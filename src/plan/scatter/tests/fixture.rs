@@ -98,7 +98,8 @@ fn functions() -> HashMap<ObjectName, FunctionInfo> {
     let mut functions = HashMap::new();
     let mut add = |names: &[&str], volatility, kind| {
         for name in names {
-            let info = FunctionInfo { volatility, kind, built_in: true };
+            let returns_set = *name == "unnest";
+            let info = FunctionInfo { volatility, kind, returns_set, built_in: true };
             functions.insert(ObjectName::qualified("pg_catalog", *name), info);
         }
     };
@@ -126,13 +127,30 @@ fn functions() -> HashMap<ObjectName, FunctionInfo> {
         "percentile_cont",
     ];
     add(&aggregates, Volatility::Immutable, FunctionKind::Aggregate);
-    let immutable =
-        ["lower", "upper", "round", "abs", "length", "date_trunc", "md5", "mod", "to_char", "age", "decode"];
+    let immutable = [
+        "lower",
+        "upper",
+        "round",
+        "abs",
+        "length",
+        "date_trunc",
+        "md5",
+        "mod",
+        "to_char",
+        "age",
+        "decode",
+        "unnest",
+    ];
     add(&immutable, Volatility::Immutable, FunctionKind::Function);
-    add(&["now", "current_database"], Volatility::Stable, FunctionKind::Function);
     add(&["random", "nextval"], Volatility::Volatile, FunctionKind::Function);
+    add(&["now", "current_database"], Volatility::Stable, FunctionKind::Function);
     add(&["row_number", "rank", "lag"], Volatility::Immutable, FunctionKind::Window);
-    let user = FunctionInfo { volatility: Volatility::Stable, kind: FunctionKind::Function, built_in: false };
+    let user = FunctionInfo {
+        volatility: Volatility::Stable,
+        kind: FunctionKind::Function,
+        returns_set: false,
+        built_in: false,
+    };
     functions.insert(ObjectName::qualified("public", "reads_tables"), user);
     functions
 }
@@ -237,7 +255,10 @@ pub(crate) fn gathered(sql: &str) -> Option<Vec<String>> {
     let parsed = parse(sql.as_bytes(), LexOptions::default());
     let scatter = Scatter::compile(&parsed, source, &context(), Ways::ScratchOnly).ok()?;
     let Combine::Scratch(scratch) = &scatter.combine else { return None };
-    Some(scratch.tables(false).map(|table| filled(&table.select, sql)).collect())
+    let ask = |table: &Table| {
+        with_arguments(sql, |arguments| String::from_utf8(table.ask(arguments, true, None).unwrap()).unwrap())
+    };
+    Some(scratch.tables(false).map(ask).collect())
 }
 
 /// By which equalities what is gathered of which table may be limited.

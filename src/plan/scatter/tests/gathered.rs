@@ -66,6 +66,65 @@ fn conditions_on_one_table_are_asked_of_the_shards() {
     }
 }
 
+/// What follows the table, in the order of the tables' names.
+fn tails(sql: &str) -> Vec<String> {
+    let after = |text: String| text.split_once(r#"."stops""#).map(|(_, tail)| tail.trim().to_owned());
+    asked(sql).into_iter().filter_map(after).collect()
+}
+
+#[test]
+fn no_more_rows_are_asked_of_the_shards_than_a_limit_keeps() {
+    let cases = [
+        ("SELECT * FROM stops LIMIT 5", "LIMIT 5"),
+        ("SELECT * FROM stops s WHERE s.ride > 3 LIMIT 5 OFFSET 2", "WHERE ((ride > 3)) LIMIT 7"),
+        ("SELECT * FROM stops OFFSET 2 FETCH FIRST ROW ONLY", "LIMIT 3"),
+        (
+            "SELECT place AS p FROM stops s ORDER BY p DESC, s.ride NULLS FIRST LIMIT 1",
+            "ORDER BY place DESC NULLS FIRST, ride ASC NULLS FIRST LIMIT 1",
+        ),
+        (
+            "SELECT lower(place), ride FROM stops ORDER BY 1 LIMIT 2",
+            "ORDER BY lower(place) ASC NULLS LAST LIMIT 2",
+        ),
+        ("SELECT ride AS place FROM stops ORDER BY place LIMIT 2", "ORDER BY ride ASC NULLS LAST LIMIT 2"),
+        (
+            "SELECT n.*, s.ride FROM notes n, (SELECT * FROM stops ORDER BY ride * 2 LIMIT 3) s",
+            "ORDER BY ride * 2 ASC NULLS LAST LIMIT 3",
+        ),
+        ("WITH s AS (SELECT * FROM stops LIMIT 3) SELECT * FROM s JOIN notes ON true", "LIMIT 3"),
+        ("(SELECT ride FROM stops LIMIT 1) UNION ALL SELECT id FROM notes LIMIT 9", "LIMIT 1"),
+        ("SELECT (SELECT ride FROM stops ORDER BY ride LIMIT 1)", "ORDER BY ride ASC NULLS LAST LIMIT 1"),
+    ];
+    for (sql, tail) in cases {
+        assert_eq!(tails(sql), [tail], "{sql}");
+    }
+}
+
+#[test]
+fn all_rows_are_asked_of_the_shards_where_a_limit_counts_others() {
+    for sql in [
+        "SELECT DISTINCT place FROM stops LIMIT 5",
+        "SELECT place FROM stops GROUP BY place LIMIT 5",
+        "SELECT count(*) FROM stops LIMIT 5",
+        "SELECT (SELECT count(s.ride) FROM notes) FROM stops s LIMIT 5",
+        "SELECT rank() OVER (ORDER BY ride) FROM stops LIMIT 5",
+        "SELECT unnest(ARRAY[place, 'x']) FROM stops LIMIT 5",
+        "SELECT strange(place) FROM stops LIMIT 5",
+        "SELECT place FROM stops ORDER BY random() LIMIT 5",
+        "SELECT lower(place) FROM stops ORDER BY lower LIMIT 5 OFFSET 2 + 3",
+        "SELECT place FROM stops, notes LIMIT 5",
+        "SELECT place FROM stops WHERE ride IN (SELECT id FROM notes) LIMIT 5",
+        "SELECT n.id, (SELECT place FROM stops WHERE ride = n.id LIMIT 1) FROM notes n",
+        "SELECT place FROM stops TABLESAMPLE system (50) LIMIT 5",
+        "(SELECT ride FROM stops LIMIT 1) UNION ALL SELECT ride FROM stops",
+        "SELECT ride FROM stops UNION ALL SELECT id FROM notes LIMIT 5",
+        "SELECT place FROM stops LIMIT NULL",
+        "SELECT place FROM stops OFFSET 3",
+    ] {
+        assert!(tails(sql).iter().all(|tail| !tail.contains("LIMIT")), "{sql}: {:?}", asked(sql));
+    }
+}
+
 #[test]
 fn other_conditions_are_not() {
     for sql in [
