@@ -325,6 +325,12 @@ pub fn parse_tree(text: &str) -> Option<Tree> {
     })
 }
 
+/// The facts of a part of a statement, by its own tree: parameters are the whole statement's.
+pub fn facts_of_part(tree: &Statement, whole: &Facts) -> Option<Facts> {
+    let facts = extract::facts(tree).ok()?;
+    Some(Facts { param_count: whole.param_count, shadowed: whole.shadowed || facts.shadowed, ..facts })
+}
+
 /// Runs `work` where at least `need` bytes of stack are left. For everything that walks a tree.
 pub fn with_stack<R>(need: usize, work: impl FnOnce() -> R) -> R {
     stacker::maybe_grow(need, need + (64 << 10), work)

@@ -20,6 +20,7 @@
 mod columns;
 mod combiner;
 mod guard;
+mod parts;
 mod question;
 pub mod reduce;
 mod run;
@@ -42,8 +43,9 @@ use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::Limits;
 use combiner::{Combiner, Gathered};
-use question::Answer;
+use question::{Answer, Request};
 use run::{Flight, run};
+use sight::Sight;
 
 /// The session's side of the conversation.
 pub struct Wire<'a> {
@@ -131,8 +133,36 @@ pub async fn answer(
     scatter: &Scatter,
     bound: BoundLimits,
 ) -> Result<u64, ScatterError> {
-    let mut original = Original::default();
-    let (mut scatter, mut bound) = (scatter, bound);
+    let rows = match &scatter.combine {
+        Combine::Parts(parts) => parts::answer(wire, lanes, nearest, question, parts).await?,
+        _ => {
+            let turn = Turn { sight: &Sight::default(), number: 0 };
+            rows_of(wire, lanes, nearest, question, (scatter, bound), Original::default(), turn).await?
+        }
+    };
+    let tag = format!("SELECT {rows}");
+    encode::server::command_complete(&mut wire.client.outbox, tag.as_bytes());
+    Ok(rows)
+}
+
+/// Which of a statement's requests a server is asked next.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    sight: &'a Sight,
+    number: usize,
+}
+
+/// The answer but for its tag; how many rows there were. `original`: what is known of the client's text, whose columns the
+/// answer has.
+async fn rows_of(
+    wire: &mut Wire<'_>,
+    lanes: &mut [&mut Lane],
+    nearest: usize,
+    question: &Question<'_>,
+    (mut scatter, mut bound): (&Scatter, BoundLimits),
+    mut original: Original,
+    turn: Turn<'_>,
+) -> Result<u64, ScatterError> {
     loop {
         let mut types = question.declared_types(scatter);
         let learn = scatter.learn_parameters && types.contains(&0);
@@ -161,21 +191,17 @@ pub async fn answer(
             bound = question.check(scatter).map_err(ScatterError::before_anything)?;
             continue;
         }
-        let rows = match &scatter.combine {
-            Combine::Finish(finish) => {
-                let asked = Asked { question, scatter, types: &types, bound: &bound };
-                finished(wire, lanes, nearest, &asked, finish, original.columns).await?
+        let asked = Asked { question, scatter, types: &types, bound: &bound, turn };
+        return match &scatter.combine {
+            Combine::Finish(finish) => finished(wire, lanes, nearest, &asked, finish, original.columns).await,
+            Combine::Parts(_) | Combine::Scratch(_) => {
+                Err(internal("this is not asked of all shards").into())
             }
-            Combine::Scratch(_) => return Err(internal("a scratch session is asked by itself").into()),
             Combine::Concat | Combine::Distinct | Combine::Ordered { .. } => {
                 let visible = scatter.visible_columns.or(original.columns.as_ref().map(Columns::len));
-                let asked = Asked { question, scatter, types: &types, bound: &bound };
-                streamed(wire, lanes, &asked, visible).await?
+                streamed(wire, lanes, &asked, visible).await
             }
         };
-        let tag = format!("SELECT {rows}");
-        encode::server::command_complete(&mut wire.client.outbox, tag.as_bytes());
-        return Ok(rows);
     }
 }
 
@@ -185,11 +211,20 @@ struct Asked<'a> {
     scatter: &'a Scatter,
     types: &'a [u32],
     bound: &'a BoundLimits,
+    turn: Turn<'a>,
 }
 
 impl Asked<'_> {
     fn rewritten(&self) -> bool {
         matches!(self.scatter.shard, ShardText::Rewritten(_))
+    }
+
+    /// The request to a shard.
+    fn put(&self, request: &Request, lane: &mut Lane) {
+        let Turn { sight, number } = self.turn;
+        sight.open(number, lane);
+        request.put(lane);
+        sight.close(number, lane);
     }
 }
 
@@ -248,16 +283,14 @@ async fn streamed(
     asked: &Asked<'_>,
     visible: Option<usize>,
 ) -> Result<u64, ScatterError> {
-    let Asked { question, scatter, types, bound } = asked;
+    let Asked { question, scatter, types, bound, .. } = asked;
     let request = question.for_shards(scatter, types, bound, visible)?;
-    for lane in lanes.iter_mut() {
-        request.put(lane);
-    }
+    lanes.iter_mut().for_each(|lane| asked.put(&request, lane));
     let limiter = Limiter::new(bound.offset, bound.limit);
     let mut combiner = match &scatter.combine {
         Combine::Ordered { .. } => Combiner::Ordered { question, scatter, limiter, merging: None },
         Combine::Distinct => Combiner::Distinct { question, seen: DistinctRows::new(wire.gather), rows: 0 },
-        Combine::Concat | Combine::Finish(_) | Combine::Scratch(_) => {
+        Combine::Concat | Combine::Finish(_) | Combine::Parts(_) | Combine::Scratch(_) => {
             Combiner::Concat { question, limiter, told: None, rows: 0 }
         }
     };
@@ -275,7 +308,7 @@ async fn finished(
     finish: &Finish,
     original: Option<Columns>,
 ) -> Result<u64, ScatterError> {
-    let Asked { question, scatter, types, bound } = asked;
+    let Asked { question, scatter, types, bound, turn } = asked;
     let request = question.for_shards(scatter, types, bound, None)?;
     let beforehand = usize::from(original.is_none());
     if original.is_none() {
@@ -283,9 +316,7 @@ async fn finished(
         // Else the server keeps the description back until the rows come: so the client's own errors come first.
         lanes[0].flush_message();
     }
-    for lane in lanes.iter_mut() {
-        request.put(lane);
-    }
+    lanes.iter_mut().for_each(|lane| asked.put(&request, lane));
     let mut combiner = Combiner::Gather { finish, limits: wire.gather, gathered: None };
     let described =
         run(wire, lanes, Flight { beforehand, rewritten: true, fills: false }, &mut combiner).await?;
@@ -300,6 +331,7 @@ async fn finished(
     let last = &mut lanes[nearest..=nearest];
     let request = question.portal(&text, types, &ours, Answer::Client);
     guard::put(&request, guard::Failing::of_final_text(finish), last[0]);
+    turn.sight.close(turn.number + 1, last[0]);
     drop(arrays);
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };

@@ -54,6 +54,9 @@ pub(super) enum Answer {
 impl<'a> Question<'a> {
     /// What can be told before any server is asked: refusals, and errors that PostgreSQL would make of the values.
     pub fn check(&self, scatter: &Scatter) -> Result<BoundLimits, SqlError> {
+        if let Combine::Parts(parts) = &scatter.combine {
+            parts.iter().try_for_each(|part| self.check(&part.scatter).map(|_| ()))?;
+        }
         scatter.check(&self.arguments).map_err(SqlError::from)?;
         if let Some(bind) = &self.bind {
             bind.check_count(self.parameters(scatter))?;
@@ -128,7 +131,7 @@ impl<'a> Question<'a> {
                     "the columns of the answer are not known",
                 ));
             }
-            (Combine::Finish(_) | Combine::Scratch(_), _) => Answer::Partial,
+            (Combine::Finish(_) | Combine::Parts(_) | Combine::Scratch(_), _) => Answer::Partial,
         };
         Ok(self.portal(&text, types, ours, answer))
     }

@@ -52,6 +52,8 @@ struct Source {
 pub(super) struct Described {
     /// Of the statement that the first lane was asked to describe beforehand.
     pub columns: Option<Columns>,
+    /// Of what it was asked to describe after that.
+    pub further: Vec<Columns>,
     pub parameters: Vec<u32>,
     /// The row limit was reached: there may be more in the portal.
     pub suspended: bool,
@@ -150,8 +152,10 @@ pub(super) async fn run(
         Ok(()) => {
             let suspended = run.suspended;
             let first = run.sources.into_iter().next().unwrap_or_default();
-            let columns = first.columns.into_iter().next().filter(|_| flight.beforehand > 0);
-            Ok(Described { columns, parameters: first.parameters.unwrap_or_default(), suspended })
+            let parameters = first.parameters.unwrap_or_default();
+            let mut described = first.columns.into_iter();
+            let columns = described.next().filter(|_| flight.beforehand > 0);
+            Ok(Described { columns, further: described.collect(), parameters, suspended })
         }
         Err(stop) => {
             let described = run.sources.first().is_none_or(|first| first.columns.len() >= flight.beforehand);

@@ -65,7 +65,8 @@ impl Sight {
     /// Behind it.
     pub fn close(&self, number: usize, lane: &mut Lane) {
         let ends = self.0.iter().any(|(shard, _, last)| *shard == lane.shard && *last == number);
-        if ends && !lane.in_block {
+        let began = lane.connection.status == TransactionStatus::InTransaction;
+        if ends && began && !lane.in_block {
             lane.pipeline(COMMIT);
         }
     }

@@ -8,7 +8,7 @@
 use crate::sql::arguments::Arguments;
 use crate::sql::render::Template;
 
-use super::{Combine, Scatter, ShardText};
+use super::{Combine, Part, Scatter, ShardText};
 
 impl Scatter {
     /// One line per fact, with the client's own literals: the statement for each shard, then the combine.
@@ -32,6 +32,13 @@ impl Scatter {
                 lines.push("combine: gather, then finish by one server".to_owned());
                 lines.push(format!("finish: {}", filled(&finish.outline(), arguments)));
                 return lines;
+            }
+            Combine::Parts(parts) => {
+                let of_part = |(number, part): (usize, &Part)| {
+                    let lines = part.scatter.describe(arguments);
+                    lines.into_iter().map(move |line| format!("part {}: {line}", number + 1))
+                };
+                return parts.iter().enumerate().flat_map(of_part).collect();
             }
             Combine::Scratch(scratch) => return scratch.describe(&|printed| filled(printed, arguments)),
         }

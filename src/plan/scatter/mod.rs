@@ -13,6 +13,7 @@
 //! ORDER BY under a collation                  select list, HAVING, ORDER BY and LIMIT over all of them
 //! windows, DISTINCT ON, other aggregates,     the same, over the named columns of every row
 //! grouping sets, clocks in the select list
+//! UNION ALL of SELECTs of these kinds          Parts     each in its own way, one after the other
 //! joins off the key, subqueries, set         Scratch   the tables' rows; one PostgreSQL answers the client's text
 //! operations, single tables beside sharded
 //! ```
@@ -43,6 +44,7 @@ mod gathered;
 mod grouped;
 pub mod limit;
 mod ordered;
+pub mod parts;
 pub mod placeholders;
 pub mod refusals;
 mod residency;
@@ -69,6 +71,7 @@ use crate::topology::ShardSet;
 pub use eligible::may_scatter;
 pub use finish::Finish;
 pub use limit::{BoundLimits, LimitValue, Limits};
+pub use parts::Part;
 pub use scratch::{Scratch, Source};
 
 use apart::Apart;
@@ -143,6 +146,8 @@ pub enum Combine {
     },
     /// By one PostgreSQL, over gathered partial rows.
     Finish(Finish),
+    /// One after the other, each in its own way.
+    Parts(Vec<Part>),
     /// By one PostgreSQL, over gathered tables.
     Scratch(Scratch),
 }
@@ -214,6 +219,7 @@ impl Scatter {
         match &self.combine {
             Combine::Concat | Combine::Distinct | Combine::Ordered { otherwise: None, .. } => false,
             Combine::Ordered { otherwise: Some(_), .. } | Combine::Finish(_) | Combine::Scratch(_) => true,
+            Combine::Parts(parts) => parts.iter().any(|part| part.scatter.brings_together()),
         }
     }
 
@@ -226,9 +232,11 @@ impl Scatter {
         with_stack((STACK_BASE + text.len() * STACK_PER_BYTE).min(STACK_MAX), || {
             let faithful = prints_as_read(text, &tree);
             let scatter = Self::compile_tree(&mut tree, &parsed.facts, ctx, &Numbered)?;
-            match (&scatter.shard, faithful) {
-                (ShardText::Original, _) | (ShardText::Rewritten(_), true) => Ok(scatter),
-                (ShardText::Rewritten(_), false) => Err(refused("it does not print as it was read")),
+            let rewritten =
+                scatter.shard != ShardText::Original || matches!(scatter.combine, Combine::Parts(_));
+            match rewritten && !faithful {
+                true => Err(refused("it does not print as it was read")),
+                false => Ok(scatter),
             }
         })
     }
@@ -244,13 +252,17 @@ impl Scatter {
         if query.to_string().contains(OWN_NAMES) {
             return Err(Reason::RoundTrip.refusal(OWN_NAMES));
         }
+        if matches!(*query.body, SetExpr::SetOperation { .. }) {
+            let united = apart::of(query, ctx).and_then(|(apart, parted)| {
+                let inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx), parted };
+                united::compile(query, apart, &inputs)
+            });
+            return united.or_else(|refusal| parts::compile(query, facts, ctx).ok_or(refusal));
+        }
         let (apart, parted) = apart::of(query, ctx)?;
         let mut inputs = Inputs { facts, ctx, placeholders, scope: Scope::new(facts, ctx), parted };
         if aggregates::group_by_values(query, &inputs) {
             inputs.parted.clear();
-        }
-        if matches!(*query.body, SetExpr::SetOperation { .. }) {
-            return united::compile(query, apart, &inputs);
         }
         match shape(query, apart, &inputs)? {
             Shape::Rows if select::order_by(query)?.is_empty() => Self::concat(query, &inputs),
@@ -334,7 +346,11 @@ impl Scatter {
             Combine::Scratch(scratch) => {
                 Some(Self { combine: Combine::Scratch(scratch.unconditional()), ..self.clone() })
             }
-            Combine::Concat | Combine::Distinct | Combine::Ordered { .. } | Combine::Finish(_) => None,
+            Combine::Concat
+            | Combine::Distinct
+            | Combine::Ordered { .. }
+            | Combine::Finish(_)
+            | Combine::Parts(_) => None,
         }
     }
 
@@ -347,7 +363,11 @@ impl Scatter {
     pub fn hidden_columns(&self) -> usize {
         match &self.combine {
             Combine::Ordered { keys, .. } => keys.len(),
-            Combine::Concat | Combine::Distinct | Combine::Finish(_) | Combine::Scratch(_) => 0,
+            Combine::Concat
+            | Combine::Distinct
+            | Combine::Finish(_)
+            | Combine::Parts(_)
+            | Combine::Scratch(_) => 0,
         }
     }
 

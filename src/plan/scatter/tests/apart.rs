@@ -114,6 +114,32 @@ fn what_meets_by_equal_keys_is_taken_apart() {
 }
 
 #[test]
+fn parts_of_a_union_all_are_answered_one_after_the_other() {
+    let both =
+        plan("SELECT 'r', count(*) FROM rides UNION ALL (SELECT place, 2 FROM stops ORDER BY ride LIMIT 3)");
+    for line in [
+        "part 1: each shard: SELECT count(*) FROM rides",
+        "part 1: combine: gather, then finish by one server",
+        "part 2: each shard: SELECT place, 2, ride AS meridian__k1 FROM stops ORDER BY meridian__k1 ASC NULLS LAST \
+         LIMIT $1::bigint",
+        "part 2: limit: 3",
+    ] {
+        assert!(both.lines().any(|other| other == line), "{line}: {both}");
+    }
+    for sql in [
+        "SELECT count(*) FROM rides UNION ALL SELECT 1",
+        "SELECT count(*) FROM rides UNION ALL SELECT count(*) FROM riders",
+        "SELECT count(*) FROM rides UNION SELECT count(*) FROM stops",
+        "SELECT count(*) FROM rides UNION ALL SELECT count(*) FROM stops ORDER BY 1",
+        "SELECT count(*) FROM rides UNION ALL SELECT count(*) FROM stops LIMIT 1",
+        "WITH r AS (SELECT * FROM rides) SELECT count(*) FROM r UNION ALL SELECT count(*) FROM r",
+        "SELECT count(*) FROM rides UNION ALL SELECT count(*) FROM rides JOIN stops ON ride = id",
+    ] {
+        assert!(plan(sql).starts_with("S0"), "{sql}: {}", plan(sql));
+    }
+}
+
+#[test]
 fn what_is_computed_within_a_key_is_computed_by_its_shard() {
     for sql in [
         "SELECT region, count(*) FROM rides GROUP BY region",

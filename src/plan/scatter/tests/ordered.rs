@@ -66,6 +66,7 @@ fn text_is_merged_only_in_byte_order() {
         Combine::Ordered { otherwise: Some(_), .. } => "merged or finished",
         Combine::Finish(_) => "finished",
         Combine::Concat | Combine::Distinct => "as they come",
+        Combine::Parts(_) => "in parts",
         Combine::Scratch(_) => "gathered",
     };
     assert_eq!(kind("SELECT id FROM rides ORDER BY c_text"), "merged");
