@@ -160,6 +160,7 @@ pub(super) struct RawScratch {
     pub shard: Value<String>,
     pub rows_max: Value<i64>,
     pub bytes_max: Value<RawSize>,
+    pub reduce_from_rows: Value<i64>,
     pub concurrent_max: Value<i64>,
 }
 

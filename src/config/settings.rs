@@ -194,6 +194,8 @@ pub struct ScratchSettings {
     pub rows_max: usize,
     /// Bytes of these rows.
     pub bytes_max: usize,
+    /// From so many rows on that are expected of a table, those are gathered that have a key of a smaller one.
+    pub reduce_from_rows: usize,
     /// Statements at a time for one user, over all workers.
     pub concurrent_max: usize,
 }

@@ -81,6 +81,7 @@ impl Session {
         shards: ShardSet,
         lines: &mut Vec<String>,
     ) -> Outcome {
+        let large = self.live.scratch.reduce_from_rows;
         let mut expected = Counts::default();
         for table in scratch.tables(false) {
             let select = table.ask(arguments, true, None).map_err(SqlError::from)?;
@@ -97,7 +98,7 @@ impl Session {
         }
         let mut before = Counts::default();
         for table in scratch.in_order(false, &expected) {
-            let reduced = match scratch.reduced_by(table, &expected, &before) {
+            let reduced = match scratch.reduced_by(table, &expected, &before, large) {
                 Some(link) => {
                     let by = &scratch.table(link.by).name;
                     format!(", if that is much less: those with a key of {by} ({})", link.describe())

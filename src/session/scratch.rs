@@ -141,6 +141,7 @@ impl Session {
             amid: Amid { changed: self.sees_its_own(), time: time.as_deref() },
             rows_max: bounds.rows_max,
             bytes_max: bounds.bytes_max,
+            reduce_from_rows: bounds.reduce_from_rows,
             ending,
         };
         let default = self.default_shard();

@@ -92,6 +92,7 @@ fn bounds(live: &Live) -> Vec<(&'static str, String)> {
         ("limits.copy_row_bytes_max", limits.copy_row_bytes_max.to_string()),
         ("scratch.rows_max", scratch.rows_max.to_string()),
         ("scratch.bytes_max", scratch.bytes_max.to_string()),
+        ("scratch.reduce_from_rows", scratch.reduce_from_rows.to_string()),
         ("scratch.concurrent_max", scratch.concurrent_max.to_string()),
     ]
 }

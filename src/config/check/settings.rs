@@ -200,6 +200,7 @@ pub(super) fn scratch(raw: &RawScratch, findings: &mut Findings) -> ScratchSetti
     ScratchSettings {
         rows_max: findings.count(&raw.rows_max, 10_000_000, (1, 10_000_000_000)),
         bytes_max: findings.size(&raw.bytes_max, 2 * GIB, (64 * KIB, 1024 * GIB)),
+        reduce_from_rows: findings.count(&raw.reduce_from_rows, 5_000, (0, 1_000_000_000)),
         concurrent_max: findings.count(&raw.concurrent_max, 8, (1, 1000)),
     }
 }

@@ -137,7 +137,8 @@ pub async fn answer(
         Combine::Parts(parts) => parts::answer(wire, lanes, nearest, question, parts).await?,
         _ => {
             let turn = Turn { sight: &Sight::default(), number: 0 };
-            rows_of(wire, lanes, nearest, question, (scatter, bound), Original::default(), turn).await?
+            let way = Way { scatter, bound, turn };
+            rows_of(wire, lanes, nearest, question, way, Original::default()).await?
         }
     };
     let tag = format!("SELECT {rows}");
@@ -152,6 +153,13 @@ struct Turn<'a> {
     number: usize,
 }
 
+/// How rows are to be got.
+struct Way<'a> {
+    scatter: &'a Scatter,
+    bound: BoundLimits,
+    turn: Turn<'a>,
+}
+
 /// The answer but for its tag; how many rows there were. `original`: what is known of the client's text, whose columns the
 /// answer has.
 async fn rows_of(
@@ -159,10 +167,10 @@ async fn rows_of(
     lanes: &mut [&mut Lane],
     nearest: usize,
     question: &Question<'_>,
-    (mut scatter, mut bound): (&Scatter, BoundLimits),
+    way: Way<'_>,
     mut original: Original,
-    turn: Turn<'_>,
 ) -> Result<u64, ScatterError> {
+    let Way { mut scatter, mut bound, turn } = way;
     loop {
         let mut types = question.declared_types(scatter);
         let learn = scatter.learn_parameters && types.contains(&0);

@@ -10,7 +10,9 @@
 use super::columns::Columns;
 use super::run::{Flight, run};
 use super::sight::{Sight, let_go};
-use super::{Combiner, Original, Question, ScatterError, Turn, Wire, describe_original, internal, rows_of};
+use super::{
+    Combiner, Original, Question, ScatterError, Turn, Way, Wire, describe_original, internal, rows_of,
+};
 use crate::execute::{Lane, refusals};
 use crate::plan::scatter::Combine;
 use crate::plan::scatter::parts::Part;
@@ -40,8 +42,8 @@ pub(super) async fn answer(
         let known = Original { columns: Some(columns.clone()), types: Some(types.clone()) };
         let turn = Turn { sight: &sight, number: number * REQUESTS };
         let bound = question.check(&part.scatter).map_err(ScatterError::before_anything)?;
-        let answered = rows_of(wire, lanes, nearest, question, (&part.scatter, bound), known, turn).await;
-        match answered {
+        let way = Way { scatter: &part.scatter, bound, turn };
+        match rows_of(wire, lanes, nearest, question, way, known).await {
             Ok(more) => rows += more,
             Err(error) => {
                 let_go(lanes).await;

@@ -55,6 +55,7 @@ pub struct Job<'a> {
     pub amid: Amid<'a>,
     pub rows_max: usize,
     pub bytes_max: usize,
+    pub reduce_from_rows: usize,
     pub ending: Ending<'a>,
 }
 
@@ -164,7 +165,7 @@ async fn gather(
     let tables = job.scratch.in_order(job.amid.changed, &expected);
     let sight = Sight::of(tables.iter().map(|table| table.sources(job.shards)));
     for (number, table) in tables.into_iter().enumerate() {
-        let condition = match job.scratch.reduced_by(table, &expected, &filled) {
+        let condition = match job.scratch.reduced_by(table, &expected, &filled, job.reduce_from_rows) {
             Some(link) => keys(wire, session, job, link).await?.map(|keys| link.condition(&keys)),
             None => None,
         };

@@ -99,7 +99,7 @@ fn meant<'a>(expr: &'a Expr, items: &'a [SelectItem]) -> Option<&'a Expr> {
 }
 
 /// Whether each row of FROM that passes WHERE is one row of the answer.
-fn keeps_rows(level: &Select, ctx: &PlanningContext) -> bool {
+pub(super) fn keeps_rows(level: &Select, ctx: &PlanningContext) -> bool {
     let plain = level.distinct.is_none()
         && level.having.is_none()
         && level.named_window.is_empty()

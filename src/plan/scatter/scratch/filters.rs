@@ -9,8 +9,8 @@
 //!     rides   WHERE ((fare > 10))          drivers   WHERE ((rating > 4))
 //! ```
 //!
-//! An equality of columns of two tables makes a link: of the table that it finds nothing in, the keys of the other are all
-//! that is needed. Which way it is used, if at all, is decided when it runs ([`super::links`]).
+//! An equality of columns of two tables makes a link ([`super::tied`]): of the table that it finds nothing in, the keys of the
+//! other are all that is needed. Which way it is used, if at all, is decided when it runs ([`super::links`]).
 //!
 //! Invariants:
 //! 1. A condition of WHERE is pushed only to a table whose rows no outer join of its level may leave without a partner.
@@ -21,22 +21,22 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SetExpr, TableFactor,
-    TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, Query, Select, SetExpr, TableFactor, VisitMut,
+    VisitorMut,
 };
 
-use crate::catalog::{FunctionKind, Volatility};
 use crate::plan::PlanningContext;
 use crate::sql::parse::{Parsed, parse_tree, with_stack};
 use crate::sql::render::prints_as_read;
 
-use super::super::expression::{folded, object_name};
-use super::super::functions::{Steadiness, steadiness};
+use super::super::expression::folded;
 use super::super::{STACK_BASE, STACK_MAX, STACK_PER_BYTE};
+use super::Found;
 use super::cut::{self, Cut};
 use super::idle;
 use super::links::Link;
-use super::{Found, position_of};
+use super::places::{Place, Tables};
+use super::tied::{Level, On};
 
 /// What the text needs of a table's rows.
 #[derive(Debug, Default)]
@@ -56,8 +56,15 @@ pub(super) fn of(parsed: &Parsed, found: &[Found<'_>], ctx: &PlanningContext) ->
             return none();
         }
         let places = found.iter().map(|_| Places::default()).collect();
-        let mut collector =
-            Collector { found, ctx, places, cte_names: Vec::new(), idle: false, cuts: Vec::new() };
+        let mut collector = Collector {
+            tables: Tables { found, ctx },
+            places,
+            cte_names: Vec::new(),
+            idle: false,
+            cuts: Vec::new(),
+            around: Vec::new(),
+            hidden: Vec::new(),
+        };
         let _ = VisitMut::visit(&mut *tree, &mut collector);
         collector.needs()
     })
@@ -75,8 +82,7 @@ struct Places {
 }
 
 struct Collector<'c, 'a> {
-    found: &'c [Found<'a>],
-    ctx: &'c PlanningContext,
+    tables: Tables<'c, 'a>,
     places: Vec<Places>,
     /// Names of CTEs anywhere: a table of such a name may be one.
     cte_names: Vec<String>,
@@ -84,6 +90,10 @@ struct Collector<'c, 'a> {
     idle: bool,
     /// Of the queries around, innermost last: the cut that its own level may take.
     cuts: Vec<Option<Cut>>,
+    /// The levels that what is visited can see, innermost last.
+    around: Vec<Option<Vec<Place>>>,
+    /// Those that a table in FROM cannot see, which is not LATERAL.
+    hidden: Vec<Option<Vec<Place>>>,
 }
 
 impl VisitorMut for Collector<'_, '_> {
@@ -109,26 +119,35 @@ impl VisitorMut for Collector<'_, '_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let cut = self.cuts.last_mut().and_then(Option::take);
-        self.level(select, cut);
+        let places = self.level(select, cut);
+        self.around.push(places);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<()> {
+        self.around.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { lateral: false, .. } = factor {
+            let level = self.around.pop();
+            self.hidden.push(level.flatten());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { lateral: false, .. } = factor {
+            self.around.extend(self.hidden.pop());
+        }
         ControlFlow::Continue(())
     }
 }
 
-/// A table in FROM, at one place.
-struct Place {
-    /// Which of the gathered tables; None: something else.
-    table: Option<usize>,
-    /// As columns are qualified with it.
-    name: String,
-    /// Its rows may be missing: conditions of WHERE do not hold of them.
-    nullable: bool,
-    demands: Vec<String>,
-    links: Vec<Link>,
-}
-
 impl Collector<'_, '_> {
     fn needs(self) -> Vec<Needs> {
-        let Self { found, places, cte_names, .. } = self;
+        let Self { tables: Tables { found, .. }, places, cte_names, .. } = self;
         let ambiguous = |found: &Found<'_>| cte_names.contains(&found.info.name.name);
         let needs = |(own, places): (&Found<'_>, Places)| {
             let is_known = places.seen == own.relations.len() && !own.by_view && !ambiguous(own);
@@ -146,9 +165,9 @@ impl Collector<'_, '_> {
     /// The cut of a query over one table and nothing else, if the shards apply its conditions.
     fn cut_of(&self, query: &Query) -> Option<Cut> {
         let SetExpr::Select(select) = &*query.body else { return None };
-        let places = self.only_place(select)?;
-        cut::of(query, self.ctx, |expr| {
-            let place = self.place_of(expr, &places);
+        let places = self.tables.only(select)?;
+        cut::of(query, self.tables.ctx, |expr| {
+            let place = self.tables.place_of(expr, &places);
             place.map(|_| {
                 let mut own = expr.clone();
                 let _ = VisitMut::visit(&mut own, &mut Unqualify);
@@ -157,40 +176,31 @@ impl Collector<'_, '_> {
         })
     }
 
-    /// The only table in FROM.
-    fn only_place(&self, select: &Select) -> Option<Vec<Place>> {
-        let [TableWithJoins { relation, joins }] = select.from.as_slice() else { return None };
-        let TableFactor::Table { sample: None, .. } = relation else { return None };
-        let mut places = Vec::new();
-        (joins.is_empty() && self.note(relation, false, &mut places)).then_some(places)
-    }
-
     /// One SELECT: its tables, and what its conditions demand of them.
-    fn level(&mut self, select: &mut Select, cut: Option<Cut>) {
-        let mut places = Vec::new();
+    fn level(&mut self, select: &mut Select, cut: Option<Cut>) -> Option<Vec<Place>> {
+        let (places, understood) = self.tables.of(select);
+        let mut level = Level { places, around: &self.around, inside: Vec::new() };
         let mut applied = true;
-        let mut simple = true;
-        for item in &select.from {
-            simple &= self.enter(item, &mut places);
-        }
-        if simple {
+        if understood {
             let mut at = 0;
             for item in &mut select.from {
                 at += 1;
                 for join in &mut item.joins {
                     let optional = is_left(join);
                     if let Some(condition) = condition_of(join) {
-                        applied &= self.demand(condition, &mut places, Some(On { place: at, optional }));
+                        applied &= self.demand(condition, &mut level, Some(On { place: at, optional }));
                     }
                     at += 1;
                 }
             }
             if let Some(condition) = &mut select.selection {
-                applied &= self.demand(condition, &mut places, None);
+                applied &= self.demand(condition, &mut level, None);
             }
         }
         let mut cut = cut.filter(|_| applied);
-        for place in places {
+        let Level { mut places, inside, .. } = level;
+        inside.into_iter().for_each(|(table, link)| self.places[table].links.push(link));
+        for place in &mut places {
             let Some(table) = place.table else { continue };
             let known = &mut self.places[table];
             known.seen += 1;
@@ -200,138 +210,37 @@ impl Collector<'_, '_> {
             }
             known.everything |= place.demands.is_empty();
             known.demands.push(format!("({})", place.demands.join(" AND ")));
-            known.links.extend(place.links);
+            known.links.append(&mut place.links);
             known.cut = cut.take();
         }
-    }
-
-    /// Notes the tables of an item of FROM in order. False where a join is not understood: then nothing is demanded.
-    fn enter(&self, item: &TableWithJoins, places: &mut Vec<Place>) -> bool {
-        let first = places.len();
-        let mut simple = self.note(&item.relation, false, places);
-        for join in &item.joins {
-            use JoinOperator::{CrossJoin, FullOuter, Inner, Left, LeftOuter, Right, RightOuter};
-            let (before, after) = match &join.join_operator {
-                JoinOperator::Join(_) | Inner(_) | CrossJoin(_) => (false, false),
-                Left(_) | LeftOuter(_) => (false, true),
-                Right(_) | RightOuter(_) => (true, false),
-                FullOuter(_) => (true, true),
-                _ => {
-                    simple = false;
-                    (true, true)
-                }
-            };
-            places[first..].iter_mut().for_each(|place| place.nullable |= before);
-            simple &= self.note(&join.relation, after, places);
-        }
-        simple
-    }
-
-    fn note(&self, factor: &TableFactor, nullable: bool, places: &mut Vec<Place>) -> bool {
-        match factor {
-            TableFactor::Table { name, alias, args: None, .. } => {
-                let table = position_of(self.found, name, self.ctx);
-                let renamed = alias.as_ref().is_some_and(|alias| !alias.columns.is_empty());
-                let called = match alias {
-                    Some(alias) => folded(&alias.name),
-                    None => object_name(name).map(|name| name.name).unwrap_or_default(),
-                };
-                places.push(Place { table, name: called, nullable, demands: Vec::new(), links: Vec::new() });
-                !renamed
-            }
-            TableFactor::NestedJoin { table_with_joins, .. } => {
-                self.enter(table_with_joins, places);
-                false
-            }
-            TableFactor::Derived { alias, .. }
-            | TableFactor::Table { alias, .. }
-            | TableFactor::Function { alias, .. }
-            | TableFactor::UNNEST { alias, .. } => {
-                let name = alias.as_ref().map(|alias| folded(&alias.name)).unwrap_or_default();
-                places.push(Place { table: None, name, nullable, demands: Vec::new(), links: Vec::new() });
-                true
-            }
-            _ => false,
-        }
+        understood.then_some(places)
     }
 
     /// Takes a condition apart. `joined`: it is an ON, and holds of no other place. Whether the shards apply all of it.
-    fn demand(&self, condition: &mut Expr, places: &mut [Place], joined: Option<On>) -> bool {
+    fn demand(&self, condition: &mut Expr, level: &mut Level<'_>, joined: Option<On>) -> bool {
         match condition {
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                let left = self.demand(left, places, joined);
-                self.demand(right, places, joined) && left
+                let left = self.demand(left, level, joined);
+                self.demand(right, level, joined) && left
             }
-            Expr::Nested(inner) => self.demand(inner, places, joined),
+            Expr::Nested(inner) => self.demand(inner, level, joined),
             _ => {
-                let Some(place) = self.place_of(condition, places) else {
-                    self.link(condition, places, joined);
+                let Some(place) = self.tables.place_of(condition, &level.places) else {
+                    level.tie(condition, joined, self.tables);
                     return false;
                 };
                 let applies = match joined {
                     Some(on) => on.place == place,
-                    None => !places[place].nullable,
+                    None => !level.places[place].nullable,
                 };
                 if applies {
                     let _ = VisitMut::visit(condition, &mut Unqualify);
-                    places[place].demands.push(format!("({condition})"));
+                    level.places[place].demands.push(format!("({condition})"));
                 }
                 applies
             }
         }
     }
-
-    /// Notes an equality of columns of two places. Rows of the one without a partner in the other do not count.
-    fn link(&self, condition: &Expr, places: &mut [Place], joined: Option<On>) {
-        let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = condition else { return };
-        let (Some(left), Some(right)) = (self.column_at(left, places), self.column_at(right, places)) else {
-            return;
-        };
-        for ((own, column), (other, their)) in [(&left, &right), (&right, &left)] {
-            let applies = match joined {
-                None => !places[*own].nullable && !places[*other].nullable,
-                Some(on) if on.optional => on.place == *own,
-                Some(on) => on.place == *own || on.place == *other,
-            };
-            let tables = places[*own].table.zip(places[*other].table);
-            let Some((own_table, by)) = tables.filter(|(a, b)| applies && a != b) else { continue };
-            let infos = (self.found[own_table].info, self.found[by].info);
-            places[*own].links.extend(Link::new(infos, (column, their), by));
-        }
-    }
-
-    /// The place and the name of a column, if it is one.
-    fn column_at(&self, expr: &Expr, places: &[Place]) -> Option<(usize, String)> {
-        let name = match expr {
-            Expr::Identifier(name) => name,
-            Expr::CompoundIdentifier(parts) => parts.last()?,
-            _ => return None,
-        };
-        Some((self.place_of(expr, places)?, folded(name)))
-    }
-
-    /// The one place that a condition speaks of, if everything in it is known.
-    fn place_of(&self, condition: &Expr, places: &[Place]) -> Option<usize> {
-        let mut reader = Reader { collector: self, places, place: None };
-        match Visit::visit(condition, &mut reader) {
-            ControlFlow::Continue(()) => reader.place,
-            ControlFlow::Break(()) => None,
-        }
-    }
-
-    fn has_column(&self, place: &Place, column: &str) -> Option<bool> {
-        let info = self.found[place.table?].info;
-        Some(info.columns.iter().any(|known| known.name == column))
-    }
-}
-
-/// The ON under which a condition stands.
-#[derive(Clone, Copy)]
-struct On {
-    /// The right side of the join.
-    place: usize,
-    /// Of a left join: rows of the left side stay without a partner.
-    optional: bool,
 }
 
 fn is_left(join: &Join) -> bool {
@@ -349,121 +258,6 @@ fn condition_of(join: &mut Join) -> Option<&mut Expr> {
             }
         }
         _ => None,
-    }
-}
-
-/// Finds the one place whose columns an expression reads; breaks where anything is not understood.
-struct Reader<'r, 'c, 'a> {
-    collector: &'r Collector<'c, 'a>,
-    places: &'r [Place],
-    place: Option<usize>,
-}
-
-impl Reader<'_, '_, '_> {
-    fn reads(&mut self, place: usize) -> ControlFlow<()> {
-        match self.place.replace(place) {
-            None => ControlFlow::Continue(()),
-            Some(other) if other == place => ControlFlow::Continue(()),
-            Some(_) => ControlFlow::Break(()),
-        }
-    }
-
-    /// A bare name: one of these tables has such a column, and all others are known not to.
-    fn bare(&mut self, column: &str) -> ControlFlow<()> {
-        let mut owner = None;
-        for (index, place) in self.places.iter().enumerate() {
-            match self.collector.has_column(place, column) {
-                Some(false) => {}
-                Some(true) if owner.is_none() => owner = Some(index),
-                Some(true) | None => return ControlFlow::Break(()),
-            }
-        }
-        owner.map_or(ControlFlow::Break(()), |owner| self.reads(owner))
-    }
-
-    fn qualified(&mut self, qualifier: &str, column: &str) -> ControlFlow<()> {
-        let mut named = self.places.iter().enumerate().filter(|(_, place)| place.name == qualifier);
-        let (Some((index, place)), None) = (named.next(), named.next()) else {
-            return ControlFlow::Break(());
-        };
-        match self.collector.has_column(place, column) {
-            Some(true) => self.reads(index),
-            Some(false) | None => ControlFlow::Break(()),
-        }
-    }
-}
-
-impl Visitor for Reader<'_, '_, '_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        ControlFlow::Break(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Identifier(name) => self.bare(&folded(name)),
-            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                [qualifier, column] => self.qualified(&folded(qualifier), &folded(column)),
-                _ => ControlFlow::Break(()),
-            },
-            Expr::Function(function) => {
-                let plain = function.over.is_none()
-                    && function.filter.is_none()
-                    && function.within_group.is_empty()
-                    && object_name(&function.name).is_some_and(|name| {
-                        let steady = steadiness(&name, super::super::expression::argument_count(function));
-                        let known =
-                            self.collector.ctx.catalog.function(&name, &self.collector.ctx.search_path);
-                        let computes = known.is_some_and(|info| {
-                            info.built_in
-                                && info.volatility == Volatility::Immutable
-                                && info.kind == FunctionKind::Function
-                        });
-                        computes || steady == Steadiness::Clock
-                    });
-                if plain { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            }
-            Expr::BinaryOp {
-                op: BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_),
-                ..
-            } => ControlFlow::Break(()),
-            Expr::IsFalse(_)
-            | Expr::IsNotFalse(_)
-            | Expr::IsTrue(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsUnknown(_)
-            | Expr::IsNotUnknown(_)
-            | Expr::IsDistinctFrom(..)
-            | Expr::IsNotDistinctFrom(..)
-            | Expr::InList { .. }
-            | Expr::Between { .. }
-            | Expr::BinaryOp { .. }
-            | Expr::Like { .. }
-            | Expr::ILike { .. }
-            | Expr::SimilarTo { .. }
-            | Expr::AnyOp { .. }
-            | Expr::AllOp { .. }
-            | Expr::UnaryOp { .. }
-            | Expr::Cast { .. }
-            | Expr::AtTimeZone { .. }
-            | Expr::Extract { .. }
-            | Expr::Ceil { .. }
-            | Expr::Floor { .. }
-            | Expr::Position { .. }
-            | Expr::Substring { .. }
-            | Expr::Trim { .. }
-            | Expr::Collate { .. }
-            | Expr::Nested(_)
-            | Expr::Value(_)
-            | Expr::TypedString(_)
-            | Expr::Case { .. }
-            | Expr::Interval(_)
-            | Expr::Array(_) => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
-        }
     }
 }
 

@@ -23,9 +23,6 @@ use super::{Scratch, Table, quote_identifier};
 /// More keys than this are no condition any more.
 pub const KEYS_MAX: usize = 10_000;
 
-/// Fewer rows are gathered sooner than keys are asked for.
-const LARGE_FROM_ROWS: u64 = 5_000;
-
 /// Keys must be so many times fewer than the rows among which they choose.
 const WORTH: u64 = 4;
 
@@ -120,14 +117,16 @@ impl Scratch {
         tables
     }
 
-    /// The link by which a table is limited, if one pays. `before`: what is gathered before it.
+    /// The link by which a table is limited, if one pays. `before`: what is gathered before it; `large`: fewer rows than
+    /// that are gathered sooner than keys are asked for.
     pub fn reduced_by<'a>(
         &'a self,
         table: &'a Table,
         expected: &Counts<'_>,
         before: &Counts<'_>,
+        large: usize,
     ) -> Option<&'a Link> {
-        let expected = expected.of(table).filter(|expected| *expected >= LARGE_FROM_ROWS)?;
+        let expected = expected.of(table).filter(|expected| *expected >= large as u64)?;
         let by = table.links.iter().filter_map(|link| Some((before.of(self.table(link.by))?, link)));
         let (rows, link) = by.min_by_key(|(rows, _)| *rows)?;
         (rows.saturating_mul(WORTH) <= expected).then_some(link)

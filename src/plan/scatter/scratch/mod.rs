@@ -27,6 +27,8 @@ mod filters;
 mod idle;
 mod links;
 mod names;
+mod places;
+mod tied;
 
 use std::collections::HashMap;
 

@@ -208,3 +208,45 @@ fn other_equalities_limit_nothing() {
     let twice = "SELECT 1 FROM rides a, rides b, stops s WHERE a.id = s.ride AND b.tip = 1";
     assert_eq!(links(twice), [r#"stops: "ride" = "id""#]);
 }
+
+#[test]
+fn subqueries_that_are_tied_to_the_row_around_limit_what_is_gathered() {
+    let (rides, stops) = (r#"rides: "id" = "ride""#, r#"stops: "ride" = "id""#);
+    let cases: &[(&str, &[&str])] = &[
+        ("SELECT 1 FROM rides r WHERE EXISTS (SELECT FROM stops s WHERE s.ride = r.id)", &[rides, stops]),
+        (
+            "SELECT 1 FROM rides WHERE tip > 1 AND EXISTS (SELECT * FROM stops WHERE ride = id)",
+            &[rides, stops],
+        ),
+        ("SELECT 1 FROM rides r WHERE r.id IN (SELECT ride FROM stops WHERE place = 'x')", &[rides, stops]),
+        ("SELECT 1 FROM rides r WHERE r.id IN (SELECT ride FROM stops GROUP BY ride)", &[]),
+        ("SELECT 1 FROM rides r WHERE r.id IN (SELECT ride FROM stops LIMIT 5)", &[]),
+        // Only what is inside.
+        ("SELECT 1 FROM rides r WHERE NOT EXISTS (SELECT FROM stops s WHERE s.ride = r.id)", &[stops]),
+        ("SELECT (SELECT max(s.place) FROM stops s WHERE s.ride = r.id) FROM rides r", &[stops]),
+        ("SELECT 1 FROM rides r WHERE EXISTS (SELECT count(*) FROM stops s WHERE s.ride = r.id)", &[stops]),
+        ("SELECT 1 FROM rides r WHERE tip = 1 OR EXISTS (SELECT FROM stops s WHERE s.ride = r.id)", &[stops]),
+        ("SELECT 1 FROM rides r, LATERAL (SELECT FROM stops s WHERE s.ride = r.id LIMIT 1) x", &[stops]),
+        (
+            "SELECT 1 FROM rides r WHERE EXISTS (SELECT FROM notes WHERE EXISTS (SELECT FROM stops s WHERE s.ride = r.id))",
+            &[stops],
+        ),
+        // Neither.
+        ("SELECT 1 FROM rides r WHERE r.id NOT IN (SELECT ride FROM stops)", &[]),
+        ("SELECT 1 FROM rides r WHERE r.id IN (SELECT max(ride) FROM stops)", &[]),
+        ("SELECT 1 FROM notes LEFT JOIN rides r ON true WHERE r.id IN (SELECT ride FROM stops)", &[]),
+        (
+            "SELECT 1 FROM rides r WHERE EXISTS (SELECT FROM stops s WHERE s.ride = r.id OR s.place = 'x')",
+            &[],
+        ),
+        ("SELECT (SELECT 1 FROM notes LEFT JOIN stops s ON true WHERE s.ride = r.id) FROM rides r", &[]),
+        (
+            "SELECT 1 FROM rides r WHERE EXISTS (SELECT FROM (SELECT 1 AS id) r, stops s WHERE s.ride = r.id)",
+            &[],
+        ),
+        ("SELECT 1 FROM rides WHERE EXISTS (SELECT FROM stops, (SELECT 1 AS id) x WHERE ride = id)", &[]),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(links(sql), *expected, "{sql}");
+    }
+}
