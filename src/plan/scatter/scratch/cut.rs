@@ -10,7 +10,8 @@
 //!
 //! Invariants:
 //! 1. The level computes nothing over several rows and makes of one row one row.
-//! 2. Its order is of the table's own columns and values.
+//! 2. Its order is of the table's own columns and values, and nothing in it or in WHERE is read from a clock: what passed by a
+//!    shard's might not pass by the scratch session's, and another row would have stood in its place.
 //! 3. The shards apply its whole WHERE, and no other place of the text needs rows of the table ([`super::filters`]).
 //!
 //! As for every LIMIT that is pushed down, the shards' servers must have one version of a collation.
@@ -21,10 +22,10 @@ use sqlparser::ast::{BinaryOperator, Expr, Function, Query, Select, SelectItem, 
 
 use crate::catalog::FunctionKind;
 use crate::plan::PlanningContext;
-use crate::sql::arguments::Arguments;
+use crate::sql::arguments::{Arguments, Literal};
 use crate::sql::extract::has_foreign_clauses;
 
-use super::super::expression::object_name;
+use super::super::expression::{contents, folded, object_name};
 use super::super::limit::{LimitValue, Limits};
 use super::super::placeholders::Numbered;
 use super::super::select::{self, Target};
@@ -57,6 +58,9 @@ impl Shortened {
 
     /// None where these values are no limit, or no valid one: the client's own text then says so.
     pub fn fill(&self, arguments: &Arguments<'_>) -> Option<Vec<u8>> {
+        if names_a_time(arguments) {
+            return None;
+        }
         let rows = self.limits.bind(arguments).ok()?.pushed?;
         let mut text = self.text.fill(arguments).ok()?;
         text.extend_from_slice(format!(" LIMIT {rows}").as_bytes());
@@ -64,17 +68,31 @@ impl Shortened {
     }
 }
 
+/// Whether a value may be one that a clock is read for, as `'now'` is where a timestamp is wanted.
+fn names_a_time(arguments: &Arguments<'_>) -> bool {
+    const NAMES: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
+    let named = |bytes: &[u8]| {
+        let at = |name: &[u8]| bytes.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name));
+        NAMES.into_iter().any(at)
+    };
+    let literal = |literal: &Literal| {
+        arguments.text.get(literal.start as usize..literal.end as usize).is_none_or(named)
+    };
+    let mut parameters = (0..).map_while(|index| arguments.parameters.value(index));
+    arguments.literals.iter().any(literal) || parameters.any(|value| value.is_some_and(named))
+}
+
 /// The cut of a query's own level, if it has one. `own`: an expression of its only table's columns, printed without qualifiers.
 pub(super) fn of(query: &Query, ctx: &PlanningContext, own: impl Fn(&Expr) -> Option<String>) -> Option<Cut> {
     let limits = Limits::of(query, &Numbered).ok().filter(|limits| limits.limit != LimitValue::Absent)?;
     let SetExpr::Select(level) = &*query.body else { return None };
-    if !keeps_rows(level, ctx) {
+    if contents(&level.selection, ctx).clock || !keeps_rows(level, ctx) {
         return None;
     }
     let items = &level.projection;
     let mut keys = Vec::new();
     for item in select::order_by(query).ok()? {
-        let key = meant(&item.expr, items)?;
+        let key = meant(&item.expr, items).filter(|key| !contents(*key, ctx).clock)?;
         keys.push(format!("{} {}", own(key)?, select::direction_text(select::direction(item))));
     }
     let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
@@ -86,7 +104,7 @@ fn meant<'a>(expr: &'a Expr, items: &'a [SelectItem]) -> Option<&'a Expr> {
     let target = match (select::ordinal(expr, items, &Numbered).ok()?, expr) {
         (Some(target), _) => target,
         (None, Expr::Identifier(name)) => {
-            let name = super::super::expression::folded(name);
+            let name = folded(name);
             select::named_item(&name, items).ok()?.map_or(Target::Expression, Target::Item)
         }
         (None, _) => Target::Expression,

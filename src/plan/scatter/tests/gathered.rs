@@ -118,6 +118,9 @@ fn all_rows_are_asked_of_the_shards_where_a_limit_counts_others() {
         "SELECT place FROM stops TABLESAMPLE system (50) LIMIT 5",
         "(SELECT ride FROM stops LIMIT 1) UNION ALL SELECT ride FROM stops",
         "SELECT ride FROM stops UNION ALL SELECT id FROM notes LIMIT 5",
+        "SELECT place FROM stops WHERE place > now()::text LIMIT 5",
+        "SELECT place || now() AS n FROM stops ORDER BY n LIMIT 5",
+        "SELECT place FROM stops WHERE place::timestamptz < ' Now' LIMIT 5",
         "SELECT place FROM stops LIMIT NULL",
         "SELECT place FROM stops OFFSET 3",
     ] {
