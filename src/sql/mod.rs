@@ -30,7 +30,7 @@ pub mod lexer;
 pub mod name;
 mod ordinals;
 pub mod parse;
-mod parser_text;
+pub mod parser_text;
 pub mod printed_shape;
 pub mod render;
 pub mod rows;

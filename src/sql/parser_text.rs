@@ -22,11 +22,18 @@
 
 use std::ops::Range;
 
+use sqlparser::ast::Ident;
+
 use super::lexer::TokenKind;
 use super::tokens::Tokens;
 
 /// The schema that marks `ONLY`.
 pub(super) const ONLY_SCHEMA: &str = "\u{1}only";
+
+/// Whether this first part of a relation's name is the mark of ONLY.
+pub fn is_only(first: &Ident) -> bool {
+    first.value == ONLY_SCHEMA
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -266,11 +273,48 @@ impl Writer<'_, '_> {
             let (_, next) = t.name(at + 1)?;
             return Some(("|| null", next));
         }
-        let fetch = t.is(at, "fetch") && t.is_any(at + 1, &["first", "next"]) && t.punctuation(at + 2, b'(');
-        if fetch && t.closing(at + 2) == at + 5 {
-            return Some(("fetch first 1", at + 5));
+        self.patch_fetch(at).or_else(|| self.patch_recursion(at)).or_else(|| self.patch_rows_from(at))
+    }
+
+    /// `FETCH FIRST (expression) ROWS …` is read as LIMIT.
+    fn patch_fetch(&self, at: usize) -> Option<(&'static str, usize)> {
+        let t = self.tokens;
+        if t.is(at, "fetch") && t.is_any(at + 1, &["first", "next"]) && t.punctuation(at + 2, b'(') {
+            return Some(("limit", at + 2));
         }
-        None
+        let behind = t.is_any(at, &["row", "rows"]) && at > 0 && t.punctuation(at - 1, b')');
+        match behind {
+            true if t.is(at + 1, "only") => Some(("", at + 2)),
+            true if t.are(at + 1, &["with", "ties"]) => Some(("", at + 3)),
+            _ => None,
+        }
+    }
+
+    /// SEARCH and CYCLE behind a part of WITH add columns to it, which no relation has.
+    fn patch_recursion(&self, at: usize) -> Option<(&'static str, usize)> {
+        let t = self.tokens;
+        let search = t.is(at, "search") && t.is_any(at + 1, &["breadth", "depth"]);
+        let cycle = t.is(at, "cycle") && t.identifier(at + 1).is_some();
+        let behind_part = at > 0 && t.punctuation(at - 1, b')');
+        let behind_search = cycle && at > 1 && t.is(at - 2, "set");
+        if !(search && behind_part || cycle && (behind_part || behind_search)) {
+            return None;
+        }
+        let last = if search { "set" } else { "using" };
+        let end = (at + 1..self.range.end).find(|next| t.is(*next, last) || t.punctuation(*next, b')'))?;
+        (t.is(end, last) && t.identifier(end + 1).is_some()).then_some(("", end + 2))
+    }
+
+    /// `ROWS FROM (f(…), g(…))` is read as a subquery that calls them.
+    fn patch_rows_from(&self, at: usize) -> Option<(&'static str, usize)> {
+        let t = self.tokens;
+        if t.are(at, &["rows", "from"]) && t.punctuation(at + 2, b'(') {
+            return Some(("lateral ( select", at + 3));
+        }
+        let opened = |open: &usize| t.punctuation(open + 2, b'(') && t.closing(open + 2) == at;
+        let closed = t.are(at, &["with", "ordinality"])
+            && (self.range.start..at).any(|open| t.are(open, &["rows", "from"]) && opened(&open));
+        closed.then_some(("", at + 2))
     }
 
     fn starts_query(&self, at: usize) -> bool {

@@ -17,6 +17,7 @@ use sqlparser::ast::{
 use crate::catalog::FunctionKind;
 use crate::plan::PlanningContext;
 use crate::sql::name::ObjectName;
+use crate::sql::parser_text::is_only;
 
 use super::functions::{self, Steadiness};
 use super::placeholders::Placeholders;
@@ -163,13 +164,19 @@ pub fn folded(ident: &Ident) -> String {
     }
 }
 
-/// A one- or two-part name, folded.
+/// A one- or two-part name, folded; that of a relation also under ONLY.
 pub fn object_name(name: &ast::ObjectName) -> Option<ObjectName> {
     let ident = |part: &ObjectNamePart| match part {
         ObjectNamePart::Identifier(ident) => Some(folded(ident)),
         _ => None,
     };
-    match name.0.as_slice() {
+    // ONLY leaves rows out, and names the same relation.
+    let is_only = |part: &ObjectNamePart| matches!(part, ObjectNamePart::Identifier(ident) if is_only(ident));
+    let parts = match name.0.as_slice() {
+        [first, rest @ ..] if is_only(first) => rest,
+        parts => parts,
+    };
+    match parts {
         [name] => Some(ObjectName::unqualified(ident(name)?)),
         [schema, name] => Some(ObjectName::qualified(ident(schema)?, ident(name)?)),
         _ => None,

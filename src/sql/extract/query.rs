@@ -173,6 +173,9 @@ impl Extractor {
             self.walk(condition, &mut block)?;
             conditions.push(predicate::of(condition));
         }
+        if has_nested_sets(&select.group_by) {
+            return Err(Unfollowed);
+        }
         self.walk(&select.group_by, &mut block)?;
         self.walk(&select.having, &mut block)?;
         self.walk(&select.named_window, &mut block)?;
@@ -212,6 +215,22 @@ impl Extractor {
         self.into = Some(Into { name, temporary });
         Ok(())
     }
+}
+
+/// ROLLUP or CUBE inside of GROUPING SETS, which sqlparser takes for a function.
+fn has_nested_sets(group_by: &GroupByExpr) -> bool {
+    let GroupByExpr::Expressions(groups, _) = group_by else { return false };
+    let is_set = |expr: &Expr| match expr {
+        Expr::Function(function) if !names::is_quoted(&function.name) => {
+            let name = names::object(&function.name);
+            name.is_some_and(|name| name.schema.is_none() && ["rollup", "cube"].contains(&name.name.as_str()))
+        }
+        _ => false,
+    };
+    groups.iter().any(|group| match group {
+        Expr::GroupingSets(sets) => sets.iter().flatten().any(is_set),
+        _ => false,
+    })
 }
 
 /// Clauses that PostgreSQL does not have.

@@ -40,3 +40,14 @@ SELECT ride_id FROM rides WHERE duration_minutes = $1::int OFFSET -1;
 -- params: 2
 -- error 2201X
 SELECT ride_id FROM rides WHERE duration_minutes = $1::int OFFSET -1;
+-- Forms that the parser does not know: bounds computed in FETCH, SEARCH and CYCLE, functions side by side, sets in sets.
+SELECT ride_id FROM rides WHERE status = 'cancelled' ORDER BY ride_id OFFSET 1 ROWS FETCH FIRST (1 + 4) ROWS ONLY;
+SELECT ride_id FROM rides ORDER BY ride_id FETCH NEXT (SELECT min(base) FROM fares) ROWS ONLY;
+SELECT region FROM rides ORDER BY region FETCH FIRST (2 - 1) ROW WITH TIES;
+WITH RECURSIVE r AS (SELECT id, 0 AS step FROM kinds UNION ALL SELECT id, step + 1 FROM r WHERE step < 2) SEARCH BREADTH FIRST BY id SET o SELECT id, step FROM r ORDER BY o;
+WITH RECURSIVE r AS (SELECT id, id % 3 AS next FROM kinds UNION ALL SELECT k.id, k.id % 3 FROM kinds k JOIN r ON k.id = r.next) CYCLE id SET is_cycle USING path SELECT id, next, is_cycle FROM r ORDER BY 1, 2, path;
+SELECT k.id, x.a, x.b FROM kinds k, ROWS FROM (generate_series(1, k.id % 3), unnest(ARRAY[k.i2])) WITH ORDINALITY x (a, b, c) ORDER BY k.id, x.c;
+SELECT status, region, count(*), grouping(status, region) FROM rides GROUP BY GROUPING SETS (ROLLUP (status, region), CUBE (status), ()) ORDER BY 4, 1, 2, 3;
+-- ONLY where rows meet by their keys, and in parts.
+SELECT region, v FROM ONLY maybe m WHERE region IN (SELECT k.region FROM kinds k WHERE k.region = m.region AND k.id < 5) ORDER BY region;
+SELECT 'tips' AS part, count(*) FROM ONLY tips UNION ALL SELECT 'all', count(*) FROM tips UNION ALL SELECT 'sum', sum(t.id) FROM ONLY tips t JOIN maybe m ON m.region = t.region ORDER BY 1;

@@ -55,7 +55,7 @@ impl Grammar {
         (b, tie)
     }
 
-    fn plain_items(&mut self, scope: &Scope, more: Option<Node>) -> (Node, Vec<Output>) {
+    pub fn plain_items(&mut self, scope: &Scope, more: Option<Node>) -> (Node, Vec<Output>) {
         let (mut items, mut outputs) = (Vec::new(), Vec::new());
         let count = 1 + self.random.below(3);
         let fields: Vec<Node> =

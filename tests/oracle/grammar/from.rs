@@ -2,6 +2,7 @@
 
 use super::Grammar;
 use super::scope::{Field, Scope, Source};
+use super::value;
 use crate::tables::{Table, Type};
 use crate::tree::{Node, seq};
 
@@ -36,8 +37,54 @@ impl Grammar {
             let (query, source) = self.subquery(&alias, depth - 1);
             return (seq!["(", query, ") ", alias], source);
         }
+        if self.chance(5) {
+            return self.made_rows();
+        }
         let table = self.table();
         self.named_table(table)
+    }
+
+    /// Rows that are written out or made by a function.
+    fn made_rows(&mut self) -> (Node, Source) {
+        let alias = self.name("v");
+        let field = |name: &str, ty: Type, values: &'static [&'static str]| Field {
+            sql: format!("{alias}.{name}"),
+            ty,
+            values,
+            is_wild: false,
+            is_collated: false,
+            is_key: false,
+        };
+        let (numbers, texts) = (&["1", "2", "3", "7"], &["a", "us-east", "apple", "zebra"]);
+        let mut fields = vec![field("a", Type::Int, numbers), field("b", Type::Text, texts)];
+        let text = match self.random.below(4) {
+            0 => {
+                fields.truncate(1);
+                format!("generate_series(1, 5) {alias} (a)")
+            }
+            1 => {
+                fields.swap(0, 1);
+                format!("unnest(ARRAY['us-east', 'a', NULL]) WITH ORDINALITY {alias} (b, c)")
+            }
+            _ => {
+                let mut rows = Vec::new();
+                for number in 1..=1 + self.random.below(4) {
+                    let text = value::of(&mut self.random, texts[number - 1], Type::Text, self.parameters);
+                    let number = value::of(&mut self.random, &number.to_string(), Type::Int, self.parameters);
+                    rows.push(seq!["(", number, ", ", text, ")"]);
+                }
+                let rows = Node::List { head: "(VALUES ", between: ", ", tail: ") ", items: rows, least: 1 };
+                let source =
+                    Source { alias: alias.clone(), fields, unique: vec![format!("{alias}.a")], table: None };
+                return (seq![rows, format!("{alias} (a, b)")], source);
+            }
+        };
+        let mut unique = format!("{alias}.a");
+        if text.contains("ORDINALITY") {
+            fields.truncate(1);
+            unique = format!("{alias}.c");
+        }
+        (text.into(), Source { alias, fields, unique: vec![unique], table: None })
     }
 
     /// A table whose columns are named without it.
@@ -73,10 +120,7 @@ impl Grammar {
         };
         let filter = self.filter(&scope, 0);
         let limit = match scope.unique() {
-            Some(keys) if self.chance(20) => {
-                seq![" ORDER BY ", keys, " LIMIT ", self.random.pick(&["1", "3", "10"]).to_string()]
-                    .optional()
-            }
+            Some(keys) if self.chance(20) => seq![" ORDER BY ", keys, self.first_rows()],
             _ => Node::empty(),
         };
         let list = Node::List { head: "", between: ", ", tail: "", items, least: 1 };
@@ -125,7 +169,7 @@ impl Grammar {
     }
 
     /// An equality between what is in scope and what comes.
-    fn tie(&mut self, scope: &Scope, source: &Source) -> Option<Node> {
+    pub fn tie(&mut self, scope: &Scope, source: &Source) -> Option<Node> {
         let keys = scope.key(&mut self.random).zip(source.key()).filter(|(a, b)| a.ty == b.ty);
         if let Some((a, b)) = keys.filter(|_| self.random.chance(65)) {
             return Some(format!("{} = {}", a.sql, b.sql).into());

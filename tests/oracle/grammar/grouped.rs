@@ -23,20 +23,31 @@ impl Grammar {
             items.push(seq![group.clone(), format!(" AS c{number}")]);
             outputs.push(Output { name: Some(format!("c{number}")) });
         }
+        let texts: BTreeSet<String> = groups.iter().map(|group| group.print(Style::Literals).text).collect();
+        // Of a column that is the same in all rows PostgreSQL before 18 forgets that grouping sets make it null: DISTINCT,
+        // ORDER BY and HAVING go wrong. With one column twice, so does the order.
+        let sets = !groups.is_empty() && texts.len() == groups.len() && self.chance(16);
+        let mut keys = Vec::new();
+        if sets {
+            outputs.iter_mut().for_each(|output| output.name = None);
+            let grouping =
+                Node::List { head: "grouping(", between: ", ", tail: ")", items: groups.clone(), least: 1 };
+            keys = vec![grouping.clone(), "count(*)".into()];
+            if self.chance(50) {
+                items.push(grouping);
+                outputs.push(Output { name: None });
+            }
+        }
         let aggregates = self.random.weighted(&[if groups.is_empty() { 0 } else { 12 }, 45, 30, 13]);
         for _ in 0..aggregates {
             let expression = self.over_aggregates(&scope, &groups);
             let (item, output) = self.output(expression, items.len() + 1, &scope);
             items.push(item);
-            outputs.push(output);
+            outputs.push(if sets { Output { name: None } } else { output });
         }
         // Groups are found by their place.
         let least = if groups.is_empty() { 1 } else { items.len() };
         let list = Node::List { head: "", between: ", ", tail: "", items, least };
-        let texts: BTreeSet<String> = groups.iter().map(|group| group.print(Style::Literals).text).collect();
-        // Of a column that is the same in all rows PostgreSQL before 18 forgets that grouping sets make it null: DISTINCT,
-        // ORDER BY and HAVING go wrong. With one column twice, so does the order.
-        let sets = !groups.is_empty() && texts.len() == groups.len() && self.chance(10);
         let having = match !sets && self.chance(22) {
             true => seq![" HAVING ", self.having(&scope, &groups)].optional(),
             false => Node::empty(),
@@ -45,12 +56,11 @@ impl Grammar {
         let is_single = groups.is_empty();
         let by = self.group_by(written, sets);
         let ordinals = (1..=outputs.len()).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
-        let keys = match word == "SELECT " && !sets {
-            true => vec![self.key_aggregate(&scope)],
-            false => Vec::new(),
-        };
+        if word == "SELECT " && !sets {
+            keys = vec![self.key_aggregate(&scope)];
+        }
         let node = seq![word, list, " FROM ", from, filter, by, having];
-        Body { node, outputs, keys, unique: (!is_single && !sets).then_some(ordinals), is_ordered: sets }
+        Body { node, outputs, keys, unique: (!is_single && !sets).then_some(ordinals), is_ordered: false }
     }
 
     fn group(&mut self, scope: &Scope) -> Node {
@@ -74,11 +84,26 @@ impl Grammar {
         }
     }
 
-    fn group_by(&mut self, written: Vec<Node>, sets: bool) -> Node {
-        let (head, tail) = match self.random.below(3) {
+    fn group_by(&mut self, mut written: Vec<Node>, sets: bool) -> Node {
+        let several = written.len() > 1;
+        let (head, tail) = match self.random.below(7) {
             _ if !sets => (" GROUP BY ", ""),
             0 => (" GROUP BY ROLLUP (", ")"),
             1 => (" GROUP BY CUBE (", ")"),
+            2 => (" GROUP BY GROUPING SETS (", ")"),
+            3 if several => {
+                let first = written.remove(0);
+                let words = *self.random.pick(&[", ROLLUP (", ", CUBE (", ", GROUPING SETS ((), "]);
+                let rest = Node::List { head: "", between: ", ", tail: ")", items: written, least: 1 };
+                return seq![" GROUP BY ", first, words, rest];
+            }
+            4 if several => {
+                let all =
+                    Node::List { head: "((", between: ", ", tail: "), ", items: written.clone(), least: 1 };
+                let each = Node::List { head: "", between: ", ", tail: ", ())", items: written, least: 1 };
+                return seq![" GROUP BY GROUPING SETS ", all, each];
+            }
+            5 => (" GROUP BY GROUPING SETS (ROLLUP (", "), ())"),
             _ => (" GROUP BY GROUPING SETS (", ", ())"),
         };
         Node::List { head, between: ", ", tail, items: written, least: 0 }
@@ -122,7 +147,7 @@ impl Grammar {
     }
 
     /// Whole and exact.
-    fn number_aggregate(&mut self, scope: &Scope) -> Node {
+    pub fn number_aggregate(&mut self, scope: &Scope) -> Node {
         match self.random.below(4) {
             0 => seq!["sum(", self.leaf(scope, Type::Int), ")"],
             1 => seq!["max(", self.leaf(scope, Type::Int), ")"],
@@ -146,7 +171,7 @@ impl Grammar {
     fn key_aggregate(&mut self, scope: &Scope) -> Node {
         let aggregate = self.aggregate(scope);
         let text = aggregate.print(Style::Literals).text;
-        match ["regr_", "covar_", "stddev", "var"].iter().any(|name| text.contains(name)) {
+        match ["regr_", "covar_", "corr(", "stddev", "var"].iter().any(|name| text.contains(name)) {
             true => self.number_aggregate(scope),
             false => aggregate,
         }
@@ -154,7 +179,7 @@ impl Grammar {
 
     fn call(&mut self, scope: &Scope) -> Node {
         let distinct = if self.chance(12) { "DISTINCT " } else { "" };
-        match self.random.weighted(&[12, 12, 26, 18, 10, 6, 8, 6, 5, 4]) {
+        match self.random.weighted(&[12, 12, 25, 17, 9, 6, 9, 9, 8, 4]) {
             0 => "count(*)".into(),
             1 if self.chance(15) => match scope.collated(&mut self.random) {
                 Some(text) => seq![*self.random.pick(&["count(DISTINCT ", "min(", "max("]), text, ")"],
@@ -168,15 +193,12 @@ impl Grammar {
                 seq![name, self.condition(scope, 1), ")"]
             }
             5 => {
-                let name = *self.random.pick(&["bit_and(", "bit_or("]);
+                let name = *self.random.pick(&["bit_and(", "bit_or(", "bit_xor("]);
                 seq![name, self.leaf(scope, Type::Int), ")"]
             }
             6 => self.spread(scope),
             7 => self.listed(scope),
-            8 => {
-                let name = *self.random.pick(&["percentile_cont(0.5)", "percentile_disc(0.25)"]);
-                seq![name, " WITHIN GROUP (ORDER BY ", self.expression(scope, Type::Float, 1), ")"]
-            }
+            8 => self.percentile(scope),
             _ => {
                 let field = self.without_lookalikes(scope);
                 seq!["mode() WITHIN GROUP (ORDER BY ", field, ")"]
@@ -211,11 +233,26 @@ impl Grammar {
 
     fn spread(&mut self, scope: &Scope) -> Node {
         let types = [Type::Int, Type::Num, Type::Float];
-        if self.chance(30) {
-            // A slope through noise would be noise.
-            let name =
-                *self.random.pick(&["regr_count(", "regr_avgx(", "regr_avgy(", "regr_sxx(", "covar_pop("]);
-            let (one, other) = (*self.random.pick(&types), *self.random.pick(&types));
+        if self.chance(45) {
+            // A slope through noise would be noise: of whole numbers and eighths there is none.
+            let exact = [Type::Int, Type::Float, Type::Small];
+            let (names, of): (&[&'static str], _) = match self.chance(50) {
+                true => (&["regr_count(", "regr_avgx(", "regr_avgy(", "regr_sxx(", "covar_pop("], types),
+                false => (
+                    &[
+                        "corr(",
+                        "covar_samp(",
+                        "regr_slope(",
+                        "regr_intercept(",
+                        "regr_r2(",
+                        "regr_syy(",
+                        "regr_sxy(",
+                    ],
+                    exact,
+                ),
+            };
+            let name = *self.random.pick(names);
+            let (one, other) = (*self.random.pick(&of), *self.random.pick(&of));
             return seq![name, self.leaf(scope, one), ", ", self.leaf(scope, other), ")"];
         }
         let names = ["stddev(", "variance(", "var_pop(", "stddev_pop(", "stddev_samp(", "var_samp("];
@@ -225,13 +262,76 @@ impl Grammar {
 
     /// Rows put one behind the other, in an order without ties.
     fn listed(&mut self, scope: &Scope) -> Node {
+        if self.chance(25) {
+            return self.listed_once(scope);
+        }
         let Some(unique) = scope.unique() else { return "count(*)".into() };
         let ty = self.a_type(scope);
-        match self.random.below(3) {
-            0 => seq!["string_agg(", self.expression(scope, Type::Text, 1), ", ',' ORDER BY ", unique, ")"],
-            1 => seq!["array_agg(", self.leaf(scope, Type::Int), " ORDER BY ", unique, ")"],
-            _ => seq!["jsonb_agg(", self.leaf(scope, ty), " ORDER BY ", unique, ")"],
+        let loose = seq![scope.any(&mut self.random).sql.clone(), " DESC NULLS LAST, "].optional();
+        let order = match self.chance(25) {
+            true => seq![" ORDER BY ", loose, unique.clone(), ")"],
+            false => seq![" ORDER BY ", unique.clone(), ")"],
+        };
+        let plain = |field: &&Field| !matches!(field.ty, Type::Ints | Type::Texts);
+        match self.random.below(6) {
+            0 | 1 => seq!["string_agg(", self.expression(scope, Type::Text, 1), ", ','", order],
+            2 => seq!["array_agg(", self.leaf(scope, Type::Int), order],
+            3 => {
+                let fields: Vec<&Field> = scope.fields().filter(plain).collect();
+                let field = if fields.is_empty() { "1" } else { &self.random.pick(&fields).sql };
+                seq!["array_agg(", field.to_owned(), order]
+            }
+            4 if !unique.contains(',') && scope.sources.len() == 1 => {
+                seq!["jsonb_object_agg(", unique, "::text, ", self.leaf(scope, ty), order]
+            }
+            _ => seq!["jsonb_agg(", self.leaf(scope, ty), order],
         }
+    }
+
+    /// Each value once, in the order of the values.
+    fn listed_once(&mut self, scope: &Scope) -> Node {
+        let plain = |field: &&Field| {
+            let is_listed =
+                matches!(field.ty, Type::Int | Type::Big | Type::Text | Type::Date | Type::Uuid | Type::Mood);
+            is_listed && !field.is_collated
+        };
+        let fields: Vec<Field> = scope.fields().filter(plain).cloned().collect();
+        let Some(field) = fields.get(self.random.below(fields.len().max(1))) else {
+            return "count(*)".into();
+        };
+        let sql = field.sql.clone();
+        let direction = *self.random.pick(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]);
+        let order = seq![" ORDER BY ", sql.clone(), direction];
+        match (self.random.below(3), field.ty) {
+            (0, Type::Text) => {
+                let sql = format!("{sql}::text");
+                let order = seq![" ORDER BY ", sql.clone(), direction].optional();
+                seq!["string_agg(DISTINCT ", sql, ", ','", order, ")"]
+            }
+            (1, _) => seq!["jsonb_agg(DISTINCT ", sql, order.optional(), ")"],
+            _ => seq!["array_agg(DISTINCT ", sql, order.optional(), ")"],
+        }
+    }
+
+    /// Ordered sets: one value of them, several, and the place of one that is not there.
+    fn percentile(&mut self, scope: &Scope) -> Node {
+        let types = [Type::Int, Type::Num, Type::Float, Type::Date, Type::Text, Type::Mood];
+        let ty = *self.random.pick(&types);
+        let order = *self.random.pick(&["", "", " DESC"]);
+        let (name, value) = match self.random.below(6) {
+            0 => ("percentile_disc(0.25)".into(), self.expression(scope, ty, 1)),
+            1 => {
+                let ty = *self.random.pick(&[Type::Int, Type::Date, Type::Text]);
+                ("percentile_disc(ARRAY[0.1, 0.5, NULL, 1])".into(), self.leaf(scope, ty))
+            }
+            2 => ("percentile_cont(ARRAY[0.25, 0.75])".into(), self.leaf(scope, Type::Int)),
+            3 => {
+                let name = *self.random.pick(&["rank(", "dense_rank(", "percent_rank(", "cume_dist("]);
+                (seq![name, self.number(&["0", "2", "3", "NULL"]), ")"], self.leaf(scope, Type::Int))
+            }
+            _ => ("percentile_cont(0.5)".into(), self.expression(scope, Type::Float, 1)),
+        };
+        seq![name, " WITHIN GROUP (ORDER BY ", value, order, ")"]
     }
 
     pub fn without_lookalikes(&mut self, scope: &Scope) -> Node {

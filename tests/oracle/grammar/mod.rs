@@ -5,8 +5,11 @@
 //!   body       plain, grouped, set operation                     select, grouped
 //!     FROM     tables, joins, subqueries                         from
 //!     WHERE    conditions on the key, on columns, subqueries     predicate, key
-//!     items    typed expressions, aggregates, windows            expression, grouped, window
+//!     items    typed expressions, aggregates                     expression, grouped
+//!   windows    frames, named windows, first rows of each         window
 //!   colocated  rows that meet by their keys                      colocated
+//!   correlated subqueries tied by columns that are no key        correlated
+//!   parts      UNION ALL, first rows joined, recursion           parts
 //! oddities     forms that are rare and easily got wrong          oddity
 //! changes      INSERT, UPDATE, DELETE of one row or shard        change, rare_change
 //! ```
@@ -16,11 +19,13 @@
 
 mod change;
 mod colocated;
+mod correlated;
 mod expression;
 mod from;
 mod grouped;
 mod key;
 mod oddity;
+mod parts;
 mod predicate;
 mod rare_change;
 mod scope;

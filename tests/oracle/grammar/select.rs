@@ -31,9 +31,14 @@ pub struct Body {
 impl Grammar {
     pub fn query(&mut self) -> Node {
         let (with, named) = self.with();
-        let body = match self.random.weighted(&[46, 30, 8, 5, 11]) {
+        let body = match self.random.weighted(&[36, 26, 7, 4, 10, 9, 10, 7, 6, 2]) {
             4 if named.is_empty() => self.colocated(),
-            0 | 4 => self.plain(&named),
+            5 => self.windowed(&named),
+            6 if named.is_empty() => self.correlated(),
+            7 if named.is_empty() => self.first_joined(),
+            8 if named.is_empty() => self.parts(),
+            9 if named.is_empty() => self.recursive(),
+            0 | 4 | 6.. => self.plain(&named),
             1 => self.grouped(&named),
             2 => self.set_operation(&named),
             _ => self.distinct_on(&named),
@@ -90,7 +95,7 @@ impl Grammar {
         }
         let (mut items, mut outputs) = (Vec::new(), Vec::new());
         for number in 1..=1 + self.random.below(4) {
-            let expression = match self.random.weighted(&[50, 43, 5, 4]) {
+            let expression = match self.random.weighted(&[48, 41, 8, 4]) {
                 3 => scope.collated(&mut self.random).unwrap_or("1".into()),
                 0 => scope.any(&mut self.random).sql.clone().into(),
                 1 => {
@@ -228,6 +233,9 @@ impl Grammar {
             " NULLS FIRST",
             " DESC NULLS LAST",
             " ASC NULLS LAST",
+            " USING <",
+            " USING >",
+            " USING > NULLS LAST",
         ]);
         if !body.keys.is_empty() && self.chance(40) {
             let key = self.random.pick(&body.keys).clone();
@@ -239,9 +247,11 @@ impl Grammar {
     }
 
     fn limit(&mut self, is_ordered: bool) -> Node {
-        let (rows, skipped) =
-            (self.number(&["0", "1", "2", "5", "20", "1000"]), self.number(&["0", "1", "3", "50"]));
-        let node = match self.random.below(12) {
+        let (rows, skipped) = (
+            self.number(&["0", "1", "2", "5", "20", "1000", "NULL"]),
+            self.number(&["0", "1", "3", "50", "NULL"]),
+        );
+        let node = match self.random.below(15) {
             0 => seq![" LIMIT ", rows, " OFFSET ", skipped],
             1 => seq![" OFFSET ", skipped, " LIMIT ", rows],
             2 => seq![" OFFSET ", skipped],
@@ -255,28 +265,49 @@ impl Grammar {
                 ]))
                 .into();
             }
-            6 => (*self.random.pick(&[
-                " LIMIT 2.5",
-                " LIMIT '3'",
-                " LIMIT 1 + 1",
-                " LIMIT (SELECT 2)",
-                " LIMIT -1",
-                " OFFSET -1",
-                " LIMIT 3::smallint",
-            ]))
-            .into(),
             5 if is_ordered => {
-                return Node::from(" FETCH FIRST 3 ROWS WITH TIES").marked(Mark::Ties).optional();
+                let first = match self.chance(70) {
+                    true => seq![" FETCH FIRST ", self.number(&["1", "3", "10"]), " ROWS WITH TIES"],
+                    false => " FETCH FIRST ROW WITH TIES".into(),
+                };
+                // Which of equals are skipped is open.
+                return match self.chance(30) {
+                    true => seq![" OFFSET 1 ROW", first].marked(Mark::Limit).optional(),
+                    false => first.marked(Mark::Ties).optional(),
+                };
             }
+            6 | 7 => self.odd_limit(),
+            8 => seq![" LIMIT ", rows, " + 1 OFFSET ", self.number(&["1", "2"]), " * 2"],
+            9 => seq![" OFFSET (", skipped, "::bigint) FETCH FIRST (1 + ", rows, ") ROWS ONLY"],
             _ => seq![" LIMIT ", rows],
         };
         node.marked(Mark::Limit).optional()
     }
 
-    fn number(&mut self, from: &[&'static str]) -> Node {
+    fn odd_limit(&mut self) -> Node {
+        let texts: &[&'static str] = &[
+            " LIMIT 2.5",
+            " LIMIT '3'",
+            " LIMIT 1 + 1",
+            " LIMIT (SELECT 2)",
+            " LIMIT -1",
+            " OFFSET -1",
+            " LIMIT 3::smallint",
+            " LIMIT (SELECT count(*) FROM cats)",
+            " LIMIT (SELECT max(qty) FROM lines) OFFSET 1",
+            " LIMIT length('abc') OFFSET (SELECT 1)",
+            " FETCH FIRST ROW ONLY",
+            " LIMIT CASE WHEN 1 = 1 THEN 2 END",
+            " LIMIT nullif(1, 1) OFFSET coalesce(NULL, 2)",
+        ];
+        (*self.random.pick(texts)).into()
+    }
+
+    pub fn number(&mut self, from: &[&'static str]) -> Node {
         let value = (*self.random.pick(from)).to_owned();
         let is_parameter = self.parameters && self.chance(60);
-        Node::Value(Value { literal: value.clone(), raw: Some(value), cast: "", type_oid: 0, is_parameter })
+        let raw = (value != "NULL").then(|| value.clone());
+        Node::Value(Value { literal: value, raw, cast: "", type_oid: 0, is_parameter })
     }
 
     /// A scope of one table, and its FROM.
