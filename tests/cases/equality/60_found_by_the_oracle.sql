@@ -50,4 +50,4 @@ SELECT k.id, x.a, x.b FROM kinds k, ROWS FROM (generate_series(1, k.id % 3), unn
 SELECT status, region, count(*), grouping(status, region) FROM rides GROUP BY GROUPING SETS (ROLLUP (status, region), CUBE (status), ()) ORDER BY 4, 1, 2, 3;
 -- ONLY where rows meet by their keys, and in parts.
 SELECT region, v FROM ONLY maybe m WHERE region IN (SELECT k.region FROM kinds k WHERE k.region = m.region AND k.id < 5) ORDER BY region;
-SELECT 'tips' AS part, count(*) FROM ONLY tips UNION ALL SELECT 'all', count(*) FROM tips UNION ALL SELECT 'sum', sum(t.id) FROM ONLY tips t JOIN maybe m ON m.region = t.region ORDER BY 1;
+SELECT 'tips' AS part, count(*) FROM ONLY tips UNION ALL SELECT 'all', count(*) FROM tips UNION ALL SELECT 'sum', sum(t.id) FROM ONLY tips t JOIN maybe m ON m.region = t.region;
