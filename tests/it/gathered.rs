@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use crate::harness::{Database, Meridian, connect, database, eventually, meridian};
 use crate::stand::{self, Kind, Parameter, Target};
 
-const TABLES: &str = "[[tables]]\nname = \"orders\"\nplacement = \"hash\"\nkey = \"id\"\n\n\
+pub(super) const TABLES: &str = "[[tables]]\nname = \"orders\"\nplacement = \"hash\"\nkey = \"id\"\n\n\
     [[tables]]\nname = \"people\"\nplacement = \"hash\"\nkey = \"id\"\n";
 
 const SCHEMA: &str = "
@@ -18,9 +18,9 @@ CREATE TABLE orders (id int PRIMARY KEY, person int, amount int);
 ";
 
 /// Orders of a person lie on other shards than the person.
-const JOIN: &str = "SELECT count(*), sum(amount) FROM orders o JOIN people p ON p.id = o.person";
+pub(super) const JOIN: &str = "SELECT count(*), sum(amount) FROM orders o JOIN people p ON p.id = o.person";
 
-async fn start(scratch: &str) -> (Database, Meridian) {
+pub(super) async fn start(scratch: &str) -> (Database, Meridian) {
     let database = database().await;
     let meridian = meridian(&database.cluster)
         .database(&database.name)
@@ -40,7 +40,7 @@ async fn start(scratch: &str) -> (Database, Meridian) {
     (database, meridian)
 }
 
-async fn answer(client: &Client, sql: &str) -> (i64, i64) {
+pub(super) async fn answer(client: &Client, sql: &str) -> (i64, i64) {
     let row = client.query_one(sql, &[]).await.expect(sql);
     (row.get(0), row.get(1))
 }
@@ -63,7 +63,7 @@ async fn cancelled_there(database: &Database, client: &Client, slow: &str, shard
 }
 
 /// No scratch session keeps a table, or a transaction.
-async fn nothing_is_left(database: &Database) {
+pub(super) async fn nothing_is_left(database: &Database) {
     let server = database.direct("us-east").await;
     eventually("scratch sessions are empty", async || {
         let left =

@@ -14,6 +14,7 @@ mod drivers;
 mod equality;
 mod faults;
 mod gathered;
+mod gathered_faults;
 mod harness;
 mod health;
 mod http;

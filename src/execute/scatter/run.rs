@@ -352,9 +352,11 @@ impl Run<'_, '_, '_, '_> {
             return Ok(());
         }
         let columns = &self.sources[0].columns[place(0)];
-        // Types of the users' own have other numbers on other shards; in binary their values say what they are.
-        if !self.flight.fills && self.sources.iter().skip(1).any(|source| !source.columns[0].agrees(columns))
-        {
+        let alike = |source: &Source| match self.flight.fills {
+            true => source.columns[0].fills_with(columns),
+            false => source.columns[0].agrees(columns),
+        };
+        if !self.sources.iter().skip(1).all(alike) {
             return Err(self.disagreement());
         }
         self.begun = true;

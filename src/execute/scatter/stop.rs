@@ -17,7 +17,9 @@ use super::run::{Flight, Stop};
 use super::{ScatterError, Wire};
 use crate::execute::Lane;
 use crate::execute::drain::{Drained, drain};
+use crate::execute::lane::{Hidden, Owed};
 use crate::wire::backend::ParameterStatus;
+use crate::wire::encode;
 use crate::wire::error::SqlError;
 use crate::wire::frame::HEADER_BYTES;
 
@@ -66,6 +68,9 @@ pub(super) async fn stop(
         own = true;
         sql = Some(error);
     }
+    if flight.fills && lost_lane != lanes.len().checked_sub(1) {
+        end_copy(lanes);
+    }
     for _ in 0..ROUNDS {
         let rest = lanes.iter_mut().enumerate().filter(|(index, _)| Some(*index) != lost_lane);
         rest_of(wire, rest.map(|(_, lane)| &mut **lane).filter(|lane| !lane.owed.is_empty()).collect()).await;
@@ -79,6 +84,15 @@ pub(super) async fn stop(
         (Some(error), None) if unmergeable && !own => ScatterError::Unmergeable(error),
         (Some(error), None) => ScatterError::Sql(error),
         (None, None) => ScatterError::ClientGone,
+    }
+}
+
+/// A server that waits for rows to copy does not hear a cancel: it is told that none come.
+fn end_copy(lanes: &mut [&mut Lane]) {
+    if let Some(session) = lanes.last_mut()
+        && matches!(session.owed.front(), Some(Owed::Hidden(Hidden::Fill)))
+    {
+        encode::client::copy_fail(&mut session.connection.outbox, b"no more rows");
     }
 }
 
