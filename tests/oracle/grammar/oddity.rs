@@ -41,9 +41,14 @@ impl Grammar {
             5 => seq!["SELECT DISTINCT generate_series(1, 2), ", field, " FROM ", from],
             6 => seq!["SELECT ", field.clone(), ", ", field, " FROM ", from],
             7 => seq!["SELECT ", alias.clone(), ".*, ", alias, ".* FROM ", from],
-            8 => seq!["SELECT ", alias, ".tableoid::regclass::text FROM ", from],
-            9 => seq!["SELECT count(", alias, ".ctid) FROM ", from],
-            10 => seq!["SELECT DISTINCT ", alias, ".tableoid::regclass::text FROM ", from],
+            // Mostly refused.
+            8 => match self.random.below(3) {
+                0 => seq!["SELECT ", alias, ".tableoid::regclass::text FROM ", from],
+                1 => seq!["SELECT count(", alias, ".ctid) FROM ", from],
+                _ => seq!["SELECT DISTINCT ", alias, ".tableoid::regclass::text FROM ", from],
+            },
+            9 => seq!["SELECT row_number() OVER () > 0 AS one, ", field, " FROM ", from],
+            10 => seq!["SELECT count(*) OVER (), ", unique.clone(), " FROM ", from, " GROUP BY ", unique],
             11 => seq!["SELECT now() - now() AS zero, current_user, ", field, " FROM ", from],
             12 => seq!["SELECT ", alias.clone(), " IS NULL, row(", unique, ", 1) FROM ", from],
             13 => seq!["SELECT count(*), count(DISTINCT now()) FROM ", from],

@@ -92,10 +92,7 @@ impl Grammar {
             Sorted::Loosely => *self.random.pick(&[" RANGE ", " GROUPS "]),
             Sorted::Not => " RANGE ",
         };
-        let has_offsets = match (mode, sorted) {
-            (" ROWS " | " GROUPS ", _) | (_, Sorted::By(_)) => true,
-            _ => false,
-        };
+        let has_offsets = mode != " RANGE " || matches!(sorted, Sorted::By(_));
         let exclusion = Node::from(*self.random.pick(EXCLUSIONS)).optional();
         // From the first row to the last.
         let start = self.random.below(4);
