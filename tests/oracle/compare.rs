@@ -234,6 +234,8 @@ fn nearly(one: &[u8], other: &[u8], tolerance: f64) -> bool {
     };
     match (number(one), number(other)) {
         (Some(a), Some(b)) if a.is_nan() => b.is_nan(),
+        // Their distance to everything is as infinite as what they tolerate.
+        (Some(a), Some(b)) if a.is_infinite() || b.is_infinite() => a == b,
         (Some(a), Some(b)) => (a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0),
         _ => false,
     }
@@ -289,4 +291,19 @@ fn without_zeros(number: &[u8]) -> String {
 
 fn lower(text: &[u8]) -> String {
     String::from_utf8_lossy(text).to_lowercase()
+}
+
+#[test]
+fn floats_are_alike_but_for_their_last_digits() {
+    for (one, other) in
+        [("0.1", "0.10000000000000002"), ("NaN", "NaN"), ("-Infinity", "-Infinity"), ("0", "-0")]
+    {
+        assert!(nearly(one.as_bytes(), other.as_bytes(), TOLERANCE), "{one} {other}");
+    }
+    for (one, other) in
+        [("Infinity", "1"), ("1e300", "Infinity"), ("-Infinity", "Infinity"), ("NaN", "0"), ("1", "1.1")]
+    {
+        assert!(!nearly(one.as_bytes(), other.as_bytes(), TOLERANCE), "{one} {other}");
+        assert!(!nearly(other.as_bytes(), one.as_bytes(), TOLERANCE), "{other} {one}");
+    }
 }
