@@ -155,7 +155,7 @@ pub(super) fn named<'c>(
 
 /// Whether any rows live elsewhere than on the default shard.
 pub(super) fn is_spread(context: &PlanningContext) -> bool {
-    context.topology.shards.len() > 1 && !context.topology.tables.is_empty()
+    context.topology.is_spread()
 }
 
 /// The operator vouches for this very function.

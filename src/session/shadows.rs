@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use super::planning::Planned;
 use super::statements::Answer;
 use super::{Outcome, Session};
-use crate::catalog::RelationInfo;
+use crate::catalog::{RelationInfo, RelationKind};
 use crate::execute::refusals;
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
@@ -181,17 +181,38 @@ impl Session {
         if !planned.changes_schema() {
             return;
         }
+        let hides = self.may_hide_rows(&planned.plan.facts);
         if let Some(transaction) = self.block.transaction() {
-            let words = &planned.plan.facts.words;
-            transaction.changed.extend(words.iter().cloned());
-            let opaque = ["view", "function", "procedure", "schema", "rule", "inherit", "partition"];
-            transaction.changed_views |= words.iter().any(|word| opaque.contains(&word.as_str()));
-            // What is not DDL to us (SELECT INTO, what is not parsed) has only its words.
-            transaction.changed_views |= match planned.plan.facts.kind {
-                Kind::Ddl { renames, .. } => renames,
-                _ => words.iter().any(|word| word == "rename"),
-            };
+            transaction.changed.extend(planned.plan.facts.words.iter().cloned());
+            transaction.changed_views |= hides;
         }
+    }
+
+    /// Whether rows of other shards may now be read or written by a name that the catalog does not know for it.
+    fn may_hide_rows(&self, facts: &Facts) -> bool {
+        const OPAQUE: [&str; 7] =
+            ["view", "function", "procedure", "schema", "rule", "inherit", "partition"];
+        if !self.context.planning.topology.is_spread() {
+            return false;
+        }
+        let renames = match facts.kind {
+            Kind::Ddl { renames, .. } => renames,
+            // What is not DDL to us (SELECT INTO, what is not parsed) has only its words.
+            _ => facts.words.iter().any(|word| word == "rename"),
+        };
+        facts.words.iter().any(|word| OPAQUE.contains(&word.as_str()))
+            || renames && (facts.targets.is_empty() || !facts.targets.iter().all(|name| self.is_plain(name)))
+    }
+
+    /// A table or sequence of the default shard that is nothing but itself, under whatever name.
+    fn is_plain(&self, name: &ObjectName) -> bool {
+        let planning = &self.context.planning;
+        let Some(info) = planning.catalog.resolve(name, &planning.search_path) else { return false };
+        matches!(info.kind, RelationKind::Table | RelationKind::Sequence)
+            && planning.topology.rule(&info.name).is_none()
+            && !info.has_rules
+            && !info.row_security
+            && [&info.parents, &info.children, &info.triggers, &info.write_calls].iter().all(|l| l.is_empty())
     }
 }
 

@@ -362,6 +362,8 @@ pub enum DdlScope {
     Transactional,
     /// CREATE INDEX CONCURRENTLY, VACUUM, REINDEX CONCURRENTLY, CREATE DATABASE, ALTER SYSTEM …
     OutsideTransaction,
+    /// Of large objects, which are data and not schema: one server has them.
+    LargeObjects,
 }
 
 #[derive(Debug, Clone, PartialEq)]

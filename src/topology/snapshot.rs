@@ -102,6 +102,11 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Whether any rows are elsewhere than on the default shard.
+    pub fn is_spread(&self) -> bool {
+        self.shards.len() > 1 && !self.tables.is_empty()
+    }
+
     /// This topology as the successor of `previous`: the next version, with numbers that mean what they meant. Regions,
     /// shards and nodes may be added; a node that is no longer named keeps its number, retired. Nodes that stay keep what
     /// is known of them.

@@ -21,7 +21,13 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     if first == "create" {
         return create(c);
     }
-    let scope = if outside(&first, &c) { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
+    let scope = if of_large_objects(&c) {
+        DdlScope::LargeObjects
+    } else if outside(&first, &c) {
+        DdlScope::OutsideTransaction
+    } else {
+        DdlScope::Transactional
+    };
     if first == "security" && !c.is("label") {
         return None;
     }
@@ -31,6 +37,12 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates: None, renames });
     command.targets = names;
     Some(command)
+}
+
+/// ALTER LARGE OBJECT …; COMMENT, GRANT, REVOKE and SECURITY LABEL … ON LARGE OBJECT …
+fn of_large_objects(c: &Cursor<'_, '_>) -> bool {
+    let objects = ["large", "object"];
+    c.t.are(c.at, &objects) || (c.at..c.end).any(|at| c.t.is(at, "on") && c.t.are(at + 1, &objects))
 }
 
 fn outside(first: &str, c: &Cursor<'_, '_>) -> bool {
