@@ -190,8 +190,7 @@ impl Session {
 
     /// Whether rows of other shards may now be read or written by a name that the catalog does not know for it.
     fn may_hide_rows(&self, facts: &Facts) -> bool {
-        const OPAQUE: [&str; 7] =
-            ["view", "function", "procedure", "schema", "rule", "inherit", "partition"];
+        const OPAQUE: [&str; 7] = ["view", "function", "procedure", "schema", "rule", "inherit", "partition"];
         if !self.context.planning.topology.is_spread() {
             return false;
         }
