@@ -211,12 +211,13 @@ impl Grammar {
         let wild: Vec<&Field> =
             scope.fields().filter(|f| f.is_wild && matches!(f.ty, Type::Num | Type::Big)).collect();
         if !wild.is_empty() && self.chance(25) {
-            let field = self.random.pick(&wild).sql.clone();
-            return seq![name, distinct, field, ")"];
+            let field = self.random.pick(&wild);
+            return summed(name, distinct, field.ty, seq![field.sql.clone()]);
         }
         let types = [Type::Int, Type::Num, Type::Float, Type::Small, Type::Interval, Type::Real, Type::Big];
         let ty = *self.random.pick(&types);
-        seq![name, distinct, self.expression(scope, ty, 1), ")"]
+        let argument = self.expression(scope, ty, 1);
+        summed(name, distinct, ty, argument)
     }
 
     fn extreme(&mut self, scope: &Scope) -> Node {
@@ -341,5 +342,14 @@ impl Grammar {
             true => "1".into(),
             false => self.random.pick(&fields).sql.clone().into(),
         }
+    }
+}
+
+/// A call of sum or avg. Of numerics that are equal and differ in their scale, DISTINCT keeps whichever comes first, and the
+/// scale of the result follows from it.
+fn summed(name: &'static str, distinct: &'static str, ty: Type, argument: Node) -> Node {
+    match ty {
+        Type::Num if !distinct.is_empty() => seq![name, distinct, "trim_scale(", argument, "))"],
+        _ => seq![name, distinct, argument, ")"],
     }
 }
