@@ -224,7 +224,7 @@ fn functions(shards: &Shards<'_>, found: &mut Vec<Drift>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::catalog::Collation;
+    use crate::catalog::{Collation, WireType};
 
     pub fn column(name: &str, type_name: &str) -> Column {
         Column {
@@ -232,6 +232,7 @@ pub(super) mod tests {
             type_oid: 1,
             type_name: type_name.to_owned(),
             type_modifier: -1,
+            wire_type: WireType { oid: 1, modifier: -1 },
             collation: Collation::None,
             collation_name: None,
             not_null: false,

@@ -20,7 +20,7 @@ use super::numbers::{Objects, Shape};
 use super::reading::{SETS_READING, sets_reading, words};
 use super::snapshot::{
     CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
-    RelationKind, Volatility,
+    RelationKind, Volatility, WireType,
 };
 use super::{queries, settings};
 use crate::merge::types::USER_TYPES_FROM;
@@ -242,6 +242,7 @@ impl Loader<'_> {
             type_oid: row.try_get(2)?,
             type_name: row.try_get(3)?,
             type_modifier: row.try_get(4)?,
+            wire_type: WireType { oid: row.try_get(17)?, modifier: row.try_get(18)? },
             collation: self.collation(row)?,
             collation_name: row.try_get(16)?,
             not_null: row.try_get(5)?,

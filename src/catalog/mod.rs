@@ -31,6 +31,6 @@ pub use load::{CatalogParts, LoadError, fingerprint, load};
 pub use numbers::{Numbers, Objects, Shape};
 pub use snapshot::{
     CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
-    RelationKind, Volatility,
+    RelationKind, Volatility, WireType,
 };
 pub use tables::{Severity, TableFinding, check_tables};

@@ -65,7 +65,8 @@ SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttyp
        co.collisdeterministic,
        CASE WHEN j->>'collprovider' <> 'd' THEN pg_collation_actual_version(co.oid) END,
        CASE WHEN a.attcollation <> t.typcollation
-            THEN quote_ident(con.nspname) || '.' || quote_ident(co.collname) END
+            THEN quote_ident(con.nspname) || '.' || quote_ident(co.collname) END,
+       coalesce(base.type, a.atttypid), coalesce(base.modifier, a.atttypmod)
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -84,6 +85,14 @@ SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttyp
                      SELECT o.oprcode FROM regexp_matches(e.tree, ':opno ([0-9]+)', 'g') m
                        JOIN pg_operator o ON o.oid = m[1]::oid)
   ) AS f ON e.tree IS NOT NULL
+  LEFT JOIN LATERAL (
+    WITH RECURSIVE below(type, modifier) AS (
+      SELECT t.typbasetype, t.typtypmod
+      UNION ALL
+      SELECT bt.typbasetype, bt.typtypmod
+        FROM below JOIN pg_type bt ON bt.oid = below.type WHERE bt.typtype = 'd')
+    SELECT type, modifier FROM below JOIN pg_type bt ON bt.oid = below.type WHERE bt.typtype <> 'd'
+  ) AS base ON t.typtype = 'd'
  WHERE a.attnum > 0 AND NOT a.attisdropped
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')

@@ -32,6 +32,15 @@ pub enum Collation {
     Nondeterministic,
 }
 
+/// How RowDescriptions tell the type of a value: as that of the base, if it is a domain's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireType {
+    /// OID on the server that tells it.
+    pub oid: u32,
+    /// −1 where the type has none.
+    pub modifier: i32,
+}
+
 #[derive(Debug, Clone)]
 pub struct Column {
     pub name: String,
@@ -40,6 +49,7 @@ pub struct Column {
     /// `format_type` with its modifier.
     pub type_name: String,
     pub type_modifier: i32,
+    pub wire_type: WireType,
     pub collation: Collation,
     /// For a COLLATE clause, qualified and quoted; None where the column has its type's own.
     pub collation_name: Option<String>,

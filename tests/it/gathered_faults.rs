@@ -180,3 +180,64 @@ async fn columns_that_differ_between_shards_are_never_mixed() {
     }
     tokio::time::timeout(Duration::from_secs(30), nothing_is_left(&database)).await.expect("nothing is left");
 }
+
+/// Only the shard with the drifted column is asked: nothing contradicts it but the catalog.
+#[tokio::test]
+async fn a_table_that_one_shard_gives_is_as_the_catalog_says() {
+    let (database, meridian) = start("").await;
+    let client = connect(&meridian.app()).await;
+    let drifted = database.direct("ap-south").await;
+    client
+        .batch_execute(
+            "CREATE DOMAIN centimetres AS numeric(6, 2) CHECK (VALUE > 0);
+             ALTER TABLE people ALTER height TYPE centimetres, ADD nick varchar(8) DEFAULT 'nick'",
+        )
+        .await
+        .expect("another schema");
+    let ids = drifted.query("SELECT o.id, o.person FROM orders o ORDER BY id LIMIT 1", &[]).await;
+    let ids = ids.expect("an order of that shard");
+    let (order, person): (i32, i32) = (ids[0].get(0), ids[0].get(1));
+    let of_order = format!(
+        "SELECT o.amount::text || ' ' || p.height FROM orders o JOIN people p ON p.id = o.person
+          WHERE o.id = {order} AND p.id BETWEEN {person} AND {person} + 0"
+    );
+    let people = drifted.query_one("SELECT id FROM people ORDER BY id LIMIT 1", &[]).await.expect("a person");
+    let someone: i32 = people.get(0);
+    let of_person = format!(
+        "SELECT p.height::text || p.nick FROM people p JOIN orders o ON o.person = p.id + 0
+          WHERE p.id = {someone} AND o.amount = 3"
+    );
+    let told = async |question: &str| -> Result<String, tokio_postgres::Error> {
+        Ok(client.query_one(question, &[]).await?.get(0))
+    };
+    let height = format!("{}.00", 150 + person);
+    let amount = order % 5;
+    assert_eq!(told(&of_order).await.expect("an answer"), format!("{amount} {height}"));
+    assert_eq!(told(&of_person).await.expect("an answer"), format!("{}.00nick", 150 + someone));
+
+    for (change, back, question) in [
+        ("ALTER TABLE orders ALTER amount TYPE real", "ALTER TABLE orders ALTER amount TYPE int", &of_order),
+        (
+            "ALTER TABLE orders ALTER amount TYPE date USING date '2020-01-01' + amount",
+            "ALTER TABLE orders ALTER amount TYPE int USING amount - date '2020-01-01'",
+            &of_order,
+        ),
+        (
+            "ALTER TABLE people ALTER height TYPE numeric(6, 3) USING height + 0.004",
+            "ALTER TABLE people ALTER height TYPE centimetres USING height - 0.004",
+            &of_person,
+        ),
+    ] {
+        drifted.batch_execute(change).await.expect(change);
+        let error = told(question).await.expect_err(change);
+        let error = error.as_db_error().expect("an error of SQL");
+        assert_eq!(error.code(), &SqlState::FEATURE_NOT_SUPPORTED, "{change}: {error}");
+        assert!(error.message().contains("disagree about the columns"), "{change}: {error}");
+        drifted.batch_execute(back).await.expect(back);
+        eventually("the tables are the same again", async || told(question).await.ok()).await;
+    }
+    // Another length of a text changes no value.
+    drifted.batch_execute("ALTER TABLE people ALTER nick TYPE text").await.expect("a wider column");
+    eventually("a text is a text", async || told(&of_person).await.ok()).await;
+    nothing_is_left(&database).await;
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use meridian::catalog::{
-    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
 };
 use meridian::config::Config;
 use meridian::plan::PlanningContext;
@@ -151,6 +151,7 @@ fn column(words: &mut std::str::SplitWhitespace<'_>) -> Column {
         type_oid,
         type_name: written.to_owned(),
         type_modifier: length,
+        wire_type: WireType { oid: type_oid, modifier: length },
         collation: match after("collation").as_deref() {
             Some("bytes") => Collation::Bytes,
             Some(_) => Collation::Nondeterministic,

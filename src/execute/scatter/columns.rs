@@ -4,11 +4,12 @@
 //!
 //! Invariants:
 //! 1. Two descriptions agree only if they have the same number of columns, with equal names and type OIDs in order.
-//! 2. Of rows that fill a table, types that are read in another way in binary do not agree either.
+//! 2. Rows fill a table only if each column's values mean there what they meant where they come from.
 //! 3. What the client gets is one server's description, cut to the visible columns, with the client's formats.
 
 use bytes::{Bytes, BytesMut};
 
+use crate::catalog::WireType;
 use crate::merge::types::USER_TYPES_FROM;
 use crate::wire::DecodeError;
 use crate::wire::backend::{Field, RowDescription};
@@ -51,14 +52,17 @@ impl Columns {
         self.types == other.types && self.fields().map(|f| f.name).eq(other.fields().map(|f| f.name))
     }
 
-    /// Whether rows of both, in binary, are rows of one table: four bytes may be an integer, a date or a float. Types of
-    /// the users' own have other numbers on other shards; their values say what they are.
-    pub(super) fn fills_with(&self, other: &Self) -> bool {
-        let of_user = |one: u32, other: u32| one >= USER_TYPES_FROM && other >= USER_TYPES_FROM;
+    /// Whether rows in binary fill a table whose columns are of these types: four bytes may be an integer, a date or a
+    /// float, and a numeric is rounded to its column's scale. Types of the users' own have other numbers on other shards;
+    /// their values say what they are.
+    pub(super) fn fill(&self, table: &[WireType]) -> bool {
         let texts = |one: u32, other: u32| TEXTS.contains(&one) && TEXTS.contains(&other);
-        let same = |one: u32, other: u32| one == other || of_user(one, other) || texts(one, other);
-        let mut types = self.types.iter().zip(&other.types);
-        self.len() == other.len() && types.all(|(one, other)| same(*one, *other))
+        let of_user = |one: u32, other: u32| one >= USER_TYPES_FROM && other >= USER_TYPES_FROM;
+        let fits = |(field, column): (Field<'_>, &WireType)| {
+            let same = field.type_oid == column.oid && field.type_modifier == column.modifier;
+            same || texts(field.type_oid, column.oid) || of_user(field.type_oid, column.oid)
+        };
+        self.len() == table.len() && self.fields().zip(table).all(fits)
     }
 
     /// Appends a RowDescription of the first `visible` columns. `formats`: the client's, where the server was asked

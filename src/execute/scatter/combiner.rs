@@ -21,8 +21,8 @@ use crate::merge::{
     is_told_by_bytes,
 };
 use crate::plan::refusal::Refusal;
+use crate::plan::scatter::scratch::Table;
 use crate::plan::scatter::{Finish, Scatter};
-use crate::sql::name::ObjectName;
 use crate::wire::backend::DataRow;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -72,8 +72,7 @@ pub(super) struct Gathered {
 /// tag differs.
 pub(super) struct Fill<'a> {
     pub bounds: &'a mut Bounds,
-    /// For the error of who exceeds them.
-    pub table: &'a ObjectName,
+    pub table: &'a Table,
     /// Shards that have not come to their end.
     pub open: usize,
 }
@@ -96,7 +95,7 @@ impl Fill<'_> {
         {
             let room = (self.bounds.rows.checked_sub(1), self.bounds.bytes.checked_sub(length));
             let (Some(rows), Some(bytes)) = room else {
-                return Err(refusals::SCRATCH_TOO_LARGE.error(&[&self.table.to_string()]));
+                return Err(refusals::SCRATCH_TOO_LARGE.error(&[&self.table.name.to_string()]));
             };
             (self.bounds.rows, self.bounds.bytes) = (rows, bytes);
             let at = out.len();
@@ -109,6 +108,19 @@ impl Fill<'_> {
 }
 
 impl Combiner<'_> {
+    /// Whether rows of a source may be combined with those of the first.
+    pub fn agree(&self, first: &Columns, columns: &Columns) -> bool {
+        match self {
+            Self::Fill(fill) => columns.fill(&fill.table.types),
+            Self::Nothing
+            | Self::Concat { .. }
+            | Self::Distinct { .. }
+            | Self::Ordered { .. }
+            | Self::Gather { .. }
+            | Self::Texts(_) => columns.agrees(first),
+        }
+    }
+
     /// All `sources` have described the same columns.
     pub fn begin(&mut self, columns: &Columns, sources: usize, out: &mut BytesMut) -> Result<(), Stop> {
         match self {

@@ -352,11 +352,9 @@ impl Run<'_, '_, '_, '_> {
             return Ok(());
         }
         let columns = &self.sources[0].columns[place(0)];
-        let alike = |source: &Source| match self.flight.fills {
-            true => source.columns[0].fills_with(columns),
-            false => source.columns[0].agrees(columns),
-        };
-        if !self.sources.iter().skip(1).all(alike) {
+        let agree =
+            |(index, source): (usize, &Source)| self.combiner.agree(columns, &source.columns[place(index)]);
+        if !self.sources.iter().enumerate().all(agree) {
             return Err(self.disagreement());
         }
         self.begun = true;

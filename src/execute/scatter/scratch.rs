@@ -349,7 +349,7 @@ async fn fill(
     session.hidden_query(create, Hidden::Prologue);
     session.hidden_query(&table.copy, Hidden::Fill);
     flying.push(session);
-    let mut combiner = Combiner::Fill(Fill { bounds, table: &table.name, open: 0 });
+    let mut combiner = Combiner::Fill(Fill { bounds, table, open: 0 });
     let flight = Flight { beforehand: 0, rewritten: true, fills: true };
     let Err(error) = run(wire, &mut flying, flight, &mut combiner).await else { return Ok(()) };
     let asked = flying.len() - 1;

@@ -32,7 +32,7 @@ mod tied;
 
 use std::collections::HashMap;
 
-use crate::catalog::{Column, RelationInfo, RelationKind};
+use crate::catalog::{Column, RelationInfo, RelationKind, WireType};
 use crate::plan::PlanningContext;
 use crate::plan::home::{self, Home};
 use crate::plan::refusal::Refusal;
@@ -81,6 +81,8 @@ pub struct Table {
     pub create_keyed: Option<String>,
     /// COPY … FROM STDIN in binary, of the columns that are gathered.
     pub copy: String,
+    /// Of the columns that are gathered, in the temporary table.
+    pub types: Vec<WireType>,
     /// ANALYZE of the temporary table.
     pub analyze: String,
     /// What the shards are asked, columns in the order of the COPY.
@@ -437,6 +439,7 @@ fn table(
     let definitions: Option<Vec<String>> = info.columns.iter().map(definition).collect();
     let wanted = columns::wanted(info, words, whole, ctx)?;
     let list = wanted.iter().map(|column| quote_identifier(&column.name)).collect::<Vec<_>>().join(", ");
+    let types = wanted.iter().map(|column| column.wire_type).collect();
     let schema = quote_identifier(info.name.schema.as_deref()?);
     let definitions = definitions?.join(", ");
     let create =
@@ -458,6 +461,7 @@ fn table(
         create: create(""),
         create_keyed,
         copy: format!("COPY {temporary} ({list}) FROM STDIN (FORMAT binary)"),
+        types,
         analyze: format!("ANALYZE {temporary}"),
         select: Text::new(select).ok()?,
         select_all: Text::new(all).ok()?,

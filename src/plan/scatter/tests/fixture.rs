@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{
-    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
 };
 use crate::merge::types::oid;
 use crate::plan::PlanningContext;
@@ -62,6 +62,7 @@ fn column((name, type_oid): &(&str, u32)) -> Column {
         type_oid: *type_oid,
         type_name: "some type".to_owned(),
         type_modifier: -1,
+        wire_type: WireType { oid: *type_oid, modifier: -1 },
         collation,
         collation_name: None,
         not_null: *name == "region",
