@@ -103,6 +103,8 @@ pub struct Connection {
     pub born: Instant,
     pub idle_since: Instant,
     large: bool,
+    /// `inbox` may be larger than what is kept.
+    grown: bool,
     pub(super) lifeline: Option<Rc<Lifeline>>,
     figures: Arc<WorkerFigures>,
     /// Its place in a pool; given back when the connection is dropped.
@@ -207,6 +209,7 @@ impl Connection {
             born: now,
             idle_since: now,
             large: false,
+            grown: true,
             lifeline: None,
             slot: None,
         }
@@ -223,6 +226,7 @@ impl Connection {
         let want = if self.large { READ_BYTES_LARGE } else { READ_BYTES };
         if self.inbox.capacity() - self.inbox.len() < want / 2 {
             self.inbox.reserve(want);
+            self.grown |= self.large;
         }
         let read = match pin!(self.stream.read_buf(&mut self.inbox)).poll(cx) {
             Poll::Ready(read) => read?,
@@ -261,7 +265,11 @@ impl Connection {
     /// Whether the server has closed an idle connection, or has something to say on it that was not asked for.
     /// Costs no system call while the reactor has seen nothing.
     pub fn poll_idle(&mut self) -> bool {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut cx = Context::from_waker(Waker::noop());
+        if self.stream.is_silent(&mut cx) {
+            return self.inbox.is_empty()
+                && !self.lifeline.as_ref().is_some_and(|lifeline| lifeline.cut.get());
+        }
         match self.poll_fill(&mut cx) {
             Poll::Pending => self.inbox.is_empty(),
             Poll::Ready(_) => false,
@@ -300,13 +308,22 @@ impl Connection {
         name
     }
 
+    /// Makes room for a message of which so many bytes are still to come. What is announced is not believed before some of it
+    /// is there.
+    pub fn expect_bytes(&mut self, missing: usize) {
+        self.inbox.reserve(missing.min(1 << 20));
+        self.grown = true;
+    }
+
     /// Gives back memory that a large answer needed.
     pub fn shrink(&mut self) {
+        self.large = false;
         // What was consumed of it counts.
-        if self.inbox.capacity() > READ_BYTES_LARGE || self.inbox.try_reclaim(READ_BYTES_LARGE + 1) {
+        if std::mem::take(&mut self.grown)
+            && (self.inbox.capacity() > READ_BYTES_LARGE || self.inbox.try_reclaim(READ_BYTES_LARGE + 1))
+        {
             self.inbox = BytesMut::new();
         }
-        self.large = false;
     }
 
     /// Ends our side of the stream. The server ends its own when it reads that, after what it is doing.

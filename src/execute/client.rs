@@ -32,6 +32,8 @@ pub struct ClientStream {
     buffers: Rc<Buffers>,
     pub inbox: BytesMut,
     pub outbox: BytesMut,
+    /// A buffer may be larger than what is kept: only then is its size asked, which costs more than most answers' share.
+    grown: bool,
 }
 
 /// Room for what is read, lent to clients from the moment when they say something to the end of the answer: one that is
@@ -46,10 +48,10 @@ impl Buffers {
         buffer
     }
 
-    /// `buffer` is empty.
-    fn put(&self, mut buffer: BytesMut) {
+    /// `buffer` is empty, and none of the large ones.
+    fn put(&self, buffer: BytesMut) {
         let mut buffers = self.0.borrow_mut();
-        if !has_room_for(&mut buffer, KEEP_BYTES + 1) && buffers.len() < BUFFERS_MAX {
+        if buffers.len() < BUFFERS_MAX {
             buffers.push(buffer);
         }
     }
@@ -58,7 +60,7 @@ impl Buffers {
 impl ClientStream {
     /// `inbox` holds what came in with the start-up messages.
     pub fn new(stream: Stream, inbox: BytesMut, figures: Arc<WorkerFigures>, buffers: Rc<Buffers>) -> Self {
-        Self { stream, figures, buffers, inbox, outbox: BytesMut::new() }
+        Self { stream, figures, buffers, inbox, outbox: BytesMut::new(), grown: true }
     }
 
     /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes.
@@ -68,6 +70,7 @@ impl ClientStream {
         } else if self.inbox.capacity() - self.inbox.len() < READ_BYTES / 4 {
             let more = READ_BYTES.max(self.inbox.len()).min(1 << 20);
             self.inbox.reserve(more);
+            self.grown = true;
         }
         let read = pin!(self.stream.read_buf(&mut self.inbox));
         let read = std::task::ready!(read.poll(cx))?;
@@ -77,6 +80,7 @@ impl ClientStream {
 
     /// Of a client that is waited for, and has said nothing: the room for it is lent to others.
     pub fn release_inbox(&mut self) {
+        self.shrink();
         if self.inbox.is_empty() && self.inbox.capacity() > 0 {
             self.buffers.put(std::mem::take(&mut self.inbox));
         }
@@ -86,6 +90,14 @@ impl ClientStream {
     pub fn expect_bytes(&mut self, bytes: usize) {
         let missing = bytes.saturating_sub(self.inbox.len());
         self.inbox.reserve(missing.min(1 << 20));
+        self.grown = true;
+    }
+
+    /// What was taken out of `inbox` and is not to be read yet.
+    pub fn put_back(&mut self, bytes: &[u8]) {
+        let behind = std::mem::replace(&mut self.inbox, BytesMut::from(bytes));
+        self.inbox.extend_from_slice(&behind);
+        self.grown = true;
     }
 
     pub async fn fill(&mut self) -> io::Result<usize> {
@@ -93,6 +105,7 @@ impl ClientStream {
     }
 
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.grown |= !self.outbox.is_empty();
         while !self.outbox.is_empty() {
             let write = pin!(self.stream.write(&self.outbox));
             let written = std::task::ready!(write.poll(cx))?;
@@ -124,6 +137,10 @@ impl ClientStream {
 
     /// Lets go of buffers that a large message needed; for a client that waits.
     pub fn shrink(&mut self) {
+        if !self.grown {
+            return;
+        }
+        self.grown = !self.inbox.is_empty() || !self.outbox.is_empty();
         if self.outbox.is_empty() && has_room_for(&mut self.outbox, KEEP_OUT_BYTES + 1) {
             self.outbox = BytesMut::new();
         }

@@ -70,6 +70,22 @@ pub enum Owed {
     Local(LocalReply),
 }
 
+impl Owed {
+    /// Whether the client gets nothing of the answer.
+    pub const fn is_hidden(self) -> bool {
+        match self {
+            Self::Parse { hidden, .. }
+            | Self::Bind { hidden }
+            | Self::Describe { hidden }
+            | Self::Execute { hidden }
+            | Self::Close { hidden, .. }
+            | Self::Sync { hidden } => hidden,
+            Self::Hidden(_) | Self::Probe(_) => true,
+            Self::Query { .. } | Self::Columns | Self::Local(_) => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hidden {
     /// BEGIN, savepoints, settings inside a transaction.

@@ -99,8 +99,8 @@ pub enum RelayError {
 }
 
 impl Report {
-    fn note_probe(&mut self, owed: Option<Owed>, carried: &Carried) {
-        if let (Some(Owed::Probe(statement)), true) = (owed, carried.plain) {
+    fn note_probe(&mut self, owed: Owed, carried: &Carried) {
+        if let (Owed::Probe(statement), true) = (owed, carried.plain) {
             self.plain.push(statement);
         }
     }
@@ -113,7 +113,8 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
     let mut state = State::default();
     relay.local_replies(&mut report);
     while !relay.lane.owed.is_empty() || state.passing > 0 {
-        let scanned = relay.scan(&mut state, &mut report)?;
+        let is_empty = relay.lane.connection.inbox.is_empty();
+        let scanned = if is_empty { 0 } else { relay.scan(&mut state, &mut report)? };
         if state.may_wait(scanned) {
             state.waiting = scanned;
         } else {
@@ -183,11 +184,13 @@ impl Relay<'_> {
                 }
                 state.swallowing = false;
             }
-            if self.lane.owed.is_empty() {
-                return Ok(at);
-            }
-            let hidden = self.hidden();
-            if !hidden && state.carried.carriers.is_empty() {
+            let Some(owed) = self.lane.owed.front().copied() else { return Ok(at) };
+            let hidden = owed.is_hidden();
+            let mut rest = &self.lane.connection.inbox[at..];
+            if let Some(b'D' | b'd') = rest.first()
+                && !hidden
+                && state.carried.carriers.is_empty()
+            {
                 // Rows pass whether they are all here or not.
                 let before = at;
                 (at, state.passing) = frame::pass_rows(&self.lane.connection.inbox, at, self.limits);
@@ -195,8 +198,8 @@ impl Relay<'_> {
                 if state.passing > 0 {
                     return Ok(at);
                 }
+                rest = &self.lane.connection.inbox[at..];
             }
-            let rest = &self.lane.connection.inbox[at..];
             let header = match frame::peek_backend(rest, self.limits) {
                 Ok(Some(header)) => header,
                 Ok(None) => return Ok(at),
@@ -216,14 +219,14 @@ impl Relay<'_> {
             }
             if rest.len() < header.len {
                 if header.len > rest.len() + 16 * 1024 {
-                    // What is announced is not believed before some of it is there.
-                    self.lane.connection.inbox.reserve((header.len - rest.len()).min(1 << 20));
+                    let missing = header.len - rest.len();
+                    self.lane.connection.expect_bytes(missing);
                 }
                 return Ok(at);
             }
             state.amid_rows = false;
             let header = self.translate(at, header, state, report)?;
-            at = match self.on_frame(at, header, state, report)? {
+            at = match self.on_frame(at, header, owed, state, report)? {
                 true => at + header.len,
                 false if header.tag == b'E' && report.outdated => self.drop_all(at + header.len),
                 false => self.drop_range(at, header.len),
@@ -255,21 +258,6 @@ impl Relay<'_> {
         0
     }
 
-    fn hidden(&self) -> bool {
-        match self.lane.owed.front() {
-            Some(Owed::Parse { hidden, .. }) => *hidden,
-            Some(
-                Owed::Bind { hidden }
-                | Owed::Describe { hidden }
-                | Owed::Execute { hidden }
-                | Owed::Close { hidden, .. }
-                | Owed::Sync { hidden },
-            ) => *hidden,
-            Some(Owed::Hidden(_) | Owed::Probe(_)) => true,
-            Some(Owed::Query { .. } | Owed::Columns | Owed::Local(_)) | None => false,
-        }
-    }
-
     /// Puts the client's numbers of types in the place of the shard's, and an error's place in the client's message.
     fn translate(
         &mut self,
@@ -278,7 +266,9 @@ impl Relay<'_> {
         state: &mut State,
         report: &Report,
     ) -> Result<FrameHeader, RelayError> {
-        let Some(numbers) = &self.lane.numbers else { return Ok(self.place_error(at, header)) };
+        let Some(numbers) = &self.lane.numbers else {
+            return Ok(if header.tag == b'E' { self.place_error(at, header) } else { header });
+        };
         let frame = &mut self.lane.connection.inbox[at..at + header.len];
         let done = match header.tag {
             b't' => numbers::tell_parameters(&mut frame[HEADER_BYTES..], numbers),
@@ -314,17 +304,17 @@ impl Relay<'_> {
         header
     }
 
-    /// Takes one whole frame; the answer is whether the client gets it.
+    /// Takes one whole frame of the answer that is owed now; the answer is whether the client gets it.
     fn on_frame(
         &mut self,
         at: usize,
         header: FrameHeader,
+        owed: Owed,
         state: &mut State,
         report: &mut Report,
     ) -> Result<bool, RelayError> {
-        let hidden = self.hidden();
+        let hidden = owed.is_hidden();
         let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
-        let owed = self.lane.owed.front().copied();
         match header.tag {
             tag @ (b'1' | b'2' | b'3') => match self.lane.confirm(tag) {
                 Some(Owed::Parse { .. }) => report.parses += usize::from(!hidden),
@@ -335,7 +325,7 @@ impl Relay<'_> {
             b'T' | b'n' => {
                 report.note_probe(owed, &state.carried);
                 self.lane.confirm(header.tag);
-                return Ok(!hidden && (header.tag == b'T' || owed != Some(Owed::Columns)));
+                return Ok(!hidden && (header.tag == b'T' || owed != Owed::Columns));
             }
             b'D' => report.position = first_lsn(body).filter(|_| hidden).or(report.position),
             b'C' | b'I' | b's' => {
@@ -356,7 +346,7 @@ impl Relay<'_> {
             b'S' => {
                 let status = ParameterStatus::decode(body);
                 // Before a ReadyForQuery that the client gets it may pass as it is.
-                let now = matches!(owed, Some(Owed::Query { ready: true } | Owed::Sync { hidden: false }));
+                let now = matches!(owed, Owed::Query { ready: true } | Owed::Sync { hidden: false });
                 return match status {
                     Ok(status) if now => Ok(self.told.learn(status.name, status.value)),
                     Ok(status) => {
@@ -368,7 +358,7 @@ impl Relay<'_> {
             }
             b'G' if !hidden => {
                 state.copy_in = true;
-                state.copy_extended = matches!(owed, Some(Owed::Execute { .. }));
+                state.copy_extended = matches!(owed, Owed::Execute { .. });
                 if state.copy_extended {
                     // The server ignores what was sent after Execute up to the end of the copy, Sync included.
                     while self.lane.owed.len() > 1 {

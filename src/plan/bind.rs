@@ -97,12 +97,14 @@ impl Plan {
         arguments: &Arguments<'_>,
         hint: Option<ShardId>,
     ) -> Result<ShardSet, Refusal> {
-        let mut shards = self.needed(arguments)?;
-        if let Many::Scatter(scatter) = many
-            && !scatter.is_gathered()
-        {
-            shards = self.led(arguments).unwrap_or(shards);
-        }
+        let led = match many {
+            Many::Scatter(scatter) if !scatter.is_gathered() => self.led(arguments),
+            Many::Scatter(_) | Many::Gather(_) | Many::Refuse(_) => None,
+        };
+        let mut shards = match led {
+            Some(shards) => shards,
+            None => self.needed(arguments)?,
+        };
         if let Some(hint) = hint {
             shards = self.hinted(shards, hint)?;
         }

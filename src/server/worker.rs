@@ -1,12 +1,13 @@
 //! The three kinds of threads: acceptor, worker, control.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::LocalSet;
 
 use crate::admin;
 use crate::backend::{Part, Pools, Sizing, Waits};
@@ -23,14 +24,12 @@ use crate::transaction::Recovery;
 const CATALOG_WAIT: Duration = Duration::from_secs(10);
 const REAP_EVERY: Duration = Duration::from_secs(1);
 
-fn runtime() -> Option<tokio::runtime::Runtime> {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => Some(runtime),
-        Err(error) => {
-            tracing::error!(%error, "a thread's runtime could not be made");
-            None
-        }
-    }
+fn runtime() -> Option<Runtime> {
+    made(Builder::new_current_thread().enable_all().build())
+}
+
+fn made<R>(runtime: io::Result<R>) -> Option<R> {
+    runtime.inspect_err(|error| tracing::error!(%error, "a thread's runtime could not be made")).ok()
 }
 
 /// Takes sockets from the system and deals them out.
@@ -90,9 +89,9 @@ pub(super) struct Start {
 
 impl Start {
     pub fn run(self) {
-        let Some(runtime) = runtime() else { return };
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let Some(runtime) = made(runtime) else { return };
         let Self { index, shared, workers, mut sockets, mut stopped } = self;
-        let local = LocalSet::new();
         let live = shared.live.load_full();
         let mut reloads = shared.reloads.subscribe();
         let mut reconnects = shared.orders.reconnects.subscribe();
@@ -135,7 +134,7 @@ impl Start {
                 worker.shared.pools.publish(index, worker.pools.figures());
             }
         };
-        local.block_on(&runtime, async {
+        runtime.block_on(async {
             tokio::select! {
                 () = serve => {}
                 () = reap => {}

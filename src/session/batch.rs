@@ -53,7 +53,8 @@ pub(super) enum Message {
     Bind {
         prepared: Rc<Prepared>,
         portal: Box<[u8]>,
-        body: Bytes,
+        /// What stands behind the names.
+        tail: Bytes,
         named: bool,
         /// It has as many parameters as the text.
         counted: bool,

@@ -18,7 +18,7 @@
 
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::batch::{Batch, BatchEnd, Message};
 use super::perform::{BoundParameters, Pieces};
@@ -31,7 +31,7 @@ use crate::execute::refusals;
 use crate::plan::{Access, Action, Many};
 use crate::sql::facts::{Kind, SessionObject};
 use crate::wire::error::{SqlError, SqlState};
-use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits, Phase};
+use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 
 impl Session {
@@ -48,8 +48,7 @@ impl Session {
         let mut batch = self.worker.batches.borrow_mut().pop().unwrap_or_default();
         if let Some(rest) = self.sort_out(bytes, end, &mut batch) {
             end = BatchEnd::Full;
-            let behind = std::mem::replace(&mut self.client.inbox, BytesMut::from(&rest[..]));
-            self.client.inbox.extend_from_slice(&behind);
+            self.client.put_back(&rest);
         }
         let executions = batch.executions;
         let outcome = self.run_batch(&batch).await;
@@ -139,7 +138,7 @@ impl Session {
         batch.end = end;
         let mut at = 0;
         let mut rest = None;
-        while let Ok(Some(header)) = frame::peek_frontend(&bytes[at..], Phase::Query, &self.limits) {
+        while let Some(header) = frame::judged(&bytes[at..]) {
             let frame = bytes.slice(at..at + header.len);
             at += header.len;
             let sorted = match header.tag {
@@ -158,7 +157,7 @@ impl Session {
                 break;
             }
             batch.turns |= batch.controls && self.has_local_names();
-            if batch.turns && plans_more(&bytes[at..], &self.limits) {
+            if batch.turns && plans_more(&bytes[at..]) {
                 batch.end = BatchEnd::Full;
                 rest = Some(bytes.slice(at..));
                 break;
@@ -258,7 +257,8 @@ impl Session {
         }
         match home {
             Home::Shard(shard) => {
-                let message = Message::Bind { prepared, portal: portal_name, body, named, counted };
+                let tail = body.slice_ref(bind.tail);
+                let message = Message::Bind { prepared, portal: portal_name, tail, named, counted };
                 batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 batch.suspect |= planned.is_suspect(self.pin.is_some());
             }
@@ -336,7 +336,7 @@ impl Session {
                         let message = Message::Forward { frame: frame.clone(), owed };
                         batch.for_shard(shard, access, Some(&planned), Some(message));
                     }
-                    Home::Session if executes(rest, describe.name, &self.limits) => portal.describe = true,
+                    Home::Session if executes(rest, describe.name) => portal.describe = true,
                     Home::Session => {
                         let described = portal.execution(0, Pieces::None);
                         let planned = Rc::clone(&portal.planned);
@@ -478,17 +478,15 @@ impl Session {
 }
 
 /// Whether the next message executes this portal.
-fn executes(bytes: &[u8], portal: &[u8], limits: &Limits) -> bool {
-    let Ok(Some(FrameHeader { tag: b'E', len })) = frame::peek_frontend(bytes, Phase::Query, limits) else {
-        return false;
-    };
+fn executes(bytes: &[u8], portal: &[u8]) -> bool {
+    let Some(FrameHeader { tag: b'E', len }) = frame::judged(bytes) else { return false };
     let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
     Execute::decode(body).is_ok_and(|execute| execute.portal == portal)
 }
 
 /// Whether there are statements among the messages: in a whole batch, so that its frames can be read.
-fn plans_more(mut bytes: &[u8], limits: &Limits) -> bool {
-    while let Ok(Some(header)) = frame::peek_frontend(bytes, Phase::Query, limits) {
+fn plans_more(mut bytes: &[u8]) -> bool {
+    while let Some(header) = frame::judged(bytes) {
         if matches!(header.tag, b'P' | b'B') {
             return true;
         }

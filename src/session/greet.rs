@@ -342,6 +342,7 @@ fn open(
         _registered: registered,
         late: bytes::BytesMut::new(),
         cursors: std::collections::HashMap::new(),
+        familiar: 0,
         dialect: Default::default(),
         held: super::held::HeldSessions::default(),
         temporary: std::collections::HashSet::new(),

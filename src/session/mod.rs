@@ -108,6 +108,8 @@ pub struct Session {
     pin: Option<&'static str>,
     tokens: Vec<Option<WriteToken>>,
     context: planning::Context,
+    /// Where the worker's plans had that of the last text.
+    familiar: usize,
     /// How the settings in force have texts read.
     dialect: statements::Dialect,
     cancel: Arc<CancelTarget>,
@@ -288,9 +290,7 @@ impl Session {
 
     /// The next word of the client, of a server that is held, or of who may end the session. Cancel safe: yes.
     fn poll_word(&mut self, cx: &mut Context<'_>) -> Poll<Word> {
-        self.info.listen(cx);
-        let busy = self.block.is_open() || !self.client.inbox.is_empty();
-        if self.info.is_dismissed() || !busy && self.worker.shared.stopping.has_begun() {
+        if self.must_go() {
             return Poll::Ready(Word::Dismissed);
         }
         if let Poll::Ready(word) = self.poll_servers(cx) {
@@ -301,9 +301,17 @@ impl Session {
             Poll::Ready(Ok(_)) => Poll::Ready(Word::Client),
             Poll::Pending => {
                 self.client.release_inbox();
-                Poll::Pending
+                self.info.listen(cx);
+                // It may have been said just before.
+                if self.must_go() { Poll::Ready(Word::Dismissed) } else { Poll::Pending }
             }
         }
+    }
+
+    /// Who is in the middle of something may end it before the process does.
+    fn must_go(&self) -> bool {
+        let busy = self.block.is_open() || !self.client.inbox.is_empty();
+        self.info.is_dismissed() || !busy && self.worker.shared.stopping.has_begun()
     }
 
     fn default_shard(&self) -> ShardId {

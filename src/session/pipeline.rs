@@ -23,7 +23,7 @@ use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
-use crate::wire::frontend::{Bind, Target};
+use crate::wire::frontend::Target;
 
 /// The interner gives no statement this id.
 const NO_STATEMENT: u64 = 0;
@@ -378,13 +378,12 @@ impl Session {
                         lane.owed.push_back(Owed::Local(LocalReply::ParseComplete));
                     }
                 }
-                Message::Bind { prepared, portal, body, named, .. } => {
+                Message::Bind { prepared, portal, tail, named, .. } => {
                     let kept = is_kept(prepared, *named, reuse);
                     ensure_prepared(lane, prepared, kept);
                     lane.connection.statements.note_bound(prepared.id);
                     let server_name = Connection::statement_name(prepared.id);
                     let statement: &[u8] = if kept { &server_name } else { b"" };
-                    let tail = Bind::decode(body).map_or(&[][..], |bind| bind.tail);
                     encode::client::bind_with_tail(&mut lane.connection.outbox, portal, statement, tail);
                     lane.owed.push_back(Owed::Bind { hidden: false });
                 }

@@ -235,9 +235,24 @@ impl PlanCache {
         self.hasher.hash_one(template::opening(text)) as usize % FAMILIAR_MAX
     }
 
-    /// The plan of a text that has been met with other literals.
-    pub fn recognise(&self, context: u32, text: &[u8], options: LexOptions) -> Option<Planned> {
-        let known = self.familiar[self.place(text)].as_ref().filter(|known| known.context == context)?;
+    /// The plan of a text that has been met with other literals. `last`: where the session's last one was found, which the
+    /// next is often like.
+    pub fn recognise(
+        &self,
+        context: u32,
+        text: &[u8],
+        options: LexOptions,
+        last: &mut usize,
+    ) -> Option<Planned> {
+        if let Some(planned) = self.recognise_at(*last, context, text, options) {
+            return Some(planned);
+        }
+        *last = self.place(text);
+        self.recognise_at(*last, context, text, options)
+    }
+
+    fn recognise_at(&self, place: usize, context: u32, text: &[u8], options: LexOptions) -> Option<Planned> {
+        let known = self.familiar.get(place)?.as_ref().filter(|known| known.context == context)?;
         let mut literals = Literals::new();
         let fits = known.template.fits(text, options, |literal| literals.push(literal));
         fits.then(|| Planned {
@@ -319,7 +334,9 @@ impl Session {
         let text = text.trim_ascii_end();
         let text = text.strip_suffix(b";").unwrap_or(text);
         let worker = Rc::clone(&self.worker);
-        if let Some(planned) = worker.plans.borrow().recognise(self.context.id, text, options) {
+        if let Some(planned) =
+            worker.plans.borrow().recognise(self.context.id, text, options, &mut self.familiar)
+        {
             worker.figures.plan_hits.one();
             return Ok(planned);
         }

@@ -223,7 +223,7 @@ impl ClientInfo {
         self.dismissed.load(Ordering::Acquire)
     }
 
-    /// The waiting session looks again at whether it may stay. It calls this before it looks, so that no word is missed.
+    /// The waiting session looks again at whether it may stay. It looks once more after this, so that no word is missed.
     pub fn listen(&self, cx: &Context<'_>) {
         self.waiting.register(cx.waker());
     }

@@ -151,6 +151,12 @@ pub fn peek_frontend(
     header(buffer, tag, least, most)
 }
 
+/// The header of a message at the front of `buffer` that was judged before, and is whole.
+pub fn judged(buffer: &[u8]) -> Option<FrameHeader> {
+    let [tag, word @ ..] = *buffer.first_chunk::<HEADER_BYTES>()?;
+    Some(FrameHeader { tag, len: u32::from_be_bytes(word) as usize + 1 })
+}
+
 /// The header of the server's message at the front of `buffer`, once five bytes of it are there.
 pub fn peek_backend(buffer: &[u8], limits: &Limits) -> Result<Option<FrameHeader>, FrameError> {
     let Some(&tag) = buffer.first() else { return Ok(None) };

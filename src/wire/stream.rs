@@ -55,6 +55,15 @@ impl Stream {
         matches!(self, Stream::Accepted(_) | Stream::Connected(_))
     }
 
+    /// Whether the reactor has seen nothing on a bare socket. Of an encrypted one it cannot say: some of what has come may
+    /// have been read already.
+    pub fn is_silent(&self, context: &mut Context<'_>) -> bool {
+        match self {
+            Stream::Plain(socket) => socket.poll_read_ready(context).is_pending(),
+            Stream::Accepted(_) | Stream::Connected(_) | Stream::Broken => false,
+        }
+    }
+
     /// The bare socket, for a handshake on it.
     pub fn take_plain(&mut self) -> Option<TcpStream> {
         match std::mem::replace(self, Stream::Broken) {

@@ -93,7 +93,9 @@ fn render_others(
 fn machine(text: &mut String, arguments: &Arguments, contestants: &Contestants, findings: &Findings) {
     let Machine { processor, cores, memory_gib, kernel } = &findings.machine;
     let pgbouncer = contestants.pgbouncer.as_deref().unwrap_or("not there");
-    let workers = arguments.workers.unwrap_or(*cores);
+    // By default one for two cores.
+    let workers = arguments.workers.unwrap_or_else(|| cores.div_ceil(2));
+    let threads = if workers == 1 { "one thread".to_owned() } else { format!("{workers} threads") };
     text.push_str("| | |\n| --- | --- |\n");
     line(
         text,
@@ -102,7 +104,7 @@ fn machine(text: &mut String, arguments: &Arguments, contestants: &Contestants, 
     line(text, format_args!("| memory, kernel | {memory_gib} GiB, Linux {kernel} |"));
     line(text, format_args!("| PostgreSQL | {}, four servers, without replicas |", findings.version));
     line(text, format_args!("| PgBouncer | {pgbouncer}, one thread |"));
-    line(text, format_args!("| Meridian | {}, {workers} threads |", env!("CARGO_PKG_VERSION")));
+    line(text, format_args!("| Meridian | {}, {threads} |", env!("CARGO_PKG_VERSION")));
     line(text, format_args!("| rounds | {} of {} s each |\n", arguments.rounds, arguments.seconds));
 }
 

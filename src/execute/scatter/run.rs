@@ -212,7 +212,7 @@ impl Run<'_, '_, '_, '_> {
             if connection.inbox.len() < header.len {
                 let missing = header.len - connection.inbox.len();
                 if missing > 16 * 1024 {
-                    connection.inbox.reserve(missing.min(1 << 20));
+                    connection.expect_bytes(missing);
                 }
                 return Ok(());
             }
