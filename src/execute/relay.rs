@@ -57,6 +57,15 @@ pub struct Relay<'a> {
     pub moved: bool,
 }
 
+/// What a client was told of the statements that it names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Confirmed {
+    /// ParseCompletes.
+    pub parses: usize,
+    /// CloseCompletes for statements.
+    pub closes: usize,
+}
+
 /// How a relay ended.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -72,8 +81,7 @@ pub struct Report {
     pub position: Option<Lsn>,
     /// The server is in an extended pipeline whose Sync the client has not sent.
     pub awaits_sync: bool,
-    /// ParseCompletes that the client got.
-    pub parses: usize,
+    pub confirmed: Confirmed,
     /// Rows that the command tags tell of, read or written.
     pub rows: u64,
     /// Portal is suspended: it lives until Sync.
@@ -157,10 +165,13 @@ impl Relay<'_> {
         while let Some(Owed::Local(reply)) = self.lane.owed.front() {
             match reply {
                 LocalReply::ParseComplete => {
-                    report.parses += 1;
+                    report.confirmed.parses += 1;
                     encode::server::parse_complete(&mut self.client.outbox);
                 }
-                LocalReply::CloseComplete => encode::server::close_complete(&mut self.client.outbox),
+                LocalReply::CloseComplete => {
+                    report.confirmed.closes += 1;
+                    encode::server::close_complete(&mut self.client.outbox);
+                }
             }
             self.lane.owed.pop_front();
         }
@@ -317,7 +328,7 @@ impl Relay<'_> {
         let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
         match header.tag {
             tag @ (b'1' | b'2' | b'3') => match self.lane.confirm(tag) {
-                Some(Owed::Parse { .. }) => report.parses += usize::from(!hidden),
+                Some(Owed::Parse { .. }) => report.confirmed.parses += usize::from(!hidden),
                 Some(_) => {}
                 None => return Err(self.unexpected(tag, report)),
             },

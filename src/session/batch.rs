@@ -14,7 +14,8 @@ use super::Session;
 use super::extended::answers_itself;
 use super::perform::Execution;
 use super::planning::Planned;
-use super::statements::Prepared;
+use super::statements::{Closed, Prepared};
+use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
 use crate::plan::Access;
 use crate::topology::ShardId;
@@ -74,7 +75,8 @@ pub(super) enum Message {
         prepared: Option<Rc<Prepared>>,
         portal: Box<[u8]>,
     },
-    CloseStatement,
+    /// None: there was none of that name.
+    CloseStatement(Option<Box<Closed>>),
     /// Portals of the session.
     BindHere,
     Execute(Box<(Rc<Planned>, Execution)>),
@@ -141,13 +143,12 @@ impl Batch {
         &self.messages[segment.messages.clone()]
     }
 
-    /// Names of statements whose Parse was not confirmed, if segment `at` failed after `confirmed` of its own.
-    pub(super) fn unconfirmed(&self, at: usize, confirmed: usize) -> impl Iterator<Item = &[u8]> {
+    /// What is to be undone, the last first, if segment `at` failed with so much of its own confirmed.
+    pub(super) fn unconfirmed(&self, at: usize, confirmed: Confirmed) -> impl Iterator<Item = &Message> {
         let (own, later) = self.segments.split_at(at + 1);
         let own = own.last().map(|segment| self.messages(segment)).unwrap_or_default();
-        let later = later.iter().flat_map(|segment| self.messages(segment));
-        let names = own.iter().filter_map(Message::parsed_name).skip(confirmed);
-        names.chain(later.filter_map(Message::parsed_name))
+        let later = later.iter().rev().flat_map(|segment| self.messages(segment).iter().rev());
+        later.chain(unconfirmed(own, confirmed))
     }
 
     /// Appends to the segment of `shard`, or begins one; loose Parses come along.
@@ -230,6 +231,25 @@ impl Batch {
             _ => None,
         }
     }
+}
+
+/// Parses and Closes of one segment that the client was not told of, the last first.
+pub(super) fn unconfirmed(
+    messages: &[Message],
+    mut confirmed: Confirmed,
+) -> impl Iterator<Item = &Message> {
+    let is_open = |message: &&Message| {
+        let left = match message {
+            Message::Parse { .. } => &mut confirmed.parses,
+            Message::CloseStatement(_) => &mut confirmed.closes,
+            _ => return false,
+        };
+        let was_told = *left > 0;
+        *left = left.saturating_sub(1);
+        !was_told
+    };
+    let open: Vec<&Message> = messages.iter().filter(is_open).collect();
+    open.into_iter().rev()
 }
 
 impl Message {

@@ -438,7 +438,7 @@ impl Session {
         if self.block.is_failed() || self.sort_cursor(batch, frame, name, owed).is_err() {
             match batch.shard_at_hand() {
                 // Portals that stand there go with the end of the segment.
-                Some(shard) => batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement)),
+                Some(shard) => batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement(None))),
                 None => self.for_session(batch, Message::ClosePortal(None)),
             }
         }
@@ -452,10 +452,10 @@ impl Session {
         let close = Close::decode(&frame[HEADER_BYTES..])?;
         match close.target {
             Target::Statement => {
-                self.statements.remove(close.name);
+                let message = Message::CloseStatement(self.statements.close(close.name).map(Box::new));
                 match batch.shard_at_hand() {
-                    Some(shard) => batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement)),
-                    None => self.for_session(batch, Message::CloseStatement),
+                    Some(shard) => batch.for_shard(shard, Access::Read, None, Some(message)),
+                    None => self.for_session(batch, message),
                 }
             }
             Target::Portal => match self.portals.known.remove(close.name) {

@@ -8,13 +8,13 @@
 //! 2. A named statement is prepared on a connection at most once, in the flight that needs it first.
 //! 3. A pipeline that a Flush left open is ended by the client's Sync, or before another shard is used.
 
-use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace};
+use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace, unconfirmed};
 use super::extended::answers_itself;
 use super::perform::Work;
 use super::reuse::{ensure_prepared, is_kept, prepare};
 use super::{End, Failure, Session};
 use crate::backend::Connection;
-use crate::execute::Report;
+use crate::execute::{Confirmed, Report};
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::refusals;
@@ -39,8 +39,8 @@ pub(super) struct Part {
     pub alone: bool,
 }
 
-/// Whether the client's Sync was answered by the server, and how many of its Parses were confirmed.
-type Ran = Result<(bool, usize), (Failure, usize)>;
+/// Whether the client's Sync was answered by the server; a failure with what was confirmed before it.
+type Ran = Result<bool, (Failure, Confirmed)>;
 
 impl Session {
     /// Runs the segments in order. Ok(true): the server's ReadyForQuery has answered the client's Sync.
@@ -65,12 +65,12 @@ impl Session {
             let part = Part { end, suspect: *suspect, alone: last == 0 };
             let result = match place {
                 Place::Shard(place) => self.run_watched_segment(place, messages, part).await,
-                Place::Session => Box::pin(self.run_session_segment(messages)).await.map(|()| (false, 0)),
+                Place::Session => Box::pin(self.run_session_segment(messages)).await.map(|()| false),
             };
             match result {
-                Ok((ready, _)) => sent = ready,
-                Err((failure, parses)) => {
-                    batch.unconfirmed(at, parses).for_each(|name| self.statements.remove(name));
+                Ok(ready) => sent = ready,
+                Err((failure, confirmed)) => {
+                    batch.unconfirmed(at, confirmed).for_each(|message| self.undo(message));
                     return Err(failure);
                 }
             }
@@ -123,12 +123,12 @@ impl Session {
         }
     }
 
-    async fn run_session_segment(&mut self, messages: &[Message]) -> Result<(), (Failure, usize)> {
-        let mut parses = 0;
+    async fn run_session_segment(&mut self, messages: &[Message]) -> Result<(), (Failure, Confirmed)> {
+        let mut confirmed = Confirmed::default();
         for message in messages {
             let outcome = match message {
                 Message::Parse { .. } => {
-                    parses += 1;
+                    confirmed.parses += 1;
                     encode::server::parse_complete(&mut self.client.outbox);
                     Ok(())
                 }
@@ -142,7 +142,8 @@ impl Session {
                     encode::server::no_data(&mut self.client.outbox);
                     Ok(())
                 }
-                Message::CloseStatement => {
+                Message::CloseStatement(_) => {
+                    confirmed.closes += 1;
                     encode::server::close_complete(&mut self.client.outbox);
                     Ok(())
                 }
@@ -177,7 +178,7 @@ impl Session {
                     Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
                 }
             };
-            outcome.map_err(|failure| (failure, parses))?;
+            outcome.map_err(|failure| (failure, confirmed))?;
         }
         Ok(())
     }
@@ -207,9 +208,9 @@ impl Session {
         let ShardPlace { shard, access, planned } = place;
         let (shard, access) = (*shard, *access);
         if self.block.is_failed() {
-            return Err((Failure::Sql(self.in_failed_block()), 0));
+            return Err((Failure::Sql(self.in_failed_block()), Confirmed::default()));
         }
-        self.leave_other_pipelines(shard).await.map_err(|f| (f, 0))?;
+        self.leave_other_pipelines(shard).await.map_err(before_all)?;
         let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
         let mut avoid = Vec::new();
         let mut reuse = self.may_reuse(messages, part);
@@ -218,7 +219,7 @@ impl Session {
                 Some(planned) => self.join_for(planned, shard, &avoid).await,
                 None => self.join(shard, access, &avoid).await,
             };
-            let index = joined.map_err(|f| (f, 0))?;
+            let index = joined.map_err(before_all)?;
             let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
             self.put_messages(index, messages, reuse);
@@ -245,22 +246,22 @@ impl Session {
                     }
                     let lane = &self.lanes[index];
                     let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
-                    let parses = self.learn(messages, &report);
+                    self.learn(messages, &report);
                     return match self.after_performance(index, &report) {
-                        Ok(()) => Ok((ready, parses)),
+                        Ok(()) => Ok(ready),
                         // The server has answered the Sync as well: the error is told, and so is ready.
                         Err(Failure::Told) if ready => {
-                            self.fail_batch(messages, parses);
-                            Ok((true, parses))
+                            self.fail_batch(messages, report.confirmed);
+                            Ok(true)
                         }
-                        Err(failure) => Err((failure, parses)),
+                        Err(failure) => Err((failure, report.confirmed)),
                     };
                 }
                 Err(error) => {
                     let again = self.may_retry(&error, access, avoid.len()) && end == Some(BatchEnd::Sync);
                     let failure = self.relay_failed(index, error).await;
                     if !again {
-                        return Err((failure, 0));
+                        return Err(before_all(failure));
                     }
                     self.worker.figures.retries.one();
                     self.client.outbox.truncate(mark);
@@ -291,8 +292,8 @@ impl Session {
         }
     }
 
-    /// How many Parses were confirmed. Notes of which statements it is now known that their columns need no translation.
-    fn learn(&self, messages: &[Message], report: &Report) -> usize {
+    /// Notes of which statements it is now known that their columns need no translation, and which are of old plans.
+    fn learn(&self, messages: &[Message], report: &Report) {
         for message in messages.iter().filter(|_| !report.plain.is_empty()) {
             if let Message::Probe { prepared: Some(prepared), .. } = message
                 && report.plain.contains(&prepared.id)
@@ -303,7 +304,6 @@ impl Session {
         if report.error.as_ref().is_some_and(|error| is_of_an_old_plan(error)) {
             self.forget_bound(messages);
         }
-        report.parses
     }
 
     /// What these messages prepare, and the server had of earlier clients, may be of tables that have changed.
@@ -334,11 +334,19 @@ impl Session {
         !self.block.is_open() || self.block.is_explicit()
     }
 
-    /// A server has told the error itself: the block fails, and statements whose Parse was not confirmed do not exist.
-    fn fail_batch(&mut self, messages: &[Message], confirmed: usize) {
+    /// A server has told the error itself: the block fails, and what was not confirmed has not happened.
+    fn fail_batch(&mut self, messages: &[Message], confirmed: Confirmed) {
         self.block.fail();
-        let parsed = messages.iter().filter_map(Message::parsed_name);
-        parsed.skip(confirmed).for_each(|name| self.statements.remove(name));
+        unconfirmed(messages, confirmed).for_each(|message| self.undo(message));
+    }
+
+    /// A message that is skipped: a statement whose Parse it is does not exist, one whose Close it is does.
+    fn undo(&mut self, message: &Message) {
+        match message {
+            Message::Parse { name, .. } => self.statements.remove(name),
+            Message::CloseStatement(Some(closed)) => self.statements.reopen(closed),
+            _ => {}
+        }
     }
 
     /// A Flush left a pipeline open on another shard: it ends here, unless it has written something.
@@ -399,7 +407,7 @@ impl Session {
                 Message::Probe { prepared, portal } => {
                     lane.probe(prepared.as_ref().map_or(NO_STATEMENT, |prepared| prepared.id), portal);
                 }
-                Message::CloseStatement => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
+                Message::CloseStatement(_) => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
                 Message::BindHere
                 | Message::Execute(_)
                 | Message::DescribePortal(_)
@@ -411,6 +419,11 @@ impl Session {
             }
         }
     }
+}
+
+/// A failure before anything of its segment was confirmed.
+fn before_all(failure: Failure) -> (Failure, Confirmed) {
+    (failure, Confirmed::default())
 }
 
 /// PostgreSQL's "cached plan must not change result type", by which drivers know it, too.

@@ -312,6 +312,14 @@ impl Answer {
     }
 }
 
+/// What a client has closed, in case that the Close is skipped.
+#[derive(Debug)]
+pub struct Closed {
+    name: Box<[u8]>,
+    prepared: Rc<Prepared>,
+    answer: Option<Answer>,
+}
+
 /// What one client has prepared.
 #[derive(Debug, Default)]
 pub struct Statements {
@@ -356,6 +364,21 @@ impl Statements {
         } else {
             self.named.remove(name);
             self.answers.remove(name);
+        }
+    }
+
+    /// Removes what the client closes.
+    pub fn close(&mut self, name: &[u8]) -> Option<Closed> {
+        let prepared = if name.is_empty() { self.unnamed.take() } else { self.named.remove(name) };
+        let answer = self.answers.remove(name);
+        prepared.map(|prepared| Closed { name: name.into(), prepared, answer })
+    }
+
+    /// It was not closed after all.
+    pub fn reopen(&mut self, closed: &Closed) {
+        self.insert(&closed.name, Rc::clone(&closed.prepared));
+        if let Some(answer) = &closed.answer {
+            self.note_answer(&closed.name, answer.clone());
         }
     }
 
