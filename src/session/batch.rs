@@ -234,10 +234,7 @@ impl Batch {
 }
 
 /// Parses and Closes of one segment that the client was not told of, the last first.
-pub(super) fn unconfirmed(
-    messages: &[Message],
-    mut confirmed: Confirmed,
-) -> impl Iterator<Item = &Message> {
+pub(super) fn unconfirmed(messages: &[Message], mut confirmed: Confirmed) -> impl Iterator<Item = &Message> {
     let is_open = |message: &&Message| {
         let left = match message {
             Message::Parse { .. } => &mut confirmed.parses,

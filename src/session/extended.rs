@@ -438,7 +438,9 @@ impl Session {
         if self.block.is_failed() || self.sort_cursor(batch, frame, name, owed).is_err() {
             match batch.shard_at_hand() {
                 // Portals that stand there go with the end of the segment.
-                Some(shard) => batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement(None))),
+                Some(shard) => {
+                    batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement(None)))
+                }
                 None => self.for_session(batch, Message::ClosePortal(None)),
             }
         }
