@@ -183,17 +183,10 @@ impl Relay<'_> {
         let mut at = state.waiting;
         loop {
             if state.passing > 0 {
-                let take = state.passing.min(self.lane.connection.inbox.len() - at);
-                state.passing -= take;
-                if state.swallowing {
-                    at = self.drop_range(at, take);
-                } else {
-                    at += take;
-                }
+                at = self.pass(at, state);
                 if state.passing > 0 {
                     return Ok(at);
                 }
-                state.swallowing = false;
             }
             let Some(owed) = self.lane.owed.front().copied() else { return Ok(at) };
             let hidden = owed.is_hidden();
@@ -250,6 +243,15 @@ impl Relay<'_> {
                 return Ok(at);
             }
         }
+    }
+
+    /// Takes what is here of a message that passes unseen. Returns the new scan position.
+    fn pass(&mut self, at: usize, state: &mut State) -> usize {
+        let take = state.passing.min(self.lane.connection.inbox.len() - at);
+        state.passing -= take;
+        let is_over = state.passing == 0;
+        let swallowing = if is_over { std::mem::take(&mut state.swallowing) } else { state.swallowing };
+        if swallowing { self.drop_range(at, take) } else { at + take }
     }
 
     /// Leaves `length` bytes at `at` out: what stands before goes to the outbox. Returns the new scan position, 0.

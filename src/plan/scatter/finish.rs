@@ -93,6 +93,13 @@ impl Finish {
         Self { pieces: split(text), aggregates, keys, first_param: inputs.facts.param_count, enums }
     }
 
+    /// The same as a subquery of the text that stands around it.
+    pub(super) fn within(&self, before: &str, after: &str) -> Self {
+        let text = |part: &str| Piece::Text(part.to_owned());
+        let pieces = std::iter::once(text(before)).chain(self.pieces.iter().cloned());
+        Self { pieces: pieces.chain([text(after)]).collect(), ..self.clone() }
+    }
+
     /// Zero-based index of the first array parameter.
     pub fn first_array(&self) -> u32 {
         self.first_param

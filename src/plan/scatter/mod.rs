@@ -13,6 +13,7 @@
 //! ORDER BY under a collation                  select list, HAVING, ORDER BY and LIMIT over all of them
 //! windows, DISTINCT ON, other aggregates,     the same, over the named columns of every row
 //! grouping sets, clocks in the select list
+//! a SELECT over the groups of another          Finish    the partial rows of the inner one; the same server goes on
 //! UNION ALL of SELECTs of these kinds          Parts     each in its own way, one after the other
 //! joins off the key, subqueries, set         Scratch   the tables' rows; one PostgreSQL answers the client's text
 //! operations, single tables beside sharded
@@ -43,6 +44,7 @@ mod functions;
 mod gathered;
 mod grouped;
 pub mod limit;
+mod nested;
 mod ordered;
 pub mod parts;
 pub mod placeholders;
@@ -160,6 +162,15 @@ pub enum Ways {
     ScratchOnly,
 }
 
+/// What a SELECT is of its statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// Its rows are the client's.
+    Whole,
+    /// Its groups are read by another one.
+    Inner,
+}
+
 /// How a SELECT is answered from several shards.
 #[derive(Debug, Clone)]
 pub struct Scatter {
@@ -231,7 +242,8 @@ impl Scatter {
         let mut tree = parse_tree(text).ok_or_else(|| refused("its text was not parsed"))?;
         with_stack((STACK_BASE + text.len() * STACK_PER_BYTE).min(STACK_MAX), || {
             let faithful = prints_as_read(text, &tree);
-            let scatter = Self::compile_tree(&mut tree, &parsed.facts, ctx, &Numbered)?;
+            let scatter = Self::compile_tree(&mut tree, &parsed.facts, ctx, &Numbered, Level::Whole)
+                .or_else(|refusal| nested::compile(text, &parsed.facts, ctx).ok_or(refusal))?;
             let rewritten =
                 scatter.shard != ShardText::Original || matches!(scatter.combine, Combine::Parts(_));
             match rewritten && !faithful {
@@ -247,6 +259,7 @@ impl Scatter {
         facts: &Facts,
         ctx: &PlanningContext,
         placeholders: &dyn Placeholders,
+        level: Level,
     ) -> Result<Self, Refusal> {
         let query = select::single_block(statement)?;
         if query.to_string().contains(OWN_NAMES) {
@@ -270,11 +283,14 @@ impl Scatter {
             Shape::Grouped | Shape::Gathered if apart.reads_beside => Err(Reason::Subquery.refusal("")),
             Shape::Grouped => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
-                match distinct::compile(query, &inputs)? {
-                    Some(scatter) => Ok(scatter),
-                    None => grouped::compile(query, &inputs),
-                }
+                let distinct = match level {
+                    Level::Whole => distinct::compile(query, &inputs)?,
+                    Level::Inner => None,
+                };
+                distinct.map_or_else(|| grouped::compile(query, &inputs), Ok)
             }
+            // Nothing is less than the rows, which are better gathered in a table.
+            Shape::Gathered if level == Level::Inner => Err(Reason::Subquery.refusal("")),
             Shape::Gathered => {
                 select::expand_wildcards(select::select_of_mut(query)?, &inputs.scope)?;
                 gathered::compile(query, &inputs)

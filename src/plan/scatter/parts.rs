@@ -16,7 +16,7 @@ use crate::sql::facts::Facts;
 use crate::sql::parse::{facts_of_part, parse_tree};
 
 use super::placeholders::Numbered;
-use super::{Combine, Limits, Scatter, ShardText, Text};
+use super::{Combine, Level, Limits, Scatter, ShardText, Text};
 
 /// One SELECT of the union.
 #[derive(Debug, Clone)]
@@ -83,7 +83,7 @@ fn collect(body: &SetExpr, texts: &mut Vec<String>) -> Option<()> {
 fn part(text: String, whole: &Facts, ctx: &PlanningContext) -> Option<Part> {
     let mut tree = parse_tree(&text)?;
     let facts = facts_of_part(&tree, whole)?;
-    let mut scatter = Scatter::compile_tree(&mut tree, &facts, ctx, &Numbered).ok()?;
+    let mut scatter = Scatter::compile_tree(&mut tree, &facts, ctx, &Numbered, Level::Whole).ok()?;
     let text = Text::new(text).ok()?;
     if scatter.shard == ShardText::Original {
         scatter.shard = ShardText::Rewritten(text.clone());

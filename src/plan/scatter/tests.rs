@@ -9,5 +9,6 @@ mod apart;
 pub(crate) mod fixture;
 mod gathered;
 mod grouped;
+mod nested;
 mod ordered;
 mod refused;

@@ -415,7 +415,7 @@ fn is_table(info: &RelationInfo) -> bool {
 }
 
 /// A table by its name in a value would be the temporary one.
-fn looks_names_up(facts: &Facts) -> bool {
+pub(super) fn looks_names_up(facts: &Facts) -> bool {
     let by_cast =
         facts.casts.iter().any(|cast| cast.type_name.as_deref().is_none_or(|name| name.starts_with("reg")));
     by_cast || facts.functions.iter().any(|call| call.name.name.starts_with("to_reg"))

@@ -42,8 +42,8 @@ fn rows_that_may_need_another_shard_are_not_taken_apart() {
         // Cut or computed over rows of several shards.
         ("SELECT 1 FROM rides WHERE region IN (SELECT region FROM stops ORDER BY place LIMIT 3)", "S005"),
         ("SELECT 1 FROM rides WHERE region IN (SELECT max(region) FROM stops)", "S005"),
-        ("SELECT * FROM (SELECT place, count(*) FROM stops GROUP BY place) x", "S005"),
-        ("SELECT * FROM (SELECT DISTINCT place FROM stops) x", "S005"),
+        ("SELECT r.id, x.* FROM rides r, (SELECT place, count(*) FROM stops GROUP BY place) x", "S005"),
+        ("SELECT r.id FROM rides r JOIN (SELECT DISTINCT place FROM stops) x ON place = city", "S005"),
         ("SELECT * FROM (SELECT id, rank() OVER (ORDER BY tip) FROM rides) x", "S005"),
         ("SELECT * FROM (SELECT DISTINCT ON (region) city AS region FROM rides) x", "S005"),
         ("WITH c AS (SELECT ride FROM stops LIMIT 1) SELECT * FROM rides, c", "S005"),
@@ -56,7 +56,7 @@ fn rows_that_may_need_another_shard_are_not_taken_apart() {
             "S004",
         ),
         (
-            "SELECT 1 FROM (SELECT region, count(*) FROM (SELECT region FROM rides UNION ALL SELECT s.region \
+            "SELECT 1 FROM riders, (SELECT region, count(*) FROM (SELECT region FROM rides UNION ALL SELECT s.region \
              FROM rides r LEFT JOIN stops s ON s.region = r.region) u GROUP BY region) x",
             "S005",
         ),
