@@ -54,7 +54,11 @@ pub const PROGRAMS: &[Program] = &[
 ];
 
 /// Suites that drivers publish: what they are called, and who runs them.
-pub const SUITES: &[Program] = &[program("asyncpg", Kit::Suites, "asyncpg_suite.py", &["asyncpg"])];
+pub const SUITES: &[Program] = &[
+    program("asyncpg", Kit::Suites, "asyncpg_suite.py", &["asyncpg"]),
+    program("sqlalchemy", Kit::Suites, "sqlalchemy_suite.py", &["SQLAlchemy", "psycopg"]),
+    program("django", Kit::Suites, "django_suite.py", &["Django", "psycopg"]),
+];
 
 const fn program(
     name: &'static str,
@@ -139,7 +143,8 @@ impl Program {
         };
         match self.kit {
             Kit::Python => command.arg("-B").arg(source),
-            Kit::Suites => command.arg("-B").arg(source).arg(kit.join("sources").join(self.name)),
+            // Of SQLAlchemy -s tests the package that is installed, not the sources beside the tests.
+            Kit::Suites => command.arg("-Bs").arg(source).arg(kit.join("sources").join(self.name)),
             Kit::Java => command.arg("-cp").arg(kit.join("postgresql.jar")).arg(source),
             Kit::Node | Kit::C => command.arg(source).env("NODE_PATH", kit.join("node_modules")),
         };

@@ -31,6 +31,16 @@ fn asyncpg_passes_its_suite() {
     compare("asyncpg");
 }
 
+#[test]
+fn sqlalchemy_passes_its_suite() {
+    compare("sqlalchemy");
+}
+
+#[test]
+fn django_passes_its_suite() {
+    compare("django");
+}
+
 /// What a note says of its tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
