@@ -26,7 +26,8 @@ server to server.
 const SUITES_HEAD: &str = "\
 What drivers publish as their own tests, run as a superuser against a plain PostgreSQL and against Meridian in transaction
 pooling, with every table on the default shard. What passes with the first passes with the second, but for what is named below
-the table. Skipped are tests that the suite does not run with PostgreSQL either, and those that mind the time.
+the table. Skipped are tests that the suite itself skips, and those that are left out for a reason that
+`tests/clients/suites` gives.
 
 ";
 
