@@ -32,7 +32,7 @@ test: postgres prometheus clients ## every test, on real servers; installs Postg
 	$(CARGO) test --locked $(TEST_ARGS)
 	@cat target/clients/*.missing 2>/dev/null | sed 's/^/clients skipped: /' || true
 
-test-clients: postgres ## drivers and ORMs of Python, Node.js, Java and C, beside PostgreSQL; installs what is missing
+test-clients: postgres ## drivers and ORMs of Python, Node.js, Java and C, and their own suites, beside PostgreSQL; installs what is missing
 	@scripts/ensure-clients
 	CLIENTS=all $(CARGO) test --locked --test it clients:: -- --nocapture
 

@@ -25,6 +25,16 @@ impl Session {
         self.cursors.get(name).copied().or_else(bound).or(joined).unwrap_or(self.default_shard())
     }
 
+    /// Where a cursor may be open that was not seen to be declared: WITH HOLD by a pinned session, or in the transaction, by
+    /// a function or by a query that is not parsed. The server knows its name, or denies it.
+    pub(super) fn unseen_cursor_shard(&self) -> Option<ShardId> {
+        if self.block.is_failed() {
+            return None;
+        }
+        let joined = self.lanes.iter().find(|lane| lane.in_block).map(|lane| lane.shard);
+        self.pin.map(|_| self.default_shard()).or(joined)
+    }
+
     pub(super) async fn close_cursor(&mut self, planned: &Planned, name: &str, work: Work<'_>) -> Outcome {
         if let Some(number) = self.held.cursor(name) {
             self.close_held(number);

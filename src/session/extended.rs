@@ -421,9 +421,7 @@ impl Session {
             return Ok(());
         }
         let shard = cursor.and_then(|name| self.cursors.get(name)).copied();
-        // A cursor WITH HOLD pins its session; the server that has it knows its name.
-        let held = self.pin.filter(|_| !self.block.is_failed()).map(|_| self.default_shard());
-        let shard = shard.or(held).ok_or_else(|| unknown_portal(name))?;
+        let shard = shard.or_else(|| self.unseen_cursor_shard()).ok_or_else(|| unknown_portal(name))?;
         let probe = batch.probe(name, None, !matches!(owed, Owed::Execute { .. }));
         let message = Message::Forward { frame: frame.clone(), owed };
         for message in probe.into_iter().chain([message]) {

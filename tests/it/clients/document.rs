@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::program::{PROGRAMS, Program};
+use super::program::{PROGRAMS, Program, SUITES};
+use super::suites::{self, Standing};
 use super::{kept, verdict::KNOWN};
 
 const HEAD: &str = "\
@@ -22,9 +23,18 @@ server to server.
 
 ";
 
+const SUITES_HEAD: &str = "\
+What drivers publish as their own tests, run as a superuser against a plain PostgreSQL and against Meridian in transaction
+pooling, with every table on the default shard. What passes with the first passes with the second, but for what is named below
+the table. Skipped are tests that the suite itself skips, and those that are left out for a reason that
+`tests/clients/suites` gives.
+
+";
+
 pub fn render() -> String {
     let mut text = HEAD.to_owned();
     drivers(&mut text);
+    suites_of_drivers(&mut text);
     sessions(&mut text);
     features(&mut text);
     text
@@ -67,6 +77,32 @@ fn packages(program: &Program) -> String {
     };
     let named = |package: &&str| format!("{package} {}", version(package).unwrap_or_default());
     program.packages.iter().map(|package| named(package).trim().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+fn suites_of_drivers(text: &mut String) {
+    text.push_str("\n## Drivers' own suites\n\n");
+    text.push_str(SUITES_HEAD);
+    text.push_str("| suite | PostgreSQL | passed with both | different | skipped |\n");
+    text.push_str("| --- | --- | --- | --- | --- |\n");
+    for suite in SUITES {
+        let report: BTreeMap<_, _> = kept(&format!("suite_{}", suite.name)).into_iter().collect();
+        let number = |key: &str| report.get(key).map_or("", String::as_str);
+        let [major, passed, different, skipped] =
+            ["PostgreSQL", "passed", "different", "skipped"].map(number);
+        let _ = writeln!(text, "| {} | {major} | {passed} | {different} | {skipped} |", packages(suite));
+    }
+    text.push('\n');
+    for suite in SUITES {
+        for note in suites::notes(suite.name) {
+            let tests: Vec<_> = note.tests.iter().map(|test| format!("`{test}`")).collect();
+            let word = match note.standing {
+                Standing::LeftOut => continue,
+                Standing::Differs => "",
+                Standing::Varies => "on some runs, ",
+            };
+            let _ = writeln!(text, "- {}: {word}{}: {}.", suite.name, note.reason, tests.join(", "));
+        }
+    }
 }
 
 fn sessions(text: &mut String) {

@@ -13,6 +13,7 @@
 mod document;
 mod program;
 mod sessions;
+mod suites;
 mod verdict;
 
 use std::fs;

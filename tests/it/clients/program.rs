@@ -16,6 +16,8 @@ use crate::stand::Target;
 
 /// A program that hangs is ended.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// A suite has thousands of tests.
+const SUITE_PATIENCE: Duration = Duration::from_secs(900);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A language with its packages.
@@ -25,6 +27,8 @@ pub enum Kit {
     Node,
     Java,
     C,
+    /// What drivers publish with their sources, in Python.
+    Suites,
 }
 
 #[derive(Debug)]
@@ -49,6 +53,13 @@ pub const PROGRAMS: &[Program] = &[
     program("libpq", Kit::C, "libpq_client.c", &["libpq"]),
 ];
 
+/// Suites that drivers publish: what they are called, and who runs them.
+pub const SUITES: &[Program] = &[
+    program("asyncpg", Kit::Suites, "asyncpg_suite.py", &["asyncpg"]),
+    program("sqlalchemy", Kit::Suites, "sqlalchemy_suite.py", &["SQLAlchemy", "psycopg"]),
+    program("django", Kit::Suites, "django_suite.py", &["Django", "psycopg"]),
+];
+
 const fn program(
     name: &'static str,
     kit: Kit,
@@ -65,13 +76,14 @@ impl Kit {
             Self::Node => "node",
             Self::Java => "java",
             Self::C => "c",
+            Self::Suites => "suites",
         }
     }
 
     /// What the stamp of an installation is a copy of.
     fn pins(self) -> &'static str {
         match self {
-            Self::Python => "requirements.txt",
+            Self::Python | Self::Suites => "requirements.txt",
             Self::Node => "package-lock.json",
             Self::Java => "driver.txt",
             Self::C => "libpq_client.c",
@@ -85,6 +97,7 @@ impl Kit {
             Self::Node => "node/package.json",
             Self::Java => "java/driver.txt",
             Self::C => "c/driver.txt",
+            Self::Suites => "suites/requirements.txt",
         };
         fs::read_to_string(sources().join(file)).unwrap_or_default()
     }
@@ -105,7 +118,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources() -> PathBuf {
+pub fn sources() -> PathBuf {
     root().join("tests/clients")
 }
 
@@ -123,13 +136,15 @@ impl Program {
         let source = sources().join(self.kit.folder()).join(self.file);
         let kit = installed().join(self.kit.folder());
         let mut command = match self.kit {
-            Kit::Python => Command::new(kit.join("bin/python")),
+            Kit::Python | Kit::Suites => Command::new(kit.join("bin/python")),
             Kit::Node => Command::new("node"),
             Kit::Java => Command::new("java"),
             Kit::C => return Command::new(kit.join("libpq_client")),
         };
         match self.kit {
             Kit::Python => command.arg("-B").arg(source),
+            // Of SQLAlchemy -s tests the package that is installed, not the sources beside the tests.
+            Kit::Suites => command.arg("-Bs").arg(source).arg(kit.join("sources").join(self.name)),
             Kit::Java => command.arg("-cp").arg(kit.join("postgresql.jar")).arg(source),
             Kit::Node | Kit::C => command.arg(source).env("NODE_PATH", kit.join("node_modules")),
         };
@@ -149,7 +164,8 @@ impl Program {
             child.stderr.take().map(|pipe| reader(Box::new(pipe))),
         ]
         .map(|reader| reader.expect("a pipe"));
-        let deadline = Instant::now() + PATIENCE;
+        let patience = if self.kit == Kit::Suites { SUITE_PATIENCE } else { PATIENCE };
+        let deadline = Instant::now() + patience;
         let status = loop {
             match child.try_wait().expect("a child can be waited for") {
                 Some(status) => break Some(status),
