@@ -169,7 +169,9 @@ impl<'a> Desk<'a> {
         self.remember(text)?;
         let begun = Instant::now();
         for _ in 0..LOOKS {
-            black_box(self.plans.recognise(self.context, black_box(text), self.options));
+            // As a session whose last text was another.
+            let mut last = usize::MAX;
+            black_box(self.plans.recognise(self.context, black_box(text), self.options, &mut last));
         }
         Some(micros_each(begun))
     }
@@ -213,7 +215,8 @@ impl<'a> Desk<'a> {
     }
 
     fn look_up(&mut self, text: &[u8]) {
-        if black_box(self.plans.recognise(self.context, text, self.options)).is_some() {
+        let mut last = usize::MAX;
+        if black_box(self.plans.recognise(self.context, text, self.options, &mut last)).is_some() {
             return self.figures.plan_hits.one();
         }
         let shape = shape(text, self.options, &mut self.buffers);
