@@ -26,9 +26,10 @@ impl Session {
     }
 
     /// Where a cursor may be open that was not seen to be declared: WITH HOLD by a pinned session, or in the transaction, by
-    /// a function or by a query that is not parsed. The server knows its name, or denies it.
-    pub(super) fn unseen_cursor_shard(&self) -> Option<ShardId> {
-        if self.block.is_failed() {
+    /// a function or by a query that is not parsed. The server knows its name, or denies it. A portal without a name is no
+    /// cursor; it would be of a question of ours.
+    pub(super) fn unseen_cursor_shard(&self, name: &[u8]) -> Option<ShardId> {
+        if self.block.is_failed() || name.is_empty() {
             return None;
         }
         let joined = self.lanes.iter().find(|lane| lane.in_block).map(|lane| lane.shard);

@@ -421,7 +421,7 @@ impl Session {
             return Ok(());
         }
         let shard = cursor.and_then(|name| self.cursors.get(name)).copied();
-        let shard = shard.or_else(|| self.unseen_cursor_shard()).ok_or_else(|| unknown_portal(name))?;
+        let shard = shard.or_else(|| self.unseen_cursor_shard(name)).ok_or_else(|| unknown_portal(name))?;
         let probe = batch.probe(name, None, !matches!(owed, Owed::Execute { .. }));
         let message = Message::Forward { frame: frame.clone(), owed };
         for message in probe.into_iter().chain([message]) {

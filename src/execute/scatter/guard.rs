@@ -2,7 +2,8 @@
 //! transaction goes on.
 //!
 //! Shards are asked for rows under conditions that PostgreSQL, with all rows before it, may never have come to; and a text
-//! that finishes partial rows may find a product too large that PostgreSQL never looks at. Outside of a block another way
+//! that finishes partial rows may find a product too large that PostgreSQL never looks at; so may an inner SELECT fail that
+//! the one around it has no use for. Outside of a block another way
 //! is simply taken; inside, the first error would have failed the block.
 //!
 //! ```text
@@ -44,14 +45,19 @@ impl Failing {
         if table.is_filtered() { Self::Ours } else { Self::TheClients }
     }
 
+    /// Of a request for partial rows.
+    pub fn of_partial_rows(finish: &Finish) -> Self {
+        if finish.is_inner() { Self::Ours } else { Self::TheClients }
+    }
+
     /// Of a text that finishes partial rows.
     pub fn of_final_text(finish: &Finish) -> Self {
-        if finish.may_overflow() { Self::Ours } else { Self::TheClients }
+        if finish.may_overflow() || finish.is_inner() { Self::Ours } else { Self::TheClients }
     }
 }
 
 /// Puts a request on the lane. If its failing would be ours, what that does to a transaction can be undone by
-/// [`understand`] or [`understand_final`].
+/// [`understand`] and its kin.
 pub(super) fn put(request: &Request, failing: Failing, lane: &mut Lane) {
     let guarded = lane.in_block && failing == Failing::Ours;
     if guarded {
@@ -74,6 +80,21 @@ pub(super) async fn understand(error: ScatterError, table: &Table, lanes: &mut [
     }
 }
 
+/// What a failed request for partial rows means: of an inner SELECT, that PostgreSQL may not have asked for all of them.
+pub(super) async fn understand_partial(
+    error: ScatterError,
+    finish: &Finish,
+    lanes: &mut [&mut Lane],
+) -> ScatterError {
+    match error {
+        ScatterError::Sql(error) if finish.is_inner() && is_of_values(&error) => {
+            undo(lanes).await;
+            ScatterError::Unmergeable(error)
+        }
+        error => error,
+    }
+}
+
 /// What a failed final text means: a result out of range is undone, and may be none where the rows themselves are gathered.
 /// Rows that were `sent` cannot be taken back.
 pub(super) async fn understand_final(
@@ -82,10 +103,12 @@ pub(super) async fn understand_final(
     sent: bool,
     lanes: &mut [&mut Lane],
 ) -> ScatterError {
+    let may_be_none = |error: &SqlError| {
+        let overflow = error.sqlstate == SqlState::NUMERIC_VALUE_OUT_OF_RANGE;
+        finish.may_overflow() && overflow || finish.is_inner() && is_of_values(error)
+    };
     match error {
-        ScatterError::Sql(error)
-            if finish.may_overflow() && !sent && error.sqlstate == SqlState::NUMERIC_VALUE_OUT_OF_RANGE =>
-        {
+        ScatterError::Sql(error) if !sent && may_be_none(&error) => {
             undo(lanes).await;
             ScatterError::Unmergeable(error)
         }

@@ -228,10 +228,10 @@ impl Asked<'_> {
     }
 
     /// The request to a shard.
-    fn put(&self, request: &Request, lane: &mut Lane) {
+    fn put(&self, request: &Request, failing: guard::Failing, lane: &mut Lane) {
         let Turn { sight, number } = self.turn;
         sight.open(number, lane);
-        request.put(lane);
+        guard::put(request, failing, lane);
         sight.close(number, lane);
     }
 }
@@ -293,7 +293,7 @@ async fn streamed(
 ) -> Result<u64, ScatterError> {
     let Asked { question, scatter, types, bound, .. } = asked;
     let request = question.for_shards(scatter, types, bound, visible)?;
-    lanes.iter_mut().for_each(|lane| asked.put(&request, lane));
+    lanes.iter_mut().for_each(|lane| asked.put(&request, guard::Failing::TheClients, lane));
     let limiter = Limiter::new(bound.offset, bound.limit);
     let mut combiner = match &scatter.combine {
         Combine::Ordered { .. } => Combiner::Ordered { question, scatter, limiter, merging: None },
@@ -324,10 +324,14 @@ async fn finished(
         // Else the server keeps the description back until the rows come: so the client's own errors come first.
         lanes[0].flush_message();
     }
-    lanes.iter_mut().for_each(|lane| asked.put(&request, lane));
+    let failing = guard::Failing::of_partial_rows(finish);
+    lanes.iter_mut().for_each(|lane| asked.put(&request, failing, lane));
     let mut combiner = Combiner::Gather { finish, limits: wire.gather, gathered: None };
-    let described =
-        run(wire, lanes, Flight { beforehand, rewritten: true, fills: false }, &mut combiner).await?;
+    let flight = Flight { beforehand, rewritten: true, fills: false };
+    let described = match run(wire, lanes, flight, &mut combiner).await {
+        Ok(described) => described,
+        Err(error) => return Err(guard::understand_partial(error, finish, lanes).await),
+    };
     let columns = original.or(described.columns).ok_or_else(|| internal("a server described no columns"))?;
     let Combiner::Gather { gathered: Some(Gathered { rows, text }), .. } = combiner else {
         return Err(internal("nothing was gathered").into());

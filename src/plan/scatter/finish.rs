@@ -83,6 +83,8 @@ pub struct Finish {
     aggregates: Vec<Aggregate>,
     keys: usize,
     first_param: u32,
+    /// Of an inner SELECT: PostgreSQL may never come to all of its rows.
+    inner: bool,
     enums: Arc<HashMap<u32, ObjectName>>,
 }
 
@@ -90,14 +92,15 @@ impl Finish {
     /// `keys`: how many of the last partial columns are sort keys only.
     pub(super) fn new(text: &str, aggregates: Vec<Aggregate>, keys: usize, inputs: &Inputs<'_>) -> Self {
         let enums = Arc::clone(&inputs.ctx.catalog.enums);
-        Self { pieces: split(text), aggregates, keys, first_param: inputs.facts.param_count, enums }
+        let first_param = inputs.facts.param_count;
+        Self { pieces: split(text), aggregates, keys, first_param, inner: false, enums }
     }
 
     /// The same as a subquery of the text that stands around it.
     pub(super) fn within(&self, before: &str, after: &str) -> Self {
         let text = |part: &str| Piece::Text(part.to_owned());
         let pieces = std::iter::once(text(before)).chain(self.pieces.iter().cloned());
-        Self { pieces: pieces.chain([text(after)]).collect(), ..self.clone() }
+        Self { pieces: pieces.chain([text(after)]).collect(), inner: true, ..self.clone() }
     }
 
     /// Zero-based index of the first array parameter.
@@ -114,6 +117,11 @@ impl Finish {
     /// Whether an error 22003 of the final text may be none over gathered tables.
     pub fn may_overflow(&self) -> bool {
         self.aggregates.iter().any(Aggregate::may_overflow)
+    }
+
+    /// Whether an error of a value may be none over gathered tables.
+    pub const fn is_inner(&self) -> bool {
+        self.inner
     }
 
     /// The final text for people: types left open.

@@ -57,3 +57,18 @@ SELECT count(*) FROM (SELECT * FROM rides WHERE price > 10) s;
 SELECT rn, count(*) FROM (SELECT row_number() OVER (PARTITION BY status ORDER BY ride_id) AS rn FROM rides) s GROUP BY rn ORDER BY rn LIMIT 3;
 -- may be refused
 SELECT 'rides'::regclass::text, n FROM (SELECT count(*) AS n FROM rides) s;
+
+-- what the one around has no use for does not fail
+WITH s AS (SELECT price / 0 AS p, count(*) FROM rides GROUP BY 1) SELECT 'none';
+WITH s AS (SELECT status, count(*) / 0 AS p FROM rides GROUP BY 1) SELECT 'none';
+SELECT p FROM (SELECT status, sum(1 / (length(status) - length(status))) AS p FROM rides GROUP BY status) s WHERE false;
+SELECT n FROM (SELECT status, count(*) AS n, count(*) / 0 AS p FROM rides GROUP BY status) s ORDER BY n LIMIT 2;
+-- error 22012
+SELECT max(p) FROM (SELECT price / 0 AS p, count(*) FROM rides GROUP BY 1) s;
+-- error 22012
+SELECT n / 0 FROM (SELECT status, count(*) AS n FROM rides GROUP BY status) s;
+BEGIN;
+WITH s AS (SELECT price / 0 AS p, count(*) FROM rides GROUP BY 1) SELECT 'none';
+SELECT p FROM (SELECT status, sum(1 / (length(status) - length(status))) AS p FROM rides GROUP BY status) s WHERE false;
+SELECT count(*) FROM (SELECT status, count(*) AS n FROM rides GROUP BY status) s;
+COMMIT;
