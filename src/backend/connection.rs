@@ -226,7 +226,7 @@ impl Connection {
         let want = if self.large { READ_BYTES_LARGE } else { READ_BYTES };
         if self.inbox.capacity() - self.inbox.len() < want / 2 {
             self.inbox.reserve(want);
-            self.grown |= self.large;
+            self.grown |= self.large || !self.inbox.is_empty();
         }
         let read = match pin!(self.stream.read_buf(&mut self.inbox)).poll(cx) {
             Poll::Ready(read) => read?,
