@@ -4,11 +4,12 @@
 //! it may be taken again before the server binds it. So ports are drawn from below that range.
 //!
 //! Invariants:
-//! 1. No port is given twice by one `Ports`.
+//! 1. No port is given twice by one `Ports`, nor drawn that another one of this process has given.
 //! 2. A port that was free at the time of asking is returned, or an error; never a loop without end.
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use rand::Rng;
 
@@ -18,7 +19,10 @@ use super::error::ClusterError;
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 const ATTEMPTS_MAX: usize = 1000;
 
-/// The ports given so far.
+/// By every [`Ports`] of this process: what is to be listened on in a moment looks free until then.
+static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+
+/// The ports of one cluster so far.
 #[derive(Debug, Default)]
 pub struct Ports {
     given: HashSet<u16>,
@@ -30,7 +34,8 @@ impl Ports {
         let mut random = rand::rng();
         for _ in 0..ATTEMPTS_MAX {
             let port = random.random_range(RANGE);
-            if is_free(port) && self.given.insert(port) {
+            if is_free(port) && is_new(port) {
+                self.given.insert(port);
                 return Ok(port);
             }
         }
@@ -39,8 +44,17 @@ impl Ports {
 
     /// This port if it is free, else another.
     pub fn keep_or_replace(&mut self, port: u16) -> Result<u16, ClusterError> {
-        if is_free(port) && self.given.insert(port) { Ok(port) } else { self.next_free() }
+        if is_free(port) && self.given.insert(port) {
+            let _ = is_new(port);
+            return Ok(port);
+        }
+        self.next_free()
     }
+}
+
+/// Notes it as given.
+fn is_new(port: u16) -> bool {
+    GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port)
 }
 
 fn is_free(port: u16) -> bool {
@@ -56,6 +70,8 @@ mod tests {
         let mut ports = Ports::default();
         let first = ports.next_free().unwrap();
         assert_ne!(ports.keep_or_replace(first).unwrap(), first);
+        // Who has had it may have it again.
+        assert_eq!(Ports::default().keep_or_replace(first).unwrap(), first);
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         assert_ne!(ports.keep_or_replace(port).unwrap(), port);
