@@ -8,10 +8,11 @@
 //! 2. A port that was free at the time of asking is returned, or an error; never a loop without end.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use rand::Rng;
+use socket2::{Domain, Socket, Type};
 
 use super::error::ClusterError;
 
@@ -57,12 +58,20 @@ fn is_new(port: u16) -> bool {
     GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port)
 }
 
+/// Bound, and never listened on: a process that is forked meanwhile has the socket until it executes its program, and nobody
+/// could listen there so long.
 fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    let bound = Socket::new(Domain::IPV4, Type::STREAM, None).and_then(|socket| {
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())
+    });
+    bound.is_ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
