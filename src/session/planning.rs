@@ -247,8 +247,9 @@ impl PlanCache {
         if let Some(planned) = self.recognise_at(*last, context, text, options) {
             return Some(planned);
         }
-        *last = self.place(text);
-        self.recognise_at(*last, context, text, options)
+        let place = self.place(text);
+        let tried = std::mem::replace(last, place);
+        if tried == place { None } else { self.recognise_at(place, context, text, options) }
     }
 
     fn recognise_at(&self, place: usize, context: u32, text: &[u8], options: LexOptions) -> Option<Planned> {

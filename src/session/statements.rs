@@ -359,18 +359,15 @@ impl Statements {
     }
 
     pub fn remove(&mut self, name: &[u8]) {
-        if name.is_empty() {
-            self.unnamed = None;
-        } else {
-            self.named.remove(name);
-            self.answers.remove(name);
-        }
+        drop(self.close(name));
     }
 
     /// Removes what the client closes.
     pub fn close(&mut self, name: &[u8]) -> Option<Closed> {
-        let prepared = if name.is_empty() { self.unnamed.take() } else { self.named.remove(name) };
-        let answer = self.answers.remove(name);
+        let (prepared, answer) = match name.is_empty() {
+            true => (self.unnamed.take(), None),
+            false => (self.named.remove(name), self.answers.remove(name)),
+        };
         prepared.map(|prepared| Closed { name: name.into(), prepared, answer })
     }
 

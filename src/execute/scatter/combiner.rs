@@ -108,16 +108,18 @@ impl Fill<'_> {
 }
 
 impl Combiner<'_> {
-    /// Whether rows of a source may be combined with those of the first.
-    pub fn agree(&self, first: &Columns, columns: &Columns) -> bool {
+    /// Whether rows of sources that have described them so may be combined.
+    pub fn agree<'c>(&self, mut described: impl Iterator<Item = &'c Columns>) -> bool {
         match self {
-            Self::Fill(fill) => columns.fill(&fill.table.types),
+            Self::Fill(fill) => described.all(|columns| columns.fill(&fill.table.types)),
             Self::Nothing
             | Self::Concat { .. }
             | Self::Distinct { .. }
             | Self::Ordered { .. }
             | Self::Gather { .. }
-            | Self::Texts(_) => columns.agrees(first),
+            | Self::Texts(_) => {
+                described.next().is_none_or(|first| described.all(|columns| columns.agrees(first)))
+            }
         }
     }
 

@@ -57,7 +57,7 @@ impl Failing {
 }
 
 /// Puts a request on the lane. If its failing would be ours, what that does to a transaction can be undone by
-/// [`understand`] and its kin.
+/// [`understand`] or [`understand_final`].
 pub(super) fn put(request: &Request, failing: Failing, lane: &mut Lane) {
     let guarded = lane.in_block && failing == Failing::Ours;
     if guarded {
@@ -69,25 +69,15 @@ pub(super) fn put(request: &Request, failing: Failing, lane: &mut Lane) {
     }
 }
 
-/// What a failed request for rows of this table means: an error of its condition is undone, and may be none without it.
-pub(super) async fn understand(error: ScatterError, table: &Table, lanes: &mut [&mut Lane]) -> ScatterError {
-    match error {
-        ScatterError::Sql(error) if table.is_filtered() && is_of_values(&error) => {
-            undo(lanes).await;
-            ScatterError::Unmergeable(error)
-        }
-        error => error,
-    }
-}
-
-/// What a failed request for partial rows means: of an inner SELECT, that PostgreSQL may not have asked for all of them.
-pub(super) async fn understand_partial(
+/// What a failed request means. If its failing is ours, an error of values is undone, and may be none where the rows are asked
+/// for in another way: PostgreSQL may not have come to all of them.
+pub(super) async fn understand(
     error: ScatterError,
-    finish: &Finish,
+    failing: Failing,
     lanes: &mut [&mut Lane],
 ) -> ScatterError {
     match error {
-        ScatterError::Sql(error) if finish.is_inner() && is_of_values(&error) => {
+        ScatterError::Sql(error) if failing == Failing::Ours && is_of_values(&error) => {
             undo(lanes).await;
             ScatterError::Unmergeable(error)
         }

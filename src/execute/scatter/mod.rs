@@ -330,7 +330,7 @@ async fn finished(
     let flight = Flight { beforehand, rewritten: true, fills: false };
     let described = match run(wire, lanes, flight, &mut combiner).await {
         Ok(described) => described,
-        Err(error) => return Err(guard::understand_partial(error, finish, lanes).await),
+        Err(error) => return Err(guard::understand(error, failing, lanes).await),
     };
     let columns = original.or(described.columns).ok_or_else(|| internal("a server described no columns"))?;
     let Combiner::Gather { gathered: Some(Gathered { rows, text }), .. } = combiner else {

@@ -41,7 +41,7 @@ pub(super) async fn expect<'a>(
         asked.iter_mut().for_each(|lane| guard::put(&request, guard::Failing::of_table(table), lane));
         let mut combiner = Combiner::Texts(Vec::new());
         if let Err(error) = run(wire, &mut asked, OURS, &mut combiner).await {
-            return Err(guard::understand(error, table, &mut asked).await);
+            return Err(guard::understand(error, guard::Failing::of_table(table), &mut asked).await);
         }
         let Combiner::Texts(lines) = combiner else { continue };
         expected.note(table, lines.iter().filter_map(|line| expected_rows(line)).sum());

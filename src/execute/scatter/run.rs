@@ -351,12 +351,11 @@ impl Run<'_, '_, '_, '_> {
         if self.begun || self.flight.fills != self.fills || !self.sources.iter().enumerate().all(ready) {
             return Ok(());
         }
-        let columns = &self.sources[0].columns[place(0)];
-        let agree =
-            |(index, source): (usize, &Source)| self.combiner.agree(columns, &source.columns[place(index)]);
-        if !self.sources.iter().enumerate().all(agree) {
+        let described = self.sources.iter().enumerate().map(|(index, source)| &source.columns[place(index)]);
+        if !self.combiner.agree(described) {
             return Err(self.disagreement());
         }
+        let columns = &self.sources[0].columns[place(0)];
         self.begun = true;
         let sources = self.sources.len();
         let out = outbox(self.lanes.get_mut(sources), self.wire);

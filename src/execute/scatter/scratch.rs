@@ -353,7 +353,7 @@ async fn fill(
     let flight = Flight { beforehand: 0, rewritten: true, fills: true };
     let Err(error) = run(wire, &mut flying, flight, &mut combiner).await else { return Ok(()) };
     let asked = flying.len() - 1;
-    Err(match guard::understand(error, table, &mut flying[..asked]).await {
+    Err(match guard::understand(error, guard::Failing::of_table(table), &mut flying[..asked]).await {
         ScatterError::Sql(error) => ScatterError::Sql(of_filling(error, table)),
         error => error,
     })

@@ -66,7 +66,7 @@ use crate::plan::PlanningContext;
 use crate::plan::refusal::Refusal;
 use crate::sql::arguments::Arguments;
 use crate::sql::facts::Facts;
-use crate::sql::parse::{Parsed, parse_tree, with_stack};
+use crate::sql::parse::{Parsed, facts_of_part, parse_tree, with_stack};
 use crate::sql::render::{Template, prints_as_read};
 use crate::topology::ShardSet;
 
@@ -251,6 +251,15 @@ impl Scatter {
                 false => Ok(scatter),
             }
         })
+    }
+
+    /// Compiles a part of a statement by its own text. PostgreSQL might infer another type of a parameter there, or none: the
+    /// types are learnt of the whole.
+    fn of_part(text: &str, whole: &Facts, ctx: &PlanningContext, level: Level) -> Option<Self> {
+        let mut tree = parse_tree(text)?;
+        let facts = facts_of_part(&tree, whole)?;
+        let scatter = Self::compile_tree(&mut tree, &facts, ctx, &Numbered, level).ok()?;
+        Some(Self { learn_parameters: true, ..scatter })
     }
 
     /// Compiles a tree of a text with placeholders, which is rewritten in place.

@@ -22,7 +22,6 @@ use crate::sql::facts::{Block, Facts};
 use crate::sql::parse::{facts_of_part, parse_tree};
 
 use super::expression::{self, OutputName, quoted};
-use super::placeholders::Numbered;
 use super::select;
 use super::{Combine, Level, OWN_NAMES, Scatter, scratch};
 
@@ -44,18 +43,10 @@ pub(super) fn compile(text: &str, whole: &Facts, ctx: &PlanningContext) -> Optio
     if !reads_nothing(&tree, whole, ctx)? || after.contains(INNER) {
         return None;
     }
-    let mut tree = parse_tree(&inner)?;
-    let facts = facts_of_part(&tree, whole)?;
-    let compiled = Scatter::compile_tree(&mut tree, &facts, ctx, &Numbered, Level::Inner).ok();
-    let scatter = compiled.or_else(|| compile(&inner, whole, ctx))?;
+    let scatter =
+        Scatter::of_part(&inner, whole, ctx, Level::Inner).or_else(|| compile(&inner, whole, ctx))?;
     let Combine::Finish(finish) = &scatter.combine else { return None };
-    Some(Scatter {
-        combine: Combine::Finish(finish.within(before, after)),
-        // Each text has some of the parameters, and PostgreSQL might infer another type from what is left.
-        learn_parameters: true,
-        visible_columns: None,
-        ..scatter
-    })
+    Some(Scatter { combine: Combine::Finish(finish.within(before, after)), visible_columns: None, ..scatter })
 }
 
 /// Takes the one inner SELECT out, and has its columns named where it stood. Its text.

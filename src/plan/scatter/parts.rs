@@ -13,9 +13,7 @@ use sqlparser::ast::{Query, SetExpr, SetOperator, SetQuantifier};
 
 use crate::plan::PlanningContext;
 use crate::sql::facts::Facts;
-use crate::sql::parse::{facts_of_part, parse_tree};
 
-use super::placeholders::Numbered;
 use super::{Combine, Level, Limits, Scatter, ShardText, Text};
 
 /// One SELECT of the union.
@@ -81,14 +79,10 @@ fn collect(body: &SetExpr, texts: &mut Vec<String>) -> Option<()> {
 }
 
 fn part(text: String, whole: &Facts, ctx: &PlanningContext) -> Option<Part> {
-    let mut tree = parse_tree(&text)?;
-    let facts = facts_of_part(&tree, whole)?;
-    let mut scatter = Scatter::compile_tree(&mut tree, &facts, ctx, &Numbered, Level::Whole).ok()?;
+    let mut scatter = Scatter::of_part(&text, whole, ctx, Level::Whole)?;
     let text = Text::new(text).ok()?;
     if scatter.shard == ShardText::Original {
         scatter.shard = ShardText::Rewritten(text.clone());
     }
-    // In a part alone PostgreSQL might infer another type, or none.
-    scatter.learn_parameters = true;
     Some(Part { text, scatter })
 }
