@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::load::CatalogParts;
+use super::parts::CatalogParts;
 use super::snapshot::{Column, RelationInfo, RelationKind};
 use crate::sql::name::ObjectName;
 

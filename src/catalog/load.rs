@@ -1,70 +1,37 @@
 //! Reads one server's catalogs into [`CatalogParts`], with a few queries in one snapshot.
 //!
-//! Called by the control plane for each shard's primary at start, after DDL and when [`fingerprint`] changed. The
-//! texts are in `queries`; here rows become values and oids become names.
+//! Called by the control plane for each shard's primary at start, after DDL and when the fingerprint has changed. The
+//! texts are in `queries`; `rows` makes values of what they give.
+//!
+//! A client waits for it behind each of its DDL statements, and the server may be far away: everything is asked in one
+//! round trip, of statements that are prepared once, and without the functions that PostgreSQL itself has.
 //!
 //! Invariants:
 //! 1. All queries of a load see one snapshot (REPEATABLE READ), and `CatalogParts::fingerprint` belongs to it.
-//! 2. A row that cannot be understood is an error, never left out.
+//! 2. Statements are prepared anew where their plans were made for much smaller catalogs.
 //!
 //! Not here: connecting, deadlines, comparing shards.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use tokio_postgres::{Client, Row, SimpleQueryMessage};
+use futures_util::future::{join, try_join, try_join_all};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
-use super::defaults::{Begun, SessionDefaults, Written};
-use super::drift::Drift;
-use super::numbers::{Objects, Shape};
-use super::reading::{SETS_READING, sets_reading, words};
-use super::snapshot::{
-    CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
-    RelationKind, Volatility, WireType,
-};
-use super::{queries, settings};
-use crate::merge::types::USER_TYPES_FROM;
+use super::defaults::Begun;
+use super::parts::CatalogParts;
+use super::queries::{self, Query};
+use super::rows;
+use super::snapshot::FunctionInfo;
 use crate::sql::name::ObjectName;
 
 /// Relations, functions and types that are held for one server: a catalog of this size is some gigabyte.
 const OBJECTS_MAX: usize = 1_000_000;
 
-/// What one server's catalogs say.
-#[derive(Debug, Default)]
-pub struct CatalogParts {
-    pub fingerprint: u64,
-    pub relations: HashMap<ObjectName, RelationInfo>,
-    pub functions: HashMap<ObjectName, FunctionInfo>,
-    /// Words in the definitions of functions that are not PostgreSQL's own.
-    pub function_words: HashMap<ObjectName, HashSet<String>>,
-    pub hidden: HiddenCalls,
-    pub user_types: HashMap<u32, ObjectName>,
-    /// What this server calls its users' types and tables.
-    pub objects: Arc<Objects>,
-    /// Labels of enums, in their order.
-    pub enums: BTreeMap<ObjectName, Vec<String>>,
-    /// Name and version of the collation of each column that has one of its own, by relation and column.
-    pub collations: BTreeMap<(ObjectName, String), String>,
-    pub defaults: SessionDefaults,
-    /// The connection has begun with settings that are no longer those of new ones: ask on another.
-    pub outlived: bool,
-    /// Locales by which values are shown, for comparing.
-    pub value_locales: String,
-    pub database_collation: Option<Collation>,
-    /// The database's provider, locale and version, for comparing.
-    pub database_locale: String,
-    pub server_encoding: String,
-    pub server_version: u32,
-}
+/// The oldest `server_version_num` whose catalogs are known.
+const VERSION_MIN: u32 = 130_000;
 
-/// How deep calls between functions are followed.
-const CALL_DEPTH_MAX: usize = 8;
-
-/// Identifiers in a function's definition, folded; also those inside its strings, which may be SQL.
-fn split_words(text: &str) -> HashSet<String> {
-    let sets = sets_reading(text).then(|| SETS_READING.to_owned());
-    words(text).map(str::to_lowercase).chain(sets).collect()
-}
+/// Plans are good for catalogs that have grown no further: relations for each that there was, and this many more.
+const GROWTH_MAX: (usize, usize) = (2, 100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -74,394 +41,106 @@ pub enum LoadError {
     TooMany(&'static str),
     #[error("the server's version {0} is older than 13")]
     TooOld(u32),
+    #[error("the catalogs do not say which database this is")]
+    NoDatabase,
 }
 
-impl CatalogParts {
-    /// The snapshot that planning sees: the default shard's parts, and how other shards differ.
-    pub fn into_catalog(self, version: u64, drift: &[Drift]) -> Catalog {
-        let differs = |name: &ObjectName| drift.iter().any(|drift| drift.object.as_ref() == Some(name));
-        let is_enum = |name: &ObjectName| self.enums.contains_key(name) && !differs(name);
-        let enums = self.user_types.iter().filter(|(_, name)| is_enum(name));
-        let enums = enums.map(|(number, name)| (*number, name.clone())).collect();
-        Catalog {
-            version,
-            loaded: true,
-            relations: self.relations,
-            functions: self.functions,
-            function_words: self.function_words,
-            hidden: self.hidden,
-            enums: Arc::new(enums),
-            user_types: self.user_types,
-            numbers: Vec::new(),
-            defaults: Arc::new(self.defaults),
-            database_collation: self.database_collation,
-            other_encoding: self.server_encoding != "UTF8",
-            server_version: self.server_version,
-            drift: drift.iter().map(ToString::to_string).collect(),
-        }
+/// Reads one server's catalogs over one connection, again and again.
+#[derive(Debug, Default)]
+pub struct CatalogReader {
+    /// In the order of [`Query::ALL`]; empty before the first load.
+    statements: Vec<Statement>,
+    /// Relations that there were when the statements were prepared.
+    planned_for: usize,
+    /// The functions that PostgreSQL itself has.
+    built_in: HashMap<ObjectName, FunctionInfo>,
+}
+
+/// What the queries gave.
+pub(super) struct Answers {
+    /// `server_version_num`
+    pub version: u32,
+    /// What the session has begun with.
+    pub begun: Vec<Begun>,
+    /// In the order of [`Query::ALL`].
+    rows: Vec<Vec<Row>>,
+}
+
+impl Answers {
+    pub fn of(&self, query: Query) -> &[Row] {
+        self.rows.get(query as usize).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    pub fn fingerprint(&self) -> Result<u64, LoadError> {
+        let [row] = self.of(Query::Fingerprint) else { return Err(LoadError::NoDatabase) };
+        Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
     }
 }
 
-/// A number that changes when the catalogs may have changed; one query.
-pub async fn fingerprint(client: &Client) -> Result<u64, LoadError> {
-    let row = client.query_one(queries::FINGERPRINT, &[]).await?;
-    Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
-}
-
-/// Reads everything. After an error or a cancellation the connection may be left in a transaction: drop it.
-pub async fn load(client: &Client) -> Result<CatalogParts, LoadError> {
-    let begin = format!(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; SET LOCAL search_path = pg_catalog",
-        queries::DEFAULTS
-    );
-    let begun = client.simple_query(&begin).await?;
-    let begun = begun.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let begun = begun.map(Begun::read).collect::<Result<_, _>>()?;
-    let result = Loader { client, parts: CatalogParts::default(), names: HashMap::new() }.run(begun).await;
-    let parts = result?;
-    client.batch_execute("ROLLBACK").await?;
-    Ok(parts)
-}
-
-struct Loader<'a> {
-    client: &'a Client,
-    parts: CatalogParts,
-    /// Names of relations by oid.
-    names: HashMap<u32, ObjectName>,
-}
-
-impl Loader<'_> {
-    async fn run(mut self, begun: Vec<Begun>) -> Result<CatalogParts, LoadError> {
-        self.parts.fingerprint = fingerprint(self.client).await?;
-        self.server().await?;
-        self.defaults(begun).await?;
-        self.relations().await?;
-        self.columns().await?;
-        self.views().await?;
-        self.inheritance().await?;
-        self.unique_sets().await?;
-        self.functions().await?;
-        self.hidden_calls().await?;
-        self.definitions().await?;
-        self.types().await?;
-        Ok(self.parts)
-    }
-
-    async fn query(&self, text: &str, what: &'static str) -> Result<Vec<Row>, LoadError> {
-        let rows = self.client.query(text, &[]).await?;
-        if rows.len() > OBJECTS_MAX { Err(LoadError::TooMany(what)) } else { Ok(rows) }
-    }
-
-    /// The relation with that oid; None for one that is not loaded (temporary, or an index).
-    fn relation(&mut self, oid: u32) -> Option<&mut RelationInfo> {
-        self.parts.relations.get_mut(self.names.get(&oid)?)
-    }
-
-    async fn server(&mut self) -> Result<(), LoadError> {
-        let row = self.client.query_one(queries::SERVER, &[]).await?;
-        let version: i32 = row.try_get(0)?;
-        self.parts.server_version = version.unsigned_abs();
-        if version < 130_000 {
-            return Err(LoadError::TooOld(self.parts.server_version));
-        }
-        self.parts.server_encoding = row.try_get(1)?;
-        let provider: Option<&str> = row.try_get(2)?;
-        let collate: &str = row.try_get(3)?;
-        let locale: Option<&str> = row.try_get(4)?;
-        let collation_version: Option<&str> = row.try_get(5)?;
-        self.parts.database_collation = Some(settings::database_collation(provider, collate, locale));
-        let words = [Some(locale.unwrap_or(collate)), collation_version];
-        self.parts.database_locale = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        self.parts.value_locales = row.try_get(6)?;
-        Ok(())
-    }
-
-    async fn defaults(&mut self, begun: Vec<Begun>) -> Result<(), LoadError> {
-        let written = self.query(queries::ROLE_SETTINGS, "settings of roles").await?;
-        let written = written.iter().map(|row| {
-            let (role, here) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(Written { role, here, name: row.try_get(2)?, value: row.try_get(3)? })
-        });
-        let written = written.collect::<Result<Vec<_>, LoadError>>()?;
-        self.parts.outlived = begun.iter().any(|begun| begun.is_outlived(&written));
-        self.parts.defaults = SessionDefaults::new(begun, written);
-        Ok(())
-    }
-
-    async fn relations(&mut self) -> Result<(), LoadError> {
-        for row in self.query(queries::RELATIONS, "relations").await? {
-            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
-            let info = RelationInfo {
-                name: name.clone(),
-                kind: relation_kind(row.try_get(3)?),
-                columns: Vec::new(),
-                definition: row.try_get(8)?,
-                reads: Vec::new(),
-                calls: Vec::new(),
-                write_calls: Vec::new(),
-                parents: Vec::new(),
-                children: Vec::new(),
-                triggers: zip_names(row.try_get(5)?, row.try_get(6)?),
-                has_rules: row.try_get(7)?,
-                row_security: row.try_get(4)?,
-                unique_sets: Vec::new(),
-                primary_key: Vec::new(),
-            };
-            self.names.insert(row.try_get(0)?, name.clone());
-            self.parts.relations.insert(name, info);
-        }
-        Ok(())
-    }
-
-    async fn columns(&mut self) -> Result<(), LoadError> {
-        for row in self.query(queries::COLUMNS, "columns").await? {
-            let column = self.column(&row)?;
-            let own: Option<&str> = row.try_get(12)?;
-            let label = match (row.try_get::<_, Option<&str>>(11)?, row.try_get::<_, Option<&str>>(15)?) {
-                (Some(name), Some(version)) => format!("{name} {version}"),
-                (name, _) => name.unwrap_or_default().to_owned(),
-            };
-            let name = column.name.clone();
-            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
-            relation.columns.push(column);
-            if own.is_some_and(|provider| provider != "d") {
-                let key = (relation.name.clone(), name);
-                self.parts.collations.insert(key, label);
-            }
-        }
-        Ok(())
-    }
-
-    fn column(&self, row: &Row) -> Result<Column, LoadError> {
-        let identity: bool = row.try_get(10)?;
-        Ok(Column {
-            name: row.try_get(1)?,
-            type_oid: row.try_get(2)?,
-            type_name: row.try_get(3)?,
-            type_modifier: row.try_get(4)?,
-            wire_type: WireType { oid: row.try_get(17)?, modifier: row.try_get(18)? },
-            collation: self.collation(row)?,
-            collation_name: row.try_get(16)?,
-            not_null: row.try_get(5)?,
-            default: row.try_get(6)?,
-            // An identity column takes its values from a sequence.
-            volatile_default: row.try_get::<_, bool>(7)? || identity,
-            stable_default: row.try_get(8)?,
-            generated: row.try_get(9)?,
-            identity,
-        })
-    }
-
-    fn collation(&self, row: &Row) -> Result<Collation, LoadError> {
-        let Some(provider) = row.try_get::<_, Option<&str>>(12)? else { return Ok(Collation::None) };
-        if provider == "d" {
-            return Ok(self.parts.database_collation.unwrap_or(Collation::Deterministic));
-        }
-        let locale: Option<&str> = row.try_get(13)?;
-        let deterministic: Option<bool> = row.try_get(14)?;
-        Ok(settings::classify(provider, locale.unwrap_or_default(), deterministic.unwrap_or(false)))
-    }
-
-    async fn views(&mut self) -> Result<(), LoadError> {
-        let mut direct: HashMap<u32, Vec<u32>> = HashMap::new();
-        for row in self.query(queries::VIEW_READS, "views").await? {
-            direct.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
-        }
-        let mut calls: HashMap<u32, Vec<ObjectName>> = HashMap::new();
-        for row in self.query(queries::VIEW_CALLS, "views").await? {
-            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
-            calls.entry(row.try_get(0)?).or_default().push(name);
-        }
-        let views: HashSet<u32> = direct.keys().chain(calls.keys()).copied().collect();
-        for view in views {
-            let below = reachable(view, &direct);
-            let reads = below.iter().filter_map(|oid| self.names.get(oid).cloned());
-            let mut reads: Vec<ObjectName> = reads.collect();
-            reads.sort();
-            let all = below.iter().chain([&view]).filter_map(|oid| calls.get(oid)).flatten().cloned();
-            let mut all: Vec<ObjectName> = all.collect();
-            all.sort();
-            all.dedup();
-            if let Some(relation) = self.relation(view) {
-                relation.reads = reads;
-                relation.calls = all;
-            }
-        }
-        Ok(())
-    }
-
-    async fn inheritance(&mut self) -> Result<(), LoadError> {
-        for row in self.query(queries::INHERITANCE, "inheriting tables").await? {
-            let (child, parent): (u32, u32) = (row.try_get(0)?, row.try_get(1)?);
-            let (Some(child_name), Some(parent_name)) =
-                (self.names.get(&child).cloned(), self.names.get(&parent).cloned())
-            else {
-                continue;
-            };
-            if let Some(relation) = self.relation(child) {
-                relation.parents.push(parent_name);
-            }
-            if let Some(relation) = self.relation(parent) {
-                relation.children.push(child_name);
-            }
-        }
-        Ok(())
-    }
-
-    async fn unique_sets(&mut self) -> Result<(), LoadError> {
-        let mut last = 0;
-        for row in self.query(queries::UNIQUE_SETS, "unique indexes").await? {
-            let index: u32 = row.try_get(1)?;
-            let column: String = row.try_get(2)?;
-            let primary: bool = row.try_get(3)?;
-            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
-            if primary {
-                relation.primary_key.push(column.clone());
-            }
-            match relation.unique_sets.last_mut() {
-                Some(set) if index == last => set.push(column),
-                _ => relation.unique_sets.push(vec![column]),
-            }
-            last = index;
-        }
-        Ok(())
-    }
-
-    /// What operators, casts, domains and writes call.
-    async fn hidden_calls(&mut self) -> Result<(), LoadError> {
-        let called = |row: &Row, at: usize| -> Result<ObjectName, tokio_postgres::Error> {
-            Ok(ObjectName::qualified(row.try_get::<_, String>(at)?, row.try_get::<_, String>(at + 1)?))
+impl CatalogReader {
+    /// A number that changes when the catalogs may have changed; one query.
+    pub async fn fingerprint(&self, client: &Client) -> Result<u64, LoadError> {
+        let row = match self.statements.get(Query::Fingerprint as usize) {
+            Some(statement) => client.query_one(statement, &[]).await?,
+            None => client.query_one(Query::Fingerprint.text(), &[]).await?,
         };
-        for row in self.query(queries::WRITE_CALLS, "defaults and constraints").await? {
-            if let Some(relation) = self.relation(row.try_get(0)?) {
-                relation.write_calls.push(called(&row, 1)?);
-            }
-        }
-        for row in self.query(queries::OPERATOR_CALLS, "operators").await? {
-            self.parts.hidden.operators.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
-        }
-        for row in self.query(queries::CAST_CALLS, "casts").await? {
-            let (source, target, implicit) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            self.parts.hidden.casts.push(CastCall { source, target, implicit, function: called(&row, 3)? });
-        }
-        for row in self.query(queries::DOMAIN_CALLS, "domains").await? {
-            self.parts.hidden.domains.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
-        }
-        Ok(())
+        Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
     }
 
-    /// The words of every function of the user's, and of the functions that it names.
-    async fn definitions(&mut self) -> Result<(), LoadError> {
-        let mut words: HashMap<ObjectName, HashSet<String>> = HashMap::new();
-        for row in self.query(queries::DEFINITIONS, "functions").await? {
-            let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
-            let text: Option<&str> = row.try_get(2)?;
-            let text = text.unwrap_or_default();
-            let mut own = split_words(text);
-            // An operator calls its function.
-            let operators = &self.parts.hidden.operators;
-            let used = operators.iter().filter(|(operator, _)| text.contains(operator.as_str()));
-            own.extend(used.flat_map(|(_, calls)| calls).map(|call| call.name.clone()));
-            words.insert(name, own);
+    /// Reads everything; always with the same connection. After an error or a cancellation that one may be left in a
+    /// transaction: drop both.
+    pub async fn load(&mut self, client: &Client) -> Result<CatalogParts, LoadError> {
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; SHOW server_version_num; SET LOCAL search_path = pg_catalog",
+            queries::DEFAULTS
+        );
+        // Futures send when they are polled first: this one before the others.
+        let (begun, asked) = join(client.simple_query(&begin), self.ask(client)).await;
+        let (version, begun) = read_begun(&begun?)?;
+        if version < VERSION_MIN {
+            return Err(LoadError::TooOld(version));
         }
-        // What a called function mentions is mentioned by its caller; as many rounds as calls are deep.
-        for _ in 0..CALL_DEPTH_MAX {
-            let by_name: HashMap<String, HashSet<String>> =
-                words.iter().map(|(name, own)| (name.name.clone(), own.clone())).collect();
-            let mut grown = false;
-            for own in words.values_mut() {
-                let before = own.len();
-                let called: Vec<&HashSet<String>> = own.iter().filter_map(|word| by_name.get(word)).collect();
-                let more: Vec<String> = called.into_iter().flatten().cloned().collect();
-                own.extend(more);
-                grown |= own.len() > before;
-            }
-            if !grown {
-                break;
-            }
+        let answers = Answers { version, begun, rows: asked? };
+        let too_many = Query::ALL.into_iter().find(|query| answers.of(*query).len() > OBJECTS_MAX);
+        if let Some(query) = too_many {
+            return Err(LoadError::TooMany(query.what()));
         }
-        self.parts.function_words = words;
-        Ok(())
+        let parts = rows::interpret(&answers, self.built_in.clone())?;
+        let (times, more) = GROWTH_MAX;
+        if parts.relations.len() > self.planned_for * times + more {
+            self.planned_for = parts.relations.len();
+            self.statements.clear();
+        }
+        Ok(parts)
     }
 
-    async fn functions(&mut self) -> Result<(), LoadError> {
-        for row in self.query(queries::FUNCTIONS, "functions").await? {
-            let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
-            let volatility = match row.try_get::<_, i32>(2)? {
-                0 => Volatility::Immutable,
-                1 => Volatility::Stable,
-                _ => Volatility::Volatile,
-            };
-            let (procedure, aggregate, window): (bool, bool, bool) =
-                (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
-            let kind = match (procedure, aggregate, window) {
-                (true, ..) => FunctionKind::Procedure,
-                (_, true, _) => FunctionKind::Aggregate,
-                (.., true) => FunctionKind::Window,
-                _ => FunctionKind::Function,
-            };
-            let (built_in, returns_set) = (row.try_get(6)?, row.try_get(7)?);
-            self.parts.functions.insert(name, FunctionInfo { volatility, kind, returns_set, built_in });
+    /// The rows of every query, and the end of the transaction.
+    async fn ask(&mut self, client: &Client) -> Result<Vec<Vec<Row>>, LoadError> {
+        if self.statements.is_empty() {
+            let prepared = try_join_all(Query::ALL.map(|query| client.prepare(query.text())));
+            let built_in = client.query(queries::BUILT_IN, &[]);
+            let (prepared, built_in) = try_join(prepared, built_in).await?;
+            self.statements = prepared;
+            self.built_in.clear();
+            rows::add_functions(&mut self.built_in, &built_in)?;
         }
-        Ok(())
-    }
-
-    async fn types(&mut self) -> Result<(), LoadError> {
-        let user = self.names.iter().filter(|(number, _)| **number >= USER_TYPES_FROM);
-        let relations = user.map(|(number, name)| (*number, name.clone())).collect();
-        let mut objects = Objects { relations, ..Objects::default() };
-        for row in self.query(queries::TYPES, "types").await? {
-            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
-            if let Some(labels) = row.try_get::<_, Option<Vec<String>>>(3)? {
-                self.parts.enums.insert(name.clone(), labels);
-            }
-            let number: u32 = row.try_get(0)?;
-            let element: u32 = row.try_get(5)?;
-            let shape = match row.try_get::<_, &str>(4)? {
-                "a" => Shape::Array,
-                "c" => Shape::Record,
-                "d" => Shape::Domain(row.try_get(6)?),
-                "r" | "m" => Shape::Range(row.try_get::<_, Option<u32>>(7)?.unwrap_or(0)),
-                _ => Shape::Plain,
-            };
-            objects.shapes.insert(number, (shape, element));
-            objects.types.insert(number, name.clone());
-            self.parts.user_types.insert(number, name);
-        }
-        self.parts.objects = Arc::new(objects);
-        Ok(())
+        let asked = try_join_all(self.statements.iter().map(|statement| client.query(statement, &[])));
+        let (rows, ()) = try_join(asked, client.batch_execute("ROLLBACK")).await?;
+        Ok(rows)
     }
 }
 
-fn zip_names(schemas: Vec<String>, names: Vec<String>) -> Vec<ObjectName> {
-    schemas.into_iter().zip(names).map(|(schema, name)| ObjectName::qualified(schema, name)).collect()
-}
-
-fn relation_kind(relkind: &str) -> RelationKind {
-    match relkind {
-        "r" => RelationKind::Table,
-        "p" => RelationKind::PartitionedTable,
-        "v" => RelationKind::View,
-        "m" => RelationKind::MaterializedView,
-        "S" => RelationKind::Sequence,
-        "f" => RelationKind::ForeignTable,
-        _ => RelationKind::Other,
-    }
-}
-
-/// Everything that `start` names, directly or through others; without `start` itself.
-fn reachable(start: u32, direct: &HashMap<u32, Vec<u32>>) -> HashSet<u32> {
-    let mut found = HashSet::new();
-    let mut open = vec![start];
-    while let Some(oid) = open.pop() {
-        for next in direct.get(&oid).into_iter().flatten() {
-            if *next != start && found.insert(*next) {
-                open.push(*next);
-            }
-        }
-    }
-    found
+/// `server_version_num`, and the settings with which the session has begun.
+fn read_begun(messages: &[SimpleQueryMessage]) -> Result<(u32, Vec<Begun>), LoadError> {
+    let mut rows: Vec<_> = messages
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        })
+        .collect();
+    // The version was asked for last.
+    let version = rows.pop().and_then(|row| row.get(0)).and_then(|version| version.parse().ok());
+    let begun = rows.into_iter().map(Begun::read).collect::<Result<_, _>>()?;
+    Ok((version.unwrap_or(0), begun))
 }

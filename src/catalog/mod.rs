@@ -18,8 +18,10 @@ pub mod drift;
 pub mod handle;
 pub mod load;
 pub mod numbers;
+pub mod parts;
 mod queries;
 pub mod reading;
+mod rows;
 mod settings;
 pub mod snapshot;
 pub mod tables;
@@ -27,8 +29,9 @@ pub mod tables;
 pub use defaults::{Pairs, SessionDefaults};
 pub use drift::{Drift, compare};
 pub use handle::{CatalogHandle, RefreshRequest};
-pub use load::{CatalogParts, LoadError, fingerprint, load};
+pub use load::{CatalogReader, LoadError};
 pub use numbers::{Numbers, Objects, Shape};
+pub use parts::CatalogParts;
 pub use snapshot::{
     CastCall, Catalog, Collation, Column, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
     RelationKind, Volatility, WireType,

@@ -7,9 +7,81 @@
 //! Built-in objects are pinned and so have no rows in pg_depend: the functions that an expression calls are found in
 //! its node tree (`:funcid 1234`, `:opno 96`), where every call stands.
 
-/// Server version, database, encoding, and the locales by which values are shown and words are found.
-pub(super) const SERVER: &str = "
-SELECT current_setting('server_version_num')::int4, current_setting('server_encoding'),
+/// The queries of a load, all in one snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Query {
+    Server,
+    RoleSettings,
+    Relations,
+    Columns,
+    ViewReads,
+    ViewCalls,
+    Inheritance,
+    UniqueSets,
+    WriteCalls,
+    OperatorCalls,
+    CastCalls,
+    DomainCalls,
+    Functions,
+    Definitions,
+    Types,
+    Fingerprint,
+}
+
+impl Query {
+    pub const ALL: [Self; 16] = [
+        Self::Server,
+        Self::RoleSettings,
+        Self::Relations,
+        Self::Columns,
+        Self::ViewReads,
+        Self::ViewCalls,
+        Self::Inheritance,
+        Self::UniqueSets,
+        Self::WriteCalls,
+        Self::OperatorCalls,
+        Self::CastCalls,
+        Self::DomainCalls,
+        Self::Functions,
+        Self::Definitions,
+        Self::Types,
+        Self::Fingerprint,
+    ];
+
+    pub fn text(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// What its rows are, for an error.
+    pub fn what(self) -> &'static str {
+        self.parts().1
+    }
+
+    fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Server => (SERVER, "databases"),
+            Self::RoleSettings => (ROLE_SETTINGS, "settings of roles"),
+            Self::Relations => (RELATIONS, "relations"),
+            Self::Columns => (COLUMNS, "columns"),
+            Self::ViewReads => (VIEW_READS, "tables under views"),
+            Self::ViewCalls => (VIEW_CALLS, "functions in views"),
+            Self::Inheritance => (INHERITANCE, "inheriting tables"),
+            Self::UniqueSets => (UNIQUE_SETS, "unique indexes"),
+            Self::WriteCalls => (WRITE_CALLS, "functions in defaults and constraints"),
+            Self::OperatorCalls => (OPERATOR_CALLS, "operators"),
+            Self::CastCalls => (CAST_CALLS, "casts"),
+            Self::DomainCalls => (DOMAIN_CALLS, "domains"),
+            Self::Functions => (FUNCTIONS, "functions"),
+            Self::Definitions => (DEFINITIONS, "definitions of functions"),
+            Self::Types => (TYPES, "types"),
+            Self::Fingerprint => (FINGERPRINT, "fingerprints"),
+        }
+    }
+}
+
+/// Encoding and collation of the database, and the locales by which values are shown and words are found.
+const SERVER: &str = "
+SELECT current_setting('server_encoding'),
        j->>'datlocprovider', j->>'datcollate', coalesce(j->>'datlocale', j->>'daticulocale'), j->>'datcollversion',
        concat_ws(', ', current_setting('lc_monetary'), current_setting('lc_numeric'), current_setting('lc_time'),
                  current_setting('default_text_search_config'))
@@ -32,7 +104,7 @@ SELECT s.name, s.boot_val, s.reset_val, s.source, session_user::text FROM pg_cat
 );
 
 /// ALTER ROLE, ALTER DATABASE and ALTER ROLE IN DATABASE … SET.
-pub(super) const ROLE_SETTINGS: &str = "
+const ROLE_SETTINGS: &str = "
 SELECT r.rolname::text, s.setdatabase <> 0, lower(split_part(c.setting, '=', 1)),
        substr(c.setting, strpos(c.setting, '=') + 1)
   FROM pg_db_role_setting s
@@ -41,58 +113,70 @@ SELECT r.rolname::text, s.setdatabase <> 0, lower(split_part(c.setting, '=', 1))
  WHERE (s.setrole = 0 OR r.oid IS NOT NULL)
    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))";
 
-pub(super) const RELATIONS: &str = "
+const RELATIONS: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
-       f.schemas, f.names,
-       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
+       coalesce(f.schemas, '{}'), coalesce(f.names, '{}'),
+       c.relhasrules AND EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
        CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') THEN pg_get_viewdef(c.oid) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(pn.nspname::text ORDER BY t.oid), '{}') AS schemas,
-           coalesce(array_agg(p.proname::text ORDER BY t.oid), '{}') AS names
+  LEFT JOIN (
+    SELECT t.tgrelid, array_agg(pn.nspname::text ORDER BY t.oid) AS schemas,
+           array_agg(p.proname::text ORDER BY t.oid) AS names
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace pn ON pn.oid = p.pronamespace
-     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D') f
+     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' GROUP BY t.tgrelid) f ON f.tgrelid = c.oid
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
    AND n.nspname !~ '^pg_(toast|temp_)'";
 
-/// Columns of user schemas, in their order.
-pub(super) const COLUMNS: &str = "
+/// Columns of user schemas, in their order. What they have in common is looked up once for all: collations, what
+/// domains are made of, and what the trees of defaults call (0 is the number of a domain's own).
+const COLUMNS: &str = "
+WITH RECURSIVE below(domain, type, modifier) AS (
+    SELECT t.oid, t.typbasetype, t.typtypmod FROM pg_type t WHERE t.typtype = 'd'
+    UNION ALL
+    SELECT b.domain, t.typbasetype, t.typtypmod FROM below b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'),
+  coll AS MATERIALIZED (
+    SELECT co.oid, co.collname::text AS name, j->>'collprovider' AS provider,
+           coalesce(j->>'collcollate', j->>'colllocale', j->>'colliculocale') AS locale,
+           co.collisdeterministic AS deterministic,
+           CASE WHEN j->>'collprovider' <> 'd' THEN pg_collation_actual_version(co.oid) END AS version,
+           quote_ident(n.nspname) || '.' || quote_ident(co.collname) AS qualified
+      FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace CROSS JOIN LATERAL to_jsonb(co) AS j
+     WHERE co.oid IN (SELECT a.attcollation FROM pg_attribute a WHERE a.attrelid >= 16384)),
+  tree(object, number, text) AS (
+    SELECT d.adrelid, d.adnum, d.adbin::text FROM pg_attrdef d
+    UNION ALL
+    SELECT t.oid, 0, t.typdefaultbin::text FROM pg_type t WHERE t.typdefaultbin IS NOT NULL),
+  called AS MATERIALIZED (
+    SELECT tree.object, tree.number,
+           coalesce(bool_or(p.provolatile = 'v'), false) OR bool_or(tree.text LIKE '%NEXTVALEXPR%') AS volatile,
+           coalesce(bool_or(p.provolatile = 's'), false)
+             OR bool_or(tree.text LIKE '%SQLVALUEFUNCTION%' OR tree.text LIKE '%COERCEVIAIO%') AS stable
+      FROM tree
+      LEFT JOIN LATERAL (
+        SELECT split_part(f, ' ', 1)::oid, NULL FROM unnest((string_to_array(tree.text, ':funcid '))[2:]) AS f
+        UNION ALL
+        SELECT NULL, split_part(f, ' ', 1)::oid FROM unnest((string_to_array(tree.text, ':opno '))[2:]) AS f
+      ) AS m(function, operator) ON true
+      LEFT JOIN pg_operator o ON o.oid = m.operator
+      LEFT JOIN pg_proc p ON p.oid = coalesce(m.function, o.oprcode)
+     GROUP BY tree.object, tree.number)
 SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttypmod), a.atttypmod, a.attnotnull,
        coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault),
        coalesce(f.volatile, false), coalesce(f.stable, false),
        a.attgenerated <> '', a.attidentity <> '',
-       co.collname::text, j->>'collprovider', coalesce(j->>'collcollate', j->>'colllocale', j->>'colliculocale'),
-       co.collisdeterministic,
-       CASE WHEN j->>'collprovider' <> 'd' THEN pg_collation_actual_version(co.oid) END,
-       CASE WHEN a.attcollation <> t.typcollation
-            THEN quote_ident(con.nspname) || '.' || quote_ident(co.collname) END,
+       co.name, co.provider, co.locale, co.deterministic, co.version,
+       CASE WHEN a.attcollation <> t.typcollation THEN co.qualified END,
        coalesce(base.type, a.atttypid), coalesce(base.modifier, a.atttypmod)
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-  LEFT JOIN pg_collation co ON co.oid = a.attcollation
-  LEFT JOIN pg_namespace con ON con.oid = co.collnamespace
-  LEFT JOIN LATERAL to_jsonb(co) AS j ON true
-  LEFT JOIN LATERAL (SELECT coalesce(d.adbin, t.typdefaultbin)::text) AS e(tree) ON true
-  LEFT JOIN LATERAL (
-    SELECT coalesce(bool_or(p.provolatile = 'v'), false) OR e.tree LIKE '%NEXTVALEXPR%' AS volatile,
-           coalesce(bool_or(p.provolatile = 's'), false) OR e.tree ~ 'SQLVALUEFUNCTION|COERCEVIAIO' AS stable
-      FROM pg_proc p
-     WHERE p.oid IN (SELECT m[1]::oid FROM regexp_matches(e.tree, ':funcid ([0-9]+)', 'g') m
-                     UNION ALL
-                     SELECT o.oprcode FROM regexp_matches(e.tree, ':opno ([0-9]+)', 'g') m
-                       JOIN pg_operator o ON o.oid = m[1]::oid)
-  ) AS f ON e.tree IS NOT NULL
-  LEFT JOIN LATERAL (
-    WITH RECURSIVE below(type, modifier) AS (
-      SELECT t.typbasetype, t.typtypmod
-      UNION ALL
-      SELECT bt.typbasetype, bt.typtypmod
-        FROM below JOIN pg_type bt ON bt.oid = below.type WHERE bt.typtype = 'd')
-    SELECT type, modifier FROM below JOIN pg_type bt ON bt.oid = below.type WHERE bt.typtype <> 'd'
-  ) AS base ON t.typtype = 'd'
+  LEFT JOIN coll co ON co.oid = a.attcollation
+  LEFT JOIN called f ON f.object = CASE WHEN d.oid IS NULL THEN t.oid ELSE a.attrelid END
+                    AND f.number = CASE WHEN d.oid IS NULL THEN 0 ELSE a.attnum END
+  LEFT JOIN (SELECT b.* FROM below b JOIN pg_type t ON t.oid = b.type WHERE t.typtype <> 'd') AS base
+    ON base.domain = t.oid
  WHERE a.attnum > 0 AND NOT a.attisdropped
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -100,7 +184,7 @@ SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttyp
 
 /// View, and relation that it names itself; table, and relation that its row security names. Only what is not pinned:
 /// not the system's own tables.
-pub(super) const VIEW_READS: &str = "
+const VIEW_READS: &str = "
 SELECT DISTINCT r.ev_class, d.refobjid
   FROM pg_rewrite r
   JOIN pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
@@ -113,19 +197,23 @@ SELECT p.polrelid, d.refobjid
   JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> p.polrelid";
 
-/// The oids of the functions in the node tree `e.tree`, as a sub-select.
+/// The oids of the functions in the node tree `e.tree`, as a sub-select. Split, which is cheaper than matched: a tree has
+/// its texts as numbers, so that these words are calls.
 macro_rules! functions_of_tree {
     () => {
-        "(SELECT m[1]::oid FROM regexp_matches(e.tree, ':(?:funcid|aggfnoid|winfnoid) ([0-9]+)', 'g') m
-    UNION
-    SELECT o.oprcode FROM regexp_matches(e.tree, ':opno ([0-9]+)', 'g') m
-      JOIN pg_operator o ON o.oid = m[1]::oid)"
+        "(
+    SELECT split_part(f, ' ', 1)::oid
+      FROM unnest((string_to_array(e.tree, ':funcid '))[2:] || (string_to_array(e.tree, ':aggfnoid '))[2:]
+                  || (string_to_array(e.tree, ':winfnoid '))[2:]) AS f
+     UNION ALL
+    SELECT o.oprcode FROM unnest((string_to_array(e.tree, ':opno '))[2:]) AS f
+      JOIN pg_operator o ON o.oid = split_part(f, ' ', 1)::oid)"
     };
 }
 
 /// View of a user schema, and function that its definition calls and that is volatile or not built in; table, and
 /// function that its row security calls and that is not built in.
-pub(super) const VIEW_CALLS: &str = concat!(
+const VIEW_CALLS: &str = concat!(
     "
 SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
   FROM (SELECT r.ev_class, r.ev_action::text, true FROM pg_rewrite r
@@ -146,7 +234,7 @@ SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
 
 /// Table, and function that is not built in and that a write calls: in a default, a generated column, a CHECK
 /// constraint, an expression or predicate of an index, WHEN of a trigger.
-pub(super) const WRITE_CALLS: &str = concat!(
+const WRITE_CALLS: &str = concat!(
     "
 SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
   FROM (SELECT d.adrelid, d.adbin::text FROM pg_attrdef d
@@ -169,20 +257,20 @@ SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
 );
 
 /// Operator, and function of the user's that it calls.
-pub(super) const OPERATOR_CALLS: &str = "
+const OPERATOR_CALLS: &str = "
 SELECT DISTINCT o.oprname::text, n.nspname::text, p.proname::text
   FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE p.oid >= 16384";
 
 /// Source, target, whether it is made unwritten, and function of the user's that the cast calls.
-pub(super) const CAST_CALLS: &str = "
+const CAST_CALLS: &str = "
 SELECT s.typname::text, t.typname::text, c.castcontext <> 'e', n.nspname::text, p.proname::text
   FROM pg_cast c JOIN pg_type s ON s.oid = c.castsource JOIN pg_type t ON t.oid = c.casttarget
   JOIN pg_proc p ON p.oid = c.castfunc JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE p.oid >= 16384";
 
 /// Domain, and function of the user's that its CHECK constraints call, or those of the domains below it.
-pub(super) const DOMAIN_CALLS: &str = concat!(
+const DOMAIN_CALLS: &str = concat!(
     "
 WITH RECURSIVE below(domain, base) AS (
   SELECT t.oid, t.oid FROM pg_type t WHERE t.typtype = 'd'
@@ -199,11 +287,10 @@ SELECT DISTINCT t.typname::text, pn.nspname::text, p.proname::text
  WHERE p.oid >= 16384"
 );
 
-pub(super) const INHERITANCE: &str =
-    "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno";
+const INHERITANCE: &str = "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno";
 
 /// Columns of unique indexes that hold for every row at once: no predicate, no expression, valid.
-pub(super) const UNIQUE_SETS: &str = "
+const UNIQUE_SETS: &str = "
 SELECT i.indrelid, i.indexrelid, a.attname::text, i.indisprimary AND i.indimmediate
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indrelid
@@ -211,24 +298,38 @@ SELECT i.indrelid, i.indexrelid, a.attname::text, i.indisprimary AND i.indimmedi
   CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
  WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-   AND k.place <= i.indnkeyatts
+   AND k.place <= i.indnkeyatts AND c.oid >= 16384
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
  ORDER BY i.indrelid, NOT i.indisprimary, i.indexrelid, k.place";
 
 /// One row for each name: overloads together. 0 immutable, 1 stable, 2 volatile.
-pub(super) const FUNCTIONS: &str = "
+macro_rules! functions_where {
+    ($condition:literal) => {
+        concat!(
+            "
 SELECT n.nspname::text, p.proname::text,
        max(CASE p.provolatile WHEN 'i' THEN 0 WHEN 's' THEN 1 ELSE 2 END)::int4,
        bool_or(p.prokind = 'p'), bool_or(p.prokind = 'a'), bool_or(p.prokind = 'w'),
        bool_and(n.nspname = 'pg_catalog' AND p.oid < 16384), bool_or(p.proretset)
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE n.nspname !~ '^pg_(toast|temp_)'
- GROUP BY 1, 2";
+ WHERE n.nspname !~ '^pg_(toast|temp_)' AND ",
+            $condition,
+            "
+ GROUP BY 1, 2"
+        )
+    };
+}
+
+/// Functions that the server has had from the beginning.
+pub(super) const BUILT_IN: &str = functions_where!("p.oid < 16384");
+
+/// All others.
+const FUNCTIONS: &str = functions_where!("p.oid >= 16384");
 
 /// Bodies of the functions that are not PostgreSQL's own, overloads together, with their parameters' defaults; for an
 /// aggregate, the names of the functions that it calls. What is in a language that is not read for its SQL gets the word
 /// of dynamic SQL; but for functions in C that are immutable, and those of extensions that read no tables of the user's.
-pub(super) const DEFINITIONS: &str = "
+const DEFINITIONS: &str = "
 SELECT n.nspname::text, p.proname::text, string_agg(CASE
          WHEN p.prokind = 'a' THEN
            (SELECT string_agg(s.proname::text, ' ') FROM pg_aggregate a JOIN pg_proc s ON s.oid IN (
@@ -255,18 +356,25 @@ SELECT n.nspname::text, p.proname::text, string_agg(CASE
  GROUP BY 1, 2";
 
 /// User-defined types; labels of enums in their order; what the binary form of each is made of.
-pub(super) const TYPES: &str = "
-SELECT t.oid, n.nspname::text, t.typname::text,
-       (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+const TYPES: &str = "
+WITH enum AS MATERIALIZED (
+    SELECT e.enumtypid AS type, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) AS labels
+      FROM pg_enum e GROUP BY 1),
+  range(type, element) AS MATERIALIZED (
+    SELECT r.rngtypid, r.rngsubtype FROM pg_range r
+    UNION ALL
+    SELECT (to_jsonb(r)->>'rngmultitypid')::oid, r.rngsubtype FROM pg_range r)
+SELECT t.oid, n.nspname::text, t.typname::text, enum.labels,
        CASE WHEN t.typoutput = 'array_out'::regproc THEN 'a' ELSE t.typtype::text END, t.typelem, t.typbasetype,
-       (SELECT r.rngsubtype FROM pg_range r
-         WHERE r.rngtypid = t.oid OR (to_jsonb(r)->>'rngmultitypid')::oid = t.oid)
+       range.element
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+  LEFT JOIN enum ON enum.type = t.oid
+  LEFT JOIN range ON range.type = t.oid
  WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp_)'";
 
 /// One number that changes whenever one of the rows above may have changed: each catalog row's identity and the
 /// transaction that wrote it. Vacuum and analyze write in place and do not change it. Temporary objects are left out.
-pub(super) const FINGERPRINT: &str = concat!(
+const FINGERPRINT: &str = concat!(
     "
 WITH here AS (SELECT n.oid, n.xmin FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp_|toast_temp_)'),
      rel AS (SELECT c.oid, c.xmin FROM pg_class c JOIN here ON here.oid = c.relnamespace WHERE c.oid >= 16384)

@@ -100,11 +100,12 @@ pub enum Volatility {
     Volatile,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The later one decides where overloads are of several kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FunctionKind {
     Function,
-    Aggregate,
     Window,
+    Aggregate,
     Procedure,
 }
 
@@ -117,6 +118,18 @@ pub struct FunctionInfo {
     pub returns_set: bool,
     /// In pg_catalog, written in C or internal: known not to read tables unless it is in plan's own list.
     pub built_in: bool,
+}
+
+impl FunctionInfo {
+    /// Of two overloads together.
+    pub fn beside(self, other: Self) -> Self {
+        Self {
+            volatility: self.volatility.max(other.volatility),
+            kind: self.kind.max(other.kind),
+            returns_set: self.returns_set || other.returns_set,
+            built_in: self.built_in && other.built_in,
+        }
+    }
 }
 
 /// The user's functions that are called without their names.

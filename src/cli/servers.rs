@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::catalog::{self, Catalog, CatalogParts};
+use crate::catalog::{self, Catalog, CatalogParts, CatalogReader};
 use crate::config::Config;
 use crate::health;
 use crate::topology::{NodeId, NodeRole, ShardId};
@@ -111,7 +111,8 @@ pub(super) async fn catalogs(config: &Config) -> Catalogs {
 async fn load(config: &Config, shard: ShardId) -> Result<CatalogParts, String> {
     let connection = health::connect_primary(&config.topology, shard, &config.server).await;
     let connection = connection.map_err(|error| error.to_string())?;
-    let loaded = tokio::time::timeout(LOAD_TIME, catalog::load(&connection)).await;
+    let mut reader = CatalogReader::default();
+    let loaded = tokio::time::timeout(LOAD_TIME, reader.load(&connection)).await;
     let loaded = loaded.map_err(|_| format!("{} did not answer in time", connection.address))?;
     loaded.map_err(|error| format!("{}: {error}", connection.address))
 }

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::{ControlConnection, connect_primary, primary};
 use crate::catalog::{
-    self, Catalog, CatalogHandle, CatalogParts, Numbers, Objects, RefreshRequest, Severity,
+    self, Catalog, CatalogHandle, CatalogParts, CatalogReader, Numbers, Objects, RefreshRequest, Severity,
 };
 use crate::config::{HealthSettings, ServerSettings};
 use crate::topology::{ShardId, Signals, Topology};
@@ -66,11 +66,18 @@ pub struct CatalogService {
 /// What is kept of one shard between loads.
 #[derive(Debug, Default)]
 struct ShardCatalog {
-    connection: Option<ControlConnection>,
+    asked: Option<Asked>,
     /// As of the last load; None: it has not been read.
     fingerprint: Option<u64>,
     /// As of the last load that succeeded.
     objects: Option<Arc<Objects>>,
+}
+
+/// A connection that is asked again and again.
+#[derive(Debug)]
+struct Asked {
+    connection: ControlConnection,
+    reader: CatalogReader,
 }
 
 impl CatalogService {
@@ -223,10 +230,10 @@ impl CatalogService {
 impl ShardCatalog {
     /// The shard's fingerprint now; None if it cannot be asked.
     async fn poll(&mut self, topology: &Topology, server: &ServerSettings, shard: ShardId) -> Option<u64> {
-        let connection = self.connection(topology, server, shard).await.ok()?;
-        let asked = timeout(POLL_TIME_MAX, catalog::fingerprint(&connection)).await;
-        let found = asked.ok()?.ok()?;
-        self.connection = Some(connection);
+        let asked = self.asked(topology, server, shard).await.ok()?;
+        let found = timeout(POLL_TIME_MAX, asked.reader.fingerprint(&asked.connection)).await;
+        let found = found.ok()?.ok()?;
+        self.asked = Some(asked);
         Some(found)
     }
 
@@ -240,7 +247,7 @@ impl ShardCatalog {
         if !parts.outlived {
             return Ok(parts);
         }
-        self.connection = None;
+        self.asked = None;
         self.load_once(topology, server, shard).await
     }
 
@@ -250,28 +257,29 @@ impl ShardCatalog {
         server: &ServerSettings,
         shard: ShardId,
     ) -> Result<CatalogParts, String> {
-        let connection = self.connection(topology, server, shard).await?;
-        let loaded = timeout(LOAD_TIME_MAX, catalog::load(&connection)).await;
-        let loaded = loaded.map_err(|_| format!("{} did not answer in time", connection.address))?;
-        let parts = loaded.map_err(|error| format!("{}: {error}", connection.address))?;
-        self.connection = Some(connection);
+        let mut asked = self.asked(topology, server, shard).await?;
+        let loaded = timeout(LOAD_TIME_MAX, asked.reader.load(&asked.connection)).await;
+        let address = &asked.connection.address;
+        let loaded = loaded.map_err(|_| format!("{address} did not answer in time"))?;
+        let parts = loaded.map_err(|error| format!("{address}: {error}"))?;
+        self.asked = Some(asked);
         Ok(parts)
     }
 
     /// The connection that there is, or a new one to the present primary. It is given back only after a success.
-    async fn connection(
+    async fn asked(
         &mut self,
         topology: &Topology,
         server: &ServerSettings,
         shard: ShardId,
-    ) -> Result<ControlConnection, String> {
-        if let Some(connection) = self
-            .connection
-            .take()
-            .filter(|known| !known.is_closed() && primary(topology, shard) == Some(known.node))
-        {
-            return Ok(connection);
+    ) -> Result<Asked, String> {
+        let still = |known: &Asked| {
+            !known.connection.is_closed() && primary(topology, shard) == Some(known.connection.node)
+        };
+        if let Some(asked) = self.asked.take().filter(still) {
+            return Ok(asked);
         }
-        connect_primary(topology, shard, server).await.map_err(|error| error.to_string())
+        let connection = connect_primary(topology, shard, server).await.map_err(|error| error.to_string())?;
+        Ok(Asked { connection, reader: CatalogReader::default() })
     }
 }

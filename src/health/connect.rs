@@ -25,6 +25,9 @@ use crate::wire::tls::{Connector, ServerTls};
 /// What the server's own views call us.
 const APPLICATION_NAME: &str = "meridian control";
 
+/// Compiling our questions takes servers longer than answering them: of 400 tables, a second and 30 ms.
+const OPTIONS: &str = "-c jit=off";
+
 /// Why there is no control connection, or why a statement on it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -148,7 +151,7 @@ pub async fn connect(
         ServerTls::Prefer => SslMode::Prefer,
         ServerTls::Require | ServerTls::VerifyCa | ServerTls::VerifyFull => SslMode::Require,
     };
-    config.application_name(APPLICATION_NAME).ssl_mode(ssl_mode);
+    config.application_name(APPLICATION_NAME).options(OPTIONS).ssl_mode(ssl_mode);
     if let Some(password) = &settings.password {
         config.password(password.expose());
     }

@@ -1,0 +1,377 @@
+//! Makes values of what the catalog queries gave: rows become [`CatalogParts`], oids become names.
+//!
+//! Invariant: a row that cannot be understood is an error, never left out.
+//!
+//! Not here: asking (`load`).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+
+use super::defaults::{SessionDefaults, Written};
+use super::load::{Answers, LoadError};
+use super::numbers::{Objects, Shape};
+use super::parts::CatalogParts;
+use super::queries::Query;
+use super::reading::{SETS_READING, sets_reading, words};
+use super::settings;
+use super::snapshot::{
+    CastCall, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
+};
+use crate::merge::types::USER_TYPES_FROM;
+use crate::sql::name::ObjectName;
+
+/// How deep calls between functions are followed.
+const CALL_DEPTH_MAX: usize = 8;
+
+/// Identifiers in a function's definition, folded; also those inside its strings, which may be SQL.
+fn split_words(text: &str) -> HashSet<String> {
+    let sets = sets_reading(text).then(|| SETS_READING.to_owned());
+    words(text).map(str::to_lowercase).chain(sets).collect()
+}
+
+/// What the answers say, in catalogs of which `built_in` are the functions of PostgreSQL's own.
+pub(super) fn interpret(
+    answers: &Answers,
+    built_in: HashMap<ObjectName, FunctionInfo>,
+) -> Result<CatalogParts, LoadError> {
+    let parts =
+        CatalogParts { functions: built_in, fingerprint: answers.fingerprint()?, ..CatalogParts::default() };
+    Interpreter { answers, parts, names: HashMap::new() }.run()
+}
+
+struct Interpreter<'a> {
+    answers: &'a Answers,
+    parts: CatalogParts,
+    /// Names of relations by oid.
+    names: HashMap<u32, ObjectName>,
+}
+
+impl Interpreter<'_> {
+    fn run(mut self) -> Result<CatalogParts, LoadError> {
+        self.server()?;
+        self.defaults()?;
+        self.relations()?;
+        self.columns()?;
+        self.views()?;
+        self.inheritance()?;
+        self.unique_sets()?;
+        self.hidden_calls()?;
+        self.definitions()?;
+        self.types()?;
+        add_functions(&mut self.parts.functions, self.answers.of(Query::Functions))?;
+        Ok(self.parts)
+    }
+
+    /// The relation with that oid; None for one that is not loaded (temporary, or an index).
+    fn relation(&mut self, oid: u32) -> Option<&mut RelationInfo> {
+        self.parts.relations.get_mut(self.names.get(&oid)?)
+    }
+
+    fn server(&mut self) -> Result<(), LoadError> {
+        self.parts.server_version = self.answers.version;
+        let [row] = self.answers.of(Query::Server) else { return Err(LoadError::NoDatabase) };
+        self.parts.server_encoding = row.try_get(0)?;
+        let provider: Option<&str> = row.try_get(1)?;
+        let collate: &str = row.try_get(2)?;
+        let locale: Option<&str> = row.try_get(3)?;
+        let collation_version: Option<&str> = row.try_get(4)?;
+        self.parts.database_collation = Some(settings::database_collation(provider, collate, locale));
+        let words = [Some(locale.unwrap_or(collate)), collation_version];
+        self.parts.database_locale = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        self.parts.value_locales = row.try_get(5)?;
+        Ok(())
+    }
+
+    fn defaults(&mut self) -> Result<(), LoadError> {
+        let begun = self.answers.begun.clone();
+        let written = self.answers.of(Query::RoleSettings);
+        let written = written.iter().map(|row| {
+            let (role, here) = (row.try_get(0)?, row.try_get(1)?);
+            Ok(Written { role, here, name: row.try_get(2)?, value: row.try_get(3)? })
+        });
+        let written = written.collect::<Result<Vec<_>, LoadError>>()?;
+        self.parts.outlived = begun.iter().any(|begun| begun.is_outlived(&written));
+        self.parts.defaults = SessionDefaults::new(begun, written);
+        Ok(())
+    }
+
+    fn relations(&mut self) -> Result<(), LoadError> {
+        for row in self.answers.of(Query::Relations) {
+            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            let info = RelationInfo {
+                name: name.clone(),
+                kind: relation_kind(row.try_get(3)?),
+                columns: Vec::new(),
+                definition: row.try_get(8)?,
+                reads: Vec::new(),
+                calls: Vec::new(),
+                write_calls: Vec::new(),
+                parents: Vec::new(),
+                children: Vec::new(),
+                triggers: zip_names(row.try_get(5)?, row.try_get(6)?),
+                has_rules: row.try_get(7)?,
+                row_security: row.try_get(4)?,
+                unique_sets: Vec::new(),
+                primary_key: Vec::new(),
+            };
+            self.names.insert(row.try_get(0)?, name.clone());
+            self.parts.relations.insert(name, info);
+        }
+        Ok(())
+    }
+
+    fn columns(&mut self) -> Result<(), LoadError> {
+        for row in self.answers.of(Query::Columns) {
+            let column = self.column(&row)?;
+            let own: Option<&str> = row.try_get(12)?;
+            let label = match (row.try_get::<_, Option<&str>>(11)?, row.try_get::<_, Option<&str>>(15)?) {
+                (Some(name), Some(version)) => format!("{name} {version}"),
+                (name, _) => name.unwrap_or_default().to_owned(),
+            };
+            let name = column.name.clone();
+            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
+            relation.columns.push(column);
+            if own.is_some_and(|provider| provider != "d") {
+                let key = (relation.name.clone(), name);
+                self.parts.collations.insert(key, label);
+            }
+        }
+        Ok(())
+    }
+
+    fn column(&self, row: &Row) -> Result<Column, LoadError> {
+        let identity: bool = row.try_get(10)?;
+        Ok(Column {
+            name: row.try_get(1)?,
+            type_oid: row.try_get(2)?,
+            type_name: row.try_get(3)?,
+            type_modifier: row.try_get(4)?,
+            wire_type: WireType { oid: row.try_get(17)?, modifier: row.try_get(18)? },
+            collation: self.collation(row)?,
+            collation_name: row.try_get(16)?,
+            not_null: row.try_get(5)?,
+            default: row.try_get(6)?,
+            // An identity column takes its values from a sequence.
+            volatile_default: row.try_get::<_, bool>(7)? || identity,
+            stable_default: row.try_get(8)?,
+            generated: row.try_get(9)?,
+            identity,
+        })
+    }
+
+    fn collation(&self, row: &Row) -> Result<Collation, LoadError> {
+        let Some(provider) = row.try_get::<_, Option<&str>>(12)? else { return Ok(Collation::None) };
+        if provider == "d" {
+            return Ok(self.parts.database_collation.unwrap_or(Collation::Deterministic));
+        }
+        let locale: Option<&str> = row.try_get(13)?;
+        let deterministic: Option<bool> = row.try_get(14)?;
+        Ok(settings::classify(provider, locale.unwrap_or_default(), deterministic.unwrap_or(false)))
+    }
+
+    fn views(&mut self) -> Result<(), LoadError> {
+        let mut direct: HashMap<u32, Vec<u32>> = HashMap::new();
+        for row in self.answers.of(Query::ViewReads) {
+            direct.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+        }
+        let mut calls: HashMap<u32, Vec<ObjectName>> = HashMap::new();
+        for row in self.answers.of(Query::ViewCalls) {
+            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            calls.entry(row.try_get(0)?).or_default().push(name);
+        }
+        let views: HashSet<u32> = direct.keys().chain(calls.keys()).copied().collect();
+        for view in views {
+            let below = reachable(view, &direct);
+            let reads = below.iter().filter_map(|oid| self.names.get(oid).cloned());
+            let mut reads: Vec<ObjectName> = reads.collect();
+            reads.sort();
+            let all = below.iter().chain([&view]).filter_map(|oid| calls.get(oid)).flatten().cloned();
+            let mut all: Vec<ObjectName> = all.collect();
+            all.sort();
+            all.dedup();
+            if let Some(relation) = self.relation(view) {
+                relation.reads = reads;
+                relation.calls = all;
+            }
+        }
+        Ok(())
+    }
+
+    fn inheritance(&mut self) -> Result<(), LoadError> {
+        for row in self.answers.of(Query::Inheritance) {
+            let (child, parent): (u32, u32) = (row.try_get(0)?, row.try_get(1)?);
+            let (Some(child_name), Some(parent_name)) =
+                (self.names.get(&child).cloned(), self.names.get(&parent).cloned())
+            else {
+                continue;
+            };
+            if let Some(relation) = self.relation(child) {
+                relation.parents.push(parent_name);
+            }
+            if let Some(relation) = self.relation(parent) {
+                relation.children.push(child_name);
+            }
+        }
+        Ok(())
+    }
+
+    fn unique_sets(&mut self) -> Result<(), LoadError> {
+        let mut last = 0;
+        for row in self.answers.of(Query::UniqueSets) {
+            let index: u32 = row.try_get(1)?;
+            let column: String = row.try_get(2)?;
+            let primary: bool = row.try_get(3)?;
+            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
+            if primary {
+                relation.primary_key.push(column.clone());
+            }
+            match relation.unique_sets.last_mut() {
+                Some(set) if index == last => set.push(column),
+                _ => relation.unique_sets.push(vec![column]),
+            }
+            last = index;
+        }
+        Ok(())
+    }
+
+    /// What operators, casts, domains and writes call.
+    fn hidden_calls(&mut self) -> Result<(), LoadError> {
+        let called = |row: &Row, at: usize| -> Result<ObjectName, tokio_postgres::Error> {
+            Ok(ObjectName::qualified(row.try_get::<_, String>(at)?, row.try_get::<_, String>(at + 1)?))
+        };
+        for row in self.answers.of(Query::WriteCalls) {
+            if let Some(relation) = self.relation(row.try_get(0)?) {
+                relation.write_calls.push(called(&row, 1)?);
+            }
+        }
+        for row in self.answers.of(Query::OperatorCalls) {
+            self.parts.hidden.operators.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
+        }
+        for row in self.answers.of(Query::CastCalls) {
+            let (source, target, implicit) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            self.parts.hidden.casts.push(CastCall { source, target, implicit, function: called(&row, 3)? });
+        }
+        for row in self.answers.of(Query::DomainCalls) {
+            self.parts.hidden.domains.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
+        }
+        Ok(())
+    }
+
+    /// The words of every function of the user's, and of the functions that it names.
+    fn definitions(&mut self) -> Result<(), LoadError> {
+        let mut words: HashMap<ObjectName, HashSet<String>> = HashMap::new();
+        for row in self.answers.of(Query::Definitions) {
+            let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
+            let text: Option<&str> = row.try_get(2)?;
+            let text = text.unwrap_or_default();
+            let mut own = split_words(text);
+            // An operator calls its function.
+            let operators = &self.parts.hidden.operators;
+            let used = operators.iter().filter(|(operator, _)| text.contains(operator.as_str()));
+            own.extend(used.flat_map(|(_, calls)| calls).map(|call| call.name.clone()));
+            words.insert(name, own);
+        }
+        // What a called function mentions is mentioned by its caller; as many rounds as calls are deep.
+        for _ in 0..CALL_DEPTH_MAX {
+            let by_name: HashMap<String, HashSet<String>> =
+                words.iter().map(|(name, own)| (name.name.clone(), own.clone())).collect();
+            let mut grown = false;
+            for own in words.values_mut() {
+                let before = own.len();
+                let called: Vec<&HashSet<String>> = own.iter().filter_map(|word| by_name.get(word)).collect();
+                let more: Vec<String> = called.into_iter().flatten().cloned().collect();
+                own.extend(more);
+                grown |= own.len() > before;
+            }
+            if !grown {
+                break;
+            }
+        }
+        self.parts.function_words = words;
+        Ok(())
+    }
+
+    fn types(&mut self) -> Result<(), LoadError> {
+        let user = self.names.iter().filter(|(number, _)| **number >= USER_TYPES_FROM);
+        let relations = user.map(|(number, name)| (*number, name.clone())).collect();
+        let mut objects = Objects { relations, ..Objects::default() };
+        for row in self.answers.of(Query::Types) {
+            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            if let Some(labels) = row.try_get::<_, Option<Vec<String>>>(3)? {
+                self.parts.enums.insert(name.clone(), labels);
+            }
+            let number: u32 = row.try_get(0)?;
+            let element: u32 = row.try_get(5)?;
+            let shape = match row.try_get::<_, &str>(4)? {
+                "a" => Shape::Array,
+                "c" => Shape::Record,
+                "d" => Shape::Domain(row.try_get(6)?),
+                "r" | "m" => Shape::Range(row.try_get::<_, Option<u32>>(7)?.unwrap_or(0)),
+                _ => Shape::Plain,
+            };
+            objects.shapes.insert(number, (shape, element));
+            objects.types.insert(number, name.clone());
+            self.parts.user_types.insert(number, name);
+        }
+        self.parts.objects = Arc::new(objects);
+        Ok(())
+    }
+}
+
+/// Adds functions by their names, one to the others of its name: the most volatile decides.
+pub(super) fn add_functions(
+    known: &mut HashMap<ObjectName, FunctionInfo>,
+    rows: &[Row],
+) -> Result<(), LoadError> {
+    for row in rows {
+        let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
+        let volatility = match row.try_get::<_, i32>(2)? {
+            0 => Volatility::Immutable,
+            1 => Volatility::Stable,
+            _ => Volatility::Volatile,
+        };
+        let (procedure, aggregate, window): (bool, bool, bool) =
+            (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+        let kind = match (procedure, aggregate, window) {
+            (true, ..) => FunctionKind::Procedure,
+            (_, true, _) => FunctionKind::Aggregate,
+            (.., true) => FunctionKind::Window,
+            _ => FunctionKind::Function,
+        };
+        let info = FunctionInfo { volatility, kind, returns_set: row.try_get(7)?, built_in: row.try_get(6)? };
+        known.entry(name).and_modify(|known| *known = known.beside(info)).or_insert(info);
+    }
+    Ok(())
+}
+
+fn zip_names(schemas: Vec<String>, names: Vec<String>) -> Vec<ObjectName> {
+    schemas.into_iter().zip(names).map(|(schema, name)| ObjectName::qualified(schema, name)).collect()
+}
+
+fn relation_kind(relkind: &str) -> RelationKind {
+    match relkind {
+        "r" => RelationKind::Table,
+        "p" => RelationKind::PartitionedTable,
+        "v" => RelationKind::View,
+        "m" => RelationKind::MaterializedView,
+        "S" => RelationKind::Sequence,
+        "f" => RelationKind::ForeignTable,
+        _ => RelationKind::Other,
+    }
+}
+
+/// Everything that `start` names, directly or through others; without `start` itself.
+fn reachable(start: u32, direct: &HashMap<u32, Vec<u32>>) -> HashSet<u32> {
+    let mut found = HashSet::new();
+    let mut open = vec![start];
+    while let Some(oid) = open.pop() {
+        for next in direct.get(&oid).into_iter().flatten() {
+            if *next != start && found.insert(*next) {
+                open.push(*next);
+            }
+        }
+    }
+    found
+}
