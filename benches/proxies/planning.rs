@@ -27,6 +27,7 @@ use meridian::figures::WorkerFigures;
 use meridian::plan::PlanningContext;
 use meridian::session::board::PlansReport;
 use meridian::session::planning::{Literals, PlanCache, Planned, make_plan};
+use meridian::session::set_config::Sets;
 use meridian::sql::lexer::LexOptions;
 use meridian::sql::parse::parse;
 use meridian::sql::shape::{ShapeBuffers, Size, shape};
@@ -190,7 +191,7 @@ impl<'a> Desk<'a> {
             hint: None,
             suspect: false,
             broken: false,
-            sets_config: false,
+            sets: Sets::Nothing,
             changes_reading: false,
         };
         self.plans.remember(text, template, &planned);

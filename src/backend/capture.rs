@@ -41,7 +41,7 @@ impl Captured {
 
 impl Connection {
     fn lost(&self) -> BackendError {
-        BackendError::Lost { node: self.address.to_string() }
+        BackendError::lost(&self.address)
     }
 
     /// Runs `sql` and waits for ReadyForQuery. Cancel safe: no; the connection is then broken.
@@ -94,7 +94,7 @@ impl Connection {
                 b'E' => {
                     let error = SqlError::parse(body).map_err(|e| broken(e.to_string()))?;
                     if error.ends_session() {
-                        return Err(BackendError::Lost { node: self.address.to_string() });
+                        return Err(BackendError::ended(&self.address, error));
                     }
                     captured.error.get_or_insert(error);
                 }

@@ -18,9 +18,9 @@ pub enum BackendError {
     /// The client cancelled while it waited for a connection.
     #[error("canceling statement due to user request")]
     Cancelled,
-    /// The connection ended while it owed an answer.
+    /// The connection ended while it owed an answer; what the server said at last.
     #[error("the connection to {node} was lost")]
-    Lost { node: String },
+    Lost { node: String, last_words: Option<Box<SqlError>> },
     /// The server said something that the protocol does not allow here.
     #[error("the server at {node} broke the protocol: {reason}")]
     Protocol { node: String, reason: String },
@@ -30,6 +30,20 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// A connection that ended without a word.
+    pub fn lost(node: impl ToString) -> Self {
+        Self::Lost { node: node.to_string(), last_words: None }
+    }
+
+    /// A connection that the server ended, with its FATAL. Of class 57 (shut down, crashed, told to by an operator) it is
+    /// about the server, and a session survives it; any other is about what the session did, and is the session's end.
+    pub fn ended(node: impl ToString, fatal: SqlError) -> Self {
+        match fatal.sqlstate.class() {
+            "57" => Self::Lost { node: node.to_string(), last_words: Some(Box::new(fatal)) },
+            _ => Self::Server(Box::new(fatal)),
+        }
+    }
+
     /// Whether another node, or the same one a little later, may do better. Nothing has reached the client yet.
     pub fn retry_elsewhere(&self) -> bool {
         match self {
@@ -55,8 +69,10 @@ impl BackendError {
             // Fatal for the connection that was not made, not for the session that wanted it.
             Self::Login(error) => error.severity(Severity::Error),
             Self::Server(error) => *error,
-            Self::Lost { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message)
+            Self::Lost { last_words: None, .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message)
                 .detail("The server may or may not have done what it was asked."),
+            Self::Lost { node, last_words: Some(words) } => SqlError::new(words.sqlstate, words.message)
+                .detail(format!("The server at {node} may or may not have done what it was asked.")),
             Self::Protocol { .. } => SqlError::new(SqlState::PROTOCOL_VIOLATION, message),
         }
     }

@@ -259,6 +259,7 @@ pub(super) mod tests {
             triggers: Vec::new(),
             has_rules: false,
             row_security: false,
+            unlogged: false,
             unique_sets: Vec::new(),
             primary_key: Vec::new(),
         };

@@ -113,6 +113,7 @@ impl Interpreter<'_> {
                 triggers: zip_names(row.try_get(5)?, row.try_get(6)?),
                 has_rules: row.try_get(7)?,
                 row_security: row.try_get(4)?,
+                unlogged: row.try_get(9)?,
                 unique_sets: Vec::new(),
                 primary_key: Vec::new(),
             };
@@ -124,7 +125,7 @@ impl Interpreter<'_> {
 
     fn columns(&mut self) -> Result<(), LoadError> {
         for row in self.answers.of(Query::Columns) {
-            let column = self.column(&row)?;
+            let column = self.column(row)?;
             let own: Option<&str> = row.try_get(12)?;
             let label = match (row.try_get::<_, Option<&str>>(11)?, row.try_get::<_, Option<&str>>(15)?) {
                 (Some(name), Some(version)) => format!("{name} {version}"),
@@ -243,18 +244,18 @@ impl Interpreter<'_> {
         };
         for row in self.answers.of(Query::WriteCalls) {
             if let Some(relation) = self.relation(row.try_get(0)?) {
-                relation.write_calls.push(called(&row, 1)?);
+                relation.write_calls.push(called(row, 1)?);
             }
         }
         for row in self.answers.of(Query::OperatorCalls) {
-            self.parts.hidden.operators.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
+            self.parts.hidden.operators.entry(row.try_get(0)?).or_default().push(called(row, 1)?);
         }
         for row in self.answers.of(Query::CastCalls) {
             let (source, target, implicit) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            self.parts.hidden.casts.push(CastCall { source, target, implicit, function: called(&row, 3)? });
+            self.parts.hidden.casts.push(CastCall { source, target, implicit, function: called(row, 3)? });
         }
         for row in self.answers.of(Query::DomainCalls) {
-            self.parts.hidden.domains.entry(row.try_get(0)?).or_default().push(called(&row, 1)?);
+            self.parts.hidden.domains.entry(row.try_get(0)?).or_default().push(called(row, 1)?);
         }
         Ok(())
     }

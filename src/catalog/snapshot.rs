@@ -87,6 +87,8 @@ pub struct RelationInfo {
     /// Rules or row security: writes may do more than they say.
     pub has_rules: bool,
     pub row_security: bool,
+    /// Replicas have no rows of it, and do not read it.
+    pub unlogged: bool,
     /// Column sets of the primary key and of every unique constraint or index.
     pub unique_sets: Vec<Vec<String>>,
     /// Columns of the primary key, unless it is deferrable: on such a one a column can follow from its group.

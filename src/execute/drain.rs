@@ -49,7 +49,7 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
             b'E' => {
                 let error = SqlError::parse(body).map_err(|e| broken(e.to_string()))?;
                 if error.ends_session() {
-                    return Err(BackendError::Lost { node: lane.connection.address.to_string() });
+                    return Err(BackendError::ended(&lane.connection.address, error));
                 }
                 drained.error.get_or_insert(error);
                 if !matches!(lane.owed.front(), Some(Owed::Query { .. } | Owed::Hidden(_))) {

@@ -22,9 +22,9 @@ limits! {
         "Use SET or SET LOCAL, which are repeated on every shard.",
         "The function sets its parameter on the server that runs it.";
     OWN_PARAMETER = "X004" "0A000",
-        "set_config() of an application's own parameter, or of a computed name, is not supported",
-        "Use SET or SET LOCAL.",
-        "No catalog tells what was set, so it could reach another client.";
+        "set_config() of this parameter, or of a computed name, is not supported",
+        "Use SET or SET LOCAL, or write the name as a literal or a parameter.",
+        "The session must know what was set: the transaction's modes and meridian.* are its own, and of a computed name no catalog tells.";
     EXPLAIN_FORM = "X005" "0A000",
         "EXPLAIN over several shards with parameters or in a format other than text is not supported",
         "Use EXPLAIN with FORMAT TEXT and literals.",
@@ -53,14 +53,6 @@ limits! {
         "BEGIN with modes after other statements of the same message is not supported",
         "Send BEGIN first.",
         "The servers have begun without the modes.";
-    COMMIT_AND_CHAIN = "X014" "0A000",
-        "COMMIT AND CHAIN is not supported",
-        "Send COMMIT and then BEGIN.",
-        "The next transaction may need other servers.";
-    ROLLBACK_AND_CHAIN = "X015" "0A000",
-        "ROLLBACK AND CHAIN is not supported",
-        "Send ROLLBACK and then BEGIN.",
-        "The next transaction may need other servers.";
     PORTAL_ROW_LIMIT = "X016" "0A000",
         "a row limit for a portal over several shards is not supported",
         "Use LIMIT, or fetch all rows.",
@@ -145,6 +137,10 @@ limits! {
         "SET seed is not supported",
         "Use SELECT setseed(...), which keeps one server for the session.",
         "Server connections are shared: the next random() may be another server's.";
+    FROM_TEMPORARY = "X039" "0A000",
+        "making table \"{}\" from what is temporary is not supported",
+        "Create the table, then insert the rows.",
+        "What is temporary is on one server; the table is made on every shard.";
 }
 
 impl Limit {

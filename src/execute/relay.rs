@@ -147,7 +147,7 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
 impl Relay<'_> {
     fn lost(&self, report: &Report) -> RelayError {
         RelayError::Server {
-            error: BackendError::Lost { node: self.lane.connection.address.to_string() },
+            error: BackendError::lost(&self.lane.connection.address),
             forwarded: report.forwarded,
         }
     }
@@ -410,19 +410,14 @@ impl Relay<'_> {
     ) -> Result<bool, RelayError> {
         let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
         let error = match SqlError::parse(body) {
-            Ok(error) => Box::new(error),
+            Ok(error) => error,
             Err(decode) => return Err(self.broken(decode.to_string(), report)),
         };
         if error.ends_session() {
-            // The server is going away; what it says is told as the end of this connection.
-            let node = self.lane.connection.address.to_string();
-            let error = if error.sqlstate.class() == "57" {
-                BackendError::Lost { node }
-            } else {
-                BackendError::Server(error)
-            };
+            let error = BackendError::ended(&self.lane.connection.address, error);
             return Err(RelayError::Server { error, forwarded: report.forwarded });
         }
+        let error = Box::new(error);
         match self.lane.owed.front() {
             Some(Owed::Hidden(_)) => {
                 report.hidden_error.get_or_insert(error);

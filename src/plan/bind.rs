@@ -49,7 +49,6 @@ impl Plan {
             && facts.block.children.is_empty()
             && !facts.functions.is_empty()
             && facts.functions.iter().all(|call| sets(&call.name.name))
-            && facts.param_count == 0
     }
 
     /// The shards of this execution. `hint` is the shard that a leading comment names.

@@ -28,7 +28,10 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
     match &facts.kind {
         Kind::Ddl { scope, temporary: false, creates, .. } => ddl(facts, context, *scope, creates.as_ref()),
         Kind::Ddl { temporary: true, creates, .. } => temporary(facts, context, creates.as_ref()),
-        Kind::CreateTableAs { name, temporary } => create_table_as(facts, context, name, *temporary),
+        Kind::CreateTableAs { name, temporary: true, .. } => temporary_from_query(facts, context, name),
+        Kind::CreateTableAs { name, temporary: false, reads } => {
+            table_from_query(facts, context, name, *reads)
+        }
         Kind::Truncate { .. } => Ok(Outcome::new(Action::Everywhere, Access::Write)),
         Kind::Maintenance { .. } => Ok(Outcome::new(Action::EachShard, Access::Write)),
         Kind::LockTable => Ok(lock_table(facts, context)),
@@ -208,29 +211,45 @@ fn temporary(
     Ok(Outcome::new(Action::Pinned("a temporary object"), Access::Write))
 }
 
-fn create_table_as(
+fn temporary_from_query(
     facts: &Facts,
     context: &PlanningContext,
     name: &ObjectName,
-    temporary: bool,
 ) -> Result<Outcome, Refusal> {
-    if !temporary {
-        return Err(table_from_query(&name.to_string()));
-    }
     refuse_shadow(context, name)?;
-    let survey = Survey::of_sources(context, &facts.block);
-    if survey.sharded().is_some() {
-        return Err(table_from_query(&name.to_string()));
-    }
-    let default = context.topology.default_shard;
-    if let Some(fixed) = survey.fixed()?.filter(|fixed| fixed.shard != default) {
-        return Err(refusal::MIXED_HOMES.naming(&[&name.to_string(), &fixed.name]));
-    }
-    refuse_demands(context, &Demands::of(context, facts))?;
+    refuse_rows_elsewhere(facts, context, name)?;
     Ok(Outcome::new(Action::Pinned("a temporary table"), Access::Write))
 }
 
-pub(super) fn table_from_query(name: &str) -> Refusal {
+/// The table is made on every shard, and gets its rows on the default shard: where the rows of such a table are.
+fn table_from_query(
+    facts: &Facts,
+    context: &PlanningContext,
+    name: &ObjectName,
+    reads: bool,
+) -> Result<Outcome, Refusal> {
+    let configured = context.topology.tables.iter().any(|rule| rule.name.name == name.name);
+    if configured || !reads {
+        return Err(not_from_query(&name.to_string()));
+    }
+    refuse_rows_elsewhere(facts, context, name)?;
+    Ok(Outcome::new(Action::Everywhere, Access::Write))
+}
+
+/// Of a table that is made from a query: refuses rows that the default shard does not have.
+fn refuse_rows_elsewhere(facts: &Facts, context: &PlanningContext, made: &ObjectName) -> Result<(), Refusal> {
+    let survey = Survey::of_sources(context, &facts.block);
+    if survey.sharded().is_some() {
+        return Err(not_from_query(&made.to_string()));
+    }
+    let default = context.topology.default_shard;
+    if let Some(fixed) = survey.fixed()?.filter(|fixed| fixed.shard != default) {
+        return Err(refusal::MIXED_HOMES.naming(&[&made.to_string(), &fixed.name]));
+    }
+    refuse_demands(context, &Demands::of(context, facts))
+}
+
+pub fn not_from_query(name: &str) -> Refusal {
     refusal::CREATE_TABLE_AS.naming(&[if name.is_empty() { "…" } else { name }])
 }
 

@@ -34,7 +34,12 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext, copy: &Copy) -> Res
     let table = relation.name.to_string();
     let home = home::of(context, &relation.name);
     let writes = copy.direction != CopyDirection::ToStdout;
-    let access = if writes { Access::Write } else { Access::Read };
+    let info = home::resolve(context, &relation.name).and_then(|name| context.catalog.relations.get(&name));
+    let access = match info {
+        _ if writes => Access::Write,
+        Some(info) if home::is_unlogged(context, info, 0) => Access::ReadPrimary,
+        _ => Access::Read,
+    };
     if writes {
         let shard = match home {
             Home::Single(shard) | Home::Elsewhere(shard) => Some(shard),

@@ -56,6 +56,8 @@ enum Class {
     ServerState,
     /// Changes the state of one server.
     ServerEffect,
+    /// Changes a setting of a server's session: any server's, for the others hear of it.
+    ServerSetting,
     SessionState(&'static str),
     RunsSql,
     SequenceState,
@@ -113,6 +115,9 @@ impl Demands {
     fn add_relation(&mut self, context: &PlanningContext, relation: &Relation) {
         let name = home::resolve(context, &relation.name);
         let Some(info) = name.and_then(|name| context.catalog.relations.get(&name)) else { return };
+        if home::is_unlogged(context, info, 0) {
+            self.raise(Access::ReadPrimary);
+        }
         let is_view = matches!(info.kind, RelationKind::View | RelationKind::MaterializedView);
         for name in &info.calls {
             if is_view {
@@ -158,8 +163,12 @@ impl Demands {
             Class::Pure => return,
             Class::Stable => {}
             Class::Computes => self.raise(Access::ReadPrimary),
-            Class::ServerState | Class::ServerEffect | Class::SessionState(_) => {
-                self.raise(if class == Class::ServerState { Access::ReadPrimary } else { Access::Write });
+            Class::ServerState | Class::ServerEffect | Class::ServerSetting | Class::SessionState(_) => {
+                self.raise(match class {
+                    Class::ServerSetting => Access::Read,
+                    Class::ServerState => Access::ReadPrimary,
+                    _ => Access::Write,
+                });
                 let shard = context.topology.default_shard;
                 self.demand(Ok(Some(Fixed { shard, name: format!("{name}()") })));
                 self.one_server = self.one_server.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
@@ -258,7 +267,7 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         "nextval" | "setval" | "pg_notify" => Class::ServerEffect,
         "currval" | "lastval" => Class::SequenceState,
         // The session asks the server afterwards what has been set.
-        "set_config" => Class::ServerEffect,
+        "set_config" => Class::ServerSetting,
         "setseed" => Class::SessionState("setseed()"),
         _ if code::runs_sql(name, Some(argument_count)) => Class::RunsSql,
         _ if starts(&["pg_advisory_xact_lock", "pg_try_advisory_xact_lock"]) => Class::ServerEffect,

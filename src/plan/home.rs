@@ -72,6 +72,16 @@ pub(super) fn resolve(context: &PlanningContext, name: &ObjectName) -> Option<Ob
         .find(known)
 }
 
+/// Whether rows of an unlogged table are read with the relation's: there are none on replicas.
+pub(super) fn is_unlogged(context: &PlanningContext, info: &RelationInfo, depth: usize) -> bool {
+    let mut others = info.reads.iter().chain(&info.children);
+    let of = |name: &ObjectName| {
+        let info = context.catalog.relations.get(name);
+        info.is_some_and(|info| is_unlogged(context, info, depth + 1))
+    };
+    info.unlogged || depth < DEPTH_MAX && others.any(of)
+}
+
 fn of_known<'a>(
     topology: &'a Topology,
     catalog: &'a Catalog,

@@ -104,7 +104,7 @@ fn outcome(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Re
         refuse_unknown(context, &facts.block)?;
     }
     match &facts.kind {
-        Kind::Select { into: true, .. } => Err(commands::table_from_query("")),
+        Kind::Select { into: true, .. } => Err(commands::not_from_query("")),
         Kind::Select { locking, into: false } => reads::select(facts, context, *locking, combine),
         Kind::Insert(insert) => writes::insert(facts, context, insert),
         Kind::Update(update) => writes::update(facts, context, update),

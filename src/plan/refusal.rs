@@ -215,7 +215,7 @@ limits! {
     CREATE_TABLE_AS = "M024" "0A000",
         "making table \"{}\" from a query is not supported",
         "Create the table, then insert the rows.",
-        "The table exists on every shard, the query's rows on some.";
+        "The table is made on every shard, and has its rows on the default shard: the query must read them there.";
     TEMPORARY_SHADOWS = "M025" "0A000",
         "a temporary table named \"{}\" would hide a configured table",
         "Choose another name.",

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use super::OwnSettings;
 use super::snapshot::Snapshot;
 use crate::backend::Settings;
-use crate::sql::facts::Isolation;
+use crate::sql::facts::{Isolation, Modes};
 use crate::wire::error::SqlError;
 
 /// How the transaction came to be.
@@ -45,6 +45,7 @@ pub struct Transaction {
     pub prologue: Vec<String>,
     pub read_only: bool,
     pub isolation: Isolation,
+    pub deferrable: bool,
     pub snapshot: Snapshot,
     /// When it began, once that was asked.
     pub time: Option<Rc<str>>,
@@ -73,6 +74,8 @@ pub struct Transaction {
     pub in_force: Option<Rc<Settings>>,
     /// A function may have changed settings on its lane alone: no other lane may join.
     pub one_lane: bool,
+    /// Parameters that were set by function on the only lane there is.
+    pub unlearned: Vec<String>,
     /// Names in the DDL of this transaction.
     pub changed: std::collections::HashSet<String>,
     /// That DDL may have changed what names mean: views, functions, renamed things.
@@ -86,6 +89,8 @@ struct Savepoint {
     name: String,
     /// Length of the prologue just after SAVEPOINT.
     prologue: usize,
+    /// Of the transaction at that time: what is within a savepoint goes with it, also where it is released.
+    read_only: bool,
     before: Before,
 }
 
@@ -153,6 +158,7 @@ impl Transaction {
             prologue,
             read_only: false,
             isolation: Isolation::ReadCommitted,
+            deferrable: false,
             snapshot: Snapshot::NotTaken,
             time: None,
             failed: false,
@@ -169,6 +175,7 @@ impl Transaction {
             settings_changed: false,
             in_force: None,
             one_lane: false,
+            unlearned: Vec::new(),
             changed: std::collections::HashSet::new(),
             changed_views: false,
             rolled_back_to: false,
@@ -177,7 +184,8 @@ impl Transaction {
 
     pub fn savepoint(&mut self, name: &str, statement: String, before: Before) {
         self.prologue.push(statement);
-        self.savepoints.push(Savepoint { name: name.to_owned(), prologue: self.prologue.len(), before });
+        let (prologue, read_only) = (self.prologue.len(), self.read_only);
+        self.savepoints.push(Savepoint { name: name.to_owned(), prologue, read_only, before });
     }
 
     pub fn has_savepoint(&self, name: &str) -> bool {
@@ -187,6 +195,7 @@ impl Transaction {
     /// RELEASE: the savepoint and those after it are gone; what was done stays.
     pub fn release(&mut self, name: &str, statement: String) {
         if let Some(at) = self.savepoints.iter().rposition(|s| s.name == name) {
+            self.read_only = self.savepoints[at].read_only;
             self.savepoints.truncate(at);
             self.prologue.push(statement);
         }
@@ -198,10 +207,23 @@ impl Transaction {
         self.savepoints.truncate(at + 1);
         let savepoint = &self.savepoints[at];
         self.prologue.truncate(savepoint.prologue);
+        self.read_only = savepoint.read_only;
         self.failed = false;
         self.rolled_back_to = true;
         self.in_force.clone_from(&savepoint.before.in_force);
         Some(savepoint.before.clone())
+    }
+
+    pub fn set_modes(&mut self, modes: Modes) {
+        self.read_only = modes.read_only.unwrap_or(self.read_only);
+        self.isolation = modes.isolation.unwrap_or(self.isolation);
+        self.deferrable = modes.deferrable.unwrap_or(self.deferrable);
+    }
+
+    /// Those that it has.
+    pub fn modes(&self) -> Modes {
+        let (read_only, isolation, deferrable) = (self.read_only, self.isolation, self.deferrable);
+        Modes { read_only: Some(read_only), isolation: Some(isolation), deferrable: Some(deferrable) }
     }
 
     /// What ROLLBACK restores.

@@ -19,7 +19,7 @@ use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
 use crate::plan::{Access, refusal};
-use crate::sql::facts::{Isolation, TransactionCommand};
+use crate::sql::facts::{Isolation, Modes, TransactionCommand};
 use crate::topology::Consistency;
 use crate::transaction::{self, Participant};
 use crate::wire::encode;
@@ -30,18 +30,14 @@ impl Session {
     pub(super) async fn transaction_command(&mut self, command: &TransactionCommand, text: &[u8]) -> Outcome {
         let sql = String::from_utf8_lossy(text).into_owned();
         match command {
-            TransactionCommand::Begin { read_only, isolation } => self.begin(sql, *read_only, *isolation),
+            TransactionCommand::Begin(modes) => self.begin(sql, *modes),
             TransactionCommand::Commit { chain } => self.commit(*chain).await,
             TransactionCommand::Rollback { chain } => self.roll_back(*chain).await,
             TransactionCommand::Savepoint(name) => self.savepoint(name, sql).await,
             TransactionCommand::Release(name) => self.release(name, sql).await,
             TransactionCommand::RollbackTo(name) => self.roll_back_to(name, sql).await,
-            TransactionCommand::SetTransaction { read_only, isolation } => {
-                self.set_transaction(sql, *read_only, *isolation).await
-            }
-            TransactionCommand::SetCharacteristics { read_only, isolation, deferrable } => {
-                self.set_characteristics(*read_only, *isolation, *deferrable).await
-            }
+            TransactionCommand::SetTransaction(modes) => self.set_transaction(sql, *modes).await,
+            TransactionCommand::SetCharacteristics(modes) => self.set_characteristics(*modes).await,
             TransactionCommand::SetConstraints => self.set_constraints(sql).await,
             TransactionCommand::TwoPhase => Err(Failure::Sql(refusal::CLIENT_TWO_PHASE.error(&[]))),
         }
@@ -51,8 +47,8 @@ impl Session {
         encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
     }
 
-    fn begin(&mut self, sql: String, read_only: Option<bool>, isolation: Option<Isolation>) -> Outcome {
-        self.fence.check_mode(read_only)?;
+    fn begin(&mut self, sql: String, modes: Modes) -> Outcome {
+        self.fence.check_mode(modes.read_only)?;
         let starts = sql.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
         let tag = if starts { "START TRANSACTION" } else { "BEGIN" };
         let joined = self.lanes.iter().any(|lane| lane.in_block);
@@ -65,22 +61,23 @@ impl Session {
             }
             Some(transaction) => {
                 // What ran before BEGIN in the same message becomes part of the transaction.
-                if joined && (read_only.is_some() || isolation.is_some()) {
+                if joined && modes != Modes::default() {
                     return Err(Failure::Sql(refusals::LATE_MODES.error(&[])));
                 }
                 transaction.origin = Origin::Explicit;
                 if !joined {
-                    transaction.prologue[0] = self.fence.begin(sql, isolation);
+                    transaction.prologue[0] = self.fence.begin(sql, modes.isolation);
                 }
-                set_modes(transaction, read_only, isolation);
+                transaction.set_modes(modes);
             }
             None => {
-                let prologue = self.fence.prologue(sql, isolation);
+                let default = |name| self.settings.get(name).is_some_and(says_true);
+                let prologue = self.fence.prologue(sql, modes.isolation);
                 let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
-                transaction.read_only =
-                    self.settings.get("default_transaction_read_only").is_some_and(says_true);
+                transaction.read_only = default("default_transaction_read_only");
+                transaction.deferrable = default("default_transaction_deferrable");
                 transaction.isolation = self.default_isolation();
-                set_modes(&mut transaction, read_only, isolation);
+                transaction.set_modes(modes);
                 self.block = Block::Open(Box::new(transaction));
             }
         }
@@ -88,17 +85,28 @@ impl Session {
         Ok(())
     }
 
+    /// AND CHAIN: the next transaction, with the modes of the one that has ended.
+    fn begin_chained(&mut self, modes: Modes) {
+        let prologue = self.fence.prologue(modes.begin(), modes.isolation);
+        let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
+        transaction.set_modes(modes);
+        self.block = Block::Open(Box::new(transaction));
+    }
+
+    /// The modes for the transaction that AND CHAIN begins; None without it.
+    fn chained(&self, chain: bool, what: &str) -> Result<Option<Modes>, Failure> {
+        if chain {
+            self.demand_block(what)?;
+        }
+        Ok(self.block.get().filter(|_| chain).map(Transaction::modes))
+    }
+
     fn default_isolation(&self) -> Isolation {
         let value = self.default_of("default_transaction_isolation");
         value.and_then(|value| Isolation::named(&value)).unwrap_or(Isolation::ReadCommitted)
     }
 
-    pub(super) async fn set_transaction(
-        &mut self,
-        sql: String,
-        read_only: Option<bool>,
-        isolation: Option<Isolation>,
-    ) -> Outcome {
+    pub(super) async fn set_transaction(&mut self, sql: String, modes: Modes) -> Outcome {
         if !self.block.is_open() {
             self.warn(&SqlError::warning(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
@@ -107,20 +115,20 @@ impl Session {
             self.complete("SET");
             return Ok(());
         }
-        self.fence.check_mode(read_only)?;
+        self.fence.check_mode(modes.read_only)?;
         let joined = self.lanes.iter().any(|lane| lane.in_block);
         self.on_joined_lanes(&sql).await?;
         let fence = self.fence.clone();
         if let Some(transaction) = self.block.transaction() {
-            match isolation {
+            match modes.isolation {
                 // A lane that joins has its snapshot before it could hear of the level: it begins with it.
                 Some(_) if fence.read_only && !joined => {
-                    transaction.prologue[0] = fence.begin(sql, isolation)
+                    transaction.prologue[0] = fence.begin(sql, modes.isolation)
                 }
-                None if fence.read_only && read_only.is_some() => {}
+                None if fence.read_only && modes.read_only.is_some() => {}
                 _ => transaction.prologue.push(sql),
             }
-            set_modes(transaction, read_only, isolation);
+            transaction.set_modes(modes);
         }
         self.complete("SET");
         Ok(())
@@ -182,6 +190,7 @@ impl Session {
 
     async fn savepoint(&mut self, name: &str, sql: String) -> Outcome {
         self.demand_block("SAVEPOINT")?;
+        self.learn_sets().await?;
         self.on_joined_lanes(&sql).await?;
         let before = Before {
             settings: Rc::clone(&self.settings),
@@ -258,9 +267,7 @@ impl Session {
     }
 
     async fn commit(&mut self, chain: bool) -> Outcome {
-        if chain {
-            return Err(Failure::Sql(refusals::COMMIT_AND_CHAIN.error(&[])));
-        }
+        let chained = self.chained(chain, "COMMIT AND CHAIN")?;
         if !self.block.is_explicit() {
             self.warn_no_transaction();
         }
@@ -273,17 +280,16 @@ impl Session {
             self.roll_back_block().await;
             unsaid?;
             self.complete("ROLLBACK");
-            return Ok(());
+        } else {
+            self.commit_block(true).await?;
+            self.complete("COMMIT");
         }
-        self.commit_block(true).await?;
-        self.complete("COMMIT");
+        chained.into_iter().for_each(|modes| self.begin_chained(modes));
         Ok(())
     }
 
     async fn roll_back(&mut self, chain: bool) -> Outcome {
-        if chain {
-            return Err(Failure::Sql(refusals::ROLLBACK_AND_CHAIN.error(&[])));
-        }
+        let chained = self.chained(chain, "ROLLBACK AND CHAIN")?;
         if !self.block.is_explicit() {
             self.warn_no_transaction();
         }
@@ -292,6 +298,7 @@ impl Session {
         }
         self.undo_open_pipelines().await?;
         self.complete("ROLLBACK");
+        chained.into_iter().for_each(|modes| self.begin_chained(modes));
         Ok(())
     }
 
@@ -530,19 +537,6 @@ impl Session {
         // The server that is asked first is the transaction's to its end: one that can do everything.
         let access = if self.looks_back() { access.max(Access::ReadPrimary) } else { access };
         self.join(shard, access, &[]).await
-    }
-}
-
-pub(super) fn set_modes(
-    transaction: &mut Transaction,
-    read_only: Option<bool>,
-    isolation: Option<Isolation>,
-) {
-    if let Some(read_only) = read_only {
-        transaction.read_only = read_only;
-    }
-    if let Some(isolation) = isolation {
-        transaction.isolation = isolation;
     }
 }
 

@@ -114,7 +114,7 @@ impl Session {
         }
     }
 
-    pub(super) async fn copy_out(&mut self, work: Work<'_>, header: bool) -> Outcome {
+    pub(super) async fn copy_out(&mut self, work: Work<'_>, access: Access, header: bool) -> Outcome {
         let planning = self.context.planning.clone();
         let limits = self.limits;
         let job = copy::CopyOut {
@@ -125,7 +125,7 @@ impl Session {
             limits: &limits,
         };
         self.see(planning.topology.all_shards(), Tie::Loose).await?;
-        let mut host = Host { session: self, access: Access::Read, began: false };
+        let mut host = Host { session: self, access, began: false };
         match copy::copy_out(&mut host, job).await {
             Ok(copied) => {
                 self.note_rows(copied.rows);

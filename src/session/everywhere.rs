@@ -21,6 +21,7 @@ use crate::execute::{Relay, relay};
 use crate::figures::Route;
 use crate::plan::Access;
 use crate::sql::facts::Kind;
+use crate::sql::made_from;
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -113,9 +114,10 @@ impl Session {
             }
             Err(error) => return Err(self.relay_failed(first, error).await),
         }
+        let elsewhere = self.text_elsewhere(planned, work)?;
         for shard in topology.all_shards().iter().filter(|shard| *shard != default) {
             let index = self.join(shard, access, &[]).await?;
-            self.put(index, work)?;
+            self.put_as(index, work, elsewhere.as_deref())?;
             let lane = &mut self.lanes[index];
             lane.note_write(writes);
             for owed in &mut lane.owed {
@@ -139,6 +141,17 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// What the shards behind the default one run in the place of the statement: a table that is made from a query has its
+    /// rows on the default shard.
+    fn text_elsewhere(&self, planned: &Planned, work: Work<'_>) -> Result<Option<Vec<u8>>, Failure> {
+        if !matches!(planned.plan.facts.kind, Kind::CreateTableAs { .. }) {
+            return Ok(None);
+        }
+        let made = made_from::without_rows(work.text(), self.lex_options());
+        let made = made.ok_or_else(|| Self::internal("a table is made from a query that is not found"))?;
+        Ok(Some(made))
     }
 
     /// What cannot run in a transaction: on each shard by itself, one after the other, and which failed is said.

@@ -366,7 +366,7 @@ impl Session {
         batch.executions += 1;
         batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
         batch.changes |= portal.planned.plan.access == Access::Write
-            || portal.planned.sets_config
+            || !portal.planned.sets.is_nothing()
             || matches!(portal.planned.plan.facts.kind, Kind::Setting(_));
         batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);

@@ -347,6 +347,7 @@ fn open(
         held: super::held::HeldSessions::default(),
         temporary: std::collections::HashSet::new(),
         temporary_touched: false,
+        set_by_functions: Default::default(),
         skipping: false,
         request: super::Request::Extended,
         behind: 0,

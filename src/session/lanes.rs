@@ -151,6 +151,9 @@ impl Session {
 
     /// Brings a fresh lane to the session's settings and, inside a block, into the transaction.
     async fn prepare_lane(&mut self, lane: &mut Lane) -> Result<(), Failure> {
+        if self.block.get().is_some_and(|transaction| !transaction.unlearned.is_empty()) {
+            Box::pin(self.learn_sets()).await?;
+        }
         match self.block.get() {
             None => {
                 bring_to(lane, &self.settings, self.request).await?;

@@ -10,6 +10,7 @@
 //!
 //! Not here: which statements make a connection suspect (`planning`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::rc::Rc;
 
@@ -53,7 +54,7 @@ impl Session {
             if !connection.suspect || connection.broken || amid_pipeline {
                 continue;
             }
-            let question = question(&self.settings, &self.account.user);
+            let question = question(&self.settings, &self.set_by_functions, &self.account.user);
             let Some((captured, timeout_put_off)) = look(connection, &question).await else {
                 connection.broken = true;
                 continue;
@@ -85,6 +86,9 @@ impl Session {
                 }
             }
         }
+        if self.lanes.iter().all(|lane| !lane.connection.suspect) {
+            self.set_by_functions.clear();
+        }
     }
 
     /// What the server says of the settings is the session's from now on.
@@ -97,7 +101,9 @@ impl Session {
         set.sort_by_key(|(name, _)| name != "session_authorization");
         for (name, value) in set {
             let other_encoding = name == "client_encoding" && !super::setting::is_utf8(&value);
-            if other_encoding || OF_TRANSACTIONS.contains(&name.as_str()) {
+            // What was set to a transaction's end is nothing behind it, and is shown as an empty text.
+            let was_local = value.is_empty() && name.contains('.') && self.settings.get(&name).is_none();
+            if other_encoding || was_local || OF_TRANSACTIONS.contains(&name.as_str()) {
                 continue;
             }
             // Values of the session's own keep their spelling, where the server means the same by it.
@@ -146,14 +152,16 @@ pub(super) const OF_TRANSACTIONS: [&str; 4] =
     ["transaction_isolation", "transaction_read_only", "transaction_deferrable", "seed"];
 
 /// One query for all of it: rows of a name and a value.
-fn question(settings: &Settings, user: &str) -> String {
+fn question(settings: &Settings, set_by_functions: &BTreeSet<String>, user: &str) -> String {
     let mut sql = format!("{LEFTOVERS}{SETTINGS}");
     let user = quote_literal(user);
     let _ = write!(
         sql,
         " UNION ALL SELECT 'session_authorization', session_user::text WHERE session_user <> {user}"
     );
-    for (name, _) in settings.iter().filter(|(name, _)| name.contains('.')) {
+    let own = settings.iter().map(|(name, _)| name).filter(|name| name.contains('.'));
+    let own: BTreeSet<&str> = own.chain(set_by_functions.iter().map(String::as_str)).collect();
+    for name in own {
         let name = quote_literal(name);
         let value = format!("pg_catalog.current_setting({name}, true)");
         let listed = format!("SELECT FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) = {name}");

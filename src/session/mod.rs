@@ -52,6 +52,7 @@ mod reuse;
 mod scratch;
 mod search_path;
 mod servers;
+pub mod set_config;
 mod setting;
 mod shadows;
 pub mod shared;
@@ -123,6 +124,8 @@ pub struct Session {
     late: bytes::BytesMut,
     /// Temporary relations and types on the pinned server.
     temporary: std::collections::HashSet<String>,
+    /// Applications' own parameters that functions may have set on connections that were not asked yet.
+    set_by_functions: std::collections::BTreeSet<String>,
     /// The open transaction has made or dropped some of them.
     temporary_touched: bool,
     /// Messages are thrown away up to Sync, because one before them failed.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::planning::Planned;
+use super::set_config::Sets;
 use super::snapshot::Tie;
 use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
@@ -201,7 +202,11 @@ impl Session {
             Action::Routed { many } => self.route(planned, work, many).await,
             Action::Anywhere | Action::Fixed(_) => {
                 let shards = self.bind_work(planned, work)?;
-                let shard = shards.single().unwrap_or(self.default_shard());
+                let shard = match shards.single() {
+                    // Any server can say it; where a snapshot is kept, the first statement decides whose.
+                    Some(_) if planned.plan.only_sets() && !self.keeps_snapshot() => self.any_shard(),
+                    single => single.unwrap_or(self.default_shard()),
+                };
                 self.perform_on(planned, work, shard).await
             }
             Action::Everywhere => {
@@ -223,7 +228,7 @@ impl Session {
             }
             Action::CopyOut { header } => {
                 self.on_route(Route::Copy, None);
-                Box::pin(self.copy_out(work, *header)).await
+                Box::pin(self.copy_out(work, planned.plan.access, *header)).await
             }
         }
     }
@@ -296,7 +301,7 @@ impl Session {
         };
         self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
         let index = self.join(shard, access, avoid).await?;
-        if planned.sets_config
+        if matches!(planned.sets, Sets::Listed)
             && let Some(transaction) = self.block.transaction()
         {
             transaction.one_lane = true;
@@ -309,7 +314,7 @@ impl Session {
         self.on_route(Route::Relay, Some(shard));
         let access = planned.plan.access;
         let mut avoid = Vec::new();
-        let one_lane = self.block.get().is_some_and(|transaction| transaction.one_lane);
+        let names = self.names_set(planned, work)?;
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();
@@ -335,8 +340,8 @@ impl Session {
                     {
                         self.cursors.insert(name.clone(), shard);
                     }
-                    if outcome.is_ok() && self.block.is_open() && planned.plan.only_sets() {
-                        Box::pin(self.set_on_all_lanes(work.text(), one_lane)).await?;
+                    if outcome.is_ok() && self.block.is_open() && !names.is_empty() {
+                        Box::pin(self.set_in_block(names, planned, work.text())).await?;
                     }
                     if outcome.is_ok() && self.block.is_open() && planned.changes_reading {
                         Box::pin(self.learn_reading(index)).await?;
@@ -380,14 +385,26 @@ impl Session {
 
     /// Puts the statement on a lane. In the extended protocol the whole unit, with a Sync of its own.
     pub(super) fn put(&mut self, index: usize, work: Work<'_>) -> Outcome {
+        self.put_as(index, work, None)
+    }
+
+    /// With another text of the same parameters in the place of the statement's own.
+    pub(super) fn put_as(&mut self, index: usize, work: Work<'_>, instead: Option<&[u8]>) -> Outcome {
         let lane = &mut self.lanes[index];
         lane.behind = self.behind;
         match work {
-            Work::Simple { text } => lane.query(text),
+            Work::Simple { text } => lane.query(instead.unwrap_or(text)),
             Work::Extended { execution } => {
                 let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
                 let prepared = &execution.prepared;
-                lane.parse(b"", &prepared.tail, prepared.id, true);
+                match instead {
+                    None => lane.parse(b"", &prepared.tail, prepared.id, true),
+                    Some(text) => {
+                        lane.parse(b"", &[text, prepared.declarations()].concat(), prepared.id, true);
+                        // It is not what that number stands for.
+                        lane.connection.unnamed = None;
+                    }
+                }
                 let out = &mut lane.connection.outbox;
                 encode::client::bind_with_tail(out, b"", b"", bind.tail);
                 lane.owed.push_back(Owed::Bind { hidden: true });

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::search_path::{may_change_reading, turns};
+use super::set_config::Sets;
 use super::statements::Prepared;
 use super::{Failure, Session};
 use crate::catalog::RelationInfo;
@@ -61,8 +62,8 @@ pub struct Planned {
     pub suspect: bool,
     /// The text ends inside of a quote or a comment, or has a byte that starts no token.
     pub broken: bool,
-    /// Calls set_config(): the connection then has settings that others do not.
-    pub sets_config: bool,
+    /// What it sets by function: the connection then has settings that others do not.
+    pub sets: Sets,
     /// Its code may change how the statements behind it are read.
     pub changes_reading: bool,
 }
@@ -81,7 +82,7 @@ impl Planned {
 
     /// BEGIN itself opens the block that it stands in.
     pub fn begins_block(&self) -> bool {
-        matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Begin { .. }))
+        matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Begin(_)))
     }
 
     /// PostgreSQL lets it pass in a failed transaction.
@@ -120,12 +121,12 @@ impl Planned {
     pub fn unsettles(&self, pinned: bool) -> bool {
         let ends = match &self.plan.facts.kind {
             Kind::Transaction(command) => {
-                !matches!(command, TransactionCommand::Begin { .. } | TransactionCommand::Savepoint(_))
+                !matches!(command, TransactionCommand::Begin(_) | TransactionCommand::Savepoint(_))
             }
             Kind::Setting(_) => true,
             _ => false,
         };
-        ends || self.sets_config || self.changes_schema() || self.is_suspect(pinned)
+        ends || !self.sets.is_nothing() || self.changes_schema() || self.is_suspect(pinned)
     }
 
     /// Names may mean something else behind it.
@@ -133,7 +134,7 @@ impl Planned {
         match &self.plan.facts.kind {
             Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => turns(name),
             Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
-            _ => self.changes_reading && !self.copies_in(),
+            _ => (self.changes_reading || !self.sets.is_nothing()) && !self.copies_in(),
         }
     }
 
@@ -263,7 +264,7 @@ impl PlanCache {
             hint: None,
             suspect: known.suspect,
             broken: false,
-            sets_config: false,
+            sets: Sets::Nothing,
             changes_reading: known.suspect && sets_reading(&String::from_utf8_lossy(text)),
         })
     }
@@ -373,19 +374,18 @@ impl Session {
             }
         };
         self.check_hint(hint.as_ref())?;
-        let suspect = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
-        let sets_config = plan.facts.functions.iter().any(|f| f.name.name == "set_config");
-        if sets_config && !names_server_parameters(text, shape.literals, &plan.facts) {
-            return Err(Failure::Sql(refusals::OWN_PARAMETER.error(&[])));
-        }
+        let sets = Sets::of(&plan, text, options);
+        let sets = sets.ok_or_else(|| Failure::Sql(refusals::OWN_PARAMETER.error(&[])))?;
+        let code = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
+        let suspect = code || !sets.are_local();
         let (context, broken) = (self.context.id, shape.broken);
         let changes_reading =
-            sets_config || suspect && may_change_reading(text, &plan, &self.context.planning);
-        let planned =
-            Planned { context, plan, literals, hint, suspect, broken, sets_config, changes_reading };
+            sets.may_change_reading() || code && may_change_reading(text, &plan, &self.context.planning);
+        let planned = Planned { context, plan, literals, hint, suspect, broken, sets, changes_reading };
         // What came twice may come again.
         if is_cached
             && planned.hint.is_none()
+            && planned.sets.is_nothing()
             && !changes_reading
             && let Some(template) = Template::of(text, options, &shape)
         {
@@ -495,34 +495,6 @@ fn lets_go(facts: &Facts) -> bool {
         Kind::Ddl { .. } => facts.words.iter().any(|word| word == "drop"),
         _ => facts.functions.iter().any(|call| unlocks(&call.name.name)),
     }
-}
-
-/// Whether every `set_config(` in the text is followed by a literal that names a parameter of the server's: only those
-/// can be asked for afterwards (`pg_settings` does not list an application's own, which have a dot). So are those whose
-/// names are read from there, as pg_dump does.
-fn names_server_parameters(text: &[u8], literals: &[Literal], facts: &Facts) -> bool {
-    let listed = match facts.block.relations.as_slice() {
-        [only] => only.name.name == "pg_settings" && facts.block.children.is_empty(),
-        _ => false,
-    };
-    let folded = text.to_ascii_lowercase();
-    let mut at = 0;
-    while let Some(found) = folded[at..].windows(10).position(|word| word == b"set_config") {
-        at += found + 10;
-        let open = folded[at..].iter().position(|byte| !byte.is_ascii_whitespace());
-        let Some(open) = open.filter(|open| folded[at + open] == b'(') else { continue };
-        let argument = at + open + 1;
-        let skipped = folded[argument..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        if listed && folded[argument + skipped..].starts_with(b"name,") {
-            continue;
-        }
-        let start = (argument + skipped) as u32;
-        let named = literals.iter().find(|literal| literal.start == start);
-        if named.is_none_or(|l| text[l.start as usize..l.end as usize].contains(&b'.')) {
-            return false;
-        }
-    }
-    true
 }
 
 /// Triggers and rules run code that the text does not show.

@@ -16,7 +16,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::control::set_modes;
 use super::fence::says_true;
 use super::leftovers::OF_TRANSACTIONS;
 use super::{Failure, Outcome, OwnSettings, Session};
@@ -24,31 +23,17 @@ use crate::backend::Settings;
 use crate::backend::settings::{quote_literal, set_statement};
 use crate::execute::refusals;
 use crate::plan::Access;
-use crate::sql::facts::{Discard, Isolation, Setting};
+use crate::sql::facts::{Discard, Isolation, Modes, Setting};
 use crate::topology::{Consistency, Topology};
 use crate::wire::backend::Field;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 
-const OWN_PREFIX: &str = "meridian.";
+pub(super) const OWN_PREFIX: &str = "meridian.";
 /// OID of `text`.
 const TEXT_OID: u32 = 25;
 
 impl Session {
-    /// In a transaction, what `SELECT set_config(…)` has set on one lane holds on all, and on those that join. What the
-    /// session's settings are then is asked of the lanes when the transaction is over. `one_lane`: as it was before.
-    pub(super) async fn set_on_all_lanes(&mut self, text: &[u8], one_lane: bool) -> Outcome {
-        let sql = String::from_utf8_lossy(text).into_owned();
-        self.on_joined_lanes(&sql).await?;
-        self.lanes.iter_mut().filter(|lane| lane.in_block).for_each(|lane| lane.connection.suspect = true);
-        if let Some(transaction) = self.block.transaction() {
-            transaction.prologue.push(sql);
-            transaction.settings_changed = true;
-            transaction.one_lane = one_lane;
-        }
-        Ok(())
-    }
-
     pub(super) async fn setting(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
         match setting {
             Setting::Set { name, local, value } if name.starts_with(OWN_PREFIX) => {
@@ -101,15 +86,17 @@ impl Session {
         let read_only = (name == "transaction_read_only" && switch).then(|| says_true(&value));
         self.fence.check_mode(read_only)?;
         let written = matches!(setting, Setting::Set { .. });
+        let deferrable = (name == "transaction_deferrable" && switch).then(|| says_true(&value));
+        let modes = Modes { read_only, isolation, deferrable };
         if self.block.is_open() && written && (isolation.is_some() || switch) {
             let sql = String::from_utf8_lossy(text).into_owned();
-            return self.set_transaction(sql, read_only, isolation).await;
+            return self.set_transaction(sql, modes).await;
         }
         // No replica has it otherwise.
         let statements = self.judge(setting, text, Access::ReadPrimary).await?;
         if let Some(transaction) = self.block.transaction() {
             transaction.prologue.extend(statements);
-            set_modes(transaction, read_only, isolation);
+            transaction.set_modes(modes);
         }
         self.complete_setting(tag_of(setting));
         Ok(())
@@ -126,17 +113,12 @@ impl Session {
     }
 
     /// SET SESSION CHARACTERISTICS AS TRANSACTION is another spelling of the defaults of transactions.
-    pub(super) async fn set_characteristics(
-        &mut self,
-        read_only: Option<bool>,
-        isolation: Option<Isolation>,
-        deferrable: Option<bool>,
-    ) -> Outcome {
+    pub(super) async fn set_characteristics(&mut self, modes: Modes) -> Outcome {
         let switch = |on: bool| if on { "on" } else { "off" };
         let defaults = [
-            ("default_transaction_isolation", isolation.map(Isolation::name)),
-            ("default_transaction_read_only", read_only.map(switch)),
-            ("default_transaction_deferrable", deferrable.map(switch)),
+            ("default_transaction_isolation", modes.isolation.map(Isolation::name)),
+            ("default_transaction_read_only", modes.read_only.map(switch)),
+            ("default_transaction_deferrable", modes.deferrable.map(switch)),
         ];
         for (name, value) in defaults {
             let Some(value) = value else { continue };

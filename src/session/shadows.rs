@@ -87,6 +87,9 @@ impl Session {
         {
             return Err(super::Failure::Sql(refusals::TEMPORARY_WITH_LASTING.error(&[&lasting.to_string()])));
         }
+        if let Kind::CreateTableAs { name, temporary: false, .. } = &planned.plan.facts.kind {
+            return Err(super::Failure::Sql(refusals::FROM_TEMPORARY.error(&[&name.to_string()])));
+        }
         let spread = relations(&planned.plan.facts).into_iter().find(|name| {
             let shadowed = name.schema.is_none() && self.temporary.contains(&name.name);
             let resolved = planning.catalog.resolve(name, &planning.search_path);
@@ -106,7 +109,8 @@ impl Session {
     pub(super) fn check_uncommitted(&self, planned: &Planned) -> Result<(), SqlError> {
         let Some(transaction) = self.block.get().filter(|t| t.schema_changed) else { return Ok(()) };
         let facts = &planned.plan.facts;
-        if planned.changes_schema() || planned.is_transaction_control() {
+        let reads = matches!(facts.kind, Kind::CreateTableAs { .. });
+        if planned.changes_schema() && !reads || planned.is_transaction_control() {
             return Ok(());
         }
         let planning = &self.context.planning;

@@ -259,6 +259,7 @@ impl Session {
     fn is_relay(&self, planned: &Planned) -> bool {
         matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
             && !self.names_temporary(planned)
+            && planned.sets.is_nothing()
     }
 
     /// The one shard that the statement needs; None if it needs more.

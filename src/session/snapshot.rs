@@ -111,6 +111,12 @@ impl Session {
         }
     }
 
+    /// What the transaction sees is decided by its first statement.
+    pub(super) fn keeps_snapshot(&self) -> bool {
+        let isolation = self.block.get().map(|transaction| transaction.isolation);
+        matches!(isolation, Some(Isolation::RepeatableRead | Isolation::Serializable))
+    }
+
     /// The transaction reads what others can no longer see.
     pub(super) fn looks_back(&self) -> bool {
         self.block.get().is_some_and(|transaction| transaction.isolation == Isolation::RepeatableRead)

@@ -92,6 +92,11 @@ impl Prepared {
         &self.tail[..self.text_length]
     }
 
+    /// What stands behind the text in a Parse message: its end, and the types that are declared.
+    pub fn declarations(&self) -> &[u8] {
+        &self.tail[self.text_length..]
+    }
+
     /// The types of its parameters, where Parse has declared all of those that the text reads.
     pub fn declared_all(&self, reads: u32) -> Option<&[u32]> {
         let declared = self.parameter_types.len() >= reads as usize && !self.parameter_types.contains(&0);

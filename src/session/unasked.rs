@@ -116,10 +116,6 @@ pub(super) fn pinned_server_gone() -> SqlError {
 }
 
 fn lost(node: String, last_words: Option<SqlError>) -> SqlError {
-    let mut error = BackendError::Lost { node }.into_sql();
-    error.detail = Some(match last_words {
-        Some(words) => format!("The transaction was rolled back. The server's last words: {}", words.message),
-        None => "The transaction was rolled back.".to_owned(),
-    });
-    error
+    let error = BackendError::Lost { node, last_words: last_words.map(Box::new) };
+    error.into_sql().detail("The transaction was rolled back.")
 }

@@ -222,10 +222,7 @@ pub struct Copy {
 #[derive(Debug, Clone, PartialEq)]
 pub enum TransactionCommand {
     /// BEGIN / START TRANSACTION; the modes as raw text live in the statement's own bytes.
-    Begin {
-        read_only: Option<bool>,
-        isolation: Option<Isolation>,
-    },
+    Begin(Modes),
     Commit {
         chain: bool,
     },
@@ -236,20 +233,36 @@ pub enum TransactionCommand {
     Release(String),
     RollbackTo(String),
     /// SET TRANSACTION …
-    SetTransaction {
-        read_only: Option<bool>,
-        isolation: Option<Isolation>,
-    },
+    SetTransaction(Modes),
     /// SET SESSION CHARACTERISTICS AS TRANSACTION …
-    SetCharacteristics {
-        read_only: Option<bool>,
-        isolation: Option<Isolation>,
-        deferrable: Option<bool>,
-    },
+    SetCharacteristics(Modes),
     /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED.
     TwoPhase,
     /// SET CONSTRAINTS: for every server of the transaction.
     SetConstraints,
+}
+
+/// Those modes of a transaction that are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Modes {
+    pub read_only: Option<bool>,
+    pub isolation: Option<Isolation>,
+    pub deferrable: Option<bool>,
+}
+
+impl Modes {
+    /// BEGIN with them.
+    pub fn begin(self) -> String {
+        let mut words = vec!["BEGIN"];
+        if let Some(isolation) = self.isolation {
+            words.extend(["ISOLATION LEVEL", isolation.name()]);
+        }
+        words.extend(self.read_only.map(|only| if only { "READ ONLY" } else { "READ WRITE" }));
+        words.extend(
+            self.deferrable.map(|deferrable| if deferrable { "DEFERRABLE" } else { "NOT DEFERRABLE" }),
+        );
+        words.join(" ")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -400,6 +413,8 @@ pub enum Kind {
     CreateTableAs {
         name: ObjectName,
         temporary: bool,
+        /// Of rows that are read, by a query that is followed: not those of EXECUTE, nor of what also writes.
+        reads: bool,
     },
     /// VACUUM, ANALYZE, CLUSTER, CHECKPOINT: for each server.
     Maintenance {

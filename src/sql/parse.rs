@@ -116,8 +116,10 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
             facts.words = tokens.words();
             facts.block.opaque_sources = true;
         }
-        if let Kind::Unparsed { .. } = inner.kind {
-            return unparsed(tokens, 0..tokens.len());
+        match (&inner.kind, &mut facts.kind) {
+            (Kind::Unparsed { .. }, _) => return unparsed(tokens, 0..tokens.len()),
+            (Kind::Select { into: false, .. }, Kind::CreateTableAs { reads, .. }) => *reads = true,
+            _ => {}
         }
         facts.block.relations.extend(inner.kind.target().cloned());
         facts.block.children.push(inner.block);

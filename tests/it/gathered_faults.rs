@@ -83,7 +83,7 @@ async fn scratch_sessions_that_are_lost_again_and_again_are_an_error() {
         () = kills => unreachable!("it ends with the statement"),
     };
     let error = error.as_db_error().expect("an error of SQL, not the end of the connection");
-    assert_eq!(error.code().code(), "08006", "{error}");
+    assert_eq!(error.code(), &SqlState::ADMIN_SHUTDOWN, "{error}");
     gate.open().await;
     assert!((1..=5).contains(&killed.len()), "{killed:?}");
     assert_eq!(answer(&client, JOIN).await, (200, 400));
@@ -104,7 +104,7 @@ async fn inside_of_a_transaction_a_lost_scratch_session_is_an_error() {
         };
         let (result, ()) = tokio::join!(client.query(COMPUTED, &[]), kill);
         let error = result.expect_err("what the transaction has seen may not be there again");
-        assert_eq!(error.code().map(SqlState::code), Some("08006"), "{begin}: {error}");
+        assert_eq!(error.code(), Some(&SqlState::ADMIN_SHUTDOWN), "{begin}: {error}");
         let error = client.query(JOIN, &[]).await.expect_err("the transaction has failed");
         assert_eq!(error.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION), "{begin}: {error}");
         client.batch_execute("ROLLBACK").await.expect("the end");

@@ -27,6 +27,7 @@ mod plans;
 mod pools;
 mod prometheus;
 mod replication;
+mod set_config;
 mod snapshots;
 mod stand;
 mod statements;

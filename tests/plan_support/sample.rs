@@ -114,6 +114,7 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
         triggers: list("triggers"),
         has_rules: words.contains(&"rules"),
         row_security: false,
+        unlogged: false,
         unique_sets: value("unique")
             .map(|set| vec![set.split(',').map(str::to_owned).collect()])
             .unwrap_or_default(),

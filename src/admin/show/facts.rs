@@ -325,6 +325,7 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
         triggers: Vec::new(),
         has_rules: false,
         row_security: false,
+        unlogged: false,
         unique_sets: Vec::new(),
         primary_key: Vec::new(),
     }

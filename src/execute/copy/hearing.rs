@@ -99,7 +99,7 @@ pub(super) fn hear(
 fn on_error(lane: &mut Lane, body: &[u8]) -> Result<Said, BackendError> {
     let error = SqlError::parse(body).map_err(|error| broken(lane, error.to_string()))?;
     if error.ends_session() {
-        return Err(lost(lane));
+        return Err(BackendError::ended(&lane.connection.address, error));
     }
     if !matches!(lane.owed.front(), Some(Owed::Query { .. } | Owed::Hidden(_))) {
         // Settings that were on their way are rolled back with their pipeline.
@@ -130,7 +130,7 @@ fn on_ready(lane: &mut Lane, body: &[u8]) -> Result<bool, BackendError> {
 }
 
 pub(super) fn lost(lane: &Lane) -> BackendError {
-    BackendError::Lost { node: lane.connection.address.to_string() }
+    BackendError::lost(&lane.connection.address)
 }
 
 pub(super) fn broken(lane: &Lane, reason: String) -> BackendError {

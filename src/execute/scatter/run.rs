@@ -368,12 +368,7 @@ impl Run<'_, '_, '_, '_> {
             Err(error) => return self.broken(index, error.to_string()),
         };
         if error.ends_session() {
-            let node = self.lanes[index].connection.address.to_string();
-            let error = if error.sqlstate.class() == "57" {
-                BackendError::Lost { node }
-            } else {
-                BackendError::Server(Box::new(error))
-            };
+            let error = BackendError::ended(&self.lanes[index].connection.address, error);
             return Stop::Lost { lane: index, error };
         }
         let lane = &mut self.lanes[index];
@@ -478,8 +473,8 @@ impl Run<'_, '_, '_, '_> {
             Event::Said => Ok(()),
             Event::ClientGone => Err(Stop::ClientGone),
             Event::Lost(lane) => {
-                let node = self.lanes[lane].connection.address.to_string();
-                Err(Stop::Lost { lane, error: BackendError::Lost { node } })
+                let error = BackendError::lost(&self.lanes[lane].connection.address);
+                Err(Stop::Lost { lane, error })
             }
         }
     }

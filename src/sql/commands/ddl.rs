@@ -105,7 +105,7 @@ fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
         && let Some(name) = creates.clone()
         && let Some(inner) = query_of_create_table(&c)
     {
-        let mut command = Command::with_words(Kind::CreateTableAs { name, temporary });
+        let mut command = Command::with_words(Kind::CreateTableAs { name, temporary, reads: false });
         command.inner = Some(inner);
         return Some(command);
     }

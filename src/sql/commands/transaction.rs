@@ -7,7 +7,7 @@
 //! belongs to one server.
 
 use super::{Command, Cursor};
-use crate::sql::facts::{Isolation, Kind, TransactionCommand};
+use crate::sql::facts::{Isolation, Kind, Modes, TransactionCommand};
 
 pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     let first = c.t.word(c.at);
@@ -15,13 +15,9 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     let command = match first.as_str() {
         "begin" => {
             c.take_any(&["work", "transaction"]);
-            let modes = modes(&mut c)?;
-            TransactionCommand::Begin { read_only: modes.read_only, isolation: modes.isolation }
+            TransactionCommand::Begin(modes(&mut c)?)
         }
-        "start" if c.take("transaction") => {
-            let modes = modes(&mut c)?;
-            TransactionCommand::Begin { read_only: modes.read_only, isolation: modes.isolation }
-        }
+        "start" if c.take("transaction") => TransactionCommand::Begin(modes(&mut c)?),
         "commit" if c.is("prepared") => return two_phase(c),
         "commit" | "end" => {
             c.take_any(&["work", "transaction"]);
@@ -53,11 +49,7 @@ pub(super) fn recognise_set(mut c: Cursor<'_, '_>) -> Option<Command> {
     c.at += 1;
     if c.take_all(&["session", "characteristics", "as", "transaction"]) {
         let modes = some_modes(&mut c)?;
-        return c.finish(Kind::Transaction(TransactionCommand::SetCharacteristics {
-            read_only: modes.read_only,
-            isolation: modes.isolation,
-            deferrable: modes.deferrable,
-        }));
+        return c.finish(Kind::Transaction(TransactionCommand::SetCharacteristics(modes)));
     }
     if c.is("constraints") {
         let all = c.end.saturating_sub(1);
@@ -67,10 +59,7 @@ pub(super) fn recognise_set(mut c: Cursor<'_, '_>) -> Option<Command> {
     c.take_any(&["local", "session"]);
     if c.take("transaction") {
         let modes = some_modes(&mut c)?;
-        return c.finish(Kind::Transaction(TransactionCommand::SetTransaction {
-            read_only: modes.read_only,
-            isolation: modes.isolation,
-        }));
+        return c.finish(Kind::Transaction(TransactionCommand::SetTransaction(modes)));
     }
     None
 }
@@ -94,13 +83,6 @@ fn chain(c: &mut Cursor<'_, '_>) -> Option<bool> {
     }
     let no = c.take("no");
     c.take("chain").then_some(!no)
-}
-
-#[derive(Default)]
-struct Modes {
-    read_only: Option<bool>,
-    isolation: Option<Isolation>,
-    deferrable: Option<bool>,
 }
 
 fn some_modes(c: &mut Cursor<'_, '_>) -> Option<Modes> {

@@ -51,7 +51,9 @@ impl Extractor {
             return Ok((Kind::ModifyingWith, block));
         }
         match self.into.take() {
-            Some(into) => Ok((Kind::CreateTableAs { name: into.name, temporary: into.temporary }, block)),
+            Some(into) => {
+                Ok((Kind::CreateTableAs { name: into.name, temporary: into.temporary, reads: true }, block))
+            }
             None => Ok((kind, block)),
         }
     }

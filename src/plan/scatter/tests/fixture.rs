@@ -89,6 +89,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         triggers: Vec::new(),
         has_rules: false,
         row_security: false,
+        unlogged: false,
         unique_sets: Vec::new(),
         primary_key: Vec::new(),
     };

@@ -1,0 +1,206 @@
+//! `set_config()`: what it sets on one connection holds for the session, wherever its statements run.
+//!
+//! Called by `perform` around statements that call it. In a transaction the other servers hear of it when there are others:
+//! what was set is asked of the one that ran it, and repeated on those that join. Behind the transaction, or the statement
+//! that is one, `leftovers` asks what the session's settings have become.
+//!
+//! Invariants:
+//! 1. A call whose name is not known before it runs is refused: nobody could be asked what it has set.
+//! 2. No lane joins a transaction, and no savepoint is set, before what was set on another lane is in the prologue.
+//!
+//! Not here: SET (`setting`), what else code sets (`search_path`, `leftovers`).
+
+use std::rc::Rc;
+
+use super::greeting::setting_value;
+use super::leftovers::OF_TRANSACTIONS;
+use super::perform::Work;
+use super::planning::Planned;
+use super::setting::OWN_PREFIX;
+use super::{Failure, Outcome, Session};
+use crate::backend::settings::{quote_literal, set_statement};
+use crate::catalog::reading::READING;
+use crate::execute::refusals;
+use crate::plan::{Action, Plan};
+use crate::sql::arguments::Parameters;
+use crate::sql::facts::Kind;
+use crate::sql::lexer::LexOptions;
+use crate::sql::set_calls::{SetCall, SetName, set_calls};
+
+/// Applications' own parameters that one session may set by function; the servers hold each of them, too.
+const NAMES_MAX: usize = 1_000;
+
+/// What the `set_config()` calls of a statement set.
+#[derive(Debug, Clone)]
+pub enum Sets {
+    /// There are none.
+    Nothing,
+    /// Parameters of the server's own, which it lists by `pg_settings`.
+    Listed,
+    Named(Rc<[SetCall]>),
+}
+
+impl Sets {
+    /// None where what is set could not be asked for.
+    pub fn of(plan: &Plan, text: &[u8], options: LexOptions) -> Option<Self> {
+        let facts = &plan.facts;
+        if !facts.functions.iter().any(|call| call.name.name == "set_config") {
+            return Some(Self::Nothing);
+        }
+        let calls = set_calls(text, options)?;
+        let of_catalog = match facts.block.relations.as_slice() {
+            [only] => only.name.name == "pg_settings" && facts.block.children.is_empty(),
+            _ => false,
+        };
+        if of_catalog && calls.iter().any(|call| call.name == SetName::Listed) {
+            return calls.iter().all(SetCall::is_of_server).then_some(Self::Listed);
+        }
+        let followed =
+            matches!(
+                facts.kind,
+                Kind::Select { into: false, .. } | Kind::Insert(_) | Kind::Update(_) | Kind::Delete(_)
+            ) && matches!(plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_));
+        let known = |call: &SetCall| match &call.name {
+            SetName::Literal(name) => may_be_set(name) && (followed || !name.contains('.')),
+            SetName::Parameter(_) => followed,
+            SetName::Listed | SetName::Computed => false,
+        };
+        calls.iter().all(known).then(|| Self::Named(calls.into()))
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
+    /// Nothing of it is left behind the transaction.
+    pub fn are_local(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Listed => false,
+            Self::Named(calls) => calls.iter().all(|call| call.local),
+        }
+    }
+
+    /// Statements behind it may be read in another way.
+    pub fn may_change_reading(&self) -> bool {
+        let is_reading = |call: &SetCall| match &call.name {
+            SetName::Literal(name) => READING.contains(&name.as_str()) || name == "session_authorization",
+            SetName::Parameter(_) | SetName::Listed | SetName::Computed => true,
+        };
+        match self {
+            Self::Nothing => false,
+            Self::Listed => true,
+            Self::Named(calls) => calls.iter().any(is_reading),
+        }
+    }
+}
+
+impl SetCall {
+    fn is_of_server(&self) -> bool {
+        match &self.name {
+            SetName::Listed => true,
+            SetName::Literal(name) => may_be_set(name) && !name.contains('.'),
+            SetName::Parameter(_) | SetName::Computed => false,
+        }
+    }
+}
+
+/// Not what only the session itself can set.
+fn may_be_set(name: &str) -> bool {
+    !name.starts_with(OWN_PREFIX) && !OF_TRANSACTIONS.contains(&name)
+}
+
+impl Session {
+    /// Before it runs: the names that it sets.
+    pub(super) fn names_set(&mut self, planned: &Planned, work: Work<'_>) -> Result<Vec<String>, Failure> {
+        let Sets::Named(calls) = &planned.sets else { return Ok(Vec::new()) };
+        let refused = || Failure::Sql(refusals::OWN_PARAMETER.error(&[]));
+        let parameters = work.parameters(planned)?;
+        let mut names = Vec::with_capacity(calls.len());
+        for call in calls.iter() {
+            let name = match &call.name {
+                SetName::Literal(name) => name.clone(),
+                SetName::Parameter(index) => match parameters.value(*index) {
+                    Some(Some(name)) => String::from_utf8_lossy(name).to_lowercase(),
+                    // The server says what is wrong with it.
+                    Some(None) | None => continue,
+                },
+                SetName::Listed | SetName::Computed => return Err(refused()),
+            };
+            if !may_be_set(&name) {
+                return Err(refused());
+            }
+            let asked = name.contains('.') && !planned.sets.are_local();
+            if asked && !self.set_by_functions.contains(&name) {
+                if self.set_by_functions.len() >= NAMES_MAX {
+                    return Err(refused());
+                }
+                self.set_by_functions.insert(name.clone());
+            }
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    /// In a transaction, after it ran on one lane.
+    pub(super) async fn set_in_block(
+        &mut self,
+        names: Vec<String>,
+        planned: &Planned,
+        text: &[u8],
+    ) -> Outcome {
+        if planned.plan.only_sets() && planned.plan.facts.param_count == 0 {
+            return self.set_on_all_lanes(planned, text).await;
+        }
+        let Some(transaction) = self.block.transaction() else { return Ok(()) };
+        transaction.settings_changed |= names.iter().any(|name| !name.contains('.'));
+        transaction.unlearned.extend(names);
+        match self.lanes.iter().filter(|lane| lane.in_block).count() {
+            0 | 1 => Ok(()),
+            _ => self.learn_sets().await,
+        }
+    }
+
+    /// What depends on no row and no parameter is repeated as it is.
+    async fn set_on_all_lanes(&mut self, planned: &Planned, text: &[u8]) -> Outcome {
+        let sql = String::from_utf8_lossy(text).into_owned();
+        self.on_joined_lanes(&sql).await?;
+        let stays = !planned.sets.are_local();
+        let joined = self.lanes.iter_mut().filter(|lane| lane.in_block);
+        joined.for_each(|lane| lane.connection.suspect |= stays);
+        if let Some(transaction) = self.block.transaction() {
+            transaction.prologue.push(sql);
+            transaction.settings_changed = true;
+        }
+        Ok(())
+    }
+
+    /// What was set on the one lane of the transaction holds on those that join it.
+    pub(super) async fn learn_sets(&mut self) -> Outcome {
+        let Some(transaction) = self.block.transaction() else { return Ok(()) };
+        let mut names = std::mem::take(&mut transaction.unlearned);
+        names.sort_unstable();
+        names.dedup();
+        let Some(index) = self.lanes.iter().position(|lane| lane.in_block).filter(|_| !names.is_empty())
+        else {
+            return Ok(());
+        };
+        self.quiet_lane(index).await?;
+        let shown = |name: &String| format!("pg_catalog.current_setting({}, true)", quote_literal(name));
+        let shown = names.iter().map(shown).collect::<Vec<_>>().join(", ");
+        let captured = self.capture_on(index, &format!("SELECT {shown}")).await?;
+        if let Some(error) = captured.error {
+            return Err(Failure::Sql(error));
+        }
+        let values = captured.rows.into_iter().next().unwrap_or_default();
+        for (name, value) in names.iter().zip(values) {
+            let Some(value) = value else { continue };
+            let statement = set_statement(name, &setting_value(name, &value), true);
+            self.on_joined_lanes(&statement).await?;
+            if let Some(transaction) = self.block.transaction() {
+                transaction.prologue.push(statement);
+            }
+        }
+        Ok(())
+    }
+}
