@@ -1,11 +1,65 @@
 //! Code that sets how what follows is read: found by its words, for a function's body is no text that is planned.
 
+use std::collections::BTreeSet;
+
 /// Settings by which names are found, texts read and values shown.
 pub const READING: [&str; 7] =
     ["search_path", "role", "timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits"];
 
 /// Stands among the words of a function's definition that sets one of them; no word has a blank.
 pub const SETS_READING: &str = "set reading";
+
+/// Stands before the name of each parameter that a function's definition sets, among its words; `?` is one that is computed.
+pub const SETS: &str = "sets ";
+
+/// The names of an application's own parameters that the text sets by `SET [LOCAL | SESSION] a.b`, and those of all that it
+/// sets by `set_config()`; also within its strings, which may be SQL. `?` for a name that is computed.
+pub fn parameters_set(text: &str) -> BTreeSet<String> {
+    let folded = text.to_lowercase();
+    let mut names = BTreeSet::new();
+    for (at, word) in folded.match_indices("set") {
+        let before = folded[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &folded[at + word.len()..];
+        let behind = rest.strip_prefix("_config").map(str::trim_start);
+        match behind {
+            Some(arguments) => names.extend(arguments.strip_prefix('(').map(first_literal)),
+            None => names.extend(own_parameter(rest)),
+        }
+    }
+    names
+}
+
+/// The literal at the front of arguments, whose quotes may be doubled.
+fn first_literal(arguments: &str) -> String {
+    let quoted = arguments.trim_start();
+    let inner = quoted.trim_start_matches('\'');
+    let name: String = inner.chars().take_while(|c| is_of_name(*c)).collect();
+    let end = &inner[name.len()..];
+    let behind = end.trim_start_matches('\'').trim_start();
+    let whole = behind.len() < end.len() && (behind.starts_with(',') || behind.starts_with("::"));
+    let literal = inner.len() < quoted.len() && whole && !name.is_empty();
+    if literal { name } else { "?".to_owned() }
+}
+
+/// The name behind SET, if it is an application's own and a value follows.
+fn own_parameter(rest: &str) -> Option<String> {
+    let mut rest = rest.starts_with(char::is_whitespace).then(|| rest.trim_start())?;
+    for scope in ["local", "session"] {
+        let behind = rest.strip_prefix(scope).filter(|rest| rest.starts_with(char::is_whitespace));
+        rest = behind.map_or(rest, str::trim_start);
+    }
+    let name: String = rest.chars().take_while(|c| is_of_name(*c)).collect();
+    let value = rest[name.len()..].trim_start();
+    let sets = value.starts_with('=') || value.starts_with("to");
+    (name.contains('.') && sets).then_some(name)
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '.' | '$')
+}
 
 /// Whether the text has `SET [LOCAL | SESSION] name` of one of these, or calls `set_config()`; also within its strings,
 /// which may be SQL.
@@ -35,6 +89,20 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_what_is_set_are_found() {
+        let check = |text: &str, expected: &[&str]| {
+            let found: Vec<String> = parameters_set(text).into_iter().collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check("PERFORM set_config('App.User_ID', x, true)", &["app.user_id"]);
+        check("EXECUTE 'SELECT set_config( ''app.x'' , $1, false)'", &["app.x"]);
+        check("PERFORM set_config('app.' || name, x, true); SET LOCAL app.y = 1", &["?", "app.y"]);
+        check("PERFORM set_config(name, x, true)", &["?"]);
+        check("SET app.x TO 'a'; SET SESSION app.y = 'b'; set work_mem = '1MB'", &["app.x", "app.y"]);
+        check("UPDATE t SET a = 1; SELECT offset.x = 2, current_setting('app.z')", &[]);
+    }
 
     #[test]
     fn only_what_sets_is_found() {

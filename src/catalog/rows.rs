@@ -14,7 +14,7 @@ use super::load::{Answers, LoadError};
 use super::numbers::{Objects, Shape};
 use super::parts::CatalogParts;
 use super::queries::Query;
-use super::reading::{SETS_READING, sets_reading, words};
+use super::reading::{SETS, SETS_READING, parameters_set, sets_reading, words};
 use super::settings;
 use super::snapshot::{
     CastCall, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
@@ -27,8 +27,9 @@ const CALL_DEPTH_MAX: usize = 8;
 
 /// Identifiers in a function's definition, folded; also those inside its strings, which may be SQL.
 fn split_words(text: &str) -> HashSet<String> {
-    let sets = sets_reading(text).then(|| SETS_READING.to_owned());
-    words(text).map(str::to_lowercase).chain(sets).collect()
+    let reading = sets_reading(text).then(|| SETS_READING.to_owned());
+    let sets = parameters_set(text).into_iter().map(|name| format!("{SETS}{name}"));
+    words(text).map(str::to_lowercase).chain(reading).chain(sets).collect()
 }
 
 /// What the answers say, in catalogs of which `built_in` are the functions of PostgreSQL's own.

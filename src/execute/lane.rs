@@ -179,9 +179,9 @@ impl Lane {
         *sender = client.unwrap_or(process).to_be_bytes();
     }
 
-    /// What is sent may write.
+    /// What is sent may write: not on a replica, whatever it is.
     pub fn note_write(&mut self, writes: bool) {
-        self.wrote |= writes;
+        self.wrote |= writes && !self.replica;
         if writes {
             self.note_notifier();
         }
@@ -372,6 +372,8 @@ impl Lane {
     /// The server skips everything up to Sync: so do we. Statements that were not prepared are forgotten, and those that were
     /// not closed are not.
     pub fn skip_to_sync(&mut self) {
+        // Settings that were on their way are rolled back with their pipeline, whenever its end comes.
+        self.connection.applying = None;
         let mut left = SmallVec::<[u64; 4]>::new();
         while let Some(front) = self.owed.front() {
             match front {

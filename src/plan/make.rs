@@ -25,6 +25,7 @@ use super::bind::Route;
 use super::refusal::{self, Refusal};
 use super::scatter::{Scatter, Ways};
 use super::survey::Fixed;
+use super::traces::Traces;
 use super::{commands, home, reads, steady, writes};
 
 /// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
@@ -40,6 +41,8 @@ pub struct Plan {
     pub inner: Option<Arc<Plan>>,
     /// The servers' own plan of it is the same for all values.
     pub steady: bool,
+    /// What its code may leave on the connection that it runs on.
+    pub traces: Traces,
     pub(super) route: Route,
     pub(super) topology: Arc<Topology>,
 }
@@ -93,6 +96,7 @@ impl Plan {
             route: outcome.route,
             inner,
             steady: steady::is_steady(&facts, context),
+            traces: Traces::of(&facts, context),
             facts,
             topology: Arc::clone(&context.topology),
         }

@@ -30,6 +30,7 @@ pub mod scatter;
 mod scope;
 mod steady;
 mod survey;
+pub mod traces;
 mod value;
 mod writes;
 

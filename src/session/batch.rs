@@ -26,6 +26,10 @@ use crate::wire::frontend::Describe;
 /// Messages of a batch that go to one place together.
 pub(super) struct Segment {
     pub place: Place,
+    /// Something of it would be undone by a roll-back.
+    pub changes: bool,
+    /// It has a transaction command, and ends with it.
+    controls: bool,
     /// Which ones of the batch.
     messages: Range<usize>,
 }
@@ -90,6 +94,8 @@ pub(super) enum Message {
     ClosePortal(Option<u64>),
     /// Its name was bound again: nobody is told.
     ForgetPortal(u64),
+    /// Nothing is left to be done, and its command tag says so.
+    Complete(&'static str),
     Fail(SqlError),
 }
 
@@ -174,10 +180,24 @@ impl Batch {
     }
 
     pub(super) fn for_session(&mut self, message: Message) {
-        if !matches!(self.segments.last(), Some(Segment { place: Place::Session, .. })) {
+        if !matches!(self.segments.last(), Some(Segment { place: Place::Session, controls: false, .. })) {
             self.begin(Place::Session);
         }
         self.extend(Some(message));
+    }
+
+    /// Of what was sorted last.
+    pub(super) fn note_execution(&mut self, changes: bool, controls: bool) {
+        if let Some(last) = self.segments.last_mut() {
+            last.changes |= changes;
+            last.controls |= controls;
+        }
+    }
+
+    /// Whether something is behind what segment `at` changes that may fail without its server's knowledge.
+    pub(super) fn goes_on_behind(&self, at: usize, segment: &Segment) -> bool {
+        let runs = |message: &&Message| matches!(message, Message::Execute(_) | Message::Fail(_));
+        at + 1 < self.segments.len() || self.messages(segment).iter().filter(runs).count() > 1
     }
 
     pub fn flush_loose_to_session(&mut self) {
@@ -192,7 +212,7 @@ impl Batch {
 
     fn begin(&mut self, place: Place) {
         let at = self.messages.len();
-        self.segments.push(Segment { place, messages: at..at });
+        self.segments.push(Segment { place, changes: false, controls: false, messages: at..at });
     }
 
     /// Loose Parses, then the message, for the last segment.

@@ -83,7 +83,7 @@ impl Session {
             let scatter = attempts.instead.as_ref().unwrap_or(scatter);
             let (sent, result) = match &scatter.combine {
                 Combine::Scratch(scratch) => {
-                    self.answer_in_scratch(question, scratch, shards, ending).await?
+                    self.answer_in_scratch(question, scratch, shards, ending, planned.suspect).await?
                 }
                 _ => {
                     let (sent, result) = self.answer_from(question, scatter, bound, shards).await;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::block::{Before, Block, Origin, Transaction};
 use super::fence::says_true;
-use super::{Failure, Outcome, Session};
+use super::{Failure, Outcome, Request, Session};
 use crate::backend::WriteToken;
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
@@ -25,12 +25,15 @@ use crate::transaction::{self, Participant};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 
+/// A warning of PostgreSQL's.
+const OUTSIDE_OF_BLOCK: &str = "SET TRANSACTION can only be used in transaction blocks";
+
 impl Session {
     /// Obeys a transaction command and answers it with a CommandComplete.
     pub(super) async fn transaction_command(&mut self, command: &TransactionCommand, text: &[u8]) -> Outcome {
         let sql = String::from_utf8_lossy(text).into_owned();
         match command {
-            TransactionCommand::Begin(modes) => self.begin(sql, *modes),
+            TransactionCommand::Begin(modes) => self.begin(sql, *modes).await,
             TransactionCommand::Commit { chain } => self.commit(*chain).await,
             TransactionCommand::Rollback { chain } => self.roll_back(*chain).await,
             TransactionCommand::Savepoint(name) => self.savepoint(name, sql).await,
@@ -47,17 +50,21 @@ impl Session {
         encode::server::command_complete(&mut self.client.outbox, tag.as_bytes());
     }
 
-    fn begin(&mut self, sql: String, modes: Modes) -> Outcome {
+    async fn begin(&mut self, sql: String, modes: Modes) -> Outcome {
         self.fence.check_mode(modes.read_only)?;
         let starts = sql.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
         let tag = if starts { "START TRANSACTION" } else { "BEGIN" };
         let joined = self.lanes.iter().any(|lane| lane.in_block);
+        let defaults = self.default_modes();
         match self.block.transaction() {
             Some(transaction) if transaction.origin == Origin::Explicit => {
                 self.warn(&SqlError::warning(
                     SqlState::ACTIVE_SQL_TRANSACTION,
                     "there is already a transaction in progress",
                 ));
+                if modes != Modes::default() {
+                    self.apply_modes(format!("SET TRANSACTION {modes}"), modes).await?;
+                }
             }
             Some(transaction) => {
                 // What ran before BEGIN in the same message becomes part of the transaction.
@@ -67,16 +74,14 @@ impl Session {
                 transaction.origin = Origin::Explicit;
                 if !joined {
                     transaction.prologue[0] = self.fence.begin(sql, modes.isolation);
+                    transaction.set_modes(defaults);
                 }
                 transaction.set_modes(modes);
             }
             None => {
-                let default = |name| self.settings.get(name).is_some_and(says_true);
                 let prologue = self.fence.prologue(sql, modes.isolation);
                 let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
-                transaction.read_only = default("default_transaction_read_only");
-                transaction.deferrable = default("default_transaction_deferrable");
-                transaction.isolation = self.default_isolation();
+                transaction.set_modes(defaults);
                 transaction.set_modes(modes);
                 self.block = Block::Open(Box::new(transaction));
             }
@@ -85,9 +90,21 @@ impl Session {
         Ok(())
     }
 
+    /// Those with which a transaction begins that says nothing of them.
+    fn default_modes(&self) -> Modes {
+        let is_on = |name| Some(self.settings.get(name).is_some_and(says_true));
+        let isolation = self.default_of("default_transaction_isolation");
+        let isolation = isolation.and_then(|value| Isolation::named(&value));
+        Modes {
+            read_only: is_on("default_transaction_read_only"),
+            deferrable: is_on("default_transaction_deferrable"),
+            isolation: Some(isolation.unwrap_or(Isolation::ReadCommitted)),
+        }
+    }
+
     /// AND CHAIN: the next transaction, with the modes of the one that has ended.
     fn begin_chained(&mut self, modes: Modes) {
-        let prologue = self.fence.prologue(modes.begin(), modes.isolation);
+        let prologue = self.fence.prologue(format!("BEGIN {modes}"), modes.isolation);
         let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
         transaction.set_modes(modes);
         self.block = Block::Open(Box::new(transaction));
@@ -101,21 +118,28 @@ impl Session {
         Ok(self.block.get().filter(|_| chain).map(Transaction::modes))
     }
 
-    fn default_isolation(&self) -> Isolation {
-        let value = self.default_of("default_transaction_isolation");
-        value.and_then(|value| Isolation::named(&value)).unwrap_or(Isolation::ReadCommitted)
-    }
-
     pub(super) async fn set_transaction(&mut self, sql: String, modes: Modes) -> Outcome {
         if !self.block.is_open() {
-            self.warn(&SqlError::warning(
-                SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                "SET TRANSACTION can only be used in transaction blocks",
-            ));
+            self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, OUTSIDE_OF_BLOCK));
             self.complete("SET");
             return Ok(());
         }
+        if self.is_pipeline_alone() {
+            self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, OUTSIDE_OF_BLOCK));
+        }
         self.fence.check_mode(modes.read_only)?;
+        self.apply_modes(sql, modes).await?;
+        self.complete("SET");
+        Ok(())
+    }
+
+    /// A pipeline is one transaction, but no block.
+    pub(super) fn is_pipeline_alone(&self) -> bool {
+        self.request != Request::Simple && self.block.is_open() && !self.block.is_explicit()
+    }
+
+    /// In a transaction.
+    async fn apply_modes(&mut self, sql: String, modes: Modes) -> Outcome {
         let joined = self.lanes.iter().any(|lane| lane.in_block);
         self.on_joined_lanes(&sql).await?;
         let fence = self.fence.clone();
@@ -130,7 +154,6 @@ impl Session {
             }
             transaction.set_modes(modes);
         }
-        self.complete("SET");
         Ok(())
     }
 
@@ -157,7 +180,11 @@ impl Session {
             lane.hidden_words(sql);
         }
         for drained in self.drain_block().await {
-            if let Some(error) = drained?.error {
+            let drained = drained?;
+            for report in drained.asides.iter().filter(|aside| aside.first() == Some(&b'S')) {
+                self.pass_aside(report);
+            }
+            if let Some(error) = drained.error {
                 return Err(Failure::Sql(error));
             }
         }
@@ -296,22 +323,9 @@ impl Session {
         if self.block.is_open() {
             self.roll_back_block().await;
         }
-        self.undo_open_pipelines().await?;
+        self.undo_open_pipelines().await.map_err(Failure::End)?;
         self.complete("ROLLBACK");
         chained.into_iter().for_each(|modes| self.begin_chained(modes));
-        Ok(())
-    }
-
-    /// What a pipeline has done up to a Flush is undone by a ROLLBACK before its Sync.
-    async fn undo_open_pipelines(&mut self) -> Outcome {
-        for index in 0..self.lanes.len() {
-            let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.open_pipeline && lane.wrote) else {
-                continue;
-            };
-            lane.pipeline("ROLLBACK");
-            lane.wrote = false;
-            self.end_pipeline(index).await?;
-        }
         Ok(())
     }
 
@@ -437,10 +451,8 @@ impl Session {
         if let Some(position) = drained.position {
             self.learn_position(shard, WriteToken { timeline, position });
         }
-        if tell_asides {
-            for aside in &drained.asides {
-                self.pass_aside(aside);
-            }
+        for aside in drained.asides.iter().filter(|aside| tell_asides || aside.first() == Some(&b'A')) {
+            self.pass_aside(aside);
         }
         if let Some(error) = drained.error {
             return Err(Failure::Sql(error));

@@ -61,6 +61,7 @@ impl Session {
                     return Ok(());
                 }
                 if failed {
+                    self.undo_open_pipelines().await?;
                     self.close_open_pipelines().await;
                 }
                 if !sent {
@@ -365,11 +366,11 @@ impl Session {
         };
         batch.executions += 1;
         batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
-        batch.changes |= portal.planned.plan.access == Access::Write
-            || !portal.planned.sets.is_nothing()
-            || matches!(portal.planned.plan.facts.kind, Kind::Setting(_));
-        batch.controls |= portal.planned.is_transaction_control();
         let planned = Rc::clone(&portal.planned);
+        let controls = planned.is_transaction_control();
+        let changes = planned.is_undone_by_roll_back();
+        batch.changes |= changes;
+        batch.controls |= controls;
         batch.unsettled |= planned.unsettles(self.pin.is_some());
         batch.turns |= planned.turns_names();
         match portal.home {
@@ -386,7 +387,9 @@ impl Session {
                 let reads = matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) });
                 portal.in_pieces |= execute.max_rows > 0 && reads && !portal.spent;
                 if portal.spent && !portal.in_pieces {
-                    return Err(cannot_be_run(execute.portal));
+                    let tag = finished(&planned).ok_or_else(|| cannot_be_run(execute.portal))?;
+                    self.for_session(batch, Message::Complete(tag));
+                    return Ok(());
                 }
                 let pieces = match (portal.in_pieces, portal.spent) {
                     (false, _) => Pieces::None,
@@ -399,6 +402,7 @@ impl Session {
                 self.for_session(batch, Message::Execute(Box::new((planned, execution))));
             }
         }
+        batch.note_execution(changes, controls);
         Ok(())
     }
 
@@ -493,6 +497,16 @@ fn plans_more(mut bytes: &[u8]) -> bool {
         bytes = bytes.get(header.len..).unwrap_or_default();
     }
     false
+}
+
+/// What Execute is answered for a portal of the session's own that has given all of its rows; None: it cannot be run again.
+fn finished(planned: &Planned) -> Option<&'static str> {
+    match planned.plan.facts.kind {
+        Kind::Select { into: false, .. } => Some("SELECT 0"),
+        Kind::Show { .. } => Some("SHOW"),
+        Kind::Explain(_) => Some("EXPLAIN"),
+        _ => None,
+    }
 }
 
 /// Transaction control and settings: no parameters, no rows, no server needed to describe them.

@@ -119,7 +119,8 @@ impl Session {
             return Ok(());
         }
         let others = || self.lanes.iter().filter(|lane| lane.shard != shard && lane.in_block);
-        if access == Access::Write && !self.fence.read_only && others().any(|lane| lane.wrote) {
+        let writes = access == Access::Write && !self.fence.read_only && !transaction.read_only;
+        if writes && others().any(|lane| lane.wrote) {
             return Err(super::report::second_writing_shard(&self.context.planning.topology, shard));
         }
         if transaction.one_lane && others().next().is_some() {
@@ -296,10 +297,12 @@ impl Session {
         }
     }
 
-    /// Takes a lane out of the session: back to its pool, or closed if it is not clean, with what may run there.
+    /// Takes a lane out of the session: back to its pool, or closed with what may run there, if it is not clean or has what
+    /// pins the session.
     pub(super) fn give(&mut self, lane: Lane) {
         self.cancel.remove(&lane.connection.key);
-        if lane.is_at_rest() {
+        let pinned = self.pin.is_some() && !lane.replica && lane.shard == self.default_shard();
+        if lane.is_at_rest() && !pinned {
             self.worker.pools.give(lane.connection);
             self.worker.keep_queue(lane.owed);
         } else {

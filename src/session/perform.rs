@@ -301,7 +301,7 @@ impl Session {
         };
         self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
         let index = self.join(shard, access, avoid).await?;
-        if matches!(planned.sets, Sets::Listed)
+        if matches!(planned.sets, Sets::Unknown)
             && let Some(transaction) = self.block.transaction()
         {
             transaction.one_lane = true;
@@ -321,8 +321,9 @@ impl Session {
             let node = self.lanes[index].connection.node;
             self.put(index, work)?;
             let suspect = planned.is_suspect(self.pin.is_some());
+            let read_only = self.is_read_only();
             let lane = &mut self.lanes[index];
-            lane.note_write(access == Access::Write);
+            lane.note_write(access == Access::Write && !read_only);
             lane.connection.suspect |= suspect;
             if access == Access::Write && !lane.in_block && !planned.copies_in() {
                 self.ask_position(index);

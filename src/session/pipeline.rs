@@ -21,6 +21,7 @@ use crate::execute::{Confirmed, Report};
 use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
+use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::Target;
@@ -59,7 +60,11 @@ impl Session {
         }
         let last = segments.len() - 1;
         let mut sent = false;
-        for (at, segment @ Segment { place, .. }) in segments.iter().enumerate() {
+        for (at, segment @ Segment { place, changes, .. }) in segments.iter().enumerate() {
+            // What fails behind it must undo it, as the one transaction that a pipeline is.
+            if *changes && !self.block.is_open() && batch.goes_on_behind(at, segment) {
+                self.begin_implicit();
+            }
             let messages = batch.messages(segment);
             let end = if at == last { Some(end) } else { None };
             let part = Part { end, suspect: *suspect, alone: last == 0 };
@@ -85,6 +90,7 @@ impl Session {
     pub(super) async fn end_skipping(&mut self) -> Result<(), End> {
         self.skipping = false;
         let _ = self.conclude(Err(Failure::Told)).await?;
+        self.undo_open_pipelines().await?;
         self.close_open_pipelines().await;
         self.ready();
         Ok(())
@@ -97,6 +103,50 @@ impl Session {
             lane.open_pipeline = false;
             let _ = drain(lane).await;
         }
+    }
+
+    /// What a pipeline has done up to a Flush is undone, by a ROLLBACK or an error of ours before its Sync. A lane that is lost
+    /// has undone it.
+    pub(super) async fn undo_open_pipelines(&mut self) -> Result<(), End> {
+        let mut index = 0;
+        while index < self.lanes.len() {
+            let lane = &mut self.lanes[index];
+            index += 1;
+            if !lane.open_pipeline || !lane.wrote || lane.in_block {
+                continue;
+            }
+            lane.pipeline("ROLLBACK");
+            lane.wrote = false;
+            match self.end_pipeline(index - 1).await {
+                Err(Failure::End(end)) => return Err(end),
+                Err(Failure::Sql(_) | Failure::Told) => index -= 1,
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Before a Query in the place of Sync: what a pipeline has done so far is in one transaction with it.
+    pub(super) async fn take_up_open_pipelines(&mut self) -> Result<(), Failure> {
+        for index in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.open_pipeline && lane.wrote) else {
+                continue;
+            };
+            if lane.in_block {
+                continue;
+            }
+            lane.pipeline("BEGIN");
+            self.end_pipeline(index).await?;
+            let Some(lane) = self.lanes.get_mut(index) else { continue };
+            if lane.connection.status == TransactionStatus::InTransaction {
+                lane.in_block = true;
+                if !self.block.is_open() {
+                    self.begin_implicit();
+                }
+            }
+        }
+        self.close_open_pipelines().await;
+        Ok(())
     }
 
     /// A batch of nothing but Sync: it is for the pipeline that a Flush left open.
@@ -173,6 +223,10 @@ impl Session {
                     self.perform(planned, Work::Extended { execution }).await
                 }
                 Message::DescribePortal(portal) => self.describe_portal(&portal.0, &portal.1).await,
+                Message::Complete(tag) => {
+                    self.complete(tag);
+                    Ok(())
+                }
                 Message::Fail(error) => Err(Failure::Sql(error.clone())),
                 Message::Bind { .. } | Message::Forward { .. } | Message::Probe { .. } => {
                     Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
@@ -223,8 +277,9 @@ impl Session {
             let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
             self.put_messages(index, messages, reuse);
+            let writes = access == Access::Write && !self.is_read_only();
             let lane = &mut self.lanes[index];
-            lane.note_write(access == Access::Write);
+            lane.note_write(writes);
             lane.connection.suspect |= suspect;
             let copies_in = planned.as_ref().is_some_and(|planned| planned.copies_in());
             self.end_segment(index, end, client_sync, copies_in);
@@ -415,6 +470,7 @@ impl Session {
                 | Message::DescribeHeld(_)
                 | Message::ClosePortal(_)
                 | Message::ForgetPortal(_)
+                | Message::Complete(_)
                 | Message::Fail(_) => {}
             }
         }

@@ -25,7 +25,7 @@ use crate::catalog::RelationInfo;
 use crate::catalog::reading::sets_reading;
 use crate::execute::refusals;
 use crate::plan::scatter::{Scatter, Source};
-use crate::plan::{Action, Plan, PlanningContext};
+use crate::plan::{Access, Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
 use crate::sql::facts::{
     Copy, CopyDirection, Discard, Facts, Kind, SessionObject, Setting, TransactionCommand,
@@ -99,6 +99,14 @@ impl Planned {
 
     pub fn rolls_back(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Rollback { .. }))
+    }
+
+    /// Rows or settings, but for what no transaction may have around it.
+    pub fn is_undone_by_roll_back(&self) -> bool {
+        let changes = self.plan.access == Access::Write
+            || !self.sets.is_nothing()
+            || matches!(self.plan.facts.kind, Kind::Setting(_));
+        changes && !matches!(self.plan.action, Action::EachShard)
     }
 
     pub fn is_transaction_control(&self) -> bool {
@@ -467,6 +475,9 @@ pub fn make_plan(parsed: Parsed, text: &[u8], options: LexOptions, planning: &Pl
 /// Whether something may stay behind on the server connection: code that is not ours to read, or functions that are
 /// known to leave something.
 fn leaves_traces(plan: &Plan) -> bool {
+    if plan.traces.leaves {
+        return true;
+    }
     match &plan.facts.kind {
         Kind::Do | Kind::Call => true,
         Kind::Select { .. }

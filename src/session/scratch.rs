@@ -106,13 +106,14 @@ impl Session {
     }
 
     /// Answers from the rows of these shards, whose lanes are joined. Also says whether the client may have been sent
-    /// something.
+    /// something. `suspect`: its code may leave something behind, with which nobody is to meet the session again.
     pub(super) async fn answer_in_scratch(
         &mut self,
         question: &Question<'_>,
         scratch: &Scratch,
         shards: ShardSet,
         ending: Ending<'_>,
+        suspect: bool,
     ) -> Result<(bool, Result<Combined, ScatterError>), Failure> {
         let opened = match self.transaction_time(scratch).await {
             Ok(time) => self.open_scratch().await.map(|session| (session, time)),
@@ -157,6 +158,7 @@ impl Session {
             Ok(Answered { rows, stays }) => (Ok(rows), stays),
             Err(error) => (Err(error), None),
         };
+        session.connection.suspect |= suspect;
         let held = match stays {
             Some(columns) => Some(Held { lane: session, columns, cursor: None }),
             None => {

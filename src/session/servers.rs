@@ -38,10 +38,8 @@ impl Session {
             Some(transaction) if !transaction.read_only || transaction.on_primaries => Need::Primary,
             // No replica knows it.
             Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
-            // Its servers are chosen once, for all that it will say.
-            Some(transaction) if transaction.isolation == Isolation::RepeatableRead => by_access,
-            Some(_) => Need::Reader,
-            None => by_access,
+            // What does not merely read may be allowed in a read-only transaction, and by no replica.
+            Some(_) | None => by_access,
         }
     }
 

@@ -19,7 +19,7 @@ use super::planning::Planned;
 use super::setting::OWN_PREFIX;
 use super::{Failure, Outcome, Session};
 use crate::backend::settings::{quote_literal, set_statement};
-use crate::catalog::reading::READING;
+use crate::catalog::reading::{READING, parameters_set};
 use crate::execute::refusals;
 use crate::plan::{Action, Plan};
 use crate::sql::arguments::Parameters;
@@ -35,8 +35,8 @@ const NAMES_MAX: usize = 1_000;
 pub enum Sets {
     /// There are none.
     Nothing,
-    /// Parameters of the server's own, which it lists by `pg_settings`.
-    Listed,
+    /// Parameters of the server's own, which it lists by `pg_settings`, or what code computes.
+    Unknown,
     Named(Rc<[SetCall]>),
 }
 
@@ -44,16 +44,24 @@ impl Sets {
     /// None where what is set could not be asked for.
     pub fn of(plan: &Plan, text: &[u8], options: LexOptions) -> Option<Self> {
         let facts = &plan.facts;
-        if !facts.functions.iter().any(|call| call.name.name == "set_config") {
-            return Some(Self::Nothing);
+        let mut by_code = plan.traces.sets.clone();
+        if matches!(facts.kind, Kind::Do) {
+            by_code.extend(parameters_set(&String::from_utf8_lossy(text)));
         }
-        let calls = set_calls(text, options)?;
+        // Whoever computes a name in code can be followed no further than to the lane that it runs on.
+        let computes = by_code.remove("?");
+        let calls = match facts.functions.iter().any(|call| call.name.name == "set_config") {
+            true => set_calls(text, options)?,
+            false if computes => return Some(Self::Unknown),
+            false if by_code.is_empty() => return Some(Self::Nothing),
+            false => Vec::new(),
+        };
         let of_catalog = match facts.block.relations.as_slice() {
             [only] => only.name.name == "pg_settings" && facts.block.children.is_empty(),
             _ => false,
         };
         if of_catalog && calls.iter().any(|call| call.name == SetName::Listed) {
-            return calls.iter().all(SetCall::is_of_server).then_some(Self::Listed);
+            return calls.iter().all(SetCall::is_of_server).then_some(Self::Unknown);
         }
         let followed =
             matches!(
@@ -65,7 +73,12 @@ impl Sets {
             SetName::Parameter(_) => followed,
             SetName::Listed | SetName::Computed => false,
         };
-        calls.iter().all(known).then(|| Self::Named(calls.into()))
+        if !calls.iter().all(known) {
+            return None;
+        }
+        let by_code = by_code.into_iter().filter(|name| may_be_set(name));
+        let by_code = by_code.map(|name| SetCall { name: SetName::Literal(name), local: false });
+        Some(if computes { Self::Unknown } else { Self::Named(calls.into_iter().chain(by_code).collect()) })
     }
 
     pub fn is_nothing(&self) -> bool {
@@ -76,7 +89,7 @@ impl Sets {
     pub fn are_local(&self) -> bool {
         match self {
             Self::Nothing => true,
-            Self::Listed => false,
+            Self::Unknown => false,
             Self::Named(calls) => calls.iter().all(|call| call.local),
         }
     }
@@ -89,7 +102,7 @@ impl Sets {
         };
         match self {
             Self::Nothing => false,
-            Self::Listed => true,
+            Self::Unknown => true,
             Self::Named(calls) => calls.iter().any(is_reading),
         }
     }

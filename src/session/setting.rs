@@ -30,11 +30,16 @@ use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 
 pub(super) const OWN_PREFIX: &str = "meridian.";
+/// A warning of PostgreSQL's.
+const LOCAL_OUTSIDE_OF_BLOCK: &str = "SET LOCAL can only be used in transaction blocks";
 /// OID of `text`.
 const TEXT_OID: u32 = 25;
 
 impl Session {
     pub(super) async fn setting(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
+        if matches!(setting, Setting::Set { local: true, .. }) && self.is_pipeline_alone() {
+            self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, LOCAL_OUTSIDE_OF_BLOCK));
+        }
         match setting {
             Setting::Set { name, local, value } if name.starts_with(OWN_PREFIX) => {
                 let value = value.map(|(from, to)| {
@@ -50,10 +55,7 @@ impl Session {
                 Ok(())
             }
             Setting::Set { local: true, .. } if !self.block.is_open() => {
-                self.warn(&SqlError::warning(
-                    SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                    "SET LOCAL can only be used in transaction blocks",
-                ));
+                self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, LOCAL_OUTSIDE_OF_BLOCK));
                 self.complete_setting("SET");
                 Ok(())
             }
@@ -264,10 +266,7 @@ impl Session {
 
     fn set_own(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome {
         if local && !self.block.is_open() {
-            self.warn(&SqlError::warning(
-                SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                "SET LOCAL can only be used in transaction blocks",
-            ));
+            self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, LOCAL_OUTSIDE_OF_BLOCK));
             return Ok(());
         }
         let before = self.own.clone();

@@ -43,13 +43,19 @@ impl Session {
             Ok(query) => query.sql,
             Err(error) => return Err(End::Fatal(error.into())),
         };
-        self.close_open_pipelines().await;
+        let taken_up = match self.lanes.iter().any(|lane| lane.open_pipeline) {
+            true => Box::pin(self.take_up_open_pipelines()).await,
+            false => Ok(()),
+        };
         if let Some(portal) = self.portals.forget_unnamed() {
             self.close_held(portal);
         }
         self.statements.remove(b"");
         self.refresh_context();
-        let outcome = self.simple_statements(&frame, text).await;
+        let outcome = match taken_up {
+            Ok(()) => self.simple_statements(&frame, text).await,
+            Err(failure) => Err(failure),
+        };
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
                 if !self.block.is_open() {

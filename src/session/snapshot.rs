@@ -111,6 +111,11 @@ impl Session {
         }
     }
 
+    /// The transaction's servers let nothing be written.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.block.get().is_some_and(|transaction| transaction.read_only)
+    }
+
     /// What the transaction sees is decided by its first statement.
     pub(super) fn keeps_snapshot(&self) -> bool {
         let isolation = self.block.get().map(|transaction| transaction.isolation);

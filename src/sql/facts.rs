@@ -12,6 +12,8 @@
 //! 4. Every function call anywhere in the text is in [`Facts::functions`], but for those that operators, casts and the
 //!    notation of columns (`row.function`) make: [`Facts::operators`], [`Facts::casts`], [`Facts::attributes`].
 
+use std::fmt;
+
 use super::name::ObjectName;
 
 /// Where a value of a statement stands.
@@ -250,18 +252,15 @@ pub struct Modes {
     pub deferrable: Option<bool>,
 }
 
-impl Modes {
-    /// BEGIN with them.
-    pub fn begin(self) -> String {
-        let mut words = vec!["BEGIN"];
-        if let Some(isolation) = self.isolation {
-            words.extend(["ISOLATION LEVEL", isolation.name()]);
-        }
-        words.extend(self.read_only.map(|only| if only { "READ ONLY" } else { "READ WRITE" }));
-        words.extend(
-            self.deferrable.map(|deferrable| if deferrable { "DEFERRABLE" } else { "NOT DEFERRABLE" }),
-        );
-        words.join(" ")
+/// As they stand behind BEGIN.
+impl fmt::Display for Modes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let isolation = self.isolation.map(|isolation| format!("ISOLATION LEVEL {}", isolation.name()));
+        let read_only = self.read_only.map(|only| if only { "READ ONLY" } else { "READ WRITE" }.to_owned());
+        let deferrable =
+            self.deferrable.map(|is| if is { "DEFERRABLE" } else { "NOT DEFERRABLE" }.to_owned());
+        let words: Vec<String> = [isolation, read_only, deferrable].into_iter().flatten().collect();
+        f.write_str(&words.join(", "))
     }
 }
 

@@ -19,6 +19,7 @@ mod harness;
 mod health;
 mod http;
 mod identity;
+mod leaks;
 mod logs;
 mod numbers;
 mod operation;

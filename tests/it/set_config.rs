@@ -180,3 +180,55 @@ async fn what_cannot_be_asked_for_is_refused() {
     assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
     assert_eq!(seen(&client).await, 0);
 }
+
+/// What is set is named by the function's own text, or by that of DO.
+#[tokio::test]
+async fn what_a_function_sets_holds_on_every_shard_too() {
+    let (_database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    let other = connect(&meridian.app()).await;
+    for (name, local) in [("for_transaction", true), ("for_session", false)] {
+        let function = format!(
+            "CREATE FUNCTION {name}(x text) RETURNS text LANGUAGE plpgsql AS \
+             $$BEGIN PERFORM set_config('app.owner', x, {local}); RETURN x; END$$"
+        );
+        run(&client, &function).await;
+    }
+    run(&client, "CREATE FUNCTION through(x text) RETURNS text LANGUAGE sql AS 'SELECT for_transaction(x)'")
+        .await;
+    for call in [
+        "SELECT for_transaction('ann')",
+        "SELECT through('ann')",
+        "DO $$BEGIN PERFORM set_config('app.owner', 'ann', true); END$$",
+        "DO $$BEGIN SET LOCAL app.owner = 'ann'; END$$",
+        "DO $$BEGIN PERFORM for_transaction('ann'); END$$",
+    ] {
+        for first in [false, true] {
+            run(&client, "BEGIN").await;
+            if first {
+                assert_eq!(seen(&client).await, 0, "{call}");
+            }
+            run(&client, call).await;
+            assert_eq!(seen(&client).await, 20, "{call}, {first}");
+            run(&client, "COMMIT").await;
+            assert_eq!(seen(&client).await, 0, "after {call}");
+        }
+    }
+    for call in [
+        "SELECT for_session('bob')",
+        "DO $$BEGIN PERFORM set_config('app.owner', 'bob', false); END$$",
+        "DO $$BEGIN SET app.owner = 'bob'; END$$",
+    ] {
+        run(&client, call).await;
+        for _ in 0..2 {
+            assert_eq!(
+                one(&client, "SELECT max(owner) FROM notes", &[]).await.get::<_, &str>(0),
+                "bob",
+                "{call}"
+            );
+            assert_eq!(seen(&other).await, 0, "{call}");
+        }
+        run(&client, "RESET app.owner").await;
+        assert_eq!(seen(&client).await, 0, "{call}");
+    }
+}

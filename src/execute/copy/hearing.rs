@@ -102,8 +102,6 @@ fn on_error(lane: &mut Lane, body: &[u8]) -> Result<Said, BackendError> {
         return Err(BackendError::ended(&lane.connection.address, error));
     }
     if !matches!(lane.owed.front(), Some(Owed::Query { .. } | Owed::Hidden(_))) {
-        // Settings that were on their way are rolled back with their pipeline.
-        lane.connection.applying = None;
         lane.skip_to_sync();
     }
     Ok(Said::Error(Box::new(error)))

@@ -375,8 +375,6 @@ impl Run<'_, '_, '_, '_> {
         if matches!(lane.owed.front(), Some(Owed::Hidden(_))) {
             return Stop::Prologue { lane: index, error };
         }
-        // Settings that were on their way are rolled back with their pipeline.
-        lane.connection.applying = None;
         lane.skip_to_sync();
         let described = self.sources.get(index).map_or(0, |source| source.columns.len());
         let original = index == 0 && described < self.flight.beforehand;

@@ -1,11 +1,13 @@
 //! UNION and its kin where equal rows are on one shard: each shard's answer is a part of the whole one.
 //!
-//! ORDER BY of a set operation names columns of its output. They are shown once more, as the merge's keys:
+//! ORDER BY of a set operation names columns of its output. They are shown once more, as the merge's keys; the output keeps
+//! its own names:
 //!
 //! ```text
 //! SELECT city FROM rides UNION ALL SELECT home FROM drivers ORDER BY city LIMIT 5
-//! SELECT meridian__u.*, meridian__u.c1 AS meridian__k1
-//!   FROM (SELECT city FROM rides UNION ALL SELECT home FROM drivers) AS meridian__u(c1) ORDER BY meridian__k1 LIMIT 5
+//! SELECT meridian__u.*, meridian__v.c1 AS meridian__k1
+//!   FROM (SELECT city FROM rides UNION ALL SELECT home FROM drivers) AS meridian__u,
+//!        LATERAL (SELECT meridian__u.*) AS meridian__v(c1) ORDER BY meridian__k1 LIMIT 5
 //! ```
 
 use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr};
@@ -49,7 +51,7 @@ fn ordered(query: &Query, with: &str, limits: Limits, inputs: &Inputs<'_>) -> Re
         let (column, direction) = (column(&item.expr, items, inputs)? + 1, select::direction(item));
         let (descending, nulls_first) = direction;
         let name = format!("{OWN_NAMES}k{}", index + 1);
-        shown.push(format!("{OWN_NAMES}u.c{column} AS {name}"));
+        shown.push(format!("{OWN_NAMES}v.c{column} AS {name}"));
         order.push(format!("{name} {}", select::direction_text(direction)));
         // What is text, and in which order it is, only a server knows.
         keys.push(OrderKey { descending, nulls_first, text: TextOrder::Unknown });
@@ -59,7 +61,8 @@ fn ordered(query: &Query, with: &str, limits: Limits, inputs: &Inputs<'_>) -> Re
     let mut scatter = Scatter::of_columns(Some(items.len()), inputs, combine);
     let limit = scatter.push_limit(limits);
     let text = format!(
-        "{with}SELECT {OWN_NAMES}u.*, {} FROM ({}) AS {OWN_NAMES}u({}) ORDER BY {}{limit}",
+        "{with}SELECT {OWN_NAMES}u.*, {} FROM ({}) AS {OWN_NAMES}u, LATERAL (SELECT {OWN_NAMES}u.*) AS {OWN_NAMES}v({}) \
+         ORDER BY {}{limit}",
         shown.join(", "),
         query.body,
         names.join(", "),

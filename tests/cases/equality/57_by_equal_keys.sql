@@ -75,3 +75,8 @@ SELECT region FROM kinds UNION ALL SELECT region FROM maybe ORDER BY lower(regio
 -- params: 3
 SELECT region, id FROM kinds UNION ALL SELECT region, id FROM maybe ORDER BY 2, 1 LIMIT $1;
 (SELECT region FROM kinds UNION SELECT region FROM maybe) EXCEPT SELECT region FROM drivers WHERE rating > 4;
+
+-- names of columns where the shards' answers are merged
+SELECT user_id, region AS place FROM users UNION SELECT user_id, region FROM rides ORDER BY 1, place LIMIT 3;
+SELECT region AS r, count(*) FROM users GROUP BY region UNION ALL SELECT region, count(*) FROM rides GROUP BY region ORDER BY r, 2;
+SELECT region, user_id, user_id FROM rides EXCEPT SELECT region, user_id, user_id FROM users WHERE user_id IS NULL ORDER BY 2, region LIMIT 2;

@@ -171,8 +171,9 @@ fn what_is_computed_within_a_key_is_computed_by_its_shard() {
         shard(
             "SELECT region, 1 AS n FROM rides UNION ALL SELECT region, 2 FROM stops ORDER BY n DESC, 1 LIMIT 5"
         ),
-        "SELECT meridian__u.*, meridian__u.c2 AS meridian__k1, meridian__u.c1 AS meridian__k2 \
-         FROM (SELECT region, 1 AS n FROM rides UNION ALL SELECT region, 2 FROM stops) AS meridian__u(c1, c2) \
+        "SELECT meridian__u.*, meridian__v.c2 AS meridian__k1, meridian__v.c1 AS meridian__k2 \
+         FROM (SELECT region, 1 AS n FROM rides UNION ALL SELECT region, 2 FROM stops) AS meridian__u, \
+         LATERAL (SELECT meridian__u.*) AS meridian__v(c1, c2) \
          ORDER BY meridian__k1 DESC NULLS FIRST, meridian__k2 ASC NULLS LAST LIMIT $1::bigint"
     );
 }

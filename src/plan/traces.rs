@@ -1,0 +1,111 @@
+//! What the code behind a statement may leave on its server's session: parameters that it sets, locks that it takes.
+//!
+//! Called by `make`. The catalog has the words of every function's definition, with those of the functions that it calls;
+//! whether the function is called by name, or by a view, a policy, a trigger, a default, a cast, a domain or an operator,
+//! and however volatile it says it is. `session` asks the server afterwards.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::catalog::reading::{SETS, SETS_READING};
+use crate::catalog::{Catalog, RelationInfo};
+use crate::sql::facts::{Block, Facts, Kind};
+use crate::sql::name::ObjectName;
+
+use super::action::PlanningContext;
+use super::home;
+
+/// Words of definitions that may leave something behind; dynamic SQL may do anything.
+const LEAVING: [&str; 10] = [
+    "set",
+    "set_config",
+    SETS_READING,
+    "execute",
+    "listen",
+    "temp",
+    "temporary",
+    "pg_advisory_lock",
+    "pg_try_advisory_lock",
+    "pg_advisory_lock_shared",
+];
+
+/// Of one statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traces {
+    pub leaves: bool,
+    /// Parameters that functions set; `?` is one whose name is computed.
+    pub sets: BTreeSet<String>,
+}
+
+impl Traces {
+    pub(super) fn of(facts: &Facts, context: &PlanningContext) -> Self {
+        let mut traces = Self::default();
+        if context.catalog.function_words.is_empty() {
+            return traces;
+        }
+        facts.functions.iter().for_each(|call| traces.add(context, &call.name));
+        traces.add_block(context, &facts.block);
+        if matches!(facts.kind, Kind::Do | Kind::Call | Kind::Unparsed { .. }) {
+            traces.add_named(context, &facts.words);
+        }
+        if let Some(target) = facts.kind.target() {
+            traces.add_relation(context, &target.name, true);
+        }
+        let names_something = traces.leaves || !facts.functions.is_empty() || names_relation(&facts.block);
+        let hides = names_something || !facts.casts.is_empty() || !facts.operators.is_empty();
+        if hides {
+            // Types of columns and of results are not followed: whatever such a function may be called for is asked about.
+            traces.add_hidden(context);
+        }
+        traces
+    }
+
+    fn add_block(&mut self, context: &PlanningContext, block: &Block) {
+        block.relations.iter().for_each(|relation| self.add_relation(context, &relation.name, false));
+        block.children.iter().for_each(|child| self.add_block(context, child));
+    }
+
+    fn add_relation(&mut self, context: &PlanningContext, name: &ObjectName, written: bool) {
+        let Some(info) = home::resolve(context, name).and_then(|name| context.catalog.relations.get(&name))
+        else {
+            return;
+        };
+        let below = info.reads.iter().filter_map(|read| context.catalog.relations.get(read));
+        for info in below.chain([info]) {
+            self.add_calls(context, info, written);
+        }
+    }
+
+    fn add_calls(&mut self, context: &PlanningContext, info: &RelationInfo, written: bool) {
+        let by_writes = info.triggers.iter().chain(&info.write_calls).filter(|_| written);
+        info.calls.iter().chain(by_writes).for_each(|function| self.add(context, function));
+    }
+
+    fn add_hidden(&mut self, context: &PlanningContext) {
+        let Catalog { hidden, .. } = &*context.catalog;
+        let lists = hidden.operators.values().chain(hidden.domains.values());
+        let casts = hidden.casts.iter().map(|cast| &cast.function);
+        lists.flatten().chain(casts).for_each(|function| self.add(context, function));
+    }
+
+    /// Every function that code names, in whatever schema.
+    fn add_named(&mut self, context: &PlanningContext, code: &[String]) {
+        let named = context.catalog.function_words.iter().filter(|(name, _)| code.contains(&name.name));
+        named.for_each(|(_, words)| self.add_words(words));
+    }
+
+    fn add(&mut self, context: &PlanningContext, function: &ObjectName) {
+        context
+            .catalog
+            .definitions(function, &context.search_path)
+            .for_each(|(_, words)| self.add_words(words));
+    }
+
+    fn add_words(&mut self, words: &HashSet<String>) {
+        self.leaves |= LEAVING.iter().any(|word| words.contains(*word));
+        self.sets.extend(words.iter().filter_map(|word| word.strip_prefix(SETS)).map(str::to_owned));
+    }
+}
+
+fn names_relation(block: &Block) -> bool {
+    !block.relations.is_empty() || block.children.iter().any(names_relation)
+}

@@ -1,0 +1,144 @@
+//! What one session has on a server connection reaches no other: after failed pipelines, after the end of a pinned session, and
+//! whatever code has set it.
+
+use crate::gathered::start;
+use crate::harness::{connect, eventually};
+use crate::stand::{self, Kind, Pair, RawClient, Received, Target};
+
+const ONE_CONNECTION: &[(&str, &str)] = &[("proxy", "workers = 1"), ("pool", "size = 1")];
+
+/// Reads up to a message of this kind.
+fn until(client: &mut RawClient, tag: u8) {
+    loop {
+        match client.receive() {
+            Received::Message(message) if message.tag == tag => return,
+            Received::Message(_) => {}
+            _ => panic!("no {:?}", tag as char),
+        }
+    }
+}
+
+/// The settings of a session come to a connection with the statement that needs it, and go with that if it fails.
+#[test]
+fn a_copy_that_fails_leaves_the_settings_of_its_session_alone() {
+    let pair = Pair::with("copy_failed", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&["CREATE TABLE filled (id int PRIMARY KEY)", "INSERT INTO filled VALUES (1)"]);
+        let who = "SELECT coalesce(current_setting('app.who', true), '')";
+        let ends: [&[u8]; 4] = [
+            &stand::frame(b'f', b"given up\0"),
+            &[stand::frame(b'd', b"x\n"), stand::frame(b'c', b"")].concat(),
+            &[stand::frame(b'd', b"1\n"), stand::frame(b'c', b"")].concat(),
+            &[stand::frame(b'd', b"2\n"), stand::frame(b'c', b"")].concat(),
+        ];
+        for (number, end) in ends.into_iter().enumerate() {
+            for early_sync in [false, true] {
+                let (mut one, mut two, mut three) = (target.raw(), target.raw(), target.raw());
+                two.simple("SET app.who = 'two'");
+                one.simple("SET app.who = 'one'; SET work_mem = '7MB'");
+                // Now the connection has these.
+                one.simple("BEGIN; SELECT 1; COMMIT");
+                let ask = [
+                    stand::parse("", "COPY filled FROM STDIN", &[]),
+                    stand::bind("", "", &[], &[]),
+                    stand::execute("", 0),
+                    if early_sync { stand::sync() } else { stand::flush() },
+                ];
+                two.send(&ask.concat());
+                until(&mut two, b'G');
+                two.send(&[end, &stand::sync()].concat());
+                two.until_ready();
+                let place = format!("{:?}: end {number}, early Sync {early_sync}", target.kind);
+                // In a transaction it is the primary that is asked.
+                two.simple("BEGIN");
+                assert_eq!(two.value(who).as_deref(), Some("two"), "{place}");
+                assert_eq!(two.value("SHOW work_mem").as_deref(), Some("4MB"), "{place}");
+                two.simple("COMMIT");
+                three.simple("BEGIN");
+                assert_eq!(three.value(who).as_deref(), Some(""), "{place}");
+                three.simple("COMMIT");
+                assert_eq!(one.value(who).as_deref(), Some("one"), "{place}");
+            }
+            target.run(&["DELETE FROM filled WHERE id = 2"]);
+        }
+    }
+}
+
+/// Its connection goes with it, also when it waits for nothing but what another session computes.
+#[tokio::test]
+async fn a_pinned_session_that_ends_while_its_rows_are_joined_leaves_nothing() {
+    let (database, meridian) = start("").await;
+    let target =
+        Target { kind: Kind::Meridian, port: meridian.address().port(), database: database.name.clone() };
+    let server = connect(&database.cluster.shard("us-east").primary().superuser(&database.name)).await;
+    let count = async |what: &str| server.query_one(what, &[]).await.expect("a count").get::<_, i64>(0);
+    for polite in [false, true] {
+        let mut pinned = target.raw();
+        pinned.simple("CREATE TEMP TABLE kept AS SELECT 5 AS a");
+        pinned.simple("LISTEN here");
+        pinned.simple("SELECT pg_advisory_lock(77)");
+        pinned.send(&stand::query("SELECT pg_sleep(60) FROM orders o JOIN people p ON p.id = o.person"));
+        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        eventually("the rows are joined", async || (count(sleeps).await > 0).then_some(())).await;
+        if polite {
+            pinned.send(&stand::terminate());
+        }
+        drop(pinned);
+        let left = "SELECT (SELECT count(*) FROM pg_class WHERE relname = 'kept')
+                         + (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')";
+        eventually("what pinned the session is gone", async || (count(left).await == 0).then_some(())).await;
+        let mut other = target.raw();
+        other.simple("BEGIN");
+        let listens = other.value("SELECT count(*) FROM pg_listening_channels()");
+        assert_eq!(listens.as_deref(), Some("0"));
+    }
+}
+
+/// Functions that nobody would suspect: called by a policy, a domain, a cast, an aggregate, and one that lies.
+const CODE: &str = "
+CREATE FUNCTION marks(x text) RETURNS text LANGUAGE plpgsql AS
+  $$BEGIN PERFORM set_config('app.mark', 'set by ' || x, false); RETURN x; END$$;
+CREATE FUNCTION lies(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+  $$BEGIN PERFORM set_config('app.mark', 'set by ' || x, false); RETURN x; END$$;
+CREATE DOMAIN marked AS text CHECK (marks(VALUE) = VALUE);
+CREATE AGGREGATE marking(text) (SFUNC = marks_state, STYPE = text);
+CREATE TABLE guarded (a text);
+INSERT INTO guarded VALUES ('row');
+ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+ALTER TABLE guarded FORCE ROW LEVEL SECURITY;
+CREATE POLICY marking ON guarded USING (marks(a) = a);
+";
+
+#[test]
+fn what_code_sets_reaches_no_other_session_whoever_calls_it() {
+    let pair = Pair::with("by_code", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        let state = "CREATE FUNCTION marks_state(state text, x text) RETURNS text LANGUAGE plpgsql AS \
+                     $$BEGIN PERFORM set_config('app.mark', 'set by ' || x, false); RETURN x; END$$";
+        let mut statements = vec![state];
+        statements.extend(CODE.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()));
+        let (functions, rest): (Vec<&str>, Vec<&str>) =
+            statements.into_iter().partition(|statement| statement.starts_with("CREATE FUNCTION"));
+        target.run(&[functions, rest].concat());
+        let mark = "SELECT coalesce(current_setting('app.mark', true), '')";
+        for (statement, set) in [
+            ("SELECT * FROM guarded", "set by row"),
+            ("SELECT 'dom'::marked", "set by dom"),
+            ("SELECT array['one']::marked[]", "set by one"),
+            ("SELECT * FROM json_to_record('{\"a\": \"json\"}') AS t(a marked)", "set by json"),
+            ("SELECT lies(a) FROM (VALUES ('said')) v(a)", "set by said"),
+            ("SELECT marking(a) FROM (VALUES ('sum')) v(a)", "set by sum"),
+            ("DO $$BEGIN PERFORM set_config('app.mark', 'set by do', false); END$$", "set by do"),
+        ] {
+            let (mut one, mut other) = (target.raw(), target.raw());
+            let answer = one.simple(statement);
+            assert!(
+                answer.iter().all(|message| message.tag != b'E'),
+                "{:?} {statement}: {answer:?}",
+                target.kind
+            );
+            assert_eq!(other.value(mark).as_deref(), Some(""), "{:?} {statement}", target.kind);
+            assert_eq!(one.value(mark).as_deref(), Some(set), "{:?} {statement}", target.kind);
+        }
+    }
+}
