@@ -119,7 +119,11 @@ impl Grammar {
     fn new_value(&mut self, column: &Column) -> Node {
         match column.fill {
             Fill::Number => {
-                let number = self.random.pick(&["3", "500", "501", "502"]).to_string();
+                // What no constraint keeps unique is unique by itself.
+                let number = match column.definition.contains("PRIMARY") {
+                    true => self.random.pick(&["3", "500", "501", "502"]).to_string(),
+                    false => (1_000 + self.random.below(1_000_000)).to_string(),
+                };
                 value::bare(&mut self.random, &number, column.ty, self.parameters)
             }
             _ if self.chance(8) => "DEFAULT".into(),
