@@ -249,6 +249,7 @@ mod tests {
             consistency: Consistency::Session,
             max_lag: Duration::from_secs(1),
             region: RegionId(0),
+            encoding: None,
         }
     }
 

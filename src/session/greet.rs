@@ -296,8 +296,8 @@ fn open(
     hello: &ClientHello,
     admitted: Admitted,
 ) -> Result<Session, Box<Refused>> {
-    let settings = match greeting::startup_settings(hello) {
-        Ok(settings) => Rc::new(settings),
+    let (settings, initial_encoding) = match greeting::startup_settings(hello) {
+        Ok((settings, encoding)) => (Rc::new(settings), encoding),
         Err(error) => return Err(Box::new((connection, error))),
     };
     let fence = fence_of(&admitted.user);
@@ -308,12 +308,13 @@ fn open(
     let shared = &worker.shared;
     let topology = shared.topology.load_full();
     let live = shared.live.load_full();
-    let own = setting::default_own(&live.session, &topology);
+    let own = setting::default_own(&live.session, &topology, initial_encoding);
     let registered = register(shared, hello, &admitted);
     worker.figures.connections.one();
     let mut client = client_stream(worker, connection);
     let Admitted { user, secret, output, .. } = admitted;
     client.outbox = output;
+    client.set_encoding(initial_encoding, &client_limits(worker));
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
         search_path: Arc::from(Vec::new()),
@@ -328,6 +329,7 @@ fn open(
         pool_user: worker.pool_name(&pool_name(&user), planning.catalog.defaults.of(server_user(&user))),
         account: Rc::new(account(&user, secret, &planning.catalog)),
         initial: Rc::clone(&settings),
+        initial_encoding,
         settings,
         own,
         statements: Statements::default(),
