@@ -64,8 +64,11 @@ impl Session {
         self.keep_own(before, local);
     }
 
-    /// Whether the client's stream is still in an earlier encoding.
-    pub(super) fn is_encoded_otherwise(&self) -> bool {
+    /// Whether the client's stream is still in an earlier encoding. A transaction that has failed has that of its beginning.
+    pub(super) fn is_encoded_otherwise(&mut self) -> bool {
+        if let Some(transaction) = self.block.get().filter(|transaction| transaction.failed) {
+            self.own.encoding = transaction.before_failure().encoding;
+        }
         self.own.encoding != self.client.encoding()
     }
 

@@ -82,7 +82,7 @@ impl Stream {
     }
 
     /// From now on the client's texts are in this encoding; None: in UTF-8. All that was written has been flushed. `input`
-    /// has come of the client and was not looked at: it is in the new encoding, unless it has been converted already.
+    /// has come of the client and was not looked at: it is in the new encoding, and so is what comes.
     pub fn set_encoding(
         &mut self,
         encoding: Option<&'static Encoding>,
@@ -91,13 +91,11 @@ impl Stream {
     ) {
         match (std::mem::replace(self, Stream::Broken), encoding) {
             (Stream::Converted(mut stream), Some(encoding)) => {
-                stream.encoding = encoding;
+                stream.change(encoding, input);
                 *self = Stream::Converted(stream);
             }
             (Stream::Converted(stream), None) => {
-                let (inner, received) = stream.into_parts();
-                input.extend_from_slice(&received);
-                *self = inner;
+                (*self, *input) = stream.into_parts(input);
             }
             (inner, Some(encoding)) => {
                 let received = std::mem::take(input);

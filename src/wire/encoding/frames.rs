@@ -111,6 +111,17 @@ pub fn to_client(
     }
 }
 
+/// Appends a message that [`from_client`] has converted as the client sent it; what was no character is another byte that is
+/// none.
+pub fn back_to_client(frame: &[u8], encoding: &Encoding, copies: Copies, out: &mut BytesMut) {
+    let mark = begin(frame, out);
+    let mut walk = Walk { reader: Reader::new(body(frame)), out, way: Way::Back(encoding) };
+    if walk.frontend(frame[0], copies).is_err() || !finish(mark, out) {
+        out.truncate(mark);
+        out.extend_from_slice(frame);
+    }
+}
+
 /// Puts the header in; the length is not known yet.
 fn begin(frame: &[u8], out: &mut BytesMut) -> usize {
     let mark = out.len();
@@ -133,6 +144,8 @@ enum Way<'a> {
     Out(&'a Encoding),
     /// From UTF-8, with `?` for what is lacking.
     OutLossy(&'a Encoding),
+    /// From UTF-8, with a byte that is no character for what was none.
+    Back(&'a Encoding),
 }
 
 /// One message on its way.
@@ -284,7 +297,7 @@ impl Walk<'_> {
 
     /// The first character, which is not ASCII; how many bytes it has.
     fn character(&mut self, text: &[u8]) -> Result<usize, Stop> {
-        let (encoding, lossy) = match self.way {
+        let (encoding, instead) = match self.way {
             Way::In(encoding) => {
                 match encoding.character(text[0]) {
                     Some(character) => {
@@ -294,15 +307,17 @@ impl Walk<'_> {
                 }
                 return Ok(1);
             }
-            Way::Out(encoding) => (encoding, false),
-            Way::OutLossy(encoding) => (encoding, true),
+            Way::Out(encoding) => (encoding, None),
+            Way::OutLossy(encoding) => (encoding, Some(b'?')),
+            Way::Back(encoding) => {
+                (encoding, (0x80..=0xff).find(|byte| encoding.character(*byte).is_none()).or(Some(b'?')))
+            }
         };
         let bytes = &text[..sequence(text[0]).min(text.len())];
         let character = std::str::from_utf8(bytes).ok().and_then(|text| text.chars().next());
         let taken = character.map_or(1, char::len_utf8);
-        match character.and_then(|character| encoding.byte(character)) {
+        match character.and_then(|character| encoding.byte(character)).or(instead) {
             Some(byte) => self.out.put_u8(byte),
-            None if lossy => self.out.put_u8(b'?'),
             None => return Err(Stop::Untranslatable(Untranslatable(text[..taken].to_vec()))),
         }
         Ok(taken)

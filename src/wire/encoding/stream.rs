@@ -4,7 +4,7 @@
 //! anybody sees it, what is written afterwards: neither side knows of the other's encoding.
 //!
 //! Invariants:
-//! 1. One read gives no more than one message: what comes behind a change of the encoding is read in the new one.
+//! 1. What comes behind a change of the encoding is read in the new one, also what was read ahead: it is put back.
 //! 2. Nothing is taken to be written before what was taken earlier has left; a flush waits for all of it.
 //! 3. After a character that the client lacks has been told, and has left, every read and write fails.
 
@@ -17,7 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Encoding;
 use super::frames::{
-    Copies, Gathered, Piece, Untranslatable, client_has_text, from_client, server_has_text, to_client,
+    Copies, Gathered, Piece, Untranslatable, back_to_client, client_has_text, from_client, server_has_text,
+    to_client,
 };
 use crate::wire::encode;
 use crate::wire::frame::{Limits, Phase, peek_backend, peek_frontend};
@@ -66,11 +67,34 @@ impl Converted {
         }
     }
 
-    /// The stream without the conversion, and what was received and not taken yet.
-    pub fn into_parts(self) -> (Stream, BytesMut) {
-        let mut received = self.readable;
-        received.extend_from_slice(&self.received.bytes);
-        (self.inner, received)
+    /// The stream without the conversion, and what was received and not looked at, as the client sent it.
+    pub fn into_parts(mut self, input: &mut BytesMut) -> (Stream, BytesMut) {
+        self.put_back(input);
+        (self.inner, self.received.bytes)
+    }
+
+    /// Texts are in another encoding from here on: `input` too, which was read ahead and not looked at.
+    pub fn change(&mut self, encoding: &'static Encoding, input: &mut BytesMut) {
+        self.put_back(input);
+        self.encoding = encoding;
+    }
+
+    /// What was converted and not looked at is as it was received.
+    fn put_back(&mut self, input: &mut BytesMut) {
+        let Self { limits, copies, encoding, received, readable, .. } = self;
+        let mut converted = Gathered::new(std::mem::take(input));
+        converted.bytes.extend_from_slice(&std::mem::take(readable));
+        let mut back = BytesMut::new();
+        let peek = |bytes: &[u8]| peek_frontend(bytes, Phase::Query, limits);
+        while let Some(piece) = converted.next(peek, |tag| client_has_text(tag, *copies)) {
+            match piece {
+                Piece::Message(frame) => back_to_client(&frame, encoding, *copies, &mut back),
+                Piece::Plain(bytes) => back.extend_from_slice(&bytes),
+            }
+        }
+        back.extend_from_slice(&converted.bytes);
+        back.extend_from_slice(&received.bytes);
+        received.bytes = back;
     }
 
     /// Whether something is there to be read that the socket does not know of.
@@ -283,13 +307,20 @@ mod tests {
         let query = b"Q\0\0\0\x06\xe4\0";
         let (mut stream, mut client) = pair(&[&query[..], query, query].concat()).await;
         client.shutdown().await.unwrap();
+        let mut input = BytesMut::with_capacity(64);
+        // One is looked at, the next has been read ahead.
+        for _ in 0..2 {
+            stream.read_buf(&mut input).await.unwrap();
+        }
+        assert_eq!(&input.split_to(8)[..], b"Q\0\0\0\x07\xc3\xa4\0");
+        change(&mut stream, "KOI8R", &mut input);
+        assert!(input.is_empty());
         let mut room = [0; 64];
-        let count = stream.read(&mut room).await.unwrap();
-        assert_eq!(&room[..count], b"Q\0\0\0\x07\xc3\xa4\0");
-        change(&mut stream, "KOI8R", &mut BytesMut::new());
-        let count = stream.read(&mut room).await.unwrap();
+        // As much as there is room for.
+        let count = stream.read(&mut room[..3]).await.unwrap() + stream.read(&mut room[3..]).await.unwrap();
         assert_eq!(&room[..count], b"Q\0\0\0\x07\xd0\x94\0");
-        let mut input = BytesMut::new();
+        stream.read_exact(&mut room[..3]).await.unwrap();
+        input.extend_from_slice(&room[..3]);
         change(&mut stream, "UTF8", &mut input);
         assert_eq!(&input[..], query);
         assert!(stream.encoding().is_none());
