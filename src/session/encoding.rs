@@ -77,7 +77,14 @@ impl Session {
         // A client that is gone is met by whoever writes next.
         let _ = self.client.flush().await;
         self.client.set_encoding(self.own.encoding, &self.limits);
-        self.told.tell_again(CLIENT_ENCODING);
+    }
+
+    /// Before the session is ready: the client hears the name of an encoding that is new to it.
+    pub(super) fn tell_encoding(&mut self) {
+        if self.told_encoding != self.own.encoding {
+            self.told_encoding = self.own.encoding;
+            self.told.tell_again(CLIENT_ENCODING);
+        }
     }
 
     /// A statement whose data would be in a format or an encoding that is not the client's.

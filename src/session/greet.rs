@@ -330,6 +330,7 @@ fn open(
         account: Rc::new(account(&user, secret, &planning.catalog)),
         initial: Rc::clone(&settings),
         initial_encoding,
+        told_encoding: initial_encoding,
         settings,
         own,
         statements: Statements::default(),

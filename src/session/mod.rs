@@ -104,6 +104,8 @@ pub struct Session {
     /// What DISCARD ALL and RESET ALL go back to: the start-up packet's settings.
     initial: Rc<Settings>,
     initial_encoding: Option<&'static Encoding>,
+    /// The one whose name the client has heard last.
+    told_encoding: Option<&'static Encoding>,
     own: OwnSettings,
     statements: Statements,
     portals: portals::Portals,

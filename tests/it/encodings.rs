@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use meridian::wire::encoding::{ENCODINGS, Encoding, Named};
 
 use crate::stand::{
-    Kind, Message, Pair, Parameter, RawClient, Received, Target, bind, common, execute, frame, parse, sync,
+    Kind, Message, Pair, Parameter, RawClient, Received, Target, bind, common, execute, frame, function_call,
+    parse, sync,
 };
 
 const TABLES: &str = "[[tables]]\nname = \"words\"\nplacement = \"hash\"\nkey = \"word\"\n";
@@ -323,6 +324,7 @@ fn binary_values_and_encodings_of_several_bytes_are_refused() {
     refused("COPY with ENCODING", &query("COPY words TO STDOUT (ENCODING 'LATIN2')"));
     refused("a binary cursor", &query("BEGIN; DECLARE c BINARY CURSOR FOR SELECT 1"));
     refused("", &query("ROLLBACK"));
+    refused("a FunctionCall message", &[function_call(1598, &[], 0)]);
     refused("client encodings of several bytes", &query("SET client_encoding TO EUC_JP"));
     refused("client encodings of several bytes", &query("SET client_encoding TO 'gbk'"));
     refused("", &query("SET client_encoding TO UTF8"));
