@@ -42,6 +42,7 @@ use crate::figures::Figures;
 use crate::plan::PlanningContext;
 use crate::wire::credential::LoginSecret;
 use crate::wire::encode;
+use crate::wire::encoding::Encoding;
 use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame::Limits;
 use crate::wire::secret::Secret;
@@ -283,8 +284,7 @@ fn at_the_console(
 ) -> ConsoleClient {
     let registered = register(counted.shared(), hello, &admitted);
     worker.figures.connections.one();
-    let mut stream = client_stream(worker, connection);
-    stream.outbox = admitted.output;
+    let stream = client_stream(worker, connection, admitted.output, None);
     ConsoleClient::new(stream, registered, counted)
 }
 
@@ -311,10 +311,8 @@ fn open(
     let own = setting::default_own(&live.session, &topology, initial_encoding);
     let registered = register(shared, hello, &admitted);
     worker.figures.connections.one();
-    let mut client = client_stream(worker, connection);
     let Admitted { user, secret, output, .. } = admitted;
-    client.outbox = output;
-    client.set_encoding(initial_encoding, &client_limits(worker));
+    let client = client_stream(worker, connection, output, initial_encoding);
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
         search_path: Arc::from(Vec::new()),
@@ -343,8 +341,8 @@ fn open(
         cancel: Arc::clone(&registered.cancel),
         info: Arc::clone(&registered.info),
         _registered: registered,
-        late: bytes::BytesMut::new(),
-        cursors: std::collections::HashMap::new(),
+        late: BytesMut::new(),
+        cursors: Default::default(),
         familiar: 0,
         dialect: Default::default(),
         held: super::held::HeldSessions::default(),
@@ -363,9 +361,19 @@ fn open(
     Ok(session)
 }
 
-fn client_stream(worker: &Worker, connection: Connection) -> ClientStream {
+/// `output`: what is still to be said.
+fn client_stream(
+    worker: &Worker,
+    connection: Connection,
+    output: BytesMut,
+    encoding: Option<&'static Encoding>,
+) -> ClientStream {
     let Connection { stream, input } = connection;
-    ClientStream::new(stream, input, Arc::clone(&worker.figures), Rc::clone(&worker.buffers))
+    let mut client =
+        ClientStream::new(stream, input, Arc::clone(&worker.figures), Rc::clone(&worker.buffers));
+    client.outbox = output;
+    client.set_encoding(encoding, &client_limits(worker));
+    client
 }
 
 /// Who the user is on the servers.
