@@ -24,7 +24,7 @@ limits! {
     OWN_PARAMETER = "X004" "0A000",
         "set_config() of this parameter, or of a computed name, is not supported",
         "Use SET or SET LOCAL, or write the name as a literal or a parameter.",
-        "The session must know what was set: the transaction's modes and meridian.* are its own, and of a computed name no catalog tells.";
+        "The session must know what was set: the transaction's modes, client_encoding and meridian.* are its own, and of a computed name no catalog tells.";
     EXPLAIN_FORM = "X005" "0A000",
         "EXPLAIN over several shards with parameters or in a format other than text is not supported",
         "Use EXPLAIN with FORMAT TEXT and literals.",

@@ -64,25 +64,31 @@ impl Session {
         self.keep_own(before, local);
     }
 
-    /// Whether the client's stream is still in an earlier encoding. A transaction that has failed has that of its beginning.
-    pub(super) fn is_encoded_otherwise(&mut self) -> bool {
-        if let Some(transaction) = self.block.get().filter(|transaction| transaction.failed) {
-            self.own.encoding = transaction.before_failure().encoding;
+    /// A transaction that has failed has gone back to what it began with.
+    fn encoding_in_force(&self) -> Option<&'static Encoding> {
+        match self.block.get().filter(|transaction| transaction.failed) {
+            None => self.own.encoding,
+            Some(transaction) => transaction.before_failure().encoding,
         }
-        self.own.encoding != self.client.encoding()
+    }
+
+    /// Whether the client's stream is still in an earlier encoding.
+    pub(super) fn is_encoded_otherwise(&self) -> bool {
+        self.encoding_in_force() != self.client.encoding()
     }
 
     /// The client's stream is from now on in the session's encoding.
     pub(super) async fn follow_encoding(&mut self) {
         // A client that is gone is met by whoever writes next.
         let _ = self.client.flush().await;
-        self.client.set_encoding(self.own.encoding, &self.limits);
+        self.client.set_encoding(self.encoding_in_force(), &self.limits);
     }
 
     /// Before the session is ready: the client hears the name of an encoding that is new to it.
     pub(super) fn tell_encoding(&mut self) {
-        if self.told_encoding != self.own.encoding {
-            self.told_encoding = self.own.encoding;
+        let encoding = self.encoding_in_force();
+        if self.told_encoding != encoding {
+            self.told_encoding = encoding;
             self.told.tell_again(CLIENT_ENCODING);
         }
     }

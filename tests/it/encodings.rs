@@ -325,6 +325,7 @@ fn binary_values_and_encodings_of_several_bytes_are_refused() {
     refused("a binary cursor", &query("BEGIN; DECLARE c BINARY CURSOR FOR SELECT 1"));
     refused("", &query("ROLLBACK"));
     refused("a FunctionCall message", &[function_call(1598, &[], 0)]);
+    refused("set_config() of this parameter", &query("SELECT set_config('client_encoding', 'UTF8', false)"));
     refused("client encodings of several bytes", &query("SET client_encoding TO EUC_JP"));
     refused("client encodings of several bytes", &query("SET client_encoding TO 'gbk'"));
     refused("", &query("SET client_encoding TO UTF8"));

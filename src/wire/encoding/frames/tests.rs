@@ -1,6 +1,8 @@
 //! Each kind of message in both directions, and messages cut anywhere.
 
 use bytes::{BufMut, BytesMut};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::super::{ENCODINGS, Encoding};
 use super::*;
@@ -223,6 +225,23 @@ fn an_absurd_length_is_passed_with_all_that_follows() {
             gathered.bytes.extend_from_slice(more);
             let expected = gathered.bytes.clone();
             assert_eq!(gathered.next(peek, |_| true), Some(Piece::Plain(expected)));
+        }
+    }
+}
+
+proptest! {
+    /// What is converted is still a message, whatever it was.
+    #[test]
+    fn strangers_bytes_are_converted_or_left(tag in any::<u8>(), body in vec(any::<u8>(), 0..64)) {
+        let whole = frame(tag, &body);
+        let encoding = encoding("ISO_8859_8");
+        let (mut inward, mut outward, mut back) = (BytesMut::new(), BytesMut::new(), BytesMut::new());
+        from_client(&whole, encoding, Copies::default(), &mut inward);
+        back_to_client(&whole, encoding, Copies::default(), &mut back);
+        let _ = to_client(&whole, encoding, &mut Copies::default(), &mut outward);
+        for out in [inward, outward, back].into_iter().filter(|out| !out.is_empty()) {
+            let declared = u32::from_be_bytes([out[1], out[2], out[3], out[4]]);
+            prop_assert_eq!((out[0], declared as usize + 1), (tag, out.len()));
         }
     }
 }
