@@ -35,6 +35,7 @@ const PURE_ROOMS: &[&str] = &["geo", "sql", "merge", "plan", "topology", "wire"]
 const DRIVERS: &[(&str, &str)] = &[
     ("src/topology/signals.rs", "wakes those who wait for a role: a watch and a notify, no I/O"),
     ("src/wire/stream.rs", "the socket"),
+    ("src/wire/encoding/stream.rs", "the socket of a client with another encoding"),
     ("src/wire/startup.rs", "a client's first packets, read with a deadline"),
     ("src/wire/login.rs", "connecting to a server"),
 ];

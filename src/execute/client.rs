@@ -15,6 +15,8 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
 use crate::figures::WorkerFigures;
+use crate::wire::encoding::Encoding;
+use crate::wire::frame::Limits;
 use crate::wire::stream::Stream;
 
 /// A buffer is let go above this.
@@ -61,6 +63,16 @@ impl ClientStream {
     /// `inbox` holds what came in with the start-up messages.
     pub fn new(stream: Stream, inbox: BytesMut, figures: Arc<WorkerFigures>, buffers: Rc<Buffers>) -> Self {
         Self { stream, figures, buffers, inbox, outbox: BytesMut::new(), grown: true }
+    }
+
+    /// The encoding of the client's texts; None: UTF-8.
+    pub fn encoding(&self) -> Option<&'static Encoding> {
+        self.stream.encoding()
+    }
+
+    /// From here on texts are in this encoding. What stands in `inbox` was not looked at, `outbox` is what follows.
+    pub fn set_encoding(&mut self, encoding: Option<&'static Encoding>, limits: &Limits) {
+        self.stream.set_encoding(encoding, limits, &mut self.inbox);
     }
 
     /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes.

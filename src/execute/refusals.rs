@@ -24,7 +24,7 @@ limits! {
     OWN_PARAMETER = "X004" "0A000",
         "set_config() of this parameter, or of a computed name, is not supported",
         "Use SET or SET LOCAL, or write the name as a literal or a parameter.",
-        "The session must know what was set: the transaction's modes and meridian.* are its own, and of a computed name no catalog tells.";
+        "The session must know what was set: the transaction's modes, client_encoding and meridian.* are its own, and of a computed name no catalog tells.";
     EXPLAIN_FORM = "X005" "0A000",
         "EXPLAIN over several shards with parameters or in a format other than text is not supported",
         "Use EXPLAIN with FORMAT TEXT and literals.",
@@ -70,9 +70,9 @@ limits! {
         "Write IS NULL.",
         "It changes what conditions on keys mean.";
     CLIENT_ENCODING = "X021" "0A000",
-        "client encodings other than UTF8 are not supported",
-        "Set client_encoding to UTF8.",
-        "Keys are compared as UTF-8; text in another encoding would be placed by other bytes than the server stores.";
+        "client encodings of several bytes other than UTF8 are not supported",
+        "Set client_encoding to UTF8, or to an encoding of single bytes.",
+        "Keys are compared as UTF-8, and only encodings of single bytes are converted.";
     OTHER_TYPES = "X022" "0A000",
         "the combined answer of several shards would have other types than the statement",
         "Cast the columns of the select list to their types.",
@@ -141,6 +141,10 @@ limits! {
         "making table \"{}\" from what is temporary is not supported",
         "Create the table, then insert the rows.",
         "What is temporary is on one server; the table is made on every shard.";
+    BINARY_IN_ENCODING = "X040" "0A000",
+        "{} is not supported with client_encoding {}",
+        "Use text formats, or set client_encoding to UTF8.",
+        "Text is converted for the client, and where it stands in a binary value is not known.";
 }
 
 impl Limit {

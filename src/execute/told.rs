@@ -70,6 +70,14 @@ impl Told {
         }
     }
 
+    /// What the client is to hear again, though the servers have said nothing new.
+    pub fn tell_again(&mut self, name: &str) {
+        match self.news.iter_mut().find(|(listed, _)| **listed == *name.as_bytes()) {
+            Some((_, known)) => *known = None,
+            None => self.news.push((name.as_bytes().into(), None)),
+        }
+    }
+
     /// Appends what is to be told now.
     pub fn tell_news(&mut self, out: &mut BytesMut) {
         for (name, known) in std::mem::take(&mut self.news) {

@@ -231,6 +231,11 @@ impl Transaction {
         (Rc::clone(&self.settings_before), self.own_before.clone())
     }
 
+    /// What was in force when the innermost savepoint was set, or the transaction began: a failure goes back to it at once.
+    pub fn before_failure(&self) -> &OwnSettings {
+        self.savepoints.last().map_or(&self.own_before, |savepoint| &savepoint.before.own)
+    }
+
     /// The settings with which a lane joins; those made since are in the prologue.
     pub fn settings_before(&self) -> &Rc<Settings> {
         &self.settings_before
@@ -249,6 +254,7 @@ mod tests {
             consistency: Consistency::Session,
             max_lag: Duration::from_secs(1),
             region: RegionId(0),
+            encoding: None,
         }
     }
 

@@ -230,6 +230,7 @@ impl Session {
             // Drivers know by the function's name that preparing it anew heals it.
             return Err(refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery"));
         }
+        self.check_encoded_bind(&bind, &prepared, &planned)?;
         let home = self.portal_home(&planned, &prepared, &bind)?;
         // What ends a transaction in this batch closes portals that are still known here.
         let taken = self.portals.is_taken(bind.portal, home) || self.is_declared(bind.portal, home);

@@ -42,6 +42,7 @@ use crate::figures::Figures;
 use crate::plan::PlanningContext;
 use crate::wire::credential::LoginSecret;
 use crate::wire::encode;
+use crate::wire::encoding::Encoding;
 use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame::Limits;
 use crate::wire::secret::Secret;
@@ -283,8 +284,7 @@ fn at_the_console(
 ) -> ConsoleClient {
     let registered = register(counted.shared(), hello, &admitted);
     worker.figures.connections.one();
-    let mut stream = client_stream(worker, connection);
-    stream.outbox = admitted.output;
+    let stream = client_stream(worker, connection, admitted.output, None);
     ConsoleClient::new(stream, registered, counted)
 }
 
@@ -296,8 +296,8 @@ fn open(
     hello: &ClientHello,
     admitted: Admitted,
 ) -> Result<Session, Box<Refused>> {
-    let settings = match greeting::startup_settings(hello) {
-        Ok(settings) => Rc::new(settings),
+    let (settings, initial_encoding) = match greeting::startup_settings(hello) {
+        Ok((settings, encoding)) => (Rc::new(settings), encoding),
         Err(error) => return Err(Box::new((connection, error))),
     };
     let fence = fence_of(&admitted.user);
@@ -308,12 +308,11 @@ fn open(
     let shared = &worker.shared;
     let topology = shared.topology.load_full();
     let live = shared.live.load_full();
-    let own = setting::default_own(&live.session, &topology);
+    let own = setting::default_own(&live.session, &topology, initial_encoding);
     let registered = register(shared, hello, &admitted);
     worker.figures.connections.one();
-    let mut client = client_stream(worker, connection);
     let Admitted { user, secret, output, .. } = admitted;
-    client.outbox = output;
+    let client = client_stream(worker, connection, output, initial_encoding);
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
         search_path: Arc::from(Vec::new()),
@@ -328,6 +327,8 @@ fn open(
         pool_user: worker.pool_name(&pool_name(&user), planning.catalog.defaults.of(server_user(&user))),
         account: Rc::new(account(&user, secret, &planning.catalog)),
         initial: Rc::clone(&settings),
+        initial_encoding,
+        told_encoding: initial_encoding,
         settings,
         own,
         statements: Statements::default(),
@@ -340,8 +341,8 @@ fn open(
         cancel: Arc::clone(&registered.cancel),
         info: Arc::clone(&registered.info),
         _registered: registered,
-        late: bytes::BytesMut::new(),
-        cursors: std::collections::HashMap::new(),
+        late: BytesMut::new(),
+        cursors: Default::default(),
         familiar: 0,
         dialect: Default::default(),
         held: super::held::HeldSessions::default(),
@@ -360,9 +361,19 @@ fn open(
     Ok(session)
 }
 
-fn client_stream(worker: &Worker, connection: Connection) -> ClientStream {
+/// `output`: what is still to be said.
+fn client_stream(
+    worker: &Worker,
+    connection: Connection,
+    output: BytesMut,
+    encoding: Option<&'static Encoding>,
+) -> ClientStream {
     let Connection { stream, input } = connection;
-    ClientStream::new(stream, input, Arc::clone(&worker.figures), Rc::clone(&worker.buffers))
+    let mut client =
+        ClientStream::new(stream, input, Arc::clone(&worker.figures), Rc::clone(&worker.buffers));
+    client.outbox = output;
+    client.set_encoding(encoding, &client_limits(worker));
+    client
 }
 
 /// Who the user is on the servers.

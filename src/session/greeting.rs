@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::encoding::{CLIENT_ENCODING, own_encoding};
 use super::search_path::split_identifiers;
 use super::{Failure, Session};
 use crate::backend::Settings;
@@ -18,6 +19,7 @@ use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::backend::ParameterStatus;
+use crate::wire::encoding::Encoding;
 use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::frame;
 use crate::wire::startup::ClientHello;
@@ -35,20 +37,16 @@ pub struct Greetings {
 type Pairs = Vec<(String, String)>;
 type Reports = Rc<[(String, String)]>;
 
-/// The settings of a start-up packet, as SQL text: its parameters, and `-c name=value` in its `options`.
-pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
+/// The settings of a start-up packet, as SQL text: its parameters, and `-c name=value` in its `options`; and the encoding
+/// that is the session's own.
+pub fn startup_settings(hello: &ClientHello) -> Result<(Settings, Option<&'static Encoding>), SqlError> {
     let mut settings = Settings::default();
+    let mut encoding = None;
     for (name, value) in &hello.parameters {
         match name.as_str() {
             "user" | "database" | "replication" => {}
-            "client_encoding" if !super::setting::is_utf8(value) => {
-                return Err(super::setting::encoding_refused());
-            }
             "options" => {
                 for (name, value) in parse_options(value)? {
-                    if name.eq_ignore_ascii_case("client_encoding") && !super::setting::is_utf8(&value) {
-                        return Err(super::setting::encoding_refused());
-                    }
                     settings.set(&name.to_ascii_lowercase(), setting_value(&name, &value));
                 }
             }
@@ -56,7 +54,13 @@ pub fn startup_settings(hello: &ClientHello) -> Result<Settings, SqlError> {
             name => settings.set(&name.to_ascii_lowercase(), setting_value(name, value)),
         }
     }
-    Ok(settings)
+    if let Some(value) = settings.get(CLIENT_ENCODING) {
+        encoding = own_encoding(value).map_err(|error| error.severity(Severity::Fatal))?;
+    }
+    if encoding.is_some() {
+        settings.reset(CLIENT_ENCODING);
+    }
+    Ok((settings, encoding))
 }
 
 /// Settings that are lists of names (GUC_LIST_QUOTE): SET would take one string for one name.

@@ -15,11 +15,13 @@ use std::fmt::Write;
 use std::rc::Rc;
 
 use super::Session;
+use super::encoding::CLIENT_ENCODING;
 use super::greeting::setting_value;
 use super::search_path::is_shown_as;
 use crate::backend::capture::Captured;
 use crate::backend::settings::quote_literal;
 use crate::backend::{Connection, Settings};
+use crate::wire::encoding::Named;
 use crate::wire::error::SqlState;
 
 /// No catalog tells of what was loaded, nor of the next random number: they last to the session's end, or to DISCARD ALL.
@@ -100,7 +102,7 @@ impl Session {
         // It takes the role with it, which was set after it.
         set.sort_by_key(|(name, _)| name != "session_authorization");
         for (name, value) in set {
-            let other_encoding = name == "client_encoding" && !super::setting::is_utf8(&value);
+            let other_encoding = name == CLIENT_ENCODING && Named::of(&value) != Named::OfServers;
             // What was set to a transaction's end is nothing behind it, and is shown as an empty text.
             let was_local = value.is_empty() && name.contains('.') && self.settings.get(&name).is_none();
             if other_encoding || was_local || OF_TRANSACTIONS.contains(&name.as_str()) {

@@ -31,6 +31,7 @@ mod control;
 mod copy;
 mod cursors;
 mod described;
+mod encoding;
 mod everywhere;
 mod explain;
 mod extended;
@@ -82,6 +83,7 @@ pub use greet::{CONSOLE_DATABASE, serve};
 use crate::backend::{Account, Settings, WriteToken};
 use crate::execute::{ClientStream, Lane, Told};
 use crate::topology::{Consistency, RegionId, ShardId};
+use crate::wire::encoding::Encoding;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, Limits, Phase};
 
@@ -101,6 +103,9 @@ pub struct Session {
     settings: Rc<Settings>,
     /// What DISCARD ALL and RESET ALL go back to: the start-up packet's settings.
     initial: Rc<Settings>,
+    initial_encoding: Option<&'static Encoding>,
+    /// The one whose name the client has heard last.
+    told_encoding: Option<&'static Encoding>,
     own: OwnSettings,
     statements: Statements,
     portals: portals::Portals,
@@ -140,13 +145,15 @@ pub struct Session {
     passage: watch::Passage,
 }
 
-/// Settings that are Meridian's own: `meridian.*`.
+/// Settings that are Meridian's own: `meridian.*`, and what it does itself of `client_encoding`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnSettings {
     pub consistency: Consistency,
     pub max_lag: Duration,
     /// Reads count distance from here.
     pub region: RegionId,
+    /// The client's encoding, if it is one of single bytes; None: it is the servers' matter.
+    pub encoding: Option<&'static Encoding>,
 }
 
 /// The two protocols of a request.

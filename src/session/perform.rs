@@ -180,6 +180,7 @@ impl Session {
             });
         }
         self.fence_in(&planned.plan.facts, work.text())?;
+        self.check_encoded(planned)?;
         self.relearn_temporary().await?;
         if self.names_temporary(planned) {
             if let (Kind::Ddl { .. }, Action::Refuse(refusal)) =
@@ -197,7 +198,7 @@ impl Session {
         self.check_uncommitted(planned)?;
         match &planned.plan.action {
             Action::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
-            Action::Control => Box::pin(self.control(planned, work)).await,
+            Action::Control => Box::pin(self.obey(planned, work)).await,
             Action::Pinned(reason) => Box::pin(self.perform_pinned(&planned.plan.facts, work, reason)).await,
             Action::Routed { many } => self.route(planned, work, many).await,
             Action::Anywhere | Action::Fixed(_) => {
@@ -451,7 +452,15 @@ impl Session {
         }
     }
 
-    /// What the session obeys itself.
+    /// What the session obeys itself; the client's stream follows it.
+    async fn obey(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        let outcome = self.control(planned, work).await;
+        if self.is_encoded_otherwise() {
+            self.follow_encoding().await;
+        }
+        outcome
+    }
+
     async fn control(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         let text = work.text();
         let facts = std::sync::Arc::clone(&planned.plan.facts);

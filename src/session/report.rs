@@ -23,6 +23,7 @@ impl Session {
     pub(super) fn ready(&mut self) {
         let late = std::mem::take(&mut self.late);
         self.client.outbox.extend_from_slice(&late);
+        self.tell_encoding();
         self.told.tell_news(&mut self.client.outbox);
         encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
     }

@@ -12,6 +12,7 @@
 
 use std::rc::Rc;
 
+use super::encoding::CLIENT_ENCODING;
 use super::greeting::setting_value;
 use super::leftovers::OF_TRANSACTIONS;
 use super::perform::Work;
@@ -120,7 +121,7 @@ impl SetCall {
 
 /// Not what only the session itself can set.
 fn may_be_set(name: &str) -> bool {
-    !name.starts_with(OWN_PREFIX) && !OF_TRANSACTIONS.contains(&name)
+    !name.starts_with(OWN_PREFIX) && name != CLIENT_ENCODING && !OF_TRANSACTIONS.contains(&name)
 }
 
 impl Session {

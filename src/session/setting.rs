@@ -16,6 +16,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::encoding::CLIENT_ENCODING;
 use super::fence::says_true;
 use super::leftovers::OF_TRANSACTIONS;
 use super::{Failure, Outcome, OwnSettings, Session};
@@ -27,6 +28,7 @@ use crate::sql::facts::{Discard, Isolation, Modes, Setting};
 use crate::topology::{Consistency, Topology};
 use crate::wire::backend::Field;
 use crate::wire::encode;
+use crate::wire::encoding::Encoding;
 use crate::wire::error::{SqlError, SqlState};
 
 pub(super) const OWN_PREFIX: &str = "meridian.";
@@ -63,6 +65,11 @@ impl Session {
                 if OF_TRANSACTIONS.contains(&name.as_str()) =>
             {
                 self.set_of_transaction(setting, name, text).await
+            }
+            Setting::Set { name, .. } | Setting::Reset { name } if name == CLIENT_ENCODING => {
+                self.set_encoding(setting, text).await?;
+                self.complete_setting(tag_of(setting));
+                Ok(())
             }
             _ => self.set_on_servers(setting, text).await,
         }
@@ -136,12 +143,15 @@ impl Session {
 
     async fn set_on_servers(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
         self.judge_and_remember(setting, text).await?;
+        if matches!(setting, Setting::ResetAll) {
+            self.change_encoding(self.initial_encoding, false);
+        }
         self.complete_setting(tag_of(setting));
         Ok(())
     }
 
     /// Lets the servers judge, then remembers.
-    async fn judge_and_remember(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
+    pub(super) async fn judge_and_remember(&mut self, setting: &Setting, text: &[u8]) -> Outcome {
         let statements = self.judge(setting, text, Access::Read).await?;
         let local = matches!(setting, Setting::Set { local: true, .. });
         self.remember(setting, text, local, statements);
@@ -156,14 +166,8 @@ impl Session {
         access: Access,
     ) -> Result<Vec<String>, Failure> {
         self.fence.check_setting(setting, text)?;
-        if let Setting::Set { name, value: Some((from, to)), .. } = setting {
-            let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
-            if name == "client_encoding" && !is_utf8(&value) {
-                return Err(Failure::Sql(encoding_refused()));
-            }
-            if name == "transform_null_equals" {
-                return Err(Failure::Sql(refusals::NULL_EQUALS.error(&[])));
-            }
+        if matches!(setting, Setting::Set { name, value: Some(_), .. } if name == "transform_null_equals") {
+            return Err(Failure::Sql(refusals::NULL_EQUALS.error(&[])));
         }
         let statements = self.spelled(setting, text);
         let index = if self.block.is_open() && self.lanes.iter().any(|lane| lane.in_block) {
@@ -271,6 +275,12 @@ impl Session {
         }
         let before = self.own.clone();
         self.change_own(name, value)?;
+        self.keep_own(before, local);
+        Ok(())
+    }
+
+    /// After a change: what the transaction will go back to.
+    pub(super) fn keep_own(&mut self, before: OwnSettings, local: bool) {
         if let Some(transaction) = self.block.transaction() {
             if local {
                 transaction.own_after.get_or_insert(before);
@@ -278,11 +288,10 @@ impl Session {
                 transaction.own_after = Some(self.own.clone());
             }
         }
-        Ok(())
     }
 
     fn change_own(&mut self, name: &str, value: Option<&str>) -> Outcome {
-        let defaults = default_own(&self.live.session, &self.context.planning.topology);
+        let defaults = self.default_own();
         let value = value.map(|v| v.trim().trim_matches('\'').trim_matches('"').to_owned());
         match name {
             "meridian.consistency" => {
@@ -323,8 +332,15 @@ impl Session {
         Ok(())
     }
 
+    fn default_own(&self) -> OwnSettings {
+        default_own(&self.live.session, &self.context.planning.topology, self.initial_encoding)
+    }
+
     /// SHOW of a parameter of ours. None: it is a server's.
     pub(super) fn show_own(&self, name: &str) -> Option<Result<String, SqlError>> {
+        if name == CLIENT_ENCODING {
+            return self.own.encoding.map(|encoding| Ok(encoding.name.to_owned()));
+        }
         let value = match name.strip_prefix(OWN_PREFIX)? {
             "consistency" => self.own.consistency.name().to_owned(),
             "max_lag" => format!("{}ms", self.own.max_lag.as_millis()),
@@ -387,7 +403,7 @@ impl Session {
                 self.statements.clear();
                 self.portals.clear();
                 self.settings = Rc::clone(&self.initial);
-                self.own = default_own(&self.live.session, &self.context.planning.topology);
+                self.own = self.default_own();
                 self.unpin();
                 self.follow_settings();
                 "DISCARD ALL"
@@ -438,11 +454,16 @@ fn tag_of(setting: &Setting) -> &'static str {
 }
 
 /// What a session starts with.
-pub(super) fn default_own(settings: &crate::config::SessionSettings, topology: &Topology) -> OwnSettings {
+pub(super) fn default_own(
+    settings: &crate::config::SessionSettings,
+    topology: &Topology,
+    encoding: Option<&'static Encoding>,
+) -> OwnSettings {
     OwnSettings {
         consistency: settings.consistency,
         max_lag: settings.max_lag,
         region: topology.local_region,
+        encoding,
     }
 }
 
@@ -476,16 +497,6 @@ fn parse_time(text: &str) -> Option<Duration> {
         "min" => number.checked_mul(60).map(Duration::from_secs),
         _ => None,
     }
-}
-
-/// Keys are compared as UTF-8: text in another encoding would be placed by other bytes than the server stores.
-pub(super) fn is_utf8(text: &str) -> bool {
-    let text = text.trim().trim_matches(['\'', '"']).to_ascii_uppercase().replace(['-', '_'], "");
-    ["UTF8", "UNICODE", "SQLASCII", "DEFAULT"].contains(&text.as_str())
-}
-
-pub(super) fn encoding_refused() -> SqlError {
-    refusals::CLIENT_ENCODING.error(&[])
 }
 
 #[cfg(test)]

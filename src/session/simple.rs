@@ -266,6 +266,7 @@ impl Session {
         matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
             && !self.names_temporary(planned)
             && planned.sets.is_nothing()
+            && self.check_encoded(planned).is_ok()
     }
 
     /// The one shard that the statement needs; None if it needs more.
@@ -281,9 +282,9 @@ impl Session {
             Ok(sent) if implicit => Box::pin(self.commit_block(false)).await.map(|_| sent),
             other => other,
         };
-        match outcome {
-            Ok(sent) => Ok(sent),
-            Err(Failure::End(end)) => Err(end),
+        let sent = match outcome {
+            Ok(sent) => sent,
+            Err(Failure::End(end)) => return Err(end),
             Err(failure) => {
                 if let Failure::Sql(error) = failure {
                     self.tell(&error);
@@ -292,9 +293,13 @@ impl Session {
                 if self.block.get().is_some_and(|t| t.origin == Origin::Implicit) {
                     Box::pin(self.roll_back_block()).await;
                 }
-                Ok(false)
+                false
             }
+        };
+        if self.is_encoded_otherwise() {
+            Box::pin(self.follow_encoding()).await;
         }
+        Ok(sent)
     }
 
     /// FunctionCall: only where it is plain where it goes, the default shard.
@@ -315,6 +320,7 @@ impl Session {
         if self.fence.read_only {
             return Err(Failure::Sql(self.fence.refusal("a FunctionCall message")));
         }
+        self.check_encoded_call()?;
         if let Some(transaction) = self.block.transaction() {
             // Nobody knows what it does.
             transaction.on_primaries = true;

@@ -9,6 +9,7 @@
 //!   decide   frontend  ─ what a client's message says, borrowed from its frame
 //!   (pure)   backend   ─ what a server's message says, borrowed from its frame
 //!            encode    ─ every message, appended to a BytesMut
+//!            encoding  ─ clients' texts in another encoding, as UTF-8 and back
 //!            error     ─ SqlError and SqlState, to and from an ErrorResponse
 //!            scram, credential, secret ─ the arithmetic of authentication
 //!
@@ -30,6 +31,7 @@
 pub mod backend;
 pub mod credential;
 pub mod encode;
+pub mod encoding;
 pub mod error;
 pub mod fault;
 pub mod frame;

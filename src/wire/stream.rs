@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::encode;
+use super::encoding::{Converted, Encoding};
 use super::error::{Severity, SqlError};
 use super::frame::{Frame, FrameError, Limits, Phase, next_backend, next_frontend};
 
@@ -36,6 +37,8 @@ pub enum Stream {
     Accepted(Box<tokio_rustls::server::TlsStream<TcpStream>>),
     /// Encrypted, to a server.
     Connected(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    /// One of the first two, of a client whose texts are in another encoding than UTF-8.
+    Converted(Box<Converted>),
     /// A handshake failed, and took the socket with it.
     Broken,
 }
@@ -47,12 +50,17 @@ impl Stream {
             Stream::Plain(socket) => socket.peer_addr(),
             Stream::Accepted(socket) => socket.get_ref().0.peer_addr(),
             Stream::Connected(socket) => socket.get_ref().0.peer_addr(),
+            Stream::Converted(stream) => stream.inner.peer_address(),
             Stream::Broken => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
     pub fn is_encrypted(&self) -> bool {
-        matches!(self, Stream::Accepted(_) | Stream::Connected(_))
+        match self {
+            Stream::Accepted(_) | Stream::Connected(_) => true,
+            Stream::Converted(stream) => stream.inner.is_encrypted(),
+            Stream::Plain(_) | Stream::Broken => false,
+        }
     }
 
     /// Whether the reactor has seen nothing on a bare socket. Of an encrypted one it cannot say: some of what has come may
@@ -60,7 +68,40 @@ impl Stream {
     pub fn is_silent(&self, context: &mut Context<'_>) -> bool {
         match self {
             Stream::Plain(socket) => socket.poll_read_ready(context).is_pending(),
+            Stream::Converted(stream) => !stream.has_received() && stream.inner.is_silent(context),
             Stream::Accepted(_) | Stream::Connected(_) | Stream::Broken => false,
+        }
+    }
+
+    /// The encoding that the client's texts are in; None: UTF-8.
+    pub fn encoding(&self) -> Option<&'static Encoding> {
+        match self {
+            Stream::Converted(stream) => Some(stream.encoding),
+            Stream::Plain(_) | Stream::Accepted(_) | Stream::Connected(_) | Stream::Broken => None,
+        }
+    }
+
+    /// From now on the client's texts are in this encoding; None: in UTF-8. All that was written has been flushed. `input`
+    /// has come of the client and was not looked at: it is in the new encoding, and so is what comes.
+    pub fn set_encoding(
+        &mut self,
+        encoding: Option<&'static Encoding>,
+        limits: &Limits,
+        input: &mut BytesMut,
+    ) {
+        match (std::mem::replace(self, Stream::Broken), encoding) {
+            (Stream::Converted(mut stream), Some(encoding)) => {
+                stream.change(encoding, input);
+                *self = Stream::Converted(stream);
+            }
+            (Stream::Converted(stream), None) => {
+                (*self, *input) = stream.into_parts(input);
+            }
+            (inner, Some(encoding)) => {
+                let received = std::mem::take(input);
+                *self = Stream::Converted(Box::new(Converted::new(inner, encoding, *limits, received)));
+            }
+            (inner, None) => *self = inner,
         }
     }
 
@@ -80,6 +121,7 @@ impl Stream {
         match self {
             Stream::Accepted(socket) => is_it(socket.get_ref().1.alpn_protocol()),
             Stream::Connected(socket) => is_it(socket.get_ref().1.alpn_protocol()),
+            Stream::Converted(stream) => stream.inner.names_protocol(is_it),
             Stream::Plain(_) | Stream::Broken => false,
         }
     }
@@ -89,6 +131,7 @@ impl Stream {
         let certificates = match self {
             Stream::Accepted(socket) => socket.get_ref().1.peer_certificates(),
             Stream::Connected(socket) => socket.get_ref().1.peer_certificates(),
+            Stream::Converted(stream) => return stream.inner.peer_certificate(),
             Stream::Plain(_) | Stream::Broken => None,
         };
         certificates.and_then(|certificates| certificates.first())
@@ -105,6 +148,7 @@ impl AsyncRead for Stream {
             Stream::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
             Stream::Accepted(socket) => Pin::new(&mut **socket).poll_read(context, buffer),
             Stream::Connected(socket) => Pin::new(&mut **socket).poll_read(context, buffer),
+            Stream::Converted(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
             Stream::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -116,6 +160,7 @@ impl AsyncWrite for Stream {
             Stream::Plain(socket) => Pin::new(socket).poll_write(context, bytes),
             Stream::Accepted(socket) => Pin::new(&mut **socket).poll_write(context, bytes),
             Stream::Connected(socket) => Pin::new(&mut **socket).poll_write(context, bytes),
+            Stream::Converted(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
             Stream::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -125,6 +170,7 @@ impl AsyncWrite for Stream {
             Stream::Plain(socket) => Pin::new(socket).poll_flush(context),
             Stream::Accepted(socket) => Pin::new(&mut **socket).poll_flush(context),
             Stream::Connected(socket) => Pin::new(&mut **socket).poll_flush(context),
+            Stream::Converted(stream) => Pin::new(&mut **stream).poll_flush(context),
             Stream::Broken => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -134,6 +180,7 @@ impl AsyncWrite for Stream {
             Stream::Plain(socket) => Pin::new(socket).poll_shutdown(context),
             Stream::Accepted(socket) => Pin::new(&mut **socket).poll_shutdown(context),
             Stream::Connected(socket) => Pin::new(&mut **socket).poll_shutdown(context),
+            Stream::Converted(stream) => Pin::new(&mut **stream).poll_shutdown(context),
             Stream::Broken => Poll::Ready(Ok(())),
         }
     }

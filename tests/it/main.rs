@@ -11,6 +11,7 @@ mod defaults;
 mod demo;
 mod deploy;
 mod drivers;
+mod encodings;
 mod equality;
 mod faults;
 mod gathered;

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -117,6 +118,28 @@ async fn psql_connects_in_every_mode_and_is_refused_where_it_must_be() {
     let off = described().start();
     assert!(answered(&psql(&off, &database.name, "sslmode=prefer")));
     assert!(!answered(&psql(&off, &database.name, "sslmode=require")));
+}
+
+#[tokio::test]
+async fn texts_in_another_encoding_are_converted_within_encryption() {
+    let database = database().await;
+    let authority = Authority::new();
+    authority.sign("server", &["localhost"], "localhost");
+    let described = meridian(&database.cluster).database(&database.name);
+    let meridian = described.section("tls", &authority.section("required", "")).start();
+    let conninfo = format!(
+        "host=localhost hostaddr=127.0.0.1 port={} user={APP_USER} dbname={} sslmode=require client_encoding=LATIN1",
+        meridian.address().port(),
+        database.name
+    );
+    let mut command = Command::new("psql");
+    command.args(["-XAtq", "-d", &conninfo, "-c"]).env("PGPASSWORD", APP_PASSWORD);
+    let asked = b"SELECT repeat('\xfc', 100000) FROM generate_series(1, 50)";
+    command.arg(std::ffi::OsStr::from_bytes(asked));
+    let output = command.output().expect("psql runs");
+    assert!(output.status.success(), "{}", words(&output));
+    assert_eq!(output.stdout.len(), 50 * 100_001);
+    assert!(output.stdout.iter().all(|byte| matches!(byte, 0xfc | b'\n')));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a client says, appended to a `BytesMut`: Meridian's words to its servers.
 //!
 //! Called by `backend`, `execute` and [`crate::wire::login`]. Pure. Each function appends one whole message.
-//! Names and texts are bytes in the session's `client_encoding`.
+//! Names and texts are UTF-8, unless the client has set SQL_ASCII.
 //!
 //! Invariant: those of [`super`].
 //!

@@ -1,7 +1,7 @@
 //! What a server says, appended to a `BytesMut`: Meridian's words to its clients.
 //!
 //! Called by `session`, `merge`, `admin` and [`crate::wire::startup`]. Pure. Each function appends one whole message.
-//! Texts are bytes in the session's `client_encoding`.
+//! Texts are UTF-8: those of another encoding are converted behind them ([`crate::wire::encoding`]).
 //!
 //! The rare messages whose layout pgwire already writes go through its structures; those that come once per
 //! statement or row, or whose text need not be UTF-8, are written here.
