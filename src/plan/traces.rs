@@ -54,7 +54,7 @@ impl Traces {
         let hides = names_something || !facts.casts.is_empty() || !facts.operators.is_empty();
         if hides {
             // Types of columns and of results are not followed: whatever such a function may be called for is asked about.
-            traces.add_hidden(context);
+            traces.add_hidden(context, &facts.operators);
         }
         traces
     }
@@ -80,9 +80,10 @@ impl Traces {
         info.calls.iter().chain(by_writes).for_each(|function| self.add(context, function));
     }
 
-    fn add_hidden(&mut self, context: &PlanningContext) {
+    fn add_hidden(&mut self, context: &PlanningContext, operators: &[String]) {
         let Catalog { hidden, .. } = &*context.catalog;
-        let lists = hidden.operators.values().chain(hidden.domains.values());
+        let used = operators.iter().filter_map(|operator| hidden.operators.get(operator));
+        let lists = used.chain(hidden.domains.values());
         let casts = hidden.casts.iter().map(|cast| &cast.function);
         lists.flatten().chain(casts).for_each(|function| self.add(context, function));
     }
