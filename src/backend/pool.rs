@@ -146,6 +146,9 @@ pub struct Waits {
     pub primary_wait: Duration,
 }
 
+/// What every connection says when it begins: whatever the role's default is, we speak UTF-8.
+const ENCODING: (&str, &str) = ("client_encoding", "UTF8");
+
 /// What the connections of a read-only account say when they begin.
 const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
 
@@ -329,7 +332,7 @@ impl Pools {
         let address = address(topology, node);
         let defaults = account.defaults.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let read_only = account.read_only.then_some(READ_ONLY);
-        let parameters: Vec<(&str, &str)> = defaults.chain(read_only).collect();
+        let parameters: Vec<(&str, &str)> = defaults.chain([ENCODING]).chain(read_only).collect();
         let target = login::Login {
             address: &address,
             host: &place.host,

@@ -344,3 +344,27 @@ fn numbers(messages: &[stand::Message]) -> Vec<String> {
     let first = |message: &stand::Message| String::from_utf8_lossy(&message.body[6..]).into_owned();
     rows.map(first).filter(|value| value.parse::<i32>().is_ok()).collect()
 }
+
+/// The role's default is for whoever asks the servers directly.
+#[tokio::test]
+async fn a_role_whose_default_is_another_encoding_is_served_in_utf8() {
+    let database = database().await;
+    for region in REGIONS {
+        let alter =
+            format!("ALTER ROLE meridian IN DATABASE {} SET client_encoding = 'LATIN1'", database.name);
+        database.direct(region).await.batch_execute(&alter).await.expect("a default");
+    }
+    let meridian = meridian(&database.cluster).database(&database.name).tables(RULE).one_connection().start();
+    let mut client = stand::Target {
+        kind: stand::Kind::Meridian,
+        port: meridian.address().port(),
+        database: database.name.clone(),
+    }
+    .raw();
+    for transaction in ["", "BEGIN"] {
+        client.simple(transaction);
+        assert_eq!(client.value("SELECT 'ü'").as_deref(), Some("ü"));
+        assert_eq!(client.value("SELECT length('ü')").as_deref(), Some("1"));
+        assert_eq!(client.value("SELECT convert_to('ü', 'UTF8')").as_deref(), Some("\\xc3bc"));
+    }
+}
