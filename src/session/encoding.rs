@@ -94,7 +94,7 @@ impl Session {
     }
 
     /// A statement whose data would be in a format or an encoding that is not the client's.
-    pub(super) fn check_encoded(&self, planned: &Planned) -> Outcome {
+    pub(super) fn check_encoded(&self, planned: &Planned) -> Result<(), SqlError> {
         let Some(encoding) = self.own.encoding else { return Ok(()) };
         let what = match &planned.plan.facts.kind {
             Kind::Copy(copy) if copy.format == CopyFormat::Binary => "COPY in binary",
@@ -104,7 +104,7 @@ impl Session {
             Kind::Session(SessionObject::DeclareCursor { binary: true, .. }) => "a binary cursor",
             _ => return Ok(()),
         };
-        Err(Failure::Sql(binary_refused(what, encoding)))
+        Err(binary_refused(what, encoding))
     }
 
     /// The same, and the formats of its values.
@@ -123,10 +123,7 @@ impl Session {
         if binary.any(|index| !WITHOUT_TEXT.contains(&declared(index))) {
             return Err(binary_refused("a binary parameter that may be text", encoding));
         }
-        self.check_encoded(planned).map_err(|failure| match failure {
-            Failure::Sql(error) => error,
-            Failure::Told | Failure::End(_) => Self::internal("a check ended the session"),
-        })
+        self.check_encoded(planned)
     }
 
     /// A FunctionCall's arguments have no declared types.

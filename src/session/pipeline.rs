@@ -108,19 +108,12 @@ impl Session {
     /// What a pipeline has done up to a Flush is undone, by a ROLLBACK or an error of ours before its Sync. A lane that is lost
     /// has undone it.
     pub(super) async fn undo_open_pipelines(&mut self) -> Result<(), End> {
-        let mut index = 0;
-        while index < self.lanes.len() {
+        while let Some(index) = self.written_pipeline() {
             let lane = &mut self.lanes[index];
-            index += 1;
-            if !lane.open_pipeline || !lane.wrote || lane.in_block {
-                continue;
-            }
             lane.pipeline("ROLLBACK");
             lane.wrote = false;
-            match self.end_pipeline(index - 1).await {
-                Err(Failure::End(end)) => return Err(end),
-                Err(Failure::Sql(_) | Failure::Told) => index -= 1,
-                Ok(()) => {}
+            if let Err(Failure::End(end)) = self.end_pipeline(index).await {
+                return Err(end);
             }
         }
         Ok(())
@@ -128,16 +121,10 @@ impl Session {
 
     /// Before a Query in the place of Sync: what a pipeline has done so far is in one transaction with it.
     pub(super) async fn take_up_open_pipelines(&mut self) -> Result<(), Failure> {
-        for index in 0..self.lanes.len() {
-            let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.open_pipeline && lane.wrote) else {
-                continue;
-            };
-            if lane.in_block {
-                continue;
-            }
-            lane.pipeline("BEGIN");
+        while let Some(index) = self.written_pipeline() {
+            self.lanes[index].pipeline("BEGIN");
             self.end_pipeline(index).await?;
-            let Some(lane) = self.lanes.get_mut(index) else { continue };
+            let lane = &mut self.lanes[index];
             if lane.connection.status == TransactionStatus::InTransaction {
                 lane.in_block = true;
                 if !self.block.is_open() {
@@ -147,6 +134,11 @@ impl Session {
         }
         self.close_open_pipelines().await;
         Ok(())
+    }
+
+    /// A lane whose pipeline was left open behind writes that no block has around them.
+    fn written_pipeline(&self) -> Option<usize> {
+        self.lanes.iter().position(|lane| lane.open_pipeline && lane.wrote && !lane.in_block)
     }
 
     /// A batch of nothing but Sync: it is for the pipeline that a Flush left open.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::greeting::setting_value;
 use super::planning::written_table;
-use super::{Failure, Outcome, Session};
+use super::{Outcome, Session};
 use crate::backend::settings::set_statement;
 use crate::backend::{Account, Settings};
 use crate::catalog::reading::{READING, SETS_READING, sets_reading};
@@ -37,12 +37,7 @@ impl Session {
     /// In a transaction, after code that may have changed it: what a lane says of how statements are read there holds on
     /// all, and on those that join.
     pub(super) async fn learn_reading(&mut self, index: usize) -> Outcome {
-        let shown = READING.map(|name| format!("pg_catalog.current_setting('{name}')")).join(", ");
-        let captured = self.capture_on(index, &format!("SELECT {shown}")).await?;
-        if let Some(error) = captured.error {
-            return Err(Failure::Sql(error));
-        }
-        let Some(values) = captured.rows.into_iter().next() else { return Ok(()) };
+        let values = self.settings_on(index, &READING).await?;
         let mut settings = self.in_force().clone();
         let mut statements = Vec::new();
         for (name, value) in READING.into_iter().zip(values.into_iter().map(Option::unwrap_or_default)) {

@@ -200,13 +200,7 @@ impl Session {
             return Ok(());
         };
         self.quiet_lane(index).await?;
-        let shown = |name: &String| format!("pg_catalog.current_setting({}, true)", quote_literal(name));
-        let shown = names.iter().map(shown).collect::<Vec<_>>().join(", ");
-        let captured = self.capture_on(index, &format!("SELECT {shown}")).await?;
-        if let Some(error) = captured.error {
-            return Err(Failure::Sql(error));
-        }
-        let values = captured.rows.into_iter().next().unwrap_or_default();
+        let values = self.settings_on(index, &names).await?;
         for (name, value) in names.iter().zip(values) {
             let Some(value) = value else { continue };
             let statement = set_statement(name, &setting_value(name, &value), true);
@@ -216,5 +210,21 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// What a lane shows of these parameters, one by one; None for one that it does not know.
+    pub(super) async fn settings_on(
+        &mut self,
+        index: usize,
+        names: &[impl AsRef<str>],
+    ) -> Result<Vec<Option<String>>, Failure> {
+        let shown = names.iter().map(|name| quote_literal(name.as_ref()));
+        let shown = shown.map(|name| format!("pg_catalog.current_setting({name}, true)"));
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        let captured = self.capture_on(index, &format!("SELECT {shown}")).await?;
+        match captured.error {
+            None => Ok(captured.rows.into_iter().next().unwrap_or_default()),
+            Some(error) => Err(Failure::Sql(error)),
+        }
     }
 }

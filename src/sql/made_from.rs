@@ -2,6 +2,7 @@
 //!
 //! `session` sends it to the shards on which the table is to be, but not the rows that the query gives.
 
+use super::commands::query_end;
 use super::lexer::LexOptions;
 use super::tokens::Tokens;
 
@@ -18,9 +19,7 @@ pub fn without_rows(text: &[u8], options: LexOptions) -> Option<Vec<u8>> {
     if !t.is(0, "create") {
         return from_into(&t, text, end);
     }
-    let without = [["with", "no", "data"].as_slice(), ["with", "data"].as_slice()];
-    let tail = without.iter().find(|tail| end > tail.len() && t.are(end - tail.len(), tail));
-    let query = end - tail.map_or(0, |tail| tail.len());
+    let query = query_end(&t, 0, end);
     let mut statement = text[..t.end(query.checked_sub(1)?) as usize].to_vec();
     statement.extend_from_slice(TAIL.as_bytes());
     Some(statement)

@@ -145,23 +145,24 @@ fn query_of_create_table(c: &Cursor<'_, '_>) -> Option<std::ops::Range<usize>> {
         let query = c.t.is_any(at + 1, &["select", "with", "values", "table", "execute"])
             || c.t.punctuation(at + 1, b'(');
         if c.t.is(at, "as") && query {
-            return Some(at + 1..query_end(c, at + 1));
+            return Some(at + 1..query_end(c.t, at + 1, c.end));
         }
         at += 1;
     }
     None
 }
 
-fn query_end(c: &Cursor<'_, '_>, start: usize) -> usize {
+/// Where a query that begins at `start` ends, without the `WITH [NO] DATA` that may stand before `end`.
+pub(in crate::sql) fn query_end(t: &Tokens<'_>, start: usize, end: usize) -> usize {
     for tail in [["with", "no", "data"].as_slice(), ["with", "data"].as_slice()] {
-        if let Some(at) = c.end.checked_sub(tail.len())
+        if let Some(at) = end.checked_sub(tail.len())
             && at > start
-            && c.t.are(at, tail)
+            && t.are(at, tail)
         {
             return at;
         }
     }
-    c.end
+    end
 }
 
 /// The names that stand where a relation is named, but for the first that is what the statement creates.

@@ -18,7 +18,7 @@ mod tables;
 mod targets;
 mod transaction;
 
-pub(super) use ddl::objects;
+pub(super) use ddl::{objects, query_end};
 
 use std::ops::Range;
 
