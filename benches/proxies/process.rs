@@ -1,7 +1,8 @@
 //! Children of the bench: each dies when its handle is dropped, and with this process.
 //!
 //! All are started by the main thread, which lives as long as the process: the signal at a parent's death follows the
-//! thread that forked. Each has a process group of its own, so that Ctrl-C at a terminal reaches only us.
+//! thread that forked. Each has a session of its own, as services do: Linux shares the processor out by sessions first
+//! (sched(7), autogroup), and Ctrl-C at a terminal reaches only us.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -13,11 +14,11 @@ pub struct ChildProcess(Child);
 
 impl ChildProcess {
     pub fn spawn(mut command: Command) -> anyhow::Result<Self> {
-        command.process_group(0);
-        #[cfg(target_os = "linux")]
-        // SAFETY: prctl is async-signal-safe and touches no memory of ours.
+        // SAFETY: both calls are async-signal-safe and touch no memory of ours.
         unsafe {
             command.pre_exec(|| {
+                libc::setsid();
+                #[cfg(target_os = "linux")]
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 Ok(())
             });

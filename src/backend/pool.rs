@@ -28,11 +28,12 @@ use tokio::time::timeout;
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
 use super::places::{Grant, Ledger, NodePool, Slot};
-use crate::catalog::Pairs;
+use crate::catalog::Defaults;
 use crate::config::PoolSettings;
 use crate::figures::WorkerFigures;
 use crate::topology::{NodeId, Topology};
 use crate::wire::credential::LoginSecret;
+use crate::wire::error::SqlError;
 use crate::wire::login::{self, LoginError};
 use crate::wire::tls::Connector;
 
@@ -47,14 +48,20 @@ pub struct Account {
     /// Connections to one node, over all workers; None: as many as `pool.size` says.
     pub pool_size: Option<usize>,
     /// Settings with which its connections begin.
-    pub defaults: Pairs,
+    pub defaults: Arc<Defaults>,
 }
 
 impl Account {
-    /// The setting with which its connections begin, if it is told them.
+    /// What its connections say when they begin; `offered`: beside what is told in any case.
+    fn beginnings<'a>(&'a self, offered: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+        let defaults = self.defaults.told.iter().chain(offered);
+        let defaults = defaults.map(|(name, value)| (name.as_str(), value.as_str()));
+        defaults.chain([ENCODING]).chain(self.read_only.then_some(READ_ONLY)).collect()
+    }
+
+    /// The setting with which its connections begin, if they are told it.
     pub fn default(&self, name: &str) -> Option<&str> {
-        let found = self.defaults.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+        self.defaults.get(name)
     }
 }
 
@@ -148,6 +155,12 @@ pub struct Waits {
 
 /// What every connection says when it begins: whatever the role's default is, we speak UTF-8.
 const ENCODING: (&str, &str) = ("client_encoding", "UTF8");
+
+/// Whether a login may have failed for a setting that it brought along: a value that is none, a name that is unknown, or one
+/// that the role may not set. It has come past the password.
+fn is_of_a_setting(error: &SqlError) -> bool {
+    matches!(error.sqlstate.class(), "0A" | "22" | "3F" | "42" | "55")
+}
 
 /// What the connections of a read-only account say when they begin.
 const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
@@ -330,20 +343,25 @@ impl Pools {
         let place = topology.node(node);
         let bounds = self.bounds.borrow().clone();
         let address = address(topology, node);
-        let defaults = account.defaults.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let read_only = account.read_only.then_some(READ_ONLY);
-        let parameters: Vec<(&str, &str)> = defaults.chain([ENCODING]).chain(read_only).collect();
-        let target = login::Login {
+        let (all, firm) = (account.beginnings(&account.defaults.offered), account.beginnings(&[]));
+        let mut target = login::Login {
             address: &address,
             host: &place.host,
             tls: &bounds.waits.tls,
             user: &account.user,
             database: &topology.shard(place.shard).database,
             secret: account.secret.as_ref(),
-            parameters: &parameters,
+            parameters: &all,
             timeout: bounds.waits.connect_timeout,
         };
-        let greeting = login::connect(&target).await;
+        let mut greeting = login::connect(&target).await;
+        if let Err(LoginError::Server(error)) = &greeting
+            && all.len() > firm.len()
+            && is_of_a_setting(error)
+        {
+            target.parameters = &firm;
+            greeting = login::connect(&target).await;
+        }
         if let Some(figures) = self.worker.node(node) {
             if greeting.is_ok() { figures.connects.one() } else { figures.failed_connects.one() }
         }

@@ -1,18 +1,54 @@
-//! What sessions begin with on the servers: the settings by which names are found, texts read and values shown.
+//! What sessions begin with on the servers, by role.
 //!
-//! They are the default shard's, by role, as `ALTER ROLE`, `ALTER DATABASE` and its configuration file say. Every server
-//! connection is told them when it begins (`backend::pool`): so names mean to a server what they mean to the planner,
-//! and all shards read and show values alike, wherever they stand and whatever their own files say.
+//! The settings by which names are found, texts read and values shown are the default shard's, as `ALTER ROLE`, `ALTER
+//! DATABASE` and its configuration file say. Every server connection is told them when it begins (`backend::pool`): so
+//! names mean to a server what they mean to the planner, and all shards read and show values alike, wherever they stand and
+//! whatever their own files say. Of all other settings, what is written for the role or the database counts: a replica may
+//! not have heard of it yet, and a session keeps what it has begun with, while connections come and go below it.
 //!
-//! Not here: what a session sets for itself (`backend::settings`), and settings that change no answer.
+//! Not here: what a session sets for itself (`backend::settings`), and what other settings the servers' files have.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_postgres::SimpleQueryRow;
 
-/// Names and values, as they stand in a start-up packet. `queries::DEFAULTS` says which.
-pub type Pairs = Arc<[(String, String)]>;
+/// Names and values, as they stand in a start-up packet.
+type Pairs = Vec<(String, String)>;
+
+/// What the sessions of one role begin with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// Every connection is told; `queries::DEFAULTS` says which.
+    pub told: Pairs,
+    /// Written for the role or the database, and free for any session to set. A server that does not take one of them, as
+    /// it was written long ago and names what has gone, is told none: it leaves out by itself what it cannot set.
+    pub offered: Pairs,
+    /// Written, and for the server alone to set: connections that have begun with other values are not shared.
+    pub left_to_the_server: Pairs,
+}
+
+impl Defaults {
+    /// The value of a parameter that connections are told, if they are.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let mut known = self.told.iter().chain(&self.offered);
+        known.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The more particular setting is laid over what is there.
+    fn lay_over(&mut self, names: &[String], written: &Written) {
+        let told = names.iter().find(|name| name.eq_ignore_ascii_case(&written.name));
+        let (pairs, name) = match told {
+            Some(name) => (&mut self.told, name),
+            None if written.is_free => (&mut self.offered, &written.name),
+            None => (&mut self.left_to_the_server, &written.name),
+        };
+        match pairs.iter_mut().find(|(known, _)| known == name) {
+            Some((_, value)) => *value = laid_over(name, value, &written.value),
+            None => pairs.push((name.clone(), written.value.clone())),
+        }
+    }
+}
 
 /// A setting with which the connection that reads the catalogs has begun.
 #[derive(Debug, Clone)]
@@ -37,6 +73,8 @@ pub(super) struct Written {
     /// In lower case.
     pub name: String,
     pub value: String,
+    /// Any session may set it for itself.
+    pub is_free: bool,
 }
 
 impl Begun {
@@ -73,9 +111,9 @@ impl Begun {
 
 #[derive(Debug, Default)]
 pub struct SessionDefaults {
-    common: Pairs,
+    common: Arc<Defaults>,
     /// Of the roles that have settings of their own, complete.
-    roles: HashMap<String, Pairs>,
+    roles: HashMap<String, Arc<Defaults>>,
 }
 
 impl SessionDefaults {
@@ -83,29 +121,24 @@ impl SessionDefaults {
     pub(super) fn new(begun: Vec<Begun>, mut written: Vec<Written>) -> Self {
         written.sort_by_key(|written| written.here);
         let names: Vec<String> = begun.iter().map(|begun| begun.name.clone()).collect();
-        let over = |mut pairs: Vec<(String, String)>, role: Option<&str>| {
+        let over = |mut defaults: Defaults, role: Option<&str>| {
             for written in written.iter().filter(|written| written.role.as_deref() == role) {
-                let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(&written.name)) else {
-                    continue;
-                };
-                match pairs.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, value)) => *value = laid_over(name, value, &written.value),
-                    None => pairs.push((name.clone(), written.value.clone())),
-                }
+                defaults.lay_over(&names, written);
             }
-            pairs
+            defaults
         };
-        let common = over(begun.into_iter().filter_map(Begun::of_the_server).collect(), None);
+        let told = begun.into_iter().filter_map(Begun::of_the_server).collect();
+        let common = over(Defaults { told, ..Defaults::default() }, None);
         let roles = written.iter().filter_map(|written| written.role.clone());
         let roles = roles.map(|role| {
             let own = over(common.clone(), Some(&role));
-            (role, own.into())
+            (role, Arc::new(own))
         });
-        Self { roles: roles.collect(), common: common.into() }
+        Self { roles: roles.collect(), common: Arc::new(common) }
     }
 
     /// Those of a session that begins as this role.
-    pub fn of(&self, role: &str) -> &Pairs {
+    pub fn of(&self, role: &str) -> &Arc<Defaults> {
         self.roles.get(role).unwrap_or(&self.common)
     }
 }
@@ -145,7 +178,7 @@ mod tests {
 
     fn written(role: Option<&str>, here: bool, name: &str, value: &str) -> Written {
         let role = role.map(str::to_owned);
-        Written { role, here, name: name.to_owned(), value: value.to_owned() }
+        Written { role, here, name: name.to_owned(), value: value.to_owned(), is_free: true }
     }
 
     #[test]
@@ -161,10 +194,22 @@ mod tests {
                 written(Some("other"), false, "timezone", "of_other"),
             ],
         );
-        let of = |role| defaults.of(role).to_vec();
+        let of = |role| defaults.of(role).told.clone();
         assert_eq!(of("app"), pairs(&[("search_path", "of_app_here"), ("TimeZone", "of_database")]));
         assert_eq!(of("other"), pairs(&[("search_path", "public"), ("TimeZone", "of_other")]));
         assert_eq!(of("nobody"), pairs(&[("search_path", "public"), ("TimeZone", "of_database")]));
+        assert_eq!(defaults.of("app").offered, pairs(&[("work_mem", "1GB")]));
+        assert_eq!(defaults.of("app").get("Work_Mem"), Some("1GB"));
+        assert_eq!(defaults.of("other").offered, pairs(&[]));
+    }
+
+    #[test]
+    fn what_only_a_superuser_may_set_is_left_to_the_server() {
+        let forbidden = |value| Written { is_free: false, ..written(None, true, "log_statement", value) };
+        let of = |value| SessionDefaults::new(Vec::new(), vec![forbidden(value)]);
+        let (all, none) = (of("all"), of("none"));
+        assert_eq!(all.of("app").get("log_statement"), None);
+        assert_ne!(all.of("app"), none.of("app"), "their connections are not shared");
     }
 
     #[test]
@@ -177,9 +222,9 @@ mod tests {
         ];
         assert!(own().iter().all(|begun| !begun.is_outlived(&settings)));
         let defaults = SessionDefaults::new(own(), settings);
-        assert_eq!(defaults.of("app").to_vec(), pairs(&[("search_path", "built in")]));
+        assert_eq!(defaults.of("app").told, pairs(&[("search_path", "built in")]));
         let service = pairs(&[("search_path", "mine"), ("TimeZone", "Asia/Tokyo")]);
-        assert_eq!(defaults.of("service").to_vec(), service);
+        assert_eq!(defaults.of("service").told, service);
         assert!(own().iter().all(|begun| begun.is_outlived(&[])));
         assert!(begun("TimeZone", "UTC", "database").is_outlived(&[written(
             Some("app"),

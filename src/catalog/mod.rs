@@ -26,7 +26,7 @@ mod settings;
 pub mod snapshot;
 pub mod tables;
 
-pub use defaults::{Pairs, SessionDefaults};
+pub use defaults::{Defaults, SessionDefaults};
 pub use drift::{Drift, compare};
 pub use handle::{CatalogHandle, RefreshRequest};
 pub use load::{CatalogReader, LoadError};

@@ -103,14 +103,17 @@ SELECT s.name, s.boot_val, s.reset_val, s.source, session_user::text FROM pg_cat
     session_defaults!()
 );
 
-/// ALTER ROLE, ALTER DATABASE and ALTER ROLE IN DATABASE … SET.
+/// ALTER ROLE, ALTER DATABASE and ALTER ROLE IN DATABASE … SET; and whether any session may set it: what the server does
+/// not know is an application's own, if it has a dot. The client's encoding is the session's matter.
 const ROLE_SETTINGS: &str = "
 SELECT r.rolname::text, s.setdatabase <> 0, lower(split_part(c.setting, '=', 1)),
-       substr(c.setting, strpos(c.setting, '=') + 1)
+       substr(c.setting, strpos(c.setting, '=') + 1),
+       coalesce((SELECT p.context = 'user' FROM pg_settings p WHERE lower(p.name) = lower(split_part(c.setting, '=', 1))),
+                c.setting ~ '^[^=]*[.]')
   FROM pg_db_role_setting s
   CROSS JOIN LATERAL unnest(s.setconfig) AS c(setting)
   LEFT JOIN pg_roles r ON r.oid = s.setrole
- WHERE (s.setrole = 0 OR r.oid IS NOT NULL)
+ WHERE (s.setrole = 0 OR r.oid IS NOT NULL) AND c.setting !~* '^client_encoding='
    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))";
 
 const RELATIONS: &str = "

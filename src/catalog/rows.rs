@@ -90,7 +90,13 @@ impl Interpreter<'_> {
         let written = self.answers.of(Query::RoleSettings);
         let written = written.iter().map(|row| {
             let (role, here) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(Written { role, here, name: row.try_get(2)?, value: row.try_get(3)? })
+            Ok(Written {
+                role,
+                here,
+                name: row.try_get(2)?,
+                value: row.try_get(3)?,
+                is_free: row.try_get(4)?,
+            })
         });
         let written = written.collect::<Result<Vec<_>, LoadError>>()?;
         self.parts.outlived = begun.iter().any(|begun| begun.is_outlived(&written));

@@ -88,6 +88,11 @@ impl Told {
         }
     }
 
+    /// Nothing has been reported that the greeting did not say.
+    pub fn is_as_greeted(&self) -> bool {
+        self.since.is_empty()
+    }
+
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.value(name.as_bytes())
     }

@@ -74,6 +74,8 @@ pub struct Transaction {
     pub in_force: Option<Rc<Settings>>,
     /// A function may have changed settings on its lane alone: no other lane may join.
     pub one_lane: bool,
+    /// The prologue sets by function what stays behind COMMIT: each connection that hears it is asked what became of it.
+    pub prologue_stays: bool,
     /// Parameters that were set by function on the only lane there is.
     pub unlearned: Vec<String>,
     /// Names in the DDL of this transaction.
@@ -175,6 +177,7 @@ impl Transaction {
             settings_changed: false,
             in_force: None,
             one_lane: false,
+            prologue_stays: false,
             unlearned: Vec::new(),
             changed: std::collections::HashSet::new(),
             changed_views: false,

@@ -92,7 +92,7 @@ impl Session {
 
     /// Those with which a transaction begins that says nothing of them.
     fn default_modes(&self) -> Modes {
-        let is_on = |name| Some(self.settings.get(name).is_some_and(says_true));
+        let is_on = |name| Some(self.default_of(name).is_some_and(|value| says_true(&value)));
         let isolation = self.default_of("default_transaction_isolation");
         let isolation = isolation.and_then(|value| Isolation::named(&value));
         Modes {

@@ -345,6 +345,7 @@ fn open(
         cursors: Default::default(),
         familiar: 0,
         dialect: Default::default(),
+        idle: Default::default(),
         held: super::held::HeldSessions::default(),
         temporary: std::collections::HashSet::new(),
         temporary_touched: false,

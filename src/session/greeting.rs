@@ -18,10 +18,8 @@ use crate::backend::Settings;
 use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::plan::Access;
 use crate::topology::ShardId;
-use crate::wire::backend::ParameterStatus;
 use crate::wire::encoding::Encoding;
 use crate::wire::error::{Severity, SqlError, SqlState};
-use crate::wire::frame;
 use crate::wire::startup::ClientHello;
 
 /// Sets of settings whose reports are kept.
@@ -173,35 +171,40 @@ impl Session {
             Err(Failure::Sql(error)) => return Err(error.severity(Severity::Fatal)),
             Err(_) => return Err(Self::internal("no greeting could be had")),
         };
-        let lane = &mut self.lanes[index];
-        let mut reports: Vec<(String, String)> = lane.connection.greeting.to_vec();
+        let judged = async {
+            self.quiet_lane(index).await?;
+            self.reports_on(index).await
+        };
+        let mut reports = judged.await.map_err(|failure| match failure {
+            Failure::Sql(error) => error.severity(Severity::Fatal),
+            _ => Self::internal("no greeting could be had"),
+        })?;
         for (name, value) in &mut reports {
             if name == "in_hot_standby" {
                 // The session writes, whichever server was asked.
                 *value = "off".to_owned();
             }
         }
-        if !lane.owed.is_empty() {
-            lane.sync(true);
-            let drained = crate::execute::drain::drain(lane).await.map_err(|e| e.into_sql())?;
-            if let Some(error) = drained.error {
-                return Err(error.severity(Severity::Fatal));
-            }
-            for aside in &drained.asides {
-                if aside.first() != Some(&b'S') {
-                    continue;
-                }
-                if let Ok(status) = ParameterStatus::decode(frame::body(aside)) {
-                    let name = String::from_utf8_lossy(status.name).into_owned();
-                    let value = String::from_utf8_lossy(status.value).into_owned();
-                    match reports.iter_mut().find(|(n, _)| *n == name) {
-                        Some((_, known)) => *known = value,
-                        None => reports.push((name, value)),
-                    }
-                }
+        self.settle().await.map_err(|_| Self::internal("a session is pinned before it begins"))?;
+        Ok(reports)
+    }
+}
+
+impl Session {
+    /// The values of all that a lane's server reports. What it said when it was logged in to holds under the settings of
+    /// that time only; and which of them another session has left as this one wants them, nobody has noted.
+    pub(super) async fn reports_on(&mut self, index: usize) -> Result<Vec<(String, String)>, Failure> {
+        let mut reports = self.lanes[index].connection.greeting.to_vec();
+        if self.settings.is_empty() {
+            return Ok(reports);
+        }
+        let names: Vec<_> = reports.iter().map(|(name, _)| name.clone()).collect();
+        let shown = self.settings_on(index, &names).await?;
+        for ((_, value), shown) in reports.iter_mut().zip(shown) {
+            if let Some(shown) = shown {
+                *value = shown;
             }
         }
-        self.settle().await.map_err(|_| Self::internal("a session is pinned before it begins"))?;
         Ok(reports)
     }
 }

@@ -170,6 +170,7 @@ impl Session {
                         false => lane.hidden_query(statement, Hidden::Prologue),
                     }
                 }
+                lane.connection.suspect |= transaction.prologue_stays;
                 lane.in_block = true;
             }
         }

@@ -39,6 +39,7 @@ mod fence;
 mod greet;
 pub mod greeting;
 mod held;
+mod idle;
 mod lanes;
 mod leftovers;
 pub mod lookup;
@@ -118,6 +119,8 @@ pub struct Session {
     familiar: usize,
     /// How the settings in force have texts read.
     dialect: statements::Dialect,
+    /// How long they let the client say nothing.
+    idle: idle::IdleBounds,
     cancel: Arc<CancelTarget>,
     info: Arc<ClientInfo>,
     _registered: Registered,
@@ -175,7 +178,7 @@ enum Word {
     ServerGone(usize),
     /// By an operator, or because the process ends.
     Dismissed,
-    /// The client has left its transaction open for too long.
+    /// The client has said nothing for too long.
     TooLate,
 }
 
@@ -268,12 +271,6 @@ impl Session {
         }
     }
 
-    /// When a client that says nothing more will have been idle for too long; None outside of a block.
-    fn idle_deadline(&self) -> Option<tokio::time::Instant> {
-        let bound = self.live.session.idle_transaction_timeout.filter(|_| self.block.is_open());
-        bound.map(|bound| tokio::time::Instant::now() + bound)
-    }
-
     /// Waits for bytes of the client; meanwhile heeds what servers say unasked (`unasked`).
     async fn await_client(&mut self, deadline: Option<tokio::time::Instant>) -> Result<(), End> {
         let open = self.block.is_open();
@@ -289,10 +286,7 @@ impl Session {
             Word::Client => Ok(()),
             Word::Gone => Err(End::Client),
             Word::Dismissed => Err(End::Fatal(dismissed())),
-            Word::TooLate => Err(End::Fatal(SqlError::fatal(
-                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-                "terminating connection due to idle-in-transaction timeout",
-            ))),
+            Word::TooLate => Err(End::Fatal(self.idle_for_too_long())),
             Word::Server(index) => self.on_server_word(index).await,
             Word::ServerGone(index) => self.on_server_gone(index, None),
         }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::idle::IdleBounds;
 use super::search_path::{may_change_reading, turns};
 use super::set_config::Sets;
 use super::statements::Prepared;
@@ -331,9 +332,11 @@ impl Session {
         self.context = Context { planning, id };
     }
 
-    /// After a change of settings: names are looked up where the session's search_path says, and texts read as it is told.
+    /// After a change of settings: names are looked up where the session's search_path says, texts read as it is told,
+    /// and its client waited for as long as it says.
     pub(super) fn follow_settings(&mut self) {
         self.dialect = self.worker.interner.borrow_mut().dialect(self.in_force());
+        self.idle = IdleBounds::of(self.in_force(), &self.account);
         self.follow_search_path();
     }
 

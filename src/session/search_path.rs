@@ -41,7 +41,7 @@ impl Session {
         let mut settings = self.in_force().clone();
         let mut statements = Vec::new();
         for (name, value) in READING.into_iter().zip(values.into_iter().map(Option::unwrap_or_default)) {
-            let default = if name == "role" { Some("none") } else { self.account.default(name) };
+            let default = self.account.default(name).or((name == "role").then_some("none"));
             if settings.get(name).or(default).is_some_and(|known| is_shown_as(name, known, &value)) {
                 continue;
             }
@@ -107,7 +107,8 @@ fn current_user(settings: &Settings, account: &Account) -> String {
         written.filter(|name| name != nobody)
     };
     let user = set("role", "none").or_else(|| set("session_authorization", "default"));
-    user.unwrap_or_else(|| account.user.clone())
+    let begun = || account.default("role").filter(|role| *role != "none" && settings.get("role").is_none());
+    user.or_else(|| begun().map(str::to_owned)).unwrap_or_else(|| account.user.clone())
 }
 
 /// `a, "B c", 'd'` as PostgreSQL reads a list of identifiers; a string is one name, whatever is in it.

@@ -184,6 +184,7 @@ impl Session {
         joined.for_each(|lane| lane.connection.suspect |= stays);
         if let Some(transaction) = self.block.transaction() {
             transaction.prologue.push(sql);
+            transaction.prologue_stays |= stays;
             transaction.settings_changed = true;
         }
         Ok(())

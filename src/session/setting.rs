@@ -432,18 +432,19 @@ impl Session {
         }
     }
 
-    /// After DISCARD ALL the client hears the values that its parameters have gone back to.
+    /// After DISCARD ALL the client hears the values that its parameters have gone back to. They may be there already on
+    /// the connection that is asked.
     async fn report_initial(&mut self) -> Outcome {
-        let index = self.join_default(Access::Read).await?;
-        let lane = &mut self.lanes[index];
-        let _ = lane.apply_settings(&Rc::clone(&self.settings));
-        if lane.owed.is_empty() {
+        if self.told.is_as_greeted() {
             return Ok(());
         }
-        lane.sync(true);
-        let drained = self.drain_lane(index).await?;
-        for aside in &drained.asides {
-            self.pass_aside(aside);
+        let index = self.join_default(Access::Read).await?;
+        let _ = self.lanes[index].apply_settings(&Rc::clone(&self.settings));
+        self.quiet_lane(index).await?;
+        for (name, value) in self.reports_on(index).await? {
+            if name != CLIENT_ENCODING {
+                self.told.learn_for_later(name.as_bytes(), value.as_bytes());
+            }
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ use super::planning::PlanCache;
 use super::statements::Interner;
 use super::throttle::Throttles;
 use crate::backend::Pools;
-use crate::catalog::{CatalogHandle, Pairs};
+use crate::catalog::{CatalogHandle, Defaults};
 use crate::config::{
     AccessRules, AuthQuery, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings,
     PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
@@ -325,7 +325,7 @@ pub struct Worker {
     /// Answers of servers to start-up parameters, so that a connect costs no round trip.
     pub greetings: RefCell<super::greeting::Greetings>,
     /// What the connections of an account have begun with, one time after the other.
-    begun: RefCell<HashMap<String, Vec<Pairs>>>,
+    begun: RefCell<HashMap<String, Vec<Arc<Defaults>>>>,
 }
 
 impl Worker {
@@ -351,8 +351,8 @@ impl Worker {
 
     /// The name under which the pools keep the account's connections: sessions keep what they have begun with, as in
     /// PostgreSQL, and do not share connections with those that begin otherwise.
-    pub fn pool_name(&self, account: &str, defaults: &Pairs) -> Rc<str> {
-        if defaults.is_empty() {
+    pub fn pool_name(&self, account: &str, defaults: &Arc<Defaults>) -> Rc<str> {
+        if defaults.told.is_empty() {
             return format!("{account} (catalog not read)").into();
         }
         let mut begun = self.begun.borrow_mut();

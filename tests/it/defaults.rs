@@ -368,3 +368,99 @@ async fn a_role_whose_default_is_another_encoding_is_served_in_utf8() {
         assert_eq!(client.value("SELECT convert_to('ü', 'UTF8')").as_deref(), Some("\\xc3bc"));
     }
 }
+
+/// Settings that the planner need not know, too: a session has those that were written when it began, on each connection
+/// and on all shards.
+#[tokio::test]
+async fn whatever_is_written_for_a_role_holds_for_the_sessions_that_come_after() {
+    let (database, meridian) = start().await;
+    let tenant = "SELECT min(coalesce(current_setting('app.tenant', true), '')) FROM orders WHERE region = ";
+    let path = format!("ALTER ROLE meridian IN DATABASE {} SET search_path = shop", database.name);
+    alter(&database, &meridian, &path, ("search_path", "shop")).await;
+    let before = connect(&meridian.app()).await;
+    let writer = connect(&meridian.app()).await;
+    for region in REGIONS {
+        for begin in ["SELECT 1", "BEGIN"] {
+            before.batch_execute(begin).await.expect(begin);
+            assert_eq!(one(&before, &format!("{tenant}'{region}'")).await, "", "{region}");
+        }
+        before.batch_execute("COMMIT").await.expect("the end");
+    }
+    let here = format!("ALTER ROLE meridian IN DATABASE {}", database.name);
+    // A superuser's alone, as no server knows of it.
+    database.cluster.on_every_shard(&database.name, &format!("{here} SET app.tenant = 'seven'")).await;
+    for setting in [
+        "default_text_search_config = 'pg_catalog.german'",
+        "statement_timeout = '77s'",
+        "default_transaction_deferrable = on",
+    ] {
+        writer.batch_execute(&format!("{here} SET {setting}")).await.expect(setting);
+    }
+    let after = connect(&meridian.app()).await;
+    for region in REGIONS {
+        for begin in ["SELECT 1", "BEGIN"] {
+            after.batch_execute(begin).await.expect(begin);
+            before.batch_execute(begin).await.expect(begin);
+            assert_eq!(one(&after, &format!("{tenant}'{region}'")).await, "seven", "{region} {begin}");
+            assert_eq!(one(&before, &format!("{tenant}'{region}'")).await, "", "{region} {begin}");
+            let stems = format!("SELECT to_tsvector('Häuser') FROM orders WHERE region = '{region}'");
+            assert_eq!(one(&after, &stems).await, "'haus':1", "{region} {begin}");
+            assert_eq!(one(&before, &stems).await, "'häuser':1", "{region} {begin}");
+        }
+        assert_eq!(one(&after, "SHOW transaction_deferrable").await, "on");
+        after.batch_execute("COMMIT").await.expect("the end");
+        before.batch_execute("COMMIT").await.expect("the end");
+    }
+    assert_eq!(one(&after, "SHOW statement_timeout").await, "77s");
+    after.batch_execute("SET statement_timeout = 0; RESET statement_timeout").await.expect("back");
+    assert_eq!(one(&after, "SHOW statement_timeout").await, "77s");
+    // What names nothing any more keeps nobody out.
+    writer.batch_execute(&format!("{here} SET default_text_search_config = 'gone'")).await.expect("a notice");
+    writer.batch_execute(&format!("{here} SET default_transaction_read_only = on")).await.expect("a default");
+    let last = connect(&meridian.app()).await;
+    assert_eq!(one(&last, &format!("{tenant}'us-west'")).await, "seven");
+    assert_eq!(one(&last, "SHOW default_transaction_read_only").await, "on");
+    for block in ["SELECT 1", "BEGIN"] {
+        last.batch_execute(block).await.expect(block);
+        let error =
+            last.batch_execute("INSERT INTO orders VALUES (2, 'us-west')").await.expect_err("no write");
+        assert_eq!(error.code(), Some(&SqlState::READ_ONLY_SQL_TRANSACTION), "{block}");
+    }
+}
+
+/// The client's idea of a parameter goes back with DISCARD ALL, and is right when it begins, whatever the connections that
+/// are asked have seen before.
+#[test]
+fn clients_are_told_what_their_parameters_have_gone_back_to() {
+    let pair = Pair::with("told_again", "", &[("pool", "size = 3")]);
+    for target in pair.targets() {
+        let mut client = target.raw();
+        for set in [
+            "SELECT set_config('datestyle', 'German', false)",
+            "DO $$ BEGIN SET datestyle = 'German'; END $$",
+            "SET datestyle = 'German'",
+        ] {
+            let told = client.simple(set);
+            let context = format!("{:?} {set}", target.kind);
+            assert!(
+                told.iter().any(|said| said.line() == "S DateStyle = German, DMY"),
+                "{context}: {told:?}"
+            );
+            client.simple("SELECT 1");
+            let told = client.simple("DISCARD ALL");
+            assert!(told.iter().any(|said| said.line() == "S DateStyle = ISO, MDY"), "{context}: {told:?}");
+            let told = client.simple("DISCARD ALL");
+            assert!(told.iter().all(|said| said.tag != b'S'), "{context}: {told:?}");
+        }
+        // Every connection has these before a client brings them along.
+        for _ in 0..8 {
+            client.simple("SET TimeZone = 'Asia/Tokyo'");
+            client.simple("BEGIN");
+            client.simple("SELECT 1");
+            client.simple("COMMIT");
+            let fresh = stand::RawClient::connect(target, &[("TimeZone", "Asia/Tokyo")]).expect("a session");
+            let zone = fresh.parameters.iter().find(|(name, _)| name == "TimeZone");
+            assert_eq!(zone.map(|(_, zone)| zone.as_str()), Some("Asia/Tokyo"), "{:?}", target.kind);
+        }
+    }
+}

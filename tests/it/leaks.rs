@@ -2,7 +2,7 @@
 //! whatever code has set it.
 
 use crate::gathered::start;
-use crate::harness::{connect, eventually};
+use crate::harness::{REGIONS, connect, eventually};
 use crate::stand::{self, Kind, Pair, RawClient, Received, Target};
 
 const ONE_CONNECTION: &[(&str, &str)] = &[("proxy", "workers = 1"), ("pool", "size = 1")];
@@ -139,6 +139,45 @@ fn what_code_sets_reaches_no_other_session_whoever_calls_it() {
             );
             assert_eq!(other.value(mark).as_deref(), Some(""), "{:?} {statement}", target.kind);
             assert_eq!(one.value(mark).as_deref(), Some(set), "{:?} {statement}", target.kind);
+        }
+    }
+}
+
+/// What a function sets for the session is repeated on the shards that come into its transaction later; not for good.
+#[test]
+fn what_a_transaction_has_set_on_many_shards_reaches_no_other_session() {
+    let pair = Pair::with("set_on_many", stand::PLACES, ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&["CREATE TABLE places (id int, region varchar(50) NOT NULL, PRIMARY KEY (region, id))"]);
+        for (id, region) in REGIONS.iter().enumerate() {
+            target.run(&[&format!("INSERT INTO places VALUES ({id}, '{region}')")]);
+        }
+        let set = "SELECT set_config('app.who', 'one', false), set_config('TimeZone', 'Asia/Dubai', false)";
+        let everywhere = "SELECT id, row_number() OVER (ORDER BY id) FROM places ORDER BY id LIMIT 1";
+        let elsewhere = "SELECT count(*) FROM places WHERE region = 'ap-south'";
+        let ways: [&[&str]; 3] = [
+            &[&format!("{set}; {everywhere}")],
+            &["BEGIN", set, elsewhere, "COMMIT"],
+            &["BEGIN", "SELECT count(*) FROM places WHERE region = 'eu-central'", set, everywhere, "COMMIT"],
+        ];
+        for way in ways {
+            let mut one = target.raw();
+            for statement in way {
+                one.simple(statement);
+            }
+            let (mut other, context) = (target.raw(), format!("{:?} {way:?}", target.kind));
+            for region in REGIONS {
+                let ask = format!(
+                    "SELECT coalesce(current_setting('app.who', true), '') || ' ' || current_setting('TimeZone') \
+                     FROM places WHERE region = '{region}'"
+                );
+                for (client, expected) in [(&mut other, " UTC"), (&mut one, "one Asia/Dubai")] {
+                    // In a transaction it is the primary that is asked.
+                    client.simple("BEGIN");
+                    assert_eq!(client.value(&ask).as_deref(), Some(expected), "{context} {region}");
+                    client.simple("COMMIT");
+                }
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::harness::eventually;
 use crate::stand::{self, Message, PLACES, Pair, Parameter, RawClient, Received, Target};
 
 const SCHEMA: [&str; 5] = [
@@ -171,39 +170,57 @@ async fn a_client_that_never_says_sync_can_be_killed() {
     assert!(end(&mut unsynced).ends_with("closed"));
 }
 
-/// The server's own limit, which a client may set: it is told in the server's words, and its transaction is gone. Behind
-/// Meridian the session itself may stay, in a failed block.
-#[tokio::test]
-async fn a_server_that_ends_an_idle_transaction_leaves_none_of_it() {
-    let pair = pair("idle_at_the_server", &[]);
+/// The limits that a client sets for itself: told as PostgreSQL tells them, and nothing of the session is left.
+#[test]
+fn a_client_is_idle_for_as_long_as_it_has_set() {
+    let pair = pair("idle_by_its_own_word", &[]);
+    let in_transaction = "E FATAL 25P03 terminating connection due to idle-in-transaction timeout closed";
+    let outside = "E FATAL 57P05 terminating connection due to idle-session timeout closed";
+    let insert = "INSERT INTO places VALUES (9, 'us-west', 'never')";
+    let cases: [(&[&str], &str); 6] = [
+        (&["BEGIN", insert, "SET idle_in_transaction_session_timeout = '300ms'"], in_transaction),
+        (&["SET idle_in_transaction_session_timeout = 300", "BEGIN"], in_transaction),
+        (&["BEGIN", insert, "SET LOCAL idle_in_transaction_session_timeout = '0.3 s'"], in_transaction),
+        (&["SET idle_session_timeout = '300ms'"], outside),
+        (&["CREATE TEMP TABLE kept (a int)", "SET idle_session_timeout = '300ms'"], outside),
+        (&["BEGIN", "SET idle_session_timeout = '300ms'", "COMMIT"], outside),
+    ];
     for target in pair.targets() {
-        let mut idle = target.raw();
-        idle.simple("SET idle_in_transaction_session_timeout = '300ms'");
-        idle.simple("BEGIN");
-        idle.simple("INSERT INTO places VALUES (9, 'us-west', 'never')");
-        let idle_servers = format!(
-            "SELECT pid FROM pg_stat_activity WHERE datname = '{}' AND state LIKE 'idle in%'",
-            target.database
-        );
-        eventually("the server has ended it", async || {
-            pair.ask_servers(target, &idle_servers).is_empty().then_some(())
-        })
-        .await;
-        idle.send(&stand::query("SELECT count(*) FROM places WHERE region = 'us-west'"));
-        let first = idle.receive();
-        let Received::Message(error) = first else { panic!("{:?}: {first:?}", target.kind) };
-        let expected = "E FATAL 25P03 terminating connection due to idle-in-transaction timeout";
-        assert_eq!(error.line(), expected, "{:?}", target.kind);
-        match idle.receive() {
-            Received::Closed => {}
-            Received::Message(ready) => {
-                assert_eq!(ready.line(), "Z E", "{:?}", target.kind);
-                assert_eq!(idle.simple("COMMIT").first().map(Message::line).as_deref(), Some("C ROLLBACK"));
+        for (statements, expected) in cases {
+            let mut idle = target.raw();
+            for statement in statements {
+                idle.simple(statement);
             }
-            Received::Silence => panic!("{:?}: nothing more", target.kind),
+            assert_eq!(end(&mut idle), expected, "{:?}: {statements:?}", target.kind);
         }
         let never = "SELECT count(*) FROM places WHERE name = 'never'";
         assert_eq!(target.raw().value(never).as_deref(), Some("0"), "{:?}", target.kind);
+    }
+}
+
+/// Each bound holds where it belongs, and not once it is taken back.
+#[test]
+fn bounds_of_idle_time_do_not_hold_elsewhere() {
+    let pair = pair("idle_elsewhere", &[]);
+    let cases: [&[&str]; 3] = [
+        &["SET idle_in_transaction_session_timeout = '200ms'"],
+        &["BEGIN", "SET idle_session_timeout = '200ms'"],
+        &["SET idle_session_timeout = '200ms'; RESET idle_session_timeout"],
+    ];
+    for target in pair.targets() {
+        let mut clients: Vec<_> = cases.iter().map(|_| target.raw()).collect();
+        for (client, statements) in clients.iter_mut().zip(cases) {
+            for statement in statements {
+                client.simple(statement);
+            }
+            client.set_patience(Duration::from_millis(500));
+        }
+        for (client, statements) in clients.iter_mut().zip(cases) {
+            let heard = client.receive();
+            assert!(matches!(heard, Received::Silence), "{:?}: {statements:?}: {heard:?}", target.kind);
+            client.set_patience(Duration::from_secs(20));
+            assert_eq!(client.value("SELECT 1").as_deref(), Some("1"), "{:?}: {statements:?}", target.kind);
+        }
     }
 }
 

@@ -1,0 +1,106 @@
+//! How long a client may say nothing: `idle_session_timeout`, `idle_in_transaction_session_timeout`, and the
+//! configuration's bound for transactions.
+//!
+//! [`Session::follow_settings`] keeps what the client has set or its role begins with, `Session::next_header` asks for the
+//! deadline. A server knows neither timeout of a session that holds no connection of it, so they are ours to keep.
+//!
+//! Invariants:
+//! 1. The shortest bound that is set holds.
+//! 2. A value that is not understood bounds nothing here; it was accepted by a server, which keeps its own time.
+//!
+//! Not here: what the servers' configuration files say. A server ends what is idle on its side by that.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Session;
+use crate::backend::{Account, Settings};
+use crate::wire::error::{SqlError, SqlState};
+
+/// What a client has set of its own idle time; None: it is not bounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct IdleBounds {
+    /// Outside of a block.
+    session: Option<Duration>,
+    /// In one.
+    transaction: Option<Duration>,
+}
+
+impl IdleBounds {
+    pub(super) fn of(settings: &Settings, account: &Account) -> Self {
+        let value = |name| settings.get(name).or_else(|| account.default(name));
+        let bound = |name| value(name).and_then(milliseconds).filter(|bound| !bound.is_zero());
+        Self {
+            session: bound("idle_session_timeout"),
+            transaction: bound("idle_in_transaction_session_timeout"),
+        }
+    }
+}
+
+impl Session {
+    /// When a client that says nothing more will have been idle for too long; None: never.
+    pub(super) fn idle_deadline(&self) -> Option<Instant> {
+        let bound = if self.block.is_open() {
+            let configured = self.live.session.idle_transaction_timeout;
+            self.idle.transaction.into_iter().chain(configured).min()
+        } else {
+            self.idle.session
+        };
+        bound.and_then(|bound| Instant::now().checked_add(bound))
+    }
+
+    /// The end of a session whose deadline has passed.
+    pub(super) fn idle_for_too_long(&self) -> SqlError {
+        if self.block.is_open() {
+            SqlError::fatal(
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "terminating connection due to idle-in-transaction timeout",
+            )
+        } else {
+            SqlError::fatal(
+                SqlState::IDLE_SESSION_TIMEOUT,
+                "terminating connection due to idle-session timeout",
+            )
+        }
+    }
+}
+
+/// A time as PostgreSQL's parameters have it, whose unit is the millisecond where none is named (config.sgml, "Parameter
+/// Names and Values").
+fn milliseconds(value: &str) -> Option<Duration> {
+    let text = value.trim_matches('\'').trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim_start() {
+        "us" => 1e-6,
+        "" | "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let seconds = number.parse::<f64>().ok()? * unit;
+    Some(Duration::from_millis((seconds * 1e3).round() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_postgresql_reads_them() {
+        let read = |text| milliseconds(text).map(|time| time.as_millis());
+        assert_eq!(read("250"), Some(250));
+        assert_eq!(read("'250'"), Some(250));
+        assert_eq!(read("'1.5s'"), Some(1_500));
+        assert_eq!(read("' 2 min '"), Some(120_000));
+        assert_eq!(read("'1h'"), Some(3_600_000));
+        assert_eq!(read("'1d'"), Some(86_400_000));
+        assert_eq!(read("'1500us'"), Some(2));
+        assert_eq!(read("'10 S'"), None);
+        assert_eq!(read("DEFAULT"), None);
+        assert_eq!(read("-1"), None);
+    }
+}
