@@ -231,6 +231,7 @@ impl Relay<'_> {
             state.amid_rows = false;
             let header = self.translate(at, header, state, report)?;
             at = match self.on_frame(at, header, owed, state, report)? {
+                true if header.tag == b'Z' && self.told.has_news() => self.tell_news(at) + header.len,
                 true => at + header.len,
                 false if header.tag == b'E' && report.outdated => self.drop_all(at + header.len),
                 false => self.drop_range(at, header.len),
@@ -263,6 +264,13 @@ impl Relay<'_> {
         }
         self.lane.connection.inbox.advance(at + length);
         0
+    }
+
+    /// Before the ReadyForQuery at `at`, as PostgreSQL does. Returns the new scan position, 0.
+    fn tell_news(&mut self, at: usize) -> usize {
+        let at = self.drop_range(at, 0);
+        self.told.tell_news(&mut self.client.outbox);
+        at
     }
 
     /// Leaves out what was said up to there, as the parameters of a statement whose columns have changed.
@@ -361,7 +369,7 @@ impl Relay<'_> {
                 // Before a ReadyForQuery that the client gets it may pass as it is.
                 let now = matches!(owed, Owed::Query { ready: true } | Owed::Sync { hidden: false });
                 return match status {
-                    Ok(status) if now => Ok(self.told.learn(status.name, status.value)),
+                    Ok(status) if now => Ok(self.told.learn_now(status.name, status.value)),
                     Ok(status) => {
                         self.told.learn_for_later(status.name, status.value);
                         Ok(false)

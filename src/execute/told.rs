@@ -62,6 +62,15 @@ impl Told {
         true
     }
 
+    /// Notes a report that the client gets at once, if the answer is that it is news.
+    pub fn learn_now(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let is_news = self.learn(name, value);
+        if is_news {
+            self.news.retain(|(listed, _)| **listed != *name);
+        }
+        is_news
+    }
+
     /// Notes a report that is to be told later, as PostgreSQL does: once for each parameter, just before ReadyForQuery.
     pub fn learn_for_later(&mut self, name: &[u8], value: &[u8]) {
         let known = self.value(name).map(Box::from);
@@ -76,6 +85,10 @@ impl Told {
             Some((_, known)) => *known = None,
             None => self.news.push((name.as_bytes().into(), None)),
         }
+    }
+
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     /// Appends what is to be told now.

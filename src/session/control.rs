@@ -311,7 +311,7 @@ impl Session {
             self.commit_block(true).await?;
             self.complete("COMMIT");
         }
-        chained.into_iter().for_each(|modes| self.begin_chained(modes));
+        self.follow_with(chained).await;
         Ok(())
     }
 
@@ -325,8 +325,18 @@ impl Session {
         }
         self.undo_open_pipelines().await.map_err(Failure::End)?;
         self.complete("ROLLBACK");
-        chained.into_iter().for_each(|modes| self.begin_chained(modes));
+        self.follow_with(chained).await;
         Ok(())
+    }
+
+    /// What code has set in a transaction holds for what comes next, which may be in the same request.
+    async fn follow_with(&mut self, chained: Option<Modes>) {
+        if self.has_suspects() {
+            Box::pin(self.look_at_suspects()).await;
+        }
+        if let Some(modes) = chained {
+            self.begin_chained(modes);
+        }
     }
 
     fn warn_no_transaction(&mut self) {
@@ -337,7 +347,7 @@ impl Session {
     }
 
     /// Commits the block on all of its lanes; afterwards there is no block, whatever the answer.
-    pub(super) async fn commit_block(&mut self, tell_asides: bool) -> Outcome {
+    pub(super) async fn commit_block(&mut self, tell_notices: bool) -> Outcome {
         if self.fence.read_only {
             // Whatever was sent, nothing was written.
             self.lanes.iter_mut().for_each(|lane| lane.wrote = false);
@@ -347,7 +357,7 @@ impl Session {
         let outcome = if writers > 1 {
             self.commit_everywhere().await
         } else {
-            self.commit_one_writer(tell_asides).await
+            self.commit_one_writer(tell_notices).await
         };
         match outcome {
             Ok(()) => {
@@ -422,7 +432,7 @@ impl Session {
     }
 
     /// Readers first; the one writer's answer is the transaction's.
-    async fn commit_one_writer(&mut self, tell_asides: bool) -> Outcome {
+    async fn commit_one_writer(&mut self, tell_notices: bool) -> Outcome {
         let ask = self.own.consistency == Consistency::Session;
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && !lane.wrote) {
@@ -451,7 +461,10 @@ impl Session {
         if let Some(position) = drained.position {
             self.learn_position(shard, WriteToken { timeline, position });
         }
-        for aside in drained.asides.iter().filter(|aside| tell_asides || aside.first() == Some(&b'A')) {
+        for aside in &drained.asides {
+            if !tell_notices && aside.first() == Some(&b'N') {
+                continue;
+            }
             self.pass_aside(aside);
         }
         if let Some(error) = drained.error {

@@ -22,7 +22,9 @@ impl Session {
             Some(Home::Shard(shard)) => Some(shard),
             Some(Home::Session) | None => None,
         };
-        self.cursors.get(name).copied().or_else(bound).or(joined).unwrap_or(self.default_shard())
+        // WITH HOLD, of an earlier transaction.
+        let held = self.pin.map(|_| self.default_shard());
+        self.cursors.get(name).copied().or_else(bound).or(held).or(joined).unwrap_or(self.default_shard())
     }
 
     /// Where a cursor may be open that was not seen to be declared: WITH HOLD by a pinned session, or in the transaction, by
@@ -65,6 +67,13 @@ impl Session {
         let Some(name) = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()) else { return false };
         let elsewhere = self.cursors.get(name).is_some_and(|shard| home != Home::Shard(*shard));
         elsewhere || self.held.cursor(name).is_some()
+    }
+
+    /// Whether a cursor or portal has the name where the server to which DECLARE goes does not see it.
+    pub(super) fn is_taken_elsewhere(&self, name: &str, shard: ShardId) -> bool {
+        let bound = self.portals.home(name).is_some_and(|home| home != Home::Shard(shard));
+        let declared = self.cursors.get(name).is_some_and(|known| *known != shard);
+        bound || declared || self.held.cursor(name).is_some()
     }
 
     /// CLOSE ALL, on every server that may have a cursor or portal of the session's.

@@ -21,6 +21,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::batch::{Batch, BatchEnd, Message};
+use super::held::is_taken;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
 use super::portals::{Home, Portal, cannot_be_run};
@@ -157,7 +158,8 @@ impl Session {
             if at >= bytes.len() {
                 break;
             }
-            batch.turns |= batch.controls && self.has_local_names();
+            // What ends a transaction may bring names back, and the block that has failed.
+            batch.turns |= batch.controls && (self.has_local_names() || self.block.is_failed());
             if batch.turns && plans_more(&bytes[at..]) {
                 batch.end = BatchEnd::Full;
                 rest = Some(bytes.slice(at..));
@@ -235,10 +237,7 @@ impl Session {
         // What ends a transaction in this batch closes portals that are still known here.
         let taken = self.portals.is_taken(bind.portal, home) || self.is_declared(bind.portal, home);
         if !batch.controls && taken {
-            return Err(SqlError::new(
-                SqlState::DUPLICATE_CURSOR,
-                format!("cursor \"{}\" already exists", String::from_utf8_lossy(bind.portal)),
-            ));
+            return Err(is_taken(&String::from_utf8_lossy(bind.portal)));
         }
         let portal_name: Box<[u8]> = bind.portal.into();
         let portal = Portal {

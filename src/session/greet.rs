@@ -301,8 +301,7 @@ fn open(
         Err(error) => return Err(Box::new((connection, error))),
     };
     let fence = fence_of(&admitted.user);
-    let allowed = settings.iter().try_for_each(|(name, value)| fence.check_value(name, value));
-    if let Err(error) = allowed {
+    if let Err(error) = settings.iter().try_for_each(|(name, value)| fence.check_value(name, value)) {
         return Err(Box::new((connection, error.severity(Severity::Fatal))));
     }
     let shared = &worker.shared;

@@ -70,6 +70,11 @@ fn query_of(facts: &Facts, text: &[u8]) -> Option<Range<usize>> {
     text.get(range.clone()).map(|_| range)
 }
 
+/// A cursor or portal has the name.
+pub(super) fn is_taken(name: &str) -> SqlError {
+    SqlError::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists"))
+}
+
 impl Session {
     /// A statement around a query over several shards: the query's tables are gathered.
     pub(super) async fn gather(&mut self, planned: &Planned, work: Work<'_>, refusal: &Refusal) -> Outcome {
@@ -142,10 +147,7 @@ impl Session {
             || self.held.cursor(name).is_some()
             || self.portals.known.contains_key(name.as_bytes());
         if taken {
-            return Err(SqlError::new(
-                SqlState::DUPLICATE_CURSOR,
-                format!("cursor \"{name}\" already exists"),
-            ));
+            return Err(is_taken(name));
         }
         Ok(())
     }

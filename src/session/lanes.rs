@@ -316,8 +316,7 @@ impl Session {
         if self.lanes.is_empty() || self.block.is_open() {
             return Ok(());
         }
-        // What is asked amid a pipeline would end its transaction.
-        if self.lanes.iter().any(|lane| lane.connection.suspect && !lane.open_pipeline) {
+        if self.has_suspects() {
             Box::pin(self.look_at_suspects()).await;
         }
         let mut index = 0;

@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! 1. What the servers' catalogs can tell is asked in one query, and in one look.
-//! 2. A late cancel or the client's own `statement_timeout` does not fail the look. A connection that cannot be looked at
+//! 2. Nothing is learnt from a connection that still has, or has again, another session's settings.
+//! 3. A late cancel or the client's own `statement_timeout` does not fail the look. A connection that cannot be looked at
 //!    is closed; a session that is pinned to it ends with it.
 //!
 //! Not here: which statements make a connection suspect (`planning`).
@@ -48,6 +49,11 @@ const STATEMENT_TIMEOUT: &str = "statement_timeout";
 const ATTEMPTS: usize = 4;
 
 impl Session {
+    /// Whether one is to be looked at that is not amid a pipeline, whose transaction a question would end.
+    pub(super) fn has_suspects(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.connection.suspect && !lane.open_pipeline)
+    }
+
     /// Connections on which something ran that may have left something behind are asked.
     pub(super) async fn look_at_suspects(&mut self) {
         for index in 0..self.lanes.len() {
@@ -74,7 +80,10 @@ impl Session {
             if timeout_put_off {
                 set.retain(|(name, _)| name != STATEMENT_TIMEOUT);
             }
-            self.adopt_settings(index, set, timeout_put_off);
+            // A pipeline that failed has brought back those of the session before, and undone what was set in it.
+            if self.lanes[index].connection.applied == self.settings {
+                self.adopt_settings(index, set, timeout_put_off);
+            }
             let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
             match pin_reason(&found) {
                 Some(reason) if keeps => self.set_pin(reason),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::held::is_taken;
 use super::planning::Planned;
 use super::set_config::Sets;
 use super::snapshot::Tie;
@@ -314,6 +315,12 @@ impl Session {
     pub(super) async fn perform_on(&mut self, planned: &Planned, work: Work<'_>, shard: ShardId) -> Outcome {
         self.on_route(Route::Relay, Some(shard));
         let access = planned.plan.access;
+        if let Kind::Session(SessionObject::DeclareCursor { name, .. }) = &planned.plan.facts.kind
+            && self.block.is_explicit()
+            && self.is_taken_elsewhere(name, shard)
+        {
+            return Err(Failure::Sql(is_taken(name)));
+        }
         let mut avoid = Vec::new();
         let names = self.names_set(planned, work)?;
         loop {

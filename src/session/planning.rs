@@ -102,11 +102,14 @@ impl Planned {
         matches!(self.plan.facts.kind, Kind::Transaction(TransactionCommand::Rollback { .. }))
     }
 
-    /// Rows or settings, but for what no transaction may have around it.
+    /// Rows, settings or the modes of the transaction, but for what no transaction may have around it.
     pub fn is_undone_by_roll_back(&self) -> bool {
         let changes = self.plan.access == Access::Write
             || !self.sets.is_nothing()
-            || matches!(self.plan.facts.kind, Kind::Setting(_));
+            || matches!(
+                self.plan.facts.kind,
+                Kind::Setting(_) | Kind::Transaction(TransactionCommand::SetTransaction(_))
+            );
         changes && !matches!(self.plan.action, Action::EachShard)
     }
 

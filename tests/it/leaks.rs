@@ -181,3 +181,52 @@ fn what_a_transaction_has_set_on_many_shards_reaches_no_other_session() {
         }
     }
 }
+
+/// The settings of a session are taken off the connection in one pipeline with what the next one runs. If that fails, they are
+/// back, and are not the next one's for that.
+#[test]
+fn a_first_statement_that_fails_does_not_take_over_the_settings_of_the_session_before() {
+    let pair = Pair::with("taken_over", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&["CREATE TABLE filled (id int PRIMARY KEY)"]);
+        for failing in
+            ["DO $$ BEGIN RAISE EXCEPTION 'boo'; END $$", "CALL nope()", "SELECT lo_open(1, 1)", "SELECT 1/0"]
+        {
+            let mut before = target.raw();
+            for statement in [
+                "SET work_mem = '7MB'",
+                "SET TimeZone = 'Asia/Tokyo'",
+                "SET ROLE pg_monitor",
+                "SELECT set_config('app.who', 'before', false)",
+                "RESET ROLE",
+                "INSERT INTO filled VALUES (1)",
+                "DELETE FROM filled",
+            ] {
+                before.simple(statement);
+            }
+            drop(before);
+            let (mut after, mut third) = (target.raw(), target.raw());
+            let ask = [
+                stand::parse("", failing, &[]),
+                stand::bind("", "", &[], &[]),
+                stand::execute("", 0),
+                stand::sync(),
+            ];
+            after.send(&ask.concat());
+            let told = after.until_ready();
+            assert!(told.iter().any(|said| said.tag == b'E'), "{:?} {failing}: {told:?}", target.kind);
+            for (client, who) in [(&mut after, "the next"), (&mut third, "the third")] {
+                for begin in ["SELECT 1", "BEGIN"] {
+                    client.simple(begin);
+                    let state = client.value(
+                        "SELECT concat_ws(' ', current_setting('work_mem'), current_setting('TimeZone'), \
+                         current_setting('app.who', true))",
+                    );
+                    let state = state.as_deref().map(str::trim_end);
+                    assert_eq!(state, Some("4MB UTC"), "{:?} {failing}: {who}, {begin}", target.kind);
+                }
+                client.simple("COMMIT");
+            }
+        }
+    }
+}
