@@ -25,7 +25,7 @@ pub struct Captured {
     /// Tag of the last CommandComplete.
     pub tag: String,
     pub error: Option<SqlError>,
-    /// NoticeResponse and ParameterStatus frames, in order.
+    /// NoticeResponse, ParameterStatus and NotificationResponse frames, in order.
     pub asides: Vec<Bytes>,
 }
 
@@ -98,7 +98,7 @@ impl Connection {
                     }
                     captured.error.get_or_insert(error);
                 }
-                b'N' | b'S' => captured.asides.push(frame.freeze()),
+                b'N' | b'S' | b'A' => captured.asides.push(frame.freeze()),
                 b'Z' => {
                     self.status = ReadyForQuery::decode(body).map_err(|e| broken(e.to_string()))?.status;
                     return Ok(captured);

@@ -6,14 +6,53 @@ use std::collections::BTreeSet;
 pub const READING: [&str; 7] =
     ["search_path", "role", "timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits"];
 
+/// Other parameters of the server that code is seen to set, by which answers, notices or limits change. Whatever else it sets
+/// is the session's once its transaction has ended; only this long its other servers do not know.
+const OF_SERVERS: [&str; 34] = [
+    "application_name",
+    "array_nulls",
+    "backslash_quote",
+    "check_function_bodies",
+    "client_min_messages",
+    "constraint_exclusion",
+    "default_tablespace",
+    "default_text_search_config",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "escape_string_warning",
+    "gin_fuzzy_search_limit",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "jit",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "maintenance_work_mem",
+    "plan_cache_mode",
+    "quote_all_identifiers",
+    "row_security",
+    "session_replication_role",
+    "standard_conforming_strings",
+    "statement_timeout",
+    "synchronous_commit",
+    "temp_buffers",
+    "timezone_abbreviations",
+    "transform_null_equals",
+    "work_mem",
+    "xmlbinary",
+    "xmloption",
+];
+
 /// Stands among the words of a function's definition that sets one of them; no word has a blank.
 pub const SETS_READING: &str = "set reading";
 
 /// Stands before the name of each parameter that a function's definition sets, among its words; `?` is one that is computed.
 pub const SETS: &str = "sets ";
 
-/// The names of an application's own parameters that the text sets by `SET [LOCAL | SESSION] a.b`, and those of all that it
-/// sets by `set_config()`; also within its strings, which may be SQL. `?` for a name that is computed.
+/// The names of the parameters that the text sets by `SET [LOCAL | SESSION]`, if they are an application's own or listed above,
+/// and those of all that it sets by `set_config()`; also within its strings, which may be SQL. `?` for a name that is computed.
 pub fn parameters_set(text: &str) -> BTreeSet<String> {
     let folded = text.to_lowercase();
     let mut names = BTreeSet::new();
@@ -44,7 +83,7 @@ fn first_literal(arguments: &str) -> String {
     if literal { name } else { "?".to_owned() }
 }
 
-/// The name behind SET, if it is an application's own and a value follows.
+/// The name behind SET, if it is no column's and a value follows.
 fn own_parameter(rest: &str) -> Option<String> {
     let mut rest = rest.starts_with(char::is_whitespace).then(|| rest.trim_start())?;
     for scope in ["local", "session"] {
@@ -54,7 +93,8 @@ fn own_parameter(rest: &str) -> Option<String> {
     let name: String = rest.chars().take_while(|c| is_of_name(*c)).collect();
     let value = rest[name.len()..].trim_start();
     let sets = value.starts_with('=') || value.starts_with("to");
-    (name.contains('.') && sets).then_some(name)
+    let known = name.contains('.') || name.starts_with("enable_") || OF_SERVERS.contains(&name.as_str());
+    (known && sets).then_some(name)
 }
 
 fn is_of_name(c: char) -> bool {
@@ -100,7 +140,10 @@ mod tests {
         check("EXECUTE 'SELECT set_config( ''app.x'' , $1, false)'", &["app.x"]);
         check("PERFORM set_config('app.' || name, x, true); SET LOCAL app.y = 1", &["?", "app.y"]);
         check("PERFORM set_config(name, x, true)", &["?"]);
-        check("SET app.x TO 'a'; SET SESSION app.y = 'b'; set work_mem = '1MB'", &["app.x", "app.y"]);
+        check(
+            "SET app.x TO 'a'; SET SESSION app.y = 'b'; set work_mem = '1MB'",
+            &["app.x", "app.y", "work_mem"],
+        );
         check("UPDATE t SET a = 1; SELECT offset.x = 2, current_setting('app.z')", &[]);
     }
 

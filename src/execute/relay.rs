@@ -364,6 +364,8 @@ impl Relay<'_> {
                 self.name_sender(at, header.len);
                 return Ok(self.notify);
             }
+            // It is brought to the settings of the session step by step.
+            b'S' if self.lane.scratch => return Ok(false),
             b'S' => {
                 let status = ParameterStatus::decode(body);
                 // Before a ReadyForQuery that the client gets it may pass as it is.

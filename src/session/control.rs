@@ -11,6 +11,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+
 use super::block::{Before, Block, Origin, Transaction};
 use super::fence::says_true;
 use super::{Failure, Outcome, Request, Session};
@@ -354,6 +356,9 @@ impl Session {
         }
         let writers = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count();
         let schema_changed = self.block.get().is_some_and(|t| t.schema_changed);
+        // What is the session's on one server may be the transaction's on those that came later.
+        let several = self.lanes.iter().filter(|lane| lane.in_block).count() > 1;
+        let differ = several && self.block.get().is_some_and(|t| t.settings_changed);
         let outcome = if writers > 1 {
             self.commit_everywhere().await
         } else {
@@ -371,6 +376,10 @@ impl Session {
                 self.end_block();
                 if schema_changed {
                     self.refresh_catalog().await;
+                }
+                if differ {
+                    // It is committed, whatever becomes of the question.
+                    let _ = Box::pin(self.report_settled()).await;
                 }
                 Ok(())
             }
@@ -401,7 +410,12 @@ impl Session {
                 .await;
         let times: Vec<_> = participants.iter().map(|part| (part.shard, part.spent)).collect();
         times.into_iter().for_each(|(shard, time)| self.note_time(shard, time));
-        for aside in &asides {
+        let (default, pinned) = (self.default_shard(), self.pin.is_some());
+        let listening = self.lanes.iter().position(|lane| pinned && lane.in_block && lane.shard == default);
+        if let Some(index) = listening {
+            self.keep_notifications(index, &asides);
+        }
+        for aside in asides.iter().filter(|aside| aside.first() != Some(&b'A')) {
             self.pass_aside(aside);
         }
         committed.map_err(|error| Failure::Sql(error.into_sql()))?;
@@ -497,6 +511,15 @@ impl Session {
         };
         if news {
             self.client.outbox.extend_from_slice(frame);
+        }
+    }
+
+    /// Notifications that came on a lane while it was asked something of ours.
+    pub(super) fn keep_notifications(&mut self, index: usize, asides: &[Bytes]) {
+        for frame in asides.iter().filter(|frame| self.pin.is_some() && frame.first() == Some(&b'A')) {
+            let mut frame = BytesMut::from(&frame[..]);
+            self.lanes[index].name_sender(&mut frame);
+            self.late.extend_from_slice(&frame);
         }
     }
 

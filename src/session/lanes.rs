@@ -263,7 +263,10 @@ impl Session {
             false => lane.connection.capture(sql).await,
         };
         match captured {
-            Ok(captured) => Ok(captured),
+            Ok(captured) => {
+                self.keep_notifications(index, &captured.asides);
+                Ok(captured)
+            }
             Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await),
         }
     }
@@ -313,17 +316,20 @@ impl Session {
 
     /// After a request: lanes that nothing needs any more go back. A pinned session ends with its connection.
     pub(super) async fn settle(&mut self) -> Result<(), End> {
-        if self.lanes.is_empty() || self.block.is_open() {
+        let open = self.block.is_open();
+        if self.lanes.iter().all(|lane| open && lane.in_block) {
             return Ok(());
         }
-        if self.has_suspects() {
+        // In a transaction it is asked at its end.
+        if !open && self.has_suspects() {
             Box::pin(self.look_at_suspects()).await;
         }
         let mut index = 0;
         while index < self.lanes.len() {
             let lane = &self.lanes[index];
             let pinned = self.pin.is_some() && lane.shard == self.default_shard();
-            if pinned && !lane.connection.broken || lane.open_pipeline {
+            let needed = lane.open_pipeline || open && (lane.in_block || lane.connection.suspect);
+            if needed || pinned && !lane.connection.broken {
                 index += 1;
                 continue;
             }

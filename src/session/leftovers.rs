@@ -56,6 +56,8 @@ impl Session {
 
     /// Connections on which something ran that may have left something behind are asked.
     pub(super) async fn look_at_suspects(&mut self) {
+        // Each of them has begun with these, if it is not back at those of another session.
+        let before = Rc::clone(&self.settings);
         for index in 0..self.lanes.len() {
             let amid_pipeline = self.lanes[index].open_pipeline;
             let connection = &mut self.lanes[index].connection;
@@ -68,6 +70,7 @@ impl Session {
                 continue;
             };
             connection.suspect = false;
+            self.keep_notifications(index, &captured.asides);
             let mut found = String::new();
             let mut set = Vec::new();
             for row in captured.rows {
@@ -81,8 +84,8 @@ impl Session {
                 set.retain(|(name, _)| name != STATEMENT_TIMEOUT);
             }
             // A pipeline that failed has brought back those of the session before, and undone what was set in it.
-            if self.lanes[index].connection.applied == self.settings {
-                self.adopt_settings(index, set, timeout_put_off);
+            if self.lanes[index].connection.applied == before {
+                self.adopt_settings(index, &before, set, timeout_put_off);
             }
             let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
             match pin_reason(&found) {
@@ -102,29 +105,28 @@ impl Session {
         }
     }
 
-    /// What the server says of the settings is the session's from now on.
-    fn adopt_settings(&mut self, index: usize, mut set: Vec<(String, String)>, keep_timeout: bool) {
-        let mut settings = Settings::default();
-        if let Some(own) = self.settings.get(STATEMENT_TIMEOUT).filter(|_| keep_timeout) {
-            settings.set(STATEMENT_TIMEOUT, own);
-        }
+    /// In what the server says of the settings otherwise than they were `before`, the session follows it. Where several are
+    /// asked, each may have set something that the others had to the transaction's end only.
+    fn adopt_settings(
+        &mut self,
+        index: usize,
+        before: &Settings,
+        set: Vec<(String, String)>,
+        keep_timeout: bool,
+    ) {
+        let shown = shown_settings(before, set, keep_timeout);
+        let mut settings = Settings::clone(&self.settings);
+        let gone = before.iter().filter(|(name, _)| shown.get(name).is_none());
+        gone.for_each(|(name, _)| settings.reset(name));
+        let mut news: Vec<_> = shown.iter().filter(|(name, value)| before.get(name) != Some(value)).collect();
         // It takes the role with it, which was set after it.
-        set.sort_by_key(|(name, _)| name != "session_authorization");
-        for (name, value) in set {
-            let other_encoding = name == CLIENT_ENCODING && Named::of(&value) != Named::OfServers;
-            // What was set to a transaction's end is nothing behind it, and is shown as an empty text.
-            let was_local = value.is_empty() && name.contains('.') && self.settings.get(&name).is_none();
-            if other_encoding || was_local || OF_TRANSACTIONS.contains(&name.as_str()) {
-                continue;
-            }
-            // Values of the session's own keep their spelling, where the server means the same by it.
-            let own = self.settings.get(&name).filter(|own| is_shown_as(&name, own, &value));
-            let text = own.map_or_else(|| setting_value(&name, &value), str::to_owned);
-            settings.set(&name, text);
-        }
-        let settings = Rc::new(settings);
-        self.lanes[index].connection.applied = Rc::clone(&settings);
-        self.settings = settings;
+        news.sort_by_key(|(name, _)| *name != "session_authorization");
+        news.into_iter().for_each(|(name, value)| settings.set(name, value));
+        self.settings = Rc::new(settings);
+        self.lanes[index].connection.applied = match *self.settings == shown {
+            true => Rc::clone(&self.settings),
+            false => Rc::new(shown),
+        };
         self.follow_settings();
     }
 
@@ -182,6 +184,27 @@ fn question(settings: &Settings, set_by_functions: &BTreeSet<String>, user: &str
         );
     }
     sql
+}
+
+/// A server's settings, as it shows them. Values that are as `before` keep their spelling.
+fn shown_settings(before: &Settings, mut set: Vec<(String, String)>, keep_timeout: bool) -> Settings {
+    let mut settings = Settings::default();
+    if let Some(own) = before.get(STATEMENT_TIMEOUT).filter(|_| keep_timeout) {
+        settings.set(STATEMENT_TIMEOUT, own);
+    }
+    set.sort_by_key(|(name, _)| name != "session_authorization");
+    for (name, value) in set {
+        let other_encoding = name == CLIENT_ENCODING && Named::of(&value) != Named::OfServers;
+        // What was set to a transaction's end is nothing behind it, and is shown as an empty text.
+        let was_local = value.is_empty() && name.contains('.') && before.get(&name).is_none();
+        if other_encoding || was_local || OF_TRANSACTIONS.contains(&name.as_str()) {
+            continue;
+        }
+        let own = before.get(&name).filter(|own| is_shown_as(&name, own, &value));
+        let text = own.map_or_else(|| setting_value(&name, &value), str::to_owned);
+        settings.set(&name, text);
+    }
+    settings
 }
 
 /// The answer, however often a cancel or a timeout of the client's comes between; and whether that timeout was put off.

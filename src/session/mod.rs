@@ -249,6 +249,9 @@ impl Session {
             }
         }
         self.settle().await?;
+        if !self.late.is_empty() {
+            self.tell_late();
+        }
         if !self.client.outbox.is_empty() && self.client.flush().await.is_err() {
             return Err(End::Client);
         }

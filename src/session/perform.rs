@@ -350,7 +350,7 @@ impl Session {
                         self.cursors.insert(name.clone(), shard);
                     }
                     if outcome.is_ok() && self.block.is_open() && !names.is_empty() {
-                        Box::pin(self.set_in_block(names, planned, work.text())).await?;
+                        Box::pin(self.set_in_block(shard, names, planned, work.text())).await?;
                     }
                     if outcome.is_ok() && self.block.is_open() && planned.changes_reading {
                         Box::pin(self.learn_reading(index)).await?;

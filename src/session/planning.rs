@@ -108,7 +108,10 @@ impl Planned {
             || !self.sets.is_nothing()
             || matches!(
                 self.plan.facts.kind,
-                Kind::Setting(_) | Kind::Transaction(TransactionCommand::SetTransaction(_))
+                Kind::Setting(_)
+                    | Kind::Transaction(
+                        TransactionCommand::SetTransaction(_) | TransactionCommand::SetCharacteristics(_)
+                    )
             );
         changes && !matches!(self.plan.action, Action::EachShard)
     }

@@ -21,11 +21,16 @@ impl Session {
 
     /// What has changed since the last time, and that the next request may come.
     pub(super) fn ready(&mut self) {
-        let late = std::mem::take(&mut self.late);
-        self.client.outbox.extend_from_slice(&late);
+        self.tell_late();
         self.tell_encoding();
         self.told.tell_news(&mut self.client.outbox);
         encode::server::ready_for_query(&mut self.client.outbox, self.block.status());
+    }
+
+    /// Notifications that came while something of ours ran.
+    pub(super) fn tell_late(&mut self) {
+        let late = std::mem::take(&mut self.late);
+        self.client.outbox.extend_from_slice(&late);
     }
 
     pub(super) fn warn(&mut self, notice: &SqlError) {

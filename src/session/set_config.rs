@@ -21,12 +21,13 @@ use super::setting::OWN_PREFIX;
 use super::{Failure, Outcome, Session};
 use crate::backend::settings::{quote_literal, set_statement};
 use crate::catalog::reading::{READING, parameters_set};
-use crate::execute::refusals;
+use crate::execute::{Lane, refusals};
 use crate::plan::{Action, Plan};
 use crate::sql::arguments::Parameters;
 use crate::sql::facts::Kind;
 use crate::sql::lexer::LexOptions;
 use crate::sql::set_calls::{SetCall, SetName, set_calls};
+use crate::topology::ShardId;
 
 /// Applications' own parameters that one session may set by function; the servers hold each of them, too.
 const NAMES_MAX: usize = 1_000;
@@ -156,9 +157,10 @@ impl Session {
         Ok(names)
     }
 
-    /// In a transaction, after it ran on one lane.
+    /// In a transaction, after it ran on this shard's lane.
     pub(super) async fn set_in_block(
         &mut self,
+        shard: ShardId,
         names: Vec<String>,
         planned: &Planned,
         text: &[u8],
@@ -171,7 +173,7 @@ impl Session {
         transaction.unlearned.extend(names);
         match self.lanes.iter().filter(|lane| lane.in_block).count() {
             0 | 1 => Ok(()),
-            _ => self.learn_sets().await,
+            _ => self.learn_sets_of(Some(shard)).await,
         }
     }
 
@@ -192,12 +194,17 @@ impl Session {
 
     /// What was set on the one lane of the transaction holds on those that join it.
     pub(super) async fn learn_sets(&mut self) -> Outcome {
+        self.learn_sets_of(None).await
+    }
+
+    /// None: the transaction has no other lane than the one that ran it.
+    async fn learn_sets_of(&mut self, shard: Option<ShardId>) -> Outcome {
         let Some(transaction) = self.block.transaction() else { return Ok(()) };
         let mut names = std::mem::take(&mut transaction.unlearned);
         names.sort_unstable();
         names.dedup();
-        let Some(index) = self.lanes.iter().position(|lane| lane.in_block).filter(|_| !names.is_empty())
-        else {
+        let ran = |lane: &Lane| lane.in_block && shard.is_none_or(|shard| lane.shard == shard);
+        let Some(index) = self.lanes.iter().position(ran).filter(|_| !names.is_empty()) else {
             return Ok(());
         };
         self.quiet_lane(index).await?;

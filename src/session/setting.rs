@@ -416,7 +416,7 @@ impl Session {
             Discard::Sequences => "DISCARD SEQUENCES",
         };
         if what == Discard::All {
-            self.report_initial().await?;
+            self.report_settled().await?;
         }
         self.complete_setting(tag);
         Ok(())
@@ -432,13 +432,19 @@ impl Session {
         }
     }
 
-    /// After DISCARD ALL the client hears the values that its parameters have gone back to. They may be there already on
-    /// the connection that is asked.
-    async fn report_initial(&mut self) -> Outcome {
+    /// After DISCARD ALL, and after a transaction whose servers did not say the same: the client hears the values that its
+    /// parameters have now. They may be there already on the connection that is asked.
+    pub(super) async fn report_settled(&mut self) -> Outcome {
         if self.told.is_as_greeted() {
             return Ok(());
         }
-        let index = self.join_default(Access::Read).await?;
+        if self.has_suspects() {
+            Box::pin(self.look_at_suspects()).await;
+        }
+        let index = match self.lanes.iter().position(|lane| !lane.in_block && !lane.open_pipeline) {
+            Some(index) => index,
+            None => self.join_default(Access::Read).await?,
+        };
         let _ = self.lanes[index].apply_settings(&Rc::clone(&self.settings));
         self.quiet_lane(index).await?;
         for (name, value) in self.reports_on(index).await? {

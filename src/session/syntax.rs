@@ -101,17 +101,20 @@ impl Session {
 
     /// What a server says against the text.
     async fn parse_aside(&mut self, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
-        match self.lanes.iter().position(|lane| lane.in_block && lane.owed.is_empty()) {
-            Some(index) => self.ask_in_block(index, words).await,
+        let idle = |lane: &Lane| lane.owed.is_empty() && !lane.open_pipeline;
+        let of_block = self.lanes.iter().position(|lane| idle(lane) && lane.in_block);
+        match of_block.or_else(|| self.lanes.iter().position(idle)) {
+            Some(index) => self.ask_own(index, words).await,
             None => self.ask_elsewhere(words).await,
         }
     }
 
-    /// The transaction's own server: a further connection could be one that others wait for in turn.
-    async fn ask_in_block(&mut self, index: usize, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
+    /// A server that the session has: a further connection could be one that others wait for in turn.
+    async fn ask_own(&mut self, index: usize, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
         // A failed transaction takes no savepoint, and cannot fail more.
-        let sheltered = !self.block.is_failed();
+        let failed = self.block.is_failed();
         let lane = &mut self.lanes[index];
+        let sheltered = lane.in_block && !failed;
         if sheltered {
             lane.hidden_query(SAVEPOINT, Hidden::Prologue);
         }
@@ -119,7 +122,14 @@ impl Session {
         if sheltered {
             lane.hidden_query(BACK, Hidden::Prologue);
         }
-        Ok(self.drain_lane(index).await?.error)
+        let drained = self.drain_lane(index).await?;
+        // A transaction that has failed already fails on its server with the question, and its settings go.
+        drained
+            .asides
+            .iter()
+            .filter(|aside| aside.first() == Some(&b'S'))
+            .for_each(|aside| self.pass_aside(aside));
+        Ok(drained.error)
     }
 
     async fn ask_elsewhere(&mut self, words: Words<'_>) -> Result<Option<SqlError>, Failure> {

@@ -29,6 +29,7 @@ mod plans;
 mod pools;
 mod prometheus;
 mod replication;
+mod sessions_at_random;
 mod set_config;
 mod snapshots;
 mod stand;

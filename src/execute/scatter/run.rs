@@ -301,6 +301,7 @@ impl Run<'_, '_, '_, '_> {
                 self.wire.client.outbox.extend_from_slice(&frame);
             }
             (b'A', _) => {}
+            (b'S', _) if self.lanes[index].scratch => {}
             (b'S', _) => {
                 let status = ParameterStatus::decode(&body);
                 let status = status.map_err(|error| self.broken(index, error.to_string()))?;

@@ -100,7 +100,9 @@ fn end_copy(lanes: &mut [&mut Lane]) {
 async fn own_error(wire: &mut Wire<'_>, lanes: &mut [&mut Lane]) -> Option<SqlError> {
     let first = lanes.first_mut()?;
     let drained = timeout(DESCRIBE_TIME, drain(first)).await.ok()?.ok()?;
-    learn(wire, &drained);
+    if !first.scratch {
+        learn(wire, &drained);
+    }
     drained.error
 }
 
@@ -112,10 +114,13 @@ async fn rest_of(wire: &mut Wire<'_>, lanes: Vec<&mut Lane>) {
         key.cancel(REST_TIME).await;
         key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
     });
+    let ours: Vec<bool> = lanes.iter().map(|lane| lane.scratch).collect();
     let drains = lanes.into_iter().map(|lane| timeout(REST_TIME, drain(lane)));
     let (_, drained) = join(join_all(cancels), join_all(drains)).await;
-    for drained in drained.into_iter().flatten().flatten() {
-        learn(wire, &drained);
+    for (drained, scratch) in drained.into_iter().zip(ours) {
+        if let (Ok(Ok(drained)), false) = (drained, scratch) {
+            learn(wire, &drained);
+        }
     }
 }
 
