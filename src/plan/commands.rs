@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject, TransactionCommand};
 use crate::sql::name::ObjectName;
-use crate::topology::{Placement, TableRule};
+use crate::topology::Placement;
 
 use super::action::{Access, Action, Many, PlanningContext};
 use super::functions::{self, Demands};
@@ -18,7 +18,7 @@ use super::make::Outcome;
 use super::reads;
 use super::refusal::{self, Refusal};
 use super::survey::{self, Fixed, Survey};
-use super::{code, fired};
+use super::{alterations, code, fired};
 
 /// Parameters that replicas show otherwise.
 const OF_PRIMARIES: [&str; 3] = ["transaction_read_only", "in_hot_standby", "all"];
@@ -68,7 +68,7 @@ fn ddl(
     creates: Option<&ObjectName>,
 ) -> Result<Outcome, Refusal> {
     if creates.is_none() {
-        refuse_rename(facts, context)?;
+        alterations::check(facts, context)?;
         refuse_computed_columns(facts, context)?;
         refuse_numbered_rows(facts, context)?;
     }
@@ -81,27 +81,6 @@ fn ddl(
 
 fn has_word(facts: &Facts, word: &str) -> bool {
     facts.words.iter().any(|w| w.eq_ignore_ascii_case(word))
-}
-
-/// ALTER TABLE configured RENAME TO …, or SET SCHEMA: under the new name it would be another table.
-fn refuse_rename(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    let renames = has_word(facts, "rename") || (has_word(facts, "set") && has_word(facts, "schema"));
-    if !renames {
-        return Ok(());
-    }
-    let of_part = has_word(facts, "column") || has_word(facts, "constraint");
-    let harmless =
-        |rule: &TableRule| of_part && !configured_columns(rule).any(|column| has_word(facts, column));
-    let configured = |rule: &&TableRule| has_word(facts, &rule.name.name);
-    match context.topology.tables.iter().filter(configured).find(|rule| !harmless(rule)) {
-        Some(rule) => Err(refusal::RENAME.naming(&[&rule.name.name])),
-        None => Ok(()),
-    }
-}
-
-fn configured_columns(rule: &TableRule) -> impl Iterator<Item = &str> {
-    let position = rule.position.iter().flat_map(|p| [&p.latitude, &p.longitude, &p.geohash]);
-    rule.key().into_iter().chain(position.flatten().map(String::as_str))
 }
 
 /// ALTER TABLE reference ADD COLUMN … DEFAULT now(): computed for the rows that are there, on each shard for itself.

@@ -88,7 +88,7 @@ fn of_known<'a>(
     info: &'a RelationInfo,
     depth: usize,
 ) -> Home<'a> {
-    if let Some(rule) = topology.rule(&info.name) {
+    if let Some(rule) = topology.rule(&info.name).filter(|_| has_placed_rows(info.kind)) {
         return match rule.placement {
             Placement::Single(_) if sharded_below(topology, catalog, info, depth) => Home::OverSharded,
             _ => by_rule(rule, Some(info)),
@@ -112,6 +112,11 @@ fn of_known<'a>(
         _ if is_system(&info.name) => Home::Elsewhere(topology.default_shard),
         _ => Home::Single(topology.default_shard),
     }
+}
+
+/// A rule is a table's: a view, a materialized view or a sequence of its name is what it is.
+fn has_placed_rows(kind: RelationKind) -> bool {
+    !matches!(kind, RelationKind::View | RelationKind::MaterializedView | RelationKind::Sequence)
 }
 
 fn by_rule<'a>(rule: &'a TableRule, info: Option<&'a RelationInfo>) -> Home<'a> {

@@ -10,6 +10,7 @@
 //! 3. Every route carries its reason.
 
 pub mod action;
+pub mod alterations;
 mod bind;
 mod changes;
 mod code;

@@ -351,6 +351,22 @@ limits! {
         "numbering the rows of sharded table \"{}\" is not supported",
         "Add the column without a sequence, and fill it with values that do not repeat.",
         "Each shard has its own sequence, and the values would repeat.";
+    ADOPTED_ROWS = "M058" "0A000",
+        "\"{}\" has rows, which are not where those of \"{}\" are looked for",
+        "Attach it empty, and insert its rows through its parent.",
+        "A table without a rule has its rows on the default shard; as a part of a table that has one they would be looked for elsewhere.";
+    FAMILY = "M059" "0A000",
+        "\"{}\" is placed by another rule than \"{}\"",
+        "Configure both with the same placement and key.",
+        "Rows of a part are looked for by the rule of the whole.";
+    PARTING = "M060" "0A000",
+        "\"{}\" is placed as a part of \"{}\", and cannot leave it",
+        "Drop it, or configure it with the placement and key of its parent.",
+        "By itself it would be a table of the default shard, and its rows on other shards would be seen no more.";
+    KEY_TYPE = "M061" "0A000",
+        "the type of \"{}\", by which rows of \"{}\" are placed, cannot be changed in this way",
+        "Change it to a type of the same kind without USING, or make a new table and copy the rows.",
+        "The new values may belong to other shards than those that have the rows.";
 }
 
 #[cfg(test)]

@@ -14,12 +14,14 @@ use std::time::Instant;
 use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
+use crate::backend::settings::quote_identifier;
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
 use crate::execute::{Relay, relay};
 use crate::figures::Route;
-use crate::plan::Access;
+use crate::plan::alterations::adopted;
+use crate::plan::{Access, refusal};
 use crate::sql::facts::Kind;
 use crate::sql::made_from;
 use crate::topology::ShardId;
@@ -42,7 +44,10 @@ impl Session {
         }
         self.note_ddl(planned);
         let mark = self.client.outbox.len();
-        let outcome = self.run_everywhere(work, planned).await;
+        let outcome = match self.run_everywhere(work, planned).await {
+            Ok(()) if schema => self.check_adopted(planned).await,
+            other => other,
+        };
         let outcome = match outcome {
             Ok(()) if own_block => self.commit_block(false).await,
             other => other,
@@ -56,6 +61,25 @@ impl Session {
                 self.roll_back_block().await;
             }
             return Err(failure);
+        }
+        Ok(())
+    }
+
+    /// A table without a rule has its rows on the default shard. Now that nobody can write to it any more, it must have none if
+    /// it has become part of one that is placed elsewhere.
+    async fn check_adopted(&mut self, planned: &Planned) -> Outcome {
+        let default = self.default_shard();
+        for (child, parent) in adopted(&planned.plan.facts, &self.context.planning) {
+            let Some(index) = self.lanes.iter().position(|lane| lane.in_block && lane.shard == default)
+            else {
+                continue;
+            };
+            let schema = child.schema.iter().map(|schema| format!("{}.", quote_identifier(schema)));
+            let table = schema.chain([quote_identifier(&child.name)]).collect::<String>();
+            let captured = self.capture_on(index, &format!("SELECT EXISTS (SELECT FROM {table})")).await?;
+            if captured.error.is_some() || captured.rows.first() != Some(&vec![Some("f".to_owned())]) {
+                return Err(Failure::Sql(refusal::ADOPTED_ROWS.naming(&[&child.name, &parent.name]).into()));
+            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@
 //! 4. What is done for one shard is part of the session's own future; every other way is a future of its own while it
 //!    is gone, so that idle clients do not pay for it in memory.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -71,13 +72,19 @@ pub(super) enum Pieces {
 pub(super) struct BoundParameters<'a> {
     pub bind: Bind<'a>,
     pub types: &'a [u32],
-    /// Of the statement's facts.
+    /// Of the statement's facts, in their order.
     pub repeated: &'a [u32],
+    /// All values, once one is asked for that is far from the front: a long list is not gone through for each of its members.
+    all: OnceCell<Vec<Option<&'a [u8]>>>,
 }
+
+/// So far the values are counted from the front.
+const NEAR: usize = 16;
 
 impl<'a> BoundParameters<'a> {
     pub fn new(bind: Bind<'a>, prepared: &'a Prepared, planned: &'a Planned) -> Self {
-        Self { bind, types: &prepared.parameter_types, repeated: &planned.plan.facts.repeated_params }
+        let repeated = &planned.plan.facts.repeated_params;
+        Self { bind, types: &prepared.parameter_types, repeated, all: OnceCell::new() }
     }
 }
 
@@ -98,7 +105,10 @@ impl Parameters for Option<BoundParameters<'_>> {
 
 impl Parameters for BoundParameters<'_> {
     fn value(&self, index: usize) -> Option<Option<&[u8]>> {
-        self.bind.parameters.get(index)
+        if index < NEAR {
+            return self.bind.parameters.get(index);
+        }
+        self.all.get_or_init(|| self.bind.parameters.iter().collect()).get(index).copied()
     }
 
     fn is_binary(&self, index: usize) -> bool {
@@ -107,7 +117,7 @@ impl Parameters for BoundParameters<'_> {
 
     fn declared_type(&self, index: usize) -> u32 {
         match self.types.get(index).copied().unwrap_or(0) {
-            0 if self.repeated.iter().any(|repeated| *repeated as usize == index) => INFERRED_ELSEWHERE,
+            0 if self.repeated.binary_search(&(index as u32)).is_ok() => INFERRED_ELSEWHERE,
             declared => declared,
         }
     }

@@ -378,6 +378,24 @@ pub enum DdlScope {
     LargeObjects,
 }
 
+/// What ALTER does to what rows are placed by.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Alteration {
+    RenameSchema(String),
+    /// ATTACH PARTITION of this table, or INHERIT of it.
+    Joins(ObjectName),
+    /// DETACH PARTITION, NO INHERIT.
+    Leaves(ObjectName),
+    /// ALTER COLUMN … TYPE.
+    Retypes {
+        column: String,
+        /// The new type's name, without what stands in parentheses.
+        words: Vec<String>,
+        /// USING.
+        converted: bool,
+    },
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Only blanks and comments.
@@ -407,6 +425,7 @@ pub enum Kind {
         creates: Option<ObjectName>,
         /// RENAME of the object itself, and not of a column, constraint or the like within it.
         renames: bool,
+        alters: Vec<Alteration>,
     },
     /// CREATE TABLE AS / SELECT INTO.
     CreateTableAs {

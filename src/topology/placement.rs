@@ -43,7 +43,7 @@ pub struct PositionColumns {
     pub geohash: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Placement {
     /// The key column holds the region's name; each region that is used has one shard.
     Region {
@@ -68,14 +68,14 @@ pub enum NullKey {
 }
 
 /// PostgreSQL's own extended hash of the key, modulo a fixed number of slots; slots belong to shards by a ring.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HashPlacement {
     pub key: String,
     /// Slot to shard; its length is the number of slots (a power of two).
     pub slots: Arc<[ShardId]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ListPlacement {
     pub key: String,
     pub values: std::collections::HashMap<Key, ShardId>,
@@ -84,13 +84,13 @@ pub struct ListPlacement {
 }
 
 /// Half-open ranges `[from, to)`, sorted, not overlapping; None is unbounded. Text is ordered by bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RangePlacement {
     pub key: String,
     pub ranges: Vec<KeyRange>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeyRange {
     pub from: Option<Key>,
     pub to: Option<Key>,

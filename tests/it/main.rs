@@ -13,6 +13,7 @@ mod deploy;
 mod drivers;
 mod encodings;
 mod equality;
+mod families;
 mod faults;
 mod gathered;
 mod gathered_faults;

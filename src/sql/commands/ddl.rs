@@ -9,6 +9,7 @@
 //!
 //! Not here: SELECT INTO (`extract`), which tables exist (catalog).
 
+use super::alter::alterations;
 use super::targets::{TEMPORARY_SCHEMA, Targets, targets};
 use super::{Command, Cursor};
 use crate::sql::facts::{DdlScope, Kind};
@@ -33,8 +34,9 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     }
     // What is within an object is named between the two words.
     let renames = (c.at..c.end).any(|at| c.t.are(at, &["rename", "to"]));
+    let alters = if first == "alter" { alterations(c.clone()) } else { Vec::new() };
     let Targets { names, temporary } = targets(&first, c);
-    let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates: None, renames });
+    let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates: None, renames, alters });
     command.targets = names;
     Some(command)
 }
@@ -112,7 +114,7 @@ fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
     let outside = matches!(object.as_str(), "database" | "tablespace" | "subscription")
         || (object == "index" && concurrently);
     let scope = if outside { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
-    Some(Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false }))
+    Some(Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false, alters: Vec::new() }))
 }
 
 /// Objects that live in a schema and are named directly behind their kind.

@@ -10,6 +10,7 @@
 //!
 //! Not here: SELECT, INSERT, UPDATE, DELETE, MERGE (`extract`).
 
+mod alter;
 mod copy;
 mod ddl;
 mod session;

@@ -1,0 +1,169 @@
+//! ALTER of what rows are placed by: a table's name, its schema, its family, the type of its key.
+//!
+//! Called by `commands` for DDL, and by the session for what only the rows can tell ([`adopted`]). A table is placed by the
+//! rule that is configured under its name, or by that of its parent; under another name, or by itself, it would be a table of
+//! the default shard, and its rows on other shards would be seen no more.
+//!
+//! Invariants:
+//! 1. After DDL that was let through every row is where the rule of its table, as it is named then, looks for it.
+//!
+//! Not here: what DDL computes for rows that are there (`commands`).
+
+use crate::sql::facts::{Alteration, Facts, Kind};
+use crate::sql::name::ObjectName;
+use crate::topology::{KeyType, TableRule};
+
+use super::action::PlanningContext;
+use super::home::{self, Home};
+use super::refusal::{self, Refusal};
+use super::scope;
+
+/// Types between which a key may change: its values stay equal to what they were, and so does their hash.
+const INTEGERS: [&str; 6] = ["smallint", "integer", "bigint", "int2", "int4", "int8"];
+const TEXTS: [&[&str]; 3] = [&["text"], &["varchar"], &["character", "varying"]];
+/// Of coordinates.
+const NUMBERS: [&[&str]; 3] = [&["double", "precision"], &["float8"], &["numeric"]];
+
+pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    refuse_rename(facts, context)?;
+    let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
+    for alteration in alters {
+        match alteration {
+            Alteration::RenameSchema(schema) => refuse_schema(context, schema)?,
+            Alteration::Joins(other) => {
+                if let Some((child, parent)) = family(facts, context, other, alteration) {
+                    refuse_stranger(context, &child, &parent)?;
+                }
+            }
+            Alteration::Leaves(other) => {
+                if let Some((child, parent)) = family(facts, context, other, alteration) {
+                    refuse_parting(context, &child, &parent)?;
+                }
+            }
+            Alteration::Retypes { column, words, converted } => {
+                refuse_type(facts, context, column, words, *converted)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tables without a rule of their own that DDL makes children of placed ones: they must have no rows, which would be on the
+/// default shard only. With each its parent.
+pub fn adopted(facts: &Facts, context: &PlanningContext) -> Vec<(ObjectName, ObjectName)> {
+    let Kind::Ddl { alters, .. } = &facts.kind else { return Vec::new() };
+    let joins = alters.iter().filter_map(|alteration| match alteration {
+        Alteration::Joins(other) => family(facts, context, other, alteration),
+        _ => None,
+    });
+    joins.filter(|(child, parent)| own_rule(context, child).is_none() && is_placed(context, parent)).collect()
+}
+
+/// ALTER TABLE configured RENAME TO …, or SET SCHEMA.
+fn refuse_rename(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let has_word = |word: &str| facts.words.iter().any(|w| w.eq_ignore_ascii_case(word));
+    let moves = has_word("set") && has_word("schema");
+    if !moves && !has_word("rename") {
+        return Ok(());
+    }
+    let of_part = !moves && !matches!(facts.kind, Kind::Ddl { renames: true, .. });
+    let harmless = |rule: &TableRule| of_part && !configured_columns(rule).any(has_word);
+    let configured = |rule: &&TableRule| has_word(&rule.name.name);
+    match context.topology.tables.iter().filter(configured).find(|rule| !harmless(rule)) {
+        Some(rule) => Err(refusal::RENAME.naming(&[&rule.name.name])),
+        None => Ok(()),
+    }
+}
+
+fn configured_columns(rule: &TableRule) -> impl Iterator<Item = &str> {
+    let position = rule.position.iter().flat_map(|p| [&p.latitude, &p.longitude, &p.geohash]);
+    rule.key().into_iter().chain(position.flatten().map(String::as_str))
+}
+
+fn refuse_schema(context: &PlanningContext, schema: &str) -> Result<(), Refusal> {
+    let within = |rule: &&TableRule| rule.name.schema.as_deref() == Some(schema);
+    match context.topology.tables.iter().find(within) {
+        Some(rule) => Err(refusal::RENAME.naming(&[&rule.name.name])),
+        None => Ok(()),
+    }
+}
+
+/// Child and parent, by whom ALTER TABLE is about: ATTACH and DETACH PARTITION are of the parent, INHERIT of the child.
+fn family(
+    facts: &Facts,
+    context: &PlanningContext,
+    other: &ObjectName,
+    alteration: &Alteration,
+) -> Option<(ObjectName, ObjectName)> {
+    let one = facts.targets.first()?;
+    let named = |name: &ObjectName| home::resolve(context, name).unwrap_or_else(|| name.clone());
+    let of_parent = facts.words.iter().any(|word| word == "partition")
+        && matches!(alteration, Alteration::Joins(_) | Alteration::Leaves(_));
+    Some(if of_parent { (named(other), named(one)) } else { (named(one), named(other)) })
+}
+
+fn own_rule<'a>(context: &'a PlanningContext, name: &ObjectName) -> Option<&'a TableRule> {
+    context.topology.rule(name)
+}
+
+/// By a rule, its own or a parent's.
+fn is_placed(context: &PlanningContext, name: &ObjectName) -> bool {
+    matches!(home::of(context, name), Home::Sharded { .. } | Home::Reference { .. })
+}
+
+/// Both have rules, and not the same.
+fn refuse_stranger(
+    context: &PlanningContext,
+    child: &ObjectName,
+    parent: &ObjectName,
+) -> Result<(), Refusal> {
+    let rule = match home::of(context, parent) {
+        Home::Sharded { rule, .. } | Home::Reference { rule, .. } => rule,
+        _ => return Ok(()),
+    };
+    match own_rule(context, child) {
+        Some(own) if own.key() != rule.key() || own.placement != rule.placement => {
+            Err(refusal::FAMILY.naming(&[&child.name, &parent.name]))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The child was placed by its parent's rule, and would be by none.
+fn refuse_parting(context: &PlanningContext, child: &ObjectName, parent: &ObjectName) -> Result<(), Refusal> {
+    match own_rule(context, child).is_none() && is_placed(context, parent) {
+        true => Err(refusal::PARTING.naming(&[&child.name, &parent.name])),
+        false => Ok(()),
+    }
+}
+
+fn refuse_type(
+    facts: &Facts,
+    context: &PlanningContext,
+    column: &str,
+    words: &[String],
+    converted: bool,
+) -> Result<(), Refusal> {
+    let Some(Home::Sharded { rule, info }) = facts.targets.first().map(|name| home::of(context, name)) else {
+        return Ok(());
+    };
+    if !configured_columns(rule).any(|configured| configured == column) {
+        return Ok(());
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let known = info.and_then(|info| info.columns.iter().find(|known| known.name == column));
+    let key_type = known.and_then(scope::key_type);
+    let keeps = match key_type {
+        _ if converted => false,
+        Some(KeyType::SmallInt | KeyType::Integer | KeyType::BigInt) => {
+            words.len() == 1 && (words[0] == "int" || INTEGERS.contains(&words[0]))
+        }
+        Some(KeyType::Text | KeyType::Varchar(_)) => TEXTS.contains(&words.as_slice()),
+        Some(_) => false,
+        None => rule.key() != Some(column) && NUMBERS.contains(&words.as_slice()),
+    };
+    match keeps {
+        true => Ok(()),
+        false => Err(refusal::KEY_TYPE.naming(&[column, &rule.name.name])),
+    }
+}

@@ -1,0 +1,78 @@
+//! What ALTER changes of the names, the families and the types by which rows are placed.
+//!
+//! Called by `ddl`. Whether a table is placed at all is for `plan`; here the actions are found, wherever they stand among
+//! others:
+//!
+//! ```text
+//!   ALTER TABLE ONLY a.b  ALTER COLUMN id SET DATA TYPE bigint USING …,  RENAME …
+//!   ALTER TABLE measures  ATTACH PARTITION measures_2024 FOR VALUES …    ALTER SCHEMA shop RENAME TO store
+//! ```
+//!
+//! Invariants:
+//! 1. Within parentheses nothing is looked for: they hold expressions and bounds.
+
+use super::Cursor;
+use crate::sql::facts::Alteration;
+
+/// For a cursor behind ALTER.
+pub(super) fn alterations(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
+    if c.take("schema") {
+        let schema = c.identifier().filter(|_| c.is("rename"));
+        return schema.map(Alteration::RenameSchema).into_iter().collect();
+    }
+    c.take("foreign");
+    if !c.take("table") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    while c.at < c.end {
+        if c.t.punctuation(c.at, b'(') {
+            c.at = c.t.closing(c.at);
+            continue;
+        }
+        match alteration(&mut c) {
+            Some(alteration) => found.push(alteration),
+            None => c.at += 1,
+        }
+    }
+    found
+}
+
+/// At the cursor, which is behind it then.
+fn alteration(c: &mut Cursor<'_, '_>) -> Option<Alteration> {
+    if c.take_all(&["attach", "partition"]) || c.take("inherit") {
+        return c.name().map(Alteration::Joins);
+    }
+    // Of a constraint it has no name behind it.
+    if c.take_all(&["detach", "partition"]) || c.take_all(&["no", "inherit"]) {
+        return c.name().map(Alteration::Leaves);
+    }
+    if c.is("alter") {
+        let start = c.at;
+        c.take("alter");
+        c.take("column");
+        let column = c.identifier();
+        c.take_all(&["set", "data"]);
+        if let (Some(column), true) = (column, c.take("type")) {
+            return Some(new_type(c, column));
+        }
+        c.at = start;
+    }
+    None
+}
+
+fn new_type(c: &mut Cursor<'_, '_>, column: String) -> Alteration {
+    let (mut words, mut converted) = (Vec::new(), false);
+    while c.at < c.end && !c.t.punctuation(c.at, b',') {
+        if c.t.punctuation(c.at, b'(') {
+            c.at = c.t.closing(c.at);
+            continue;
+        }
+        converted |= c.is("using");
+        if !converted {
+            words.extend(c.t.identifier(c.at));
+        }
+        c.at += 1;
+    }
+    Alteration::Retypes { column, words, converted }
+}
