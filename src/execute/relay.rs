@@ -561,7 +561,7 @@ enum Event {
 }
 
 /// The last word of a command tag, where it is a number: `INSERT 0 5`, `SELECT 5`, `COPY 5`.
-fn rows_of_tag(body: &[u8]) -> u64 {
+pub fn rows_of_tag(body: &[u8]) -> u64 {
     let tag = body.strip_suffix(&[0]).unwrap_or(body);
     let digits = tag.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let digits = tag.get(tag.len() - digits..).unwrap_or_default();

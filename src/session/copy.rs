@@ -53,7 +53,7 @@ impl CopyHost for Host<'_> {
 }
 
 impl Session {
-    pub(super) async fn copy_in(&mut self, _planned: &Planned, work: Work<'_>, plan: &CopyIn) -> Outcome {
+    pub(super) async fn copy_in(&mut self, planned: &Planned, work: Work<'_>, plan: &CopyIn) -> Outcome {
         let own_block = !self.block.is_open();
         if own_block {
             self.begin_implicit();
@@ -61,7 +61,7 @@ impl Session {
         if let Some(transaction) = self.block.transaction() {
             transaction.everywhere = true;
         }
-        let outcome = self.run_copy_in(work, plan).await;
+        let outcome = self.run_copy_in(planned, work, plan).await;
         let outcome = match outcome {
             Ok(rows) if own_block => self.commit_block(true).await.map(|()| rows),
             other => other,
@@ -81,8 +81,16 @@ impl Session {
         }
     }
 
-    async fn run_copy_in(&mut self, work: Work<'_>, plan: &CopyIn) -> Result<u64, Failure> {
+    async fn run_copy_in(
+        &mut self,
+        planned: &Planned,
+        work: Work<'_>,
+        plan: &CopyIn,
+    ) -> Result<u64, Failure> {
         self.see_everywhere().await?;
+        if let Some(table) = self.written_copies(planned) {
+            self.lock_copies(&table).await?;
+        }
         let planning = self.context.planning.clone();
         let relation = planning.catalog.relations.get(&plan.rule.name);
         let key_type = plan

@@ -11,6 +11,7 @@
 
 use std::time::Instant;
 
+use super::copies::{self, lock_writers};
 use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
@@ -18,7 +19,7 @@ use crate::backend::settings::quote_identifier;
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
-use crate::execute::{Relay, relay};
+use crate::execute::{Relay, relay, rows_of_tag};
 use crate::figures::Route;
 use crate::plan::alterations::adopted;
 use crate::plan::{Access, refusal};
@@ -111,6 +112,8 @@ impl Session {
         let writes = !matches!(planned.plan.facts.kind, Kind::LockTable);
         let access = if writes { Access::Write } else { Access::ReadPrimary };
         let first = self.join(default, access, &[]).await?;
+        let copies = self.written_copies(planned);
+        copies.iter().for_each(|table| lock_writers(&mut self.lanes[first], table));
         self.put(first, work)?;
         let suspect = planned.is_suspect(self.pin.is_some());
         let lane = &mut self.lanes[first];
@@ -131,16 +134,18 @@ impl Session {
             .await
         };
         self.note_time(default, sent.elapsed());
-        match report {
+        let rows = match report {
             Ok(report) => {
                 self.note_report(&report);
-                self.after_performance(first, &report)?
+                self.after_performance(first, &report)?;
+                report.rows
             }
             Err(error) => return Err(self.relay_failed(first, error).await),
-        }
+        };
         let elsewhere = self.text_elsewhere(planned, work)?;
         for shard in topology.all_shards().iter().filter(|shard| *shard != default) {
             let index = self.join(shard, access, &[]).await?;
+            copies.iter().for_each(|table| lock_writers(&mut self.lanes[index], table));
             self.put_as(index, work, elsewhere.as_deref())?;
             let lane = &mut self.lanes[index];
             lane.note_write(writes);
@@ -162,6 +167,10 @@ impl Session {
             let drained = answer.map_err(|error| Failure::Sql(on_shard(error.into_sql(), name)))?;
             if let Some(error) = drained.error {
                 return Err(Failure::Sql(on_shard(error, name)));
+            }
+            if let Some(table) = &copies {
+                let changed = drained.tag.map_or(0, |tag| rows_of_tag(tag.as_bytes()));
+                copies::compare(table, rows, changed, name)?;
             }
         }
         Ok(())

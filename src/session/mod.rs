@@ -28,6 +28,7 @@ pub mod census;
 mod combine;
 mod console;
 mod control;
+mod copies;
 mod copy;
 mod cursors;
 mod described;

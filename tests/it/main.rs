@@ -7,6 +7,7 @@ mod cluster;
 mod code;
 mod console;
 mod control;
+mod copies;
 mod defaults;
 mod demo;
 mod deploy;
