@@ -96,7 +96,7 @@ impl Connection {
                     if error.ends_session() {
                         return Err(BackendError::ended(&self.address, error));
                     }
-                    captured.error.get_or_insert(error);
+                    captured.error.get_or_insert(self.key.as_told(error));
                 }
                 b'N' | b'S' | b'A' => captured.asides.push(frame.freeze()),
                 b'Z' => {

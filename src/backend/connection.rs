@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ use super::settings::Settings;
 use crate::topology::{NodeId, NodeRole, NodeState};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::login;
 use crate::wire::secret::Secret;
 use crate::wire::stream::Stream;
@@ -47,7 +48,10 @@ pub struct ServerKey {
     pub address: SocketAddr,
     pub pid: u32,
     pub secret: Secret,
+    pub node: NodeId,
     pub cancels_in_flight: AtomicU32,
+    /// The next cancel that is told of is ours, for a deadlock over several servers.
+    pub deadlocked: AtomicBool,
     /// The node's name in the configuration, for its certificate.
     pub host: String,
     pub tls: Connector,
@@ -55,9 +59,29 @@ pub struct ServerKey {
 
 impl ServerKey {
     /// Of a connection that this log-in has made, to the server at `peer`.
-    pub fn new(login: &login::Login<'_>, peer: SocketAddr, pid: u32, secret: Secret) -> Self {
-        let (host, tls) = (login.host.to_owned(), login.tls.clone());
-        Self { address: peer, pid, secret, cancels_in_flight: AtomicU32::new(0), host, tls }
+    pub fn new(login: &login::Login<'_>, node: NodeId, peer: SocketAddr, pid: u32, secret: Secret) -> Self {
+        Self {
+            address: peer,
+            pid,
+            secret,
+            node,
+            cancels_in_flight: AtomicU32::new(0),
+            deadlocked: AtomicBool::new(false),
+            host: login.host.to_owned(),
+            tls: login.tls.clone(),
+        }
+    }
+
+    /// An error of the server's as it is told: who has cancelled the statement knows why.
+    pub fn as_told(&self, error: SqlError) -> SqlError {
+        let ours =
+            error.sqlstate == SqlState::QUERY_CANCELED && self.deadlocked.swap(false, Ordering::AcqRel);
+        if !ours {
+            return error;
+        }
+        SqlError::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
+            .detail("Sessions wait for each other on several servers.")
+            .hint("Try the transaction again.")
     }
 
     /// Asks the server to stop what it does on this connection; returns when it has taken note, or `time` is over.

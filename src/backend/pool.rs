@@ -376,7 +376,7 @@ impl Pools {
         let peer = greeting.connection.stream.peer_address();
         let peer =
             peer.map_err(|error| BackendError::Connect { node: address.clone(), reason: error.to_string() })?;
-        let key = ServerKey::new(&target, peer, greeting.pid, greeting.secret);
+        let key = ServerKey::new(&target, node, peer, greeting.pid, greeting.secret);
         let pid = key.pid;
         let greeted = Greeted {
             stream: greeting.connection.stream,

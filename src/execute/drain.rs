@@ -51,7 +51,7 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
                 if error.ends_session() {
                     return Err(BackendError::ended(&lane.connection.address, error));
                 }
-                drained.error.get_or_insert(error);
+                drained.error.get_or_insert(lane.connection.key.as_told(error));
                 if !matches!(lane.owed.front(), Some(Owed::Query { .. } | Owed::Hidden(_))) {
                     lane.skip_to_sync();
                 }

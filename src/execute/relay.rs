@@ -22,6 +22,7 @@ mod copy_in;
 mod state;
 
 use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use bytes::{Buf, BytesMut};
@@ -310,13 +311,18 @@ impl Relay<'_> {
     fn place_error(&mut self, at: usize, header: FrameHeader) -> FrameHeader {
         let inbox = &mut self.lane.connection.inbox;
         let end = at + header.len;
+        if header.tag != b'E' {
+            return header;
+        }
         let of_the_client = matches!(self.lane.owed.front(), Some(Owed::Query { .. }));
-        if header.tag != b'E' || self.lane.behind == 0 || !of_the_client {
+        let behind = if of_the_client { self.lane.behind } else { 0 };
+        let key = &self.lane.connection.key;
+        if behind == 0 && !key.deadlocked.load(Ordering::Acquire) {
             return header;
         }
         let Ok(error) = SqlError::parse(&inbox[at + HEADER_BYTES..end]) else { return header };
         let mut placed = BytesMut::new();
-        encode::server::error_response(&mut placed, &error.behind(self.lane.behind));
+        encode::server::error_response(&mut placed, &key.as_told(error).behind(behind));
         let rest = inbox.split_off(end);
         inbox.truncate(at);
         let header = FrameHeader { len: placed.len(), ..header };

@@ -105,6 +105,9 @@ const NOT_REFUSED: &str = "
   or a row security policy calls them. A body in another language than SQL and PL/pgSQL counts as one that runs
   anything, but for immutable functions in C and those of well-known extensions.
 - `now()` in a statement over several shards is each shard's own clock.
+- Writers of one reference table come one after the other, to the end of their transactions.
+- Sessions that wait for each other on several servers are found within seconds, and one of them is told `40P01`.
+  A table has a lock on each shard: DDL can meet in such a ring a transaction that only reads.
 - A statement of more than 24,000 words, numbers and signs (a list of more than 10,000 values), of more than a megabyte, or
   nested more than 150 deep, is not looked into: it is refused where it names a table whose rows are not all on the
   default shard (M032). An array as one parameter (`= ANY ($1)`) may be of any length.

@@ -200,9 +200,11 @@ impl Control {
                     }
                 }
             };
+            let deadlocks = session::deadlocks::watch(&watched);
             tokio::select! {
                 () = tell => {}
                 () = watch => {}
+                () = deadlocks => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         });

@@ -50,6 +50,11 @@ impl CancelTarget {
         }
     }
 
+    /// Those of the connections that the session has now.
+    pub fn keys(&self) -> Vec<Arc<ServerKey>> {
+        self.keys.lock().map(|keys| keys.clone()).unwrap_or_default()
+    }
+
     /// Returns when a cancel comes. One that came before does not count: it was for an earlier statement.
     pub async fn requested(&self) {
         self.requested.notified().await;

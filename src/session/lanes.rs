@@ -26,6 +26,9 @@ use crate::topology::{Consistency, NodeId, NodeRole, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{Severity, SqlError, SqlState};
 
+/// Fails in any transaction, or in the savepoint that it is within.
+const FAILING: &str = "ROLLBACK TO SAVEPOINT meridian__failed";
+
 impl Session {
     /// The index of the lane for `shard`, which is joined if it is not yet there.
     pub(super) async fn join(
@@ -317,6 +320,9 @@ impl Session {
     /// After a request: lanes that nothing needs any more go back. A pinned session ends with its connection.
     pub(super) async fn settle(&mut self) -> Result<(), End> {
         let open = self.block.is_open();
+        if self.block.is_failed() {
+            Box::pin(self.fail_all_lanes()).await;
+        }
         if self.lanes.iter().all(|lane| open && lane.in_block) {
             return Ok(());
         }
@@ -340,6 +346,25 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// A transaction that has failed on one server, or by an error of ours, fails on all: they let go of its locks, as one
+    /// server would at once, and others need not wait for its ROLLBACK.
+    async fn fail_all_lanes(&mut self) {
+        let holds = |lane: &&mut Lane| {
+            lane.in_block
+                && !lane.open_pipeline
+                && lane.owed.is_empty()
+                && lane.connection.status == TransactionStatus::InTransaction
+        };
+        let mut holders: Vec<&mut Lane> = self.lanes.iter_mut().filter(holds).collect();
+        holders.iter_mut().for_each(|lane| lane.hidden_query(FAILING, Hidden::Prologue));
+        let answers = futures_util::future::join_all(holders.into_iter().map(drain)).await;
+        // A server that is lost has let go, too; ROLLBACK finds out.
+        for drained in answers.into_iter().flatten() {
+            let reports = drained.asides.iter().filter(|aside| aside.first() == Some(&b'S'));
+            reports.for_each(|aside| self.pass_aside(aside));
+        }
     }
 
     /// The end of the session: open transactions are rolled back by closing, pins by closing, the rest goes back.

@@ -31,6 +31,7 @@ mod control;
 mod copies;
 mod copy;
 mod cursors;
+pub mod deadlocks;
 mod described;
 mod encoding;
 mod everywhere;

@@ -156,7 +156,7 @@ async fn connect(topology: &Topology, live: &Live, client: &Client<'_>) -> Resul
     let greeting = login::connect(&login).await.map_err(|error| error.to_sql())?;
     let lost = |error: std::io::Error| SqlError::fatal(SqlState::CONNECTION_FAILURE, error.to_string());
     let peer = greeting.connection.stream.peer_address().map_err(lost)?;
-    let key = ServerKey::new(&login, peer, greeting.pid, greeting.secret);
+    let key = ServerKey::new(&login, node, peer, greeting.pid, greeting.secret);
     Ok((greeting.connection, Arc::new(key), greeting.parameters))
 }
 

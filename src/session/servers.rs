@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::Session;
 use super::block::Origin;
 use crate::backend::{BackendError, Connection, Pools, ReadPolicy, choice};
+use crate::execute::Lane;
 use crate::plan::Access;
 use crate::sql::facts::Isolation;
 use crate::topology::{NodeId, NodeRole, ShardId, Topology};
@@ -43,6 +44,11 @@ impl Session {
         }
     }
 
+    /// Whether it has what pins the session.
+    fn is_pinned_to(&self, lane: &Lane) -> bool {
+        self.pin.is_some() && !lane.replica && lane.shard == self.default_shard()
+    }
+
     /// A connection to a node that fits, waiting for one to appear as long as is configured.
     pub(super) async fn acquire(
         &self,
@@ -62,9 +68,9 @@ impl Session {
         avoid: &[NodeId],
     ) -> Result<Box<Connection>, BackendError> {
         self.check_regions(shard, need)?;
-        // What has begun may go on, so that the shard comes to rest.
-        let paused =
-            self.worker.shared.orders.is_paused(shard) && !self.lanes.iter().any(|lane| lane.in_block);
+        // What has begun may go on, so that the shard comes to rest: a transaction, and a statement that holds servers already.
+        let begun = self.lanes.iter().any(|lane| lane.in_block || !self.is_pinned_to(lane));
+        let paused = self.worker.shared.orders.is_paused(shard) && !begun;
         // As a rule there is a server with a free connection: nothing else is made ready before it is missing.
         let topology = &self.context.planning.topology;
         if !paused

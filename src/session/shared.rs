@@ -201,6 +201,11 @@ impl ClientInfo {
         }
     }
 
+    /// Whether it waits for what it has asked for.
+    pub fn is_active(&self) -> bool {
+        self.doing.load(Ordering::Relaxed) == Doing::Active as u8
+    }
+
     pub fn state(&self) -> ClientState {
         let notes = self.notes.lock().map(|notes| notes.clone()).unwrap_or_default();
         let since = Some(self.in_transaction.load(Ordering::Relaxed)).filter(|micros| *micros > 0);

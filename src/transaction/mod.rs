@@ -36,6 +36,7 @@
 
 pub mod commit;
 pub mod coordinator;
+pub mod deadlock;
 pub mod fault;
 pub mod gid;
 pub mod recovery;

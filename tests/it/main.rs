@@ -8,6 +8,7 @@ mod code;
 mod console;
 mod control;
 mod copies;
+mod deadlocks;
 mod defaults;
 mod demo;
 mod deploy;

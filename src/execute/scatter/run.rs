@@ -373,6 +373,7 @@ impl Run<'_, '_, '_, '_> {
             return Stop::Lost { lane: index, error };
         }
         let lane = &mut self.lanes[index];
+        let error = lane.connection.key.as_told(error);
         if matches!(lane.owed.front(), Some(Owed::Hidden(_))) {
             return Stop::Prologue { lane: index, error };
         }

@@ -1,0 +1,137 @@
+//! Ends deadlocks that no server sees: sessions that wait for each other on several of them.
+//!
+//! Run by `server` beside the watch over the servers. While at least two sessions with connections to several servers are busy,
+//! the servers are asked who waits there for whom; `transaction::deadlock` finds the ring.
+//!
+//! ```text
+//!   every second: two sessions or more that could be in a ring? ─▶ ask their servers ─▶ a ring?
+//!                  the same as a second ago ─▶ its last session's wait is cancelled, and told as 40P01
+//! ```
+//!
+//! Invariants:
+//! 1. Nobody is ended for a ring that was not seen twice, a look apart: the servers are not asked at one instant.
+//! 2. Servers are asked only while a ring is possible.
+//!
+//! Not here: rings on one server, which PostgreSQL ends; waits for connections (`backend`), which have their timeout.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::backend::connection::ServerKey;
+use crate::health::connect::{ControlConnection, connect};
+use crate::topology::NodeId;
+use crate::transaction::deadlock::{Party, Wait, ring, victim};
+
+/// Between two looks; as long as PostgreSQL's own `deadlock_timeout`.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// For a server's answer, and for its taking note of a cancel.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Transactions that are prepared have no process: they wait for nobody.
+const WAITS: &str = "SELECT DISTINCT l.pid, b.pid FROM pg_catalog.pg_locks l \
+ CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(l.pid)) AS b(pid) \
+ WHERE NOT l.granted AND b.pid <> 0";
+
+/// The connections of one session.
+type Keys = Vec<Arc<ServerKey>>;
+
+/// Looks until it is dropped. Cancel safe: yes.
+pub async fn watch(shared: &Shared) {
+    let mut servers = HashMap::new();
+    let mut before: Option<Vec<Wait>> = None;
+    let mut struck: Keys = Vec::new();
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        // A cancel that came too late is for nobody.
+        struck.drain(..).for_each(|key| key.deadlocked.store(false, Ordering::Release));
+        let sessions = over_several_servers(shared);
+        if sessions.len() < 2 {
+            before = None;
+            continue;
+        }
+        let waits = ask(shared, &mut servers, &sessions).await;
+        let found = ring(&waits);
+        if let Some(ring) = found.as_ref().filter(|ring| before.as_ref() == Some(*ring))
+            && let Some(client) = victim(ring)
+        {
+            struck = strike(client, &sessions, ring).await;
+            before = None;
+            continue;
+        }
+        before = found;
+    }
+}
+
+/// The busy sessions with connections to several servers, by their clients' numbers.
+fn over_several_servers(shared: &Shared) -> BTreeMap<u32, Keys> {
+    let spread = shared.cancels.iter().filter_map(|entry| {
+        let keys = entry.value().keys();
+        let nodes: BTreeSet<NodeId> = keys.iter().map(|key| key.node).collect();
+        (nodes.len() > 1).then(|| (*entry.key(), keys))
+    });
+    let mut sessions: BTreeMap<u32, Keys> = spread.collect();
+    sessions.retain(|client, _| shared.clients.get(client).is_some_and(|info| info.is_active()));
+    sessions
+}
+
+/// Who waits for whom on the servers of these sessions; a server that does not answer says nothing.
+async fn ask(
+    shared: &Shared,
+    servers: &mut HashMap<NodeId, ControlConnection>,
+    sessions: &BTreeMap<u32, Keys>,
+) -> Vec<Wait> {
+    let (topology, live) = (shared.topology.load_full(), shared.live.load_full());
+    let party = |node: NodeId, pid: u32| {
+        let has = |keys: &Keys| keys.iter().any(|key| key.node == node && key.pid == pid);
+        let session = sessions.iter().find(|(_, keys)| has(keys)).map(|(client, _)| Party::Session(*client));
+        session.unwrap_or(Party::Process(node, pid))
+    };
+    let nodes: BTreeSet<NodeId> = sessions.values().flatten().map(|key| key.node).collect();
+    servers.retain(|node, server| nodes.contains(node) && !server.is_closed());
+    let mut waits = Vec::new();
+    for node in nodes {
+        if usize::from(node.0) >= topology.nodes.len() {
+            continue;
+        }
+        let server = match servers.remove(&node) {
+            Some(server) => server,
+            None => match connect(&topology, node, &live.server).await {
+                Ok(server) => server,
+                Err(error) => {
+                    tracing::debug!(%error, "a server could not be asked for its waits");
+                    continue;
+                }
+            },
+        };
+        let Ok(rows) = server.rows(WAITS, ANSWER_TIME_MAX).await else { continue };
+        servers.insert(node, server);
+        waits.extend(rows.iter().filter_map(|row| {
+            let pid = |column: usize| row.try_get(column).ok().flatten()?.parse::<u32>().ok();
+            Some(Wait { waiter: party(node, pid(0)?), holder: party(node, pid(1)?), node })
+        }));
+    }
+    waits
+}
+
+/// Cancels where the session waits in the ring; the connections that were hit.
+async fn strike(client: u32, sessions: &BTreeMap<u32, Keys>, ring: &[Wait]) -> Keys {
+    let nodes: Vec<NodeId> =
+        ring.iter().filter(|wait| wait.waiter == Party::Session(client)).map(|wait| wait.node).collect();
+    let keys = sessions.get(&client).into_iter().flatten().filter(|key| nodes.contains(&key.node));
+    let keys: Keys = keys.map(Arc::clone).collect();
+    tracing::info!(
+        client,
+        sessions = ring.len(),
+        "sessions wait for each other on several servers: one gives way"
+    );
+    for key in &keys {
+        key.deadlocked.store(true, Ordering::Release);
+        key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
+        key.cancel(ANSWER_TIME_MAX).await;
+        key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+    keys
+}

@@ -1,0 +1,128 @@
+//! Deadlocks over several servers: who waits for whom, put together from all of them, and whether they wait in a ring. Pure.
+//!
+//! Each PostgreSQL finds the rings among its own sessions. One session of ours has connections to several servers, and is one
+//! party wherever it waits or is waited for:
+//!
+//! ```text
+//!   us-east      A's 4711 waits for B's 4712        A ──▶ B
+//!   eu-central   B's 815 waits for A's 816          A ◀── B      a ring that neither server sees
+//! ```
+//!
+//! Called by `session::deadlocks`, which asks the servers.
+//!
+//! Invariants:
+//! 1. A ring that one server sees by itself is left to it.
+//! 2. The same waits give the same ring, in whatever order they come.
+
+use std::collections::BTreeSet;
+
+use crate::topology::NodeId;
+
+/// Who waits, or is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Party {
+    /// A session of ours, by its client's number.
+    Session(u32),
+    /// A server's process that is not one of such a session's.
+    Process(NodeId, u32),
+}
+
+/// On this server the first waits for the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wait {
+    pub waiter: Party,
+    pub holder: Party,
+    pub node: NodeId,
+}
+
+/// The waits of one ring over at least two servers, in their order; None: there is none.
+pub fn ring(waits: &[Wait]) -> Option<Vec<Wait>> {
+    let waits: BTreeSet<Wait> = waits.iter().copied().collect();
+    let waits: Vec<Wait> = waits.into_iter().collect();
+    let starts: BTreeSet<Party> = waits.iter().map(|wait| wait.waiter).collect();
+    starts.into_iter().find_map(|start| {
+        let mut path = Vec::new();
+        let mut seen = BTreeSet::new();
+        walk(&waits, start, start, &mut path, &mut seen).then_some(path)
+    })
+}
+
+/// Whether a ring leads back to `start`; `path` has it then.
+fn walk(
+    waits: &[Wait],
+    start: Party,
+    at: Party,
+    path: &mut Vec<Wait>,
+    seen: &mut BTreeSet<(Party, bool)>,
+) -> bool {
+    for wait in waits.iter().filter(|wait| wait.waiter == at) {
+        path.push(*wait);
+        let spread = path.iter().any(|other| other.node != wait.node);
+        if wait.holder == start {
+            if spread {
+                return true;
+            }
+        } else if seen.insert((wait.holder, spread)) && walk(waits, start, wait.holder, path, seen) {
+            return true;
+        }
+        path.pop();
+    }
+    false
+}
+
+/// Which session gives way: the last that came. None: the ring is of strangers.
+pub fn victim(ring: &[Wait]) -> Option<u32> {
+    let sessions = ring.iter().filter_map(|wait| match wait.waiter {
+        Party::Session(client) => Some(client),
+        Party::Process(..) => None,
+    });
+    sessions.max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Party = Party::Session(1);
+    const B: Party = Party::Session(2);
+    const C: Party = Party::Session(3);
+
+    fn wait(waiter: Party, holder: Party, node: u16) -> Wait {
+        Wait { waiter, holder, node: NodeId(node) }
+    }
+
+    #[test]
+    fn a_ring_over_two_servers_is_found() {
+        let waits = [wait(A, B, 0), wait(B, A, 1)];
+        let found = ring(&waits).expect("a ring");
+        assert_eq!(found.len(), 2);
+        assert_eq!(victim(&found), Some(2));
+        let turned = [wait(B, A, 1), wait(C, A, 0), wait(A, B, 0)];
+        assert_eq!(ring(&turned), Some(found));
+    }
+
+    #[test]
+    fn one_servers_ring_is_its_own_matter() {
+        assert_eq!(ring(&[wait(A, B, 0), wait(B, A, 0)]), None);
+        assert_eq!(ring(&[wait(A, B, 0), wait(B, C, 1)]), None);
+        assert_eq!(ring(&[]), None);
+    }
+
+    #[test]
+    fn strangers_may_stand_between() {
+        let direct = Party::Process(NodeId(0), 99);
+        let found = ring(&[wait(A, direct, 0), wait(direct, B, 0), wait(B, A, 1)]).expect("a ring");
+        assert_eq!(found.len(), 3);
+        assert_eq!(victim(&found), Some(2));
+    }
+
+    #[test]
+    fn the_way_that_stays_on_one_server_does_not_hide_the_other() {
+        // B waits for A on both: here the ring is the server's, there it is ours.
+        let found = ring(&[wait(A, B, 0), wait(B, A, 0), wait(B, A, 1)]).expect("a ring");
+        assert!(found.iter().any(|wait| wait.node == NodeId(1)));
+        // And behind a party that both ways lead to.
+        let waits = [wait(A, B, 0), wait(A, B, 1), wait(B, C, 0), wait(C, A, 0)];
+        assert!(ring(&waits).is_some());
+    }
+}
