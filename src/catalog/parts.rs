@@ -8,6 +8,7 @@ use super::drift::Drift;
 use super::numbers::Objects;
 use super::snapshot::{Catalog, Collation, FunctionInfo, HiddenCalls, RelationInfo};
 use crate::sql::name::ObjectName;
+use crate::topology::Lsn;
 
 /// What one server's catalogs say.
 #[derive(Debug, Default)]
@@ -35,6 +36,8 @@ pub struct CatalogParts {
     pub database_locale: String,
     pub server_encoding: String,
     pub server_version: u32,
+    /// Of the log, behind all that was read.
+    pub position: Option<Lsn>,
 }
 
 impl CatalogParts {
@@ -54,6 +57,7 @@ impl CatalogParts {
             enums: Arc::new(enums),
             user_types: self.user_types,
             numbers: Vec::new(),
+            defined_at: Vec::new(),
             defaults: Arc::new(self.defaults),
             database_collation: self.database_collation,
             other_encoding: self.server_encoding != "UTF8",

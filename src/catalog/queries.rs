@@ -79,12 +79,14 @@ impl Query {
     }
 }
 
-/// Encoding and collation of the database, and the locales by which values are shown and words are found.
+/// Encoding and collation of the database, the locales by which values are shown and words are found, and how far the log is:
+/// whatever the load sees was written before.
 const SERVER: &str = "
 SELECT current_setting('server_encoding'),
        j->>'datlocprovider', j->>'datcollate', coalesce(j->>'datlocale', j->>'daticulocale'), j->>'datcollversion',
        concat_ws(', ', current_setting('lc_monetary'), current_setting('lc_numeric'), current_setting('lc_time'),
-                 current_setting('default_text_search_config'))
+                 current_setting('default_text_search_config')),
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END
   FROM (SELECT to_jsonb(d) FROM pg_database d WHERE d.datname = current_database()) AS d(j)";
 
 /// The settings by which names are found, texts read and values shown, of `pg_settings s`.

@@ -21,6 +21,7 @@ use super::snapshot::{
 };
 use crate::merge::types::USER_TYPES_FROM;
 use crate::sql::name::ObjectName;
+use crate::topology::Lsn;
 
 /// How deep calls between functions are followed.
 const CALL_DEPTH_MAX: usize = 8;
@@ -82,6 +83,8 @@ impl Interpreter<'_> {
         let words = [Some(locale.unwrap_or(collate)), collation_version];
         self.parts.database_locale = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
         self.parts.value_locales = row.try_get(5)?;
+        let position: Option<&str> = row.try_get(6)?;
+        self.parts.position = position.and_then(Lsn::parse);
         Ok(())
     }
 

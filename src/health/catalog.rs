@@ -27,10 +27,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::{ControlConnection, connect_primary, primary};
 use crate::catalog::{
-    self, Catalog, CatalogHandle, CatalogParts, CatalogReader, Numbers, Objects, RefreshRequest, Severity,
+    self, Catalog, CatalogHandle, CatalogParts, CatalogReader, DefinedAt, Numbers, Objects, RefreshRequest,
+    Severity,
 };
 use crate::config::{HealthSettings, ServerSettings};
-use crate::topology::{ShardId, Signals, Topology};
+use crate::topology::{Lsn, ShardId, Signals, Topology};
 
 /// For everything that one shard's catalogs hold.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -71,6 +72,8 @@ struct ShardCatalog {
     fingerprint: Option<u64>,
     /// As of the last load that succeeded.
     objects: Option<Arc<Objects>>,
+    /// Behind the last change of the definitions, if there was one since the first load.
+    defined_at: Option<DefinedAt>,
 }
 
 /// A connection that is asked again and again.
@@ -148,10 +151,15 @@ impl CatalogService {
         let (topology, server) = (&self.topology, &self.server);
         let before: Vec<_> = self.shards.iter().map(|shard| shard.fingerprint).collect();
         let loads = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
-            let loaded = shard.load(topology, server, ShardId(index as u16)).await;
+            let id = ShardId(index as u16);
+            let loaded = shard.load(topology, server, id).await;
+            let before = shard.fingerprint;
             shard.fingerprint = loaded.as_ref().ok().map(|parts| parts.fingerprint);
             if let Ok(parts) = &loaded {
                 shard.objects = Some(Arc::clone(&parts.objects));
+                if before.is_some() && before != shard.fingerprint {
+                    shard.note_change(topology, id, parts.position);
+                }
             }
             loaded
         });
@@ -176,7 +184,8 @@ impl CatalogService {
         let objects = Arc::clone(&default.objects);
         let numbers = self.shards.iter().map(|shard| Numbers::between(shard.objects.as_deref(), &objects));
         let numbers = numbers.collect();
-        let catalog = Catalog { numbers, ..default.into_catalog(self.version, &drift) };
+        let defined_at = self.shards.iter().map(|shard| shard.defined_at).collect();
+        let catalog = Catalog { numbers, defined_at, ..default.into_catalog(self.version, &drift) };
         let findings = catalog::check_tables(&self.topology, &catalog);
         let (version, relations) = (catalog.version, catalog.relations.len());
         self.handle.swap(catalog);
@@ -228,6 +237,13 @@ impl CatalogService {
 }
 
 impl ShardCatalog {
+    fn note_change(&mut self, topology: &Topology, shard: ShardId, position: Option<Lsn>) {
+        if let (Some(node), Some(position)) = (primary(topology, shard), position) {
+            let timeline = topology.node(node).state.timeline();
+            self.defined_at = Some(DefinedAt { timeline, position });
+        }
+    }
+
     /// The shard's fingerprint now; None if it cannot be asked.
     async fn poll(&mut self, topology: &Topology, server: &ServerSettings, shard: ShardId) -> Option<u64> {
         let asked = self.asked(topology, server, shard).await.ok()?;

@@ -357,6 +357,7 @@ fn open(
         worker: Rc::clone(worker),
         live,
     };
+    session.follow_definitions();
     session.follow_settings();
     Ok(session)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use meridian::demo::cluster::Node;
 use tokio_postgres::Client;
 
-use crate::harness::{Meridian, TestCluster, cluster, connect, eventually, meridian};
+use crate::harness::{Meridian, TestCluster, cluster, column, connect, eventually, meridian};
 
 const READERS: usize = 6;
 const TABLES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
@@ -99,4 +99,34 @@ async fn reads_outlive_their_replicas() {
     for reader in readers {
         reader.await.expect("no reader saw an error");
     }
+}
+
+/// What another session has changed is planned by; a replica that has not heard of it is not asked.
+#[tokio::test]
+async fn definitions_are_read_where_they_have_come_to() {
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().start();
+    let meridian = meridian(&cluster).start();
+    let (changes, reads) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
+    changes.batch_execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await.expect("a table");
+    let replica = cluster.shard("us-east").replica(0).expect("one").clone();
+    let port = replica.direct_address().port().to_string();
+    eventually("the replica is asked", async || {
+        let served = column(&reads, "SELECT current_setting('port') AS port FROM t", "port").await;
+        (served == [port.as_str()]).then_some(())
+    })
+    .await;
+    replica.sql("SELECT pg_wal_replay_pause()").expect("it waits");
+    changes.batch_execute("ALTER TABLE t ADD COLUMN b int DEFAULT 5").await.expect("a column");
+    changes.batch_execute("CREATE TABLE u AS SELECT 7 AS c").await.expect("a table");
+    let fresh = connect(&meridian.app()).await;
+    for client in [&reads, &fresh] {
+        assert_eq!(column(client, "SELECT b FROM t ORDER BY a LIMIT 2", "b").await, ["5"]);
+        assert_eq!(column(client, "SELECT c FROM u", "c").await, ["7"]);
+    }
+    replica.sql("SELECT pg_wal_replay_resume()").expect("it goes on");
+    eventually("the replica is asked again", async || {
+        let served = column(&reads, "SELECT current_setting('port') AS port FROM u", "port").await;
+        (served == [port.as_str()]).then_some(())
+    })
+    .await;
 }
