@@ -311,7 +311,6 @@ fn open(
     let registered = register(shared, hello, &admitted);
     worker.figures.connections.one();
     let Admitted { user, secret, output, .. } = admitted;
-    let client = client_stream(worker, connection, output, initial_encoding);
     let planning = PlanningContext {
         catalog: shared.catalog.current(),
         search_path: Arc::from(Vec::new()),
@@ -319,7 +318,7 @@ fn open(
     };
     let mut session = Session {
         limits: client_limits(worker),
-        client,
+        client: client_stream(worker, connection, output, initial_encoding),
         told: Told::default(),
         user: hello.user.as_str().into(),
         fence,
