@@ -149,8 +149,8 @@ fn start(found: &Starts, machine: &Machine) -> String {
     line(
         &mut text,
         format_args!(
-            "From the start of `meridian serve` to the first answer to `SELECT 1` of a client that tries to connect again and\n\
-             again, before four servers that are there, and all on this machine; {} starts. A login and the same statement right\n\
+            "From the start of `meridian serve` to the first answer to `SELECT 1` of a client that tries again each\n\
+             millisecond, before four servers that are there, and all on this machine; {} starts. A login and the same statement right\n\
              after it are what the client itself takes of it.\n",
             found.first.len()
         ),
