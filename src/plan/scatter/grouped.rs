@@ -10,11 +10,13 @@
 //!    it is the other way round, and only for bare names.
 //! 3. Group expressions are matched by their text with resolved columns; literals in them are compared per execution.
 
+use std::collections::HashSet;
 use std::mem::discriminant;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, GroupByExpr, Ident, ObjectNamePart, OrderByKind, Query, SelectItem, VisitMut, VisitorMut,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArguments, GroupByExpr, Ident, ObjectNamePart,
+    OrderByKind, Query, SelectItem, VisitMut, VisitorMut,
 };
 
 use crate::plan::refusal::Refusal;
@@ -232,7 +234,7 @@ fn groups(query: &Query, targets: &Targets, inputs: &Inputs<'_>) -> Result<Vec<G
 /// Writes every resolved column as `"table"."column"` and every function in lower case, so that equal expressions
 /// have equal texts. FROM, WHERE and WITH stay as they are.
 fn qualify(query: &mut Query, scope: &Scope<'_>) -> Result<(), Refusal> {
-    let mut qualifier = Qualifier { scope };
+    let mut qualifier = Qualifier { scope, fields: HashSet::new() };
     if let Some(order_by) = &mut query.order_by {
         let _ = order_by.visit(&mut qualifier);
     }
@@ -245,6 +247,31 @@ fn qualify(query: &mut Query, scope: &Scope<'_>) -> Result<(), Refusal> {
 
 struct Qualifier<'a> {
     scope: &'a Scope<'a>,
+    /// Where names of fields stand, which are no columns'.
+    fields: HashSet<*const Expr>,
+}
+
+impl Qualifier<'_> {
+    /// What stands within as an expression, and is the name of something else: `make_interval(days => 1)`, `(place).city`.
+    fn pass_names(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Function(Function { args: FunctionArguments::List(list), .. }) => {
+                for arg in &list.args {
+                    if let FunctionArg::ExprNamed { name, .. } = arg {
+                        self.fields.insert(name);
+                    }
+                }
+            }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain.iter() {
+                    if let AccessExpr::Dot(name) = access {
+                        self.fields.insert(name);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 impl VisitorMut for Qualifier<'_> {
@@ -257,6 +284,10 @@ impl VisitorMut for Qualifier<'_> {
                     ident.value = expression::folded(ident);
                 }
             }
+        }
+        self.pass_names(expr);
+        if self.fields.contains(&std::ptr::from_ref(expr)) {
+            return ControlFlow::Continue(());
         }
         // Parentheses stay: `(r.place).city` is a field, `r.place.city` is not.
         if !matches!(expr, Expr::Nested(_))

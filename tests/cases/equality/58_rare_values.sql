@@ -94,4 +94,12 @@ SELECT g.region_code, d.availability, count(DISTINCT u.user_id) AS riders, count
 WITH spent AS (SELECT u.user_id, u.region, sum(r.price) AS total, count(*) AS n FROM users u JOIN rides r ON r.user_id = u.user_id JOIN drivers d ON d.driver_id = r.driver_id WHERE d.rating >= 3 GROUP BY u.user_id, u.region), ranked AS (SELECT s.*, rank() OVER (PARTITION BY region ORDER BY total DESC NULLS LAST, user_id) AS place FROM spent s) SELECT g.name, k.place, u.name, k.total, k.n, (SELECT count(*) FROM driver_locations l JOIN drivers d USING (driver_id) WHERE d.region = k.region) AS nearby FROM ranked k JOIN users u USING (user_id) JOIN regions g ON g.region_code = k.region JOIN fares f ON f.region = k.region WHERE k.place <= 3 ORDER BY g.name, k.place;
 SELECT a.name, b.name, count(*) AS shared, min(ra.price + rb.price) FROM rides ra JOIN rides rb ON rb.driver_id = ra.driver_id AND rb.user_id > ra.user_id JOIN users a ON a.user_id = ra.user_id JOIN users b ON b.user_id = rb.user_id JOIN drivers d ON d.driver_id = ra.driver_id WHERE d.rating > 4 AND ra.status = 'completed' AND rb.status = 'completed' GROUP BY a.user_id, a.name, b.user_id, b.name ORDER BY shared DESC, a.user_id, b.user_id LIMIT 25;
 SELECT d.region, date_trunc('month', r.timestamp) AS month, count(*) FILTER (WHERE r.status = 'completed') AS done, sum(r.price) - lag(sum(r.price)) OVER (PARTITION BY d.region ORDER BY date_trunc('month', r.timestamp)) AS change, percentile_disc(0.9) WITHIN GROUP (ORDER BY r.duration_minutes) AS long FROM drivers d JOIN driver_locations l ON l.driver_id = d.driver_id JOIN rides r ON r.driver_id = d.driver_id JOIN users u ON u.user_id = r.user_id AND u.region <> 'nowhere' JOIN notes n ON n.region = d.region AND n.id <= 4 GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- Fields and arguments that are called as columns are
+ALTER TABLE odds ADD COLUMN x int DEFAULT 7, ADD COLUMN days int DEFAULT 2;
+SELECT (s).x, count(*) FROM odds GROUP BY (s).x ORDER BY 1 NULLS LAST;
+SELECT part, sum((s).x), sum(x), max((s).label) FROM odds GROUP BY part ORDER BY part;
+SELECT sum(extract(epoch FROM make_interval(days => days))), max(make_interval(days => x)) FROM odds;
+ALTER TABLE odds DROP COLUMN x, DROP COLUMN days;
+
 DROP TABLE odds;

@@ -52,6 +52,18 @@ fn sums_and_averages_follow_the_partial_types() {
     assert_eq!(list(&[16_400, oid::INT8, oid::INT8]), Err("S028"));
 }
 
+/// A field of a value, and the name of an argument, may be called as a column is.
+#[test]
+fn names_within_expressions_that_are_no_columns_stay() {
+    let fields = shard("SELECT (weight).city, sum((weight).tip) FROM rides GROUP BY (weight).city");
+    assert_eq!(
+        fields,
+        "SELECT (\"rides\".\"weight\").city, sum((\"rides\".\"weight\").tip) FROM rides GROUP BY 1"
+    );
+    let named = shard("SELECT max(lower(tip => tip)) FROM rides");
+    assert!(named.contains("lower(tip => \"rides\".\"tip\")"), "{named}");
+}
+
 #[test]
 fn averages_of_real_columns_are_summed_in_double_precision() {
     assert!(shard("SELECT avg(weight) FROM rides").contains("sum((\"rides\".\"weight\")::double precision)"));
