@@ -108,6 +108,10 @@ const NOT_REFUSED: &str = "
 - Writers of one reference table come one after the other, to the end of their transactions.
 - Sessions that wait for each other on several servers are found within seconds, and one of them is told `40P01`.
   A table has a lock on each shard: DDL can meet in such a ring a transaction that only reads.
+- A statement that waits for another session's DDL was planned by the definitions from before. An INSERT without a list of
+  columns is then placed by what was the key's place: name the columns in applications. What a new trigger or default would
+  have a write refused for is not seen by one that waited; and a SELECT of `*` over several shards may fail once.
+- A trigger that reads its own sharded table sees the rows of its shard.
 - A statement of more than 24,000 words, numbers and signs (a list of more than 10,000 values), of more than a megabyte, or
   nested more than 150 deep, is not looked into: it is refused where it names a table whose rows are not all on the
   default shard (M032). An array as one parameter (`= ANY ($1)`) may be of any length.
