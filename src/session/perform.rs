@@ -28,7 +28,7 @@ use crate::execute::scatter::Question;
 use crate::figures::Route;
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
-use crate::sql::facts::{Facts, Kind, SessionObject};
+use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject};
 use crate::topology::{NodeId, ShardId, ShardSet};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -231,6 +231,12 @@ impl Session {
             }
             Action::EachShard => {
                 self.bind_work(planned, work)?;
+                let may =
+                    matches!(planned.plan.facts.kind, Kind::Maintenance { scope: DdlScope::Transactional });
+                // ANALYZE and CLUSTER are parts of the transaction that they are in.
+                if may && self.block.is_open() {
+                    return Box::pin(self.perform_everywhere(planned, work)).await;
+                }
                 self.on_route(Route::Each, None);
                 Box::pin(self.perform_each(planned, work)).await
             }
