@@ -11,8 +11,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-
 use super::block::{Before, Block, Origin, Transaction};
 use super::fence::says_true;
 use super::{Failure, Outcome, Request, Session};
@@ -491,39 +489,6 @@ impl Session {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
         Ok(())
-    }
-
-    /// A notice or a parameter report that came while something of ours ran.
-    pub(super) fn pass_aside(&mut self, frame: &[u8]) {
-        let body = crate::wire::frame::body(frame);
-        let news = match frame.first() {
-            Some(b'S') => {
-                if let Ok(status) = crate::wire::backend::ParameterStatus::decode(body) {
-                    self.told.learn_for_later(status.name, status.value);
-                }
-                false
-            }
-            Some(b'A') => {
-                if self.pin.is_some() {
-                    self.late.extend_from_slice(frame);
-                }
-                false
-            }
-            Some(b'N') => true,
-            _ => false,
-        };
-        if news {
-            self.client.outbox.extend_from_slice(frame);
-        }
-    }
-
-    /// Notifications that came on a lane while it was asked something of ours.
-    pub(super) fn keep_notifications(&mut self, index: usize, asides: &[Bytes]) {
-        for frame in asides.iter().filter(|frame| self.pin.is_some() && frame.first() == Some(&b'A')) {
-            let mut frame = BytesMut::from(&frame[..]);
-            self.lanes[index].name_sender(&mut frame);
-            self.late.extend_from_slice(&frame);
-        }
     }
 
     /// Rolls back on every lane, restores the settings, ends the block. Lanes that do not answer are closed.

@@ -1,5 +1,7 @@
-//! How a session speaks of failures: the only place that writes errors to clients, and the refusals that only a session
-//! can know.
+//! How a session speaks of failures, and of what servers say beside their answers: the only place that writes errors to
+//! clients, and the refusals that only a session can know.
+
+use bytes::{Bytes, BytesMut};
 
 use super::Session;
 use crate::execute::refusals;
@@ -31,6 +33,39 @@ impl Session {
     pub(super) fn tell_late(&mut self) {
         let late = std::mem::take(&mut self.late);
         self.client.outbox.extend_from_slice(&late);
+    }
+
+    /// A notice or a parameter report that came while something of ours ran.
+    pub(super) fn pass_aside(&mut self, frame: &[u8]) {
+        let body = crate::wire::frame::body(frame);
+        let news = match frame.first() {
+            Some(b'S') => {
+                if let Ok(status) = crate::wire::backend::ParameterStatus::decode(body) {
+                    self.told.learn_for_later(status.name, status.value);
+                }
+                false
+            }
+            Some(b'A') => {
+                if self.pin.is_some() {
+                    self.late.extend_from_slice(frame);
+                }
+                false
+            }
+            Some(b'N') => true,
+            _ => false,
+        };
+        if news {
+            self.client.outbox.extend_from_slice(frame);
+        }
+    }
+
+    /// Notifications that came on a lane while it was asked something of ours.
+    pub(super) fn keep_notifications(&mut self, index: usize, asides: &[Bytes]) {
+        for frame in asides.iter().filter(|frame| self.pin.is_some() && frame.first() == Some(&b'A')) {
+            let mut frame = BytesMut::from(&frame[..]);
+            self.lanes[index].name_sender(&mut frame);
+            self.late.extend_from_slice(&frame);
+        }
     }
 
     pub(super) fn warn(&mut self, notice: &SqlError) {
