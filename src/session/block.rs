@@ -191,11 +191,6 @@ impl Transaction {
         self.savepoints.push(Savepoint { name: name.to_owned(), prologue, read_only, before });
     }
 
-    /// Within a savepoint.
-    pub fn is_nested(&self) -> bool {
-        !self.savepoints.is_empty()
-    }
-
     pub fn has_savepoint(&self, name: &str) -> bool {
         self.savepoints.iter().any(|s| s.name == name)
     }

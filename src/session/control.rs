@@ -115,10 +115,7 @@ impl Session {
         if chain {
             self.demand_block(what)?;
         }
-        let Some(transaction) = self.block.get().filter(|_| chain) else { return Ok(None) };
-        // A failure takes the modes with it, but not from within a savepoint.
-        let lost = transaction.failed && !transaction.is_nested();
-        Ok(Some(if lost { self.default_modes() } else { transaction.modes() }))
+        Ok(self.block.get().filter(|_| chain).map(Transaction::modes))
     }
 
     pub(super) async fn set_transaction(&mut self, sql: String, modes: Modes) -> Outcome {
