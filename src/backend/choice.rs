@@ -11,14 +11,7 @@
 
 use std::time::Duration;
 
-use crate::topology::{Consistency, Lsn, NodeId, NodeRole, NodeState, ShardId, Topology};
-
-/// A session's last write to a shard: the log position after its commit, on the timeline where it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriteToken {
-    pub timeline: u32,
-    pub position: Lsn,
-}
+use crate::topology::{Consistency, NodeId, NodeRole, NodeState, ShardId, Topology, WriteToken};
 
 /// Everything that decides which node may answer a read.
 #[derive(Debug, Clone, Copy)]

@@ -84,6 +84,13 @@ impl ServerKey {
             .hint("Try the transaction again.")
     }
 
+    /// As [`ServerKey::cancel`], while the connection is kept from being used again.
+    pub async fn cancel_counted(&self, time: Duration) {
+        self.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
+        self.cancel(time).await;
+        self.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Asks the server to stop what it does on this connection; returns when it has taken note, or `time` is over.
     pub async fn cancel(&self, time: Duration) {
         let address = self.address.to_string();

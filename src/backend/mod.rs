@@ -27,7 +27,7 @@ mod places;
 pub mod pool;
 pub mod settings;
 
-pub use choice::{ReadPolicy, WriteToken};
+pub use choice::ReadPolicy;
 pub use connection::Connection;
 pub use dismissal::dismiss;
 pub use error::BackendError;

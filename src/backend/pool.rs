@@ -156,14 +156,14 @@ pub struct Waits {
 /// What every connection says when it begins: whatever the role's default is, we speak UTF-8.
 const ENCODING: (&str, &str) = ("client_encoding", "UTF8");
 
+/// What the connections of a read-only account say when they begin.
+const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
+
 /// Whether a login may have failed for a setting that it brought along: a value that is none, a name that is unknown, or one
 /// that the role may not set. It has come past the password.
 fn is_of_a_setting(error: &SqlError) -> bool {
     matches!(error.sqlstate.class(), "0A" | "22" | "3F" | "42" | "55")
 }
-
-/// What the connections of a read-only account say when they begin.
-const READ_ONLY: (&str, &str) = ("default_transaction_read_only", "on");
 
 /// By node and account name.
 type PoolMap = HashMap<(NodeId, Rc<str>), Rc<NodePool>>;
@@ -343,7 +343,8 @@ impl Pools {
         let place = topology.node(node);
         let bounds = self.bounds.borrow().clone();
         let address = address(topology, node);
-        let (all, firm) = (account.beginnings(&account.defaults.offered), account.beginnings(&[]));
+        let all = account.beginnings(&account.defaults.offered);
+        let firm;
         let mut target = login::Login {
             address: &address,
             host: &place.host,
@@ -356,9 +357,10 @@ impl Pools {
         };
         let mut greeting = login::connect(&target).await;
         if let Err(LoginError::Server(error)) = &greeting
-            && all.len() > firm.len()
+            && !account.defaults.offered.is_empty()
             && is_of_a_setting(error)
         {
+            firm = account.beginnings(&[]);
             target.parameters = &firm;
             greeting = login::connect(&target).await;
         }

@@ -65,7 +65,7 @@ pub fn parameters_set(text: &str) -> BTreeSet<String> {
         let behind = rest.strip_prefix("_config").map(str::trim_start);
         match behind {
             Some(arguments) => names.extend(arguments.strip_prefix('(').map(first_literal)),
-            None => names.extend(own_parameter(rest)),
+            None => names.extend(named_parameter(rest)),
         }
     }
     names
@@ -84,7 +84,7 @@ fn first_literal(arguments: &str) -> String {
 }
 
 /// The name behind SET, if it is no column's and a value follows.
-fn own_parameter(rest: &str) -> Option<String> {
+fn named_parameter(rest: &str) -> Option<String> {
     let mut rest = rest.starts_with(char::is_whitespace).then(|| rest.trim_start())?;
     for scope in ["local", "session"] {
         let behind = rest.strip_prefix(scope).filter(|rest| rest.starts_with(char::is_whitespace));

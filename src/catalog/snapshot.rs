@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::defaults::SessionDefaults;
 use super::numbers::Numbers;
 use crate::sql::name::ObjectName;
-use crate::topology::{Lsn, ShardId};
+use crate::topology::{ShardId, WriteToken};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelationKind {
@@ -172,7 +172,7 @@ pub struct Catalog {
     /// Numbers of types and tables by shard, where they are not those of the default shard.
     pub numbers: Vec<Option<Arc<Numbers>>>,
     /// By shard, where definitions have changed since the first load: a replica that has not come so far has others.
-    pub defined_at: Vec<Option<DefinedAt>>,
+    pub defined_at: Vec<Option<WriteToken>>,
     /// What sessions begin with on every server.
     pub defaults: Arc<SessionDefaults>,
     /// The database's own collation.
@@ -183,13 +183,6 @@ pub struct Catalog {
     pub server_version: u32,
     /// Relations whose definition differs between shards, with what differs.
     pub drift: Vec<String>,
-}
-
-/// A place in a primary's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DefinedAt {
-    pub timeline: u32,
-    pub position: Lsn,
 }
 
 impl Catalog {

@@ -75,6 +75,8 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
                     .and_then(|value| std::str::from_utf8(value).ok())
                     .and_then(Lsn::parse);
             }
+            // A scratch session is brought to the client's settings step by step: it tells nothing of them.
+            b'S' if lane.scratch => {}
             b'N' | b'S' => drained.asides.push(frame.freeze()),
             b'A' => {
                 let mut frame = frame;

@@ -308,6 +308,7 @@ impl Relay<'_> {
     }
 
     /// An error tells its place in the text that the server was sent; the client counts from the beginning of its message.
+    /// And it may be a cancel of ours, which has a reason.
     fn place_error(&mut self, at: usize, header: FrameHeader) -> FrameHeader {
         let inbox = &mut self.lane.connection.inbox;
         let end = at + header.len;

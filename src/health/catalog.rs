@@ -27,11 +27,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::{ControlConnection, connect_primary, primary};
 use crate::catalog::{
-    self, Catalog, CatalogHandle, CatalogParts, CatalogReader, DefinedAt, Numbers, Objects, RefreshRequest,
-    Severity,
+    self, Catalog, CatalogHandle, CatalogParts, CatalogReader, Numbers, Objects, RefreshRequest, Severity,
 };
 use crate::config::{HealthSettings, ServerSettings};
-use crate::topology::{Lsn, ShardId, Signals, Topology};
+use crate::topology::{Lsn, ShardId, Signals, Topology, WriteToken};
 
 /// For everything that one shard's catalogs hold.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -73,7 +72,7 @@ struct ShardCatalog {
     /// As of the last load that succeeded.
     objects: Option<Arc<Objects>>,
     /// Behind the last change of the definitions, if there was one since the first load.
-    defined_at: Option<DefinedAt>,
+    defined_at: Option<WriteToken>,
 }
 
 /// A connection that is asked again and again.
@@ -151,15 +150,10 @@ impl CatalogService {
         let (topology, server) = (&self.topology, &self.server);
         let before: Vec<_> = self.shards.iter().map(|shard| shard.fingerprint).collect();
         let loads = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
-            let id = ShardId(index as u16);
-            let loaded = shard.load(topology, server, id).await;
-            let before = shard.fingerprint;
+            let loaded = shard.load(topology, server, ShardId(index as u16)).await;
             shard.fingerprint = loaded.as_ref().ok().map(|parts| parts.fingerprint);
             if let Ok(parts) = &loaded {
                 shard.objects = Some(Arc::clone(&parts.objects));
-                if before.is_some() && before != shard.fingerprint {
-                    shard.note_change(topology, id, parts.position);
-                }
             }
             loaded
         });
@@ -168,7 +162,12 @@ impl CatalogService {
         for (index, loaded) in join_all(loads).await.into_iter().enumerate() {
             let shard = ShardId(index as u16);
             match loaded {
-                Ok(loaded) => parts.push((shard, loaded)),
+                Ok(loaded) => {
+                    if before[index].is_some_and(|before| before != loaded.fingerprint) {
+                        self.shards[index].note_change(&self.topology, shard, loaded.position);
+                    }
+                    parts.push((shard, loaded));
+                }
                 Err(reason) => failures.push((shard, reason)),
             }
         }
@@ -240,7 +239,7 @@ impl ShardCatalog {
     fn note_change(&mut self, topology: &Topology, shard: ShardId, position: Option<Lsn>) {
         if let (Some(node), Some(position)) = (primary(topology, shard), position) {
             let timeline = topology.node(node).state.timeline();
-            self.defined_at = Some(DefinedAt { timeline, position });
+            self.defined_at = Some(WriteToken { timeline, position });
         }
     }
 

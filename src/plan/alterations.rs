@@ -9,17 +9,19 @@
 //!
 //! Not here: what DDL computes for rows that are there (`commands`).
 
-use crate::sql::facts::{Alteration, Facts, Kind};
+use crate::sql::facts::{Alteration, Facts, Kind, Relative};
 use crate::sql::name::ObjectName;
 use crate::topology::{KeyType, TableRule};
 
 use super::action::PlanningContext;
+use super::commands::has_word;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
 use super::scope;
 
 /// Types between which a key may change: its values stay equal to what they were, and so does their hash.
-const INTEGERS: [&str; 6] = ["smallint", "integer", "bigint", "int2", "int4", "int8"];
+const INTEGERS: [&[&str]; 7] =
+    [&["smallint"], &["int"], &["integer"], &["bigint"], &["int2"], &["int4"], &["int8"]];
 const TEXTS: [&[&str]; 3] = [&["text"], &["varchar"], &["character", "varying"]];
 /// Of coordinates.
 const NUMBERS: [&[&str]; 3] = [&["double", "precision"], &["float8"], &["numeric"]];
@@ -30,13 +32,13 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
     for alteration in alters {
         match alteration {
             Alteration::RenameSchema(schema) => refuse_schema(context, schema)?,
-            Alteration::Joins(other) => {
-                if let Some((child, parent)) = family(facts, context, other, alteration) {
+            Alteration::Joins(relative) => {
+                if let Some((child, parent)) = family(facts, context, relative) {
                     refuse_stranger(context, &child, &parent)?;
                 }
             }
-            Alteration::Leaves(other) => {
-                if let Some((child, parent)) = family(facts, context, other, alteration) {
+            Alteration::Leaves(relative) => {
+                if let Some((child, parent)) = family(facts, context, relative) {
                     refuse_parting(context, &child, &parent)?;
                 }
             }
@@ -53,15 +55,17 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
 pub fn adopted(facts: &Facts, context: &PlanningContext) -> Vec<(ObjectName, ObjectName)> {
     let Kind::Ddl { alters, .. } = &facts.kind else { return Vec::new() };
     let joins = alters.iter().filter_map(|alteration| match alteration {
-        Alteration::Joins(other) => family(facts, context, other, alteration),
+        Alteration::Joins(relative) => family(facts, context, relative),
         _ => None,
     });
-    joins.filter(|(child, parent)| own_rule(context, child).is_none() && is_placed(context, parent)).collect()
+    joins
+        .filter(|(child, parent)| context.topology.rule(child).is_none() && is_placed(context, parent))
+        .collect()
 }
 
 /// ALTER TABLE configured RENAME TO …, or SET SCHEMA.
 fn refuse_rename(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    let has_word = |word: &str| facts.words.iter().any(|w| w.eq_ignore_ascii_case(word));
+    let has_word = |word: &str| has_word(facts, word);
     let moves = has_word("set") && has_word("schema");
     if !moves && !has_word("rename") {
         return Ok(());
@@ -88,22 +92,15 @@ fn refuse_schema(context: &PlanningContext, schema: &str) -> Result<(), Refusal>
     }
 }
 
-/// Child and parent, by whom ALTER TABLE is about: ATTACH and DETACH PARTITION are of the parent, INHERIT of the child.
-fn family(
-    facts: &Facts,
-    context: &PlanningContext,
-    other: &ObjectName,
-    alteration: &Alteration,
-) -> Option<(ObjectName, ObjectName)> {
-    let one = facts.targets.first()?;
-    let named = |name: &ObjectName| home::resolve(context, name).unwrap_or_else(|| name.clone());
-    let of_parent = facts.words.iter().any(|word| word == "partition")
-        && matches!(alteration, Alteration::Joins(_) | Alteration::Leaves(_));
-    Some(if of_parent { (named(other), named(one)) } else { (named(one), named(other)) })
-}
-
-fn own_rule<'a>(context: &'a PlanningContext, name: &ObjectName) -> Option<&'a TableRule> {
-    context.topology.rule(name)
+/// Child and parent, as they are called in full.
+fn family(facts: &Facts, context: &PlanningContext, relative: &Relative) -> Option<(ObjectName, ObjectName)> {
+    let target = facts.targets.first()?;
+    let (child, parent) = match relative {
+        Relative::Child(child) => (child, target),
+        Relative::Parent(parent) => (target, parent),
+    };
+    let full = |name: &ObjectName| home::resolve(context, name).unwrap_or_else(|| name.clone());
+    Some((full(child), full(parent)))
 }
 
 /// By a rule, its own or a parent's.
@@ -121,7 +118,7 @@ fn refuse_stranger(
         Home::Sharded { rule, .. } | Home::Reference { rule, .. } => rule,
         _ => return Ok(()),
     };
-    match own_rule(context, child) {
+    match context.topology.rule(child) {
         Some(own) if own.key() != rule.key() || own.placement != rule.placement => {
             Err(refusal::FAMILY.naming(&[&child.name, &parent.name]))
         }
@@ -131,7 +128,7 @@ fn refuse_stranger(
 
 /// The child was placed by its parent's rule, and would be by none.
 fn refuse_parting(context: &PlanningContext, child: &ObjectName, parent: &ObjectName) -> Result<(), Refusal> {
-    match own_rule(context, child).is_none() && is_placed(context, parent) {
+    match context.topology.rule(child).is_none() && is_placed(context, parent) {
         true => Err(refusal::PARTING.naming(&[&child.name, &parent.name])),
         false => Ok(()),
     }
@@ -155,9 +152,7 @@ fn refuse_type(
     let key_type = known.and_then(scope::key_type);
     let keeps = match key_type {
         _ if converted => false,
-        Some(KeyType::SmallInt | KeyType::Integer | KeyType::BigInt) => {
-            words.len() == 1 && (words[0] == "int" || INTEGERS.contains(&words[0]))
-        }
+        Some(KeyType::SmallInt | KeyType::Integer | KeyType::BigInt) => INTEGERS.contains(&words.as_slice()),
         Some(KeyType::Text | KeyType::Varchar(_)) => TEXTS.contains(&words.as_slice()),
         Some(_) => false,
         None => rule.key() != Some(column) && NUMBERS.contains(&words.as_slice()),

@@ -79,7 +79,7 @@ fn ddl(
     })
 }
 
-fn has_word(facts: &Facts, word: &str) -> bool {
+pub(super) fn has_word(facts: &Facts, word: &str) -> bool {
     facts.words.iter().any(|w| w.eq_ignore_ascii_case(word))
 }
 

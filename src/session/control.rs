@@ -14,13 +14,12 @@ use std::time::Duration;
 use super::block::{Before, Block, Origin, Transaction};
 use super::fence::says_true;
 use super::{Failure, Outcome, Request, Session};
-use crate::backend::WriteToken;
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
 use crate::plan::{Access, refusal};
 use crate::sql::facts::{Isolation, Modes, TransactionCommand};
-use crate::topology::Consistency;
+use crate::topology::{Consistency, WriteToken};
 use crate::transaction::{self, Participant};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -181,9 +180,7 @@ impl Session {
         }
         for drained in self.drain_block().await {
             let drained = drained?;
-            for report in drained.asides.iter().filter(|aside| aside.first() == Some(&b'S')) {
-                self.pass_aside(report);
-            }
+            self.pass_reports(&drained.asides);
             if let Some(error) = drained.error {
                 return Err(Failure::Sql(error));
             }
@@ -217,7 +214,7 @@ impl Session {
 
     async fn savepoint(&mut self, name: &str, sql: String) -> Outcome {
         self.demand_block("SAVEPOINT")?;
-        self.learn_sets().await?;
+        self.learn_sets(None).await?;
         self.on_joined_lanes(&sql).await?;
         let before = Before {
             settings: Rc::clone(&self.settings),
@@ -408,8 +405,7 @@ impl Session {
                 .await;
         let times: Vec<_> = participants.iter().map(|part| (part.shard, part.spent)).collect();
         times.into_iter().for_each(|(shard, time)| self.note_time(shard, time));
-        let (default, pinned) = (self.default_shard(), self.pin.is_some());
-        let listening = self.lanes.iter().position(|lane| pinned && lane.in_block && lane.shard == default);
+        let listening = self.lanes.iter().position(|lane| lane.in_block && self.is_pinned_to(lane));
         if let Some(index) = listening {
             self.keep_notifications(index, &asides);
         }
@@ -496,9 +492,7 @@ impl Session {
         let work = self.lanes.iter_mut().filter(|lane| lane.in_block).map(drain);
         let drained = futures_util::future::join_all(work).await;
         for answer in drained.into_iter().flatten() {
-            for aside in answer.asides.iter().filter(|frame| frame.first() == Some(&b'S')) {
-                self.pass_aside(aside);
-            }
+            self.pass_reports(&answer.asides);
         }
         if let Some(transaction) = self.block.get() {
             let (settings, own) = transaction.before();

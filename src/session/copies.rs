@@ -19,9 +19,9 @@
 use super::planning::{Planned, written_table};
 use super::{Failure, Outcome, Session};
 use crate::backend::settings::quote_literal;
-use crate::catalog::RelationInfo;
 use crate::execute::Lane;
 use crate::execute::lane::Hidden;
+use crate::plan::Access;
 use crate::sql::facts::Kind;
 use crate::sql::name::ObjectName;
 use crate::topology::Placement;
@@ -56,18 +56,15 @@ impl Session {
             planned.plan.facts.kind,
             Kind::Insert(_) | Kind::Update(_) | Kind::Delete(_) | Kind::Copy(_)
         );
-        let table: &RelationInfo = written_table(&planned.plan, &self.context.planning).filter(|_| writes)?;
+        let table = written_table(&planned.plan, &self.context.planning).filter(|_| writes)?;
         let rule = self.context.planning.topology.rule(&table.name);
         rule.filter(|rule| matches!(rule.placement, Placement::Reference)).map(|rule| rule.name.clone())
     }
 
     /// Takes the lock on every shard, on the default one first: a COPY's rows go to all at once.
     pub(super) async fn lock_copies(&mut self, table: &ObjectName) -> Outcome {
-        let topology = std::sync::Arc::clone(&self.context.planning.topology);
-        let default = topology.default_shard;
-        let others = topology.all_shards().iter().filter(|shard| *shard != default).collect::<Vec<_>>();
-        for shard in std::iter::once(default).chain(others) {
-            let index = self.join(shard, crate::plan::Access::Write, &[]).await?;
+        for shard in self.context.planning.topology.default_first() {
+            let index = self.join(shard, Access::Write, &[]).await?;
             lock_writers(&mut self.lanes[index], table);
             if let Some(error) = self.drain_lane(index).await?.error {
                 return Err(Failure::Sql(error));

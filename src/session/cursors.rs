@@ -72,8 +72,7 @@ impl Session {
     /// Whether a cursor or portal has the name where the server to which DECLARE goes does not see it.
     pub(super) fn is_taken_elsewhere(&self, name: &str, shard: ShardId) -> bool {
         let bound = self.portals.home(name).is_some_and(|home| home != Home::Shard(shard));
-        let declared = self.cursors.get(name).is_some_and(|known| *known != shard);
-        bound || declared || self.held.cursor(name).is_some()
+        bound || self.is_declared(name.as_bytes(), Home::Shard(shard))
     }
 
     /// CLOSE ALL, on every server that may have a cursor or portal of the session's.

@@ -129,9 +129,7 @@ async fn strike(client: u32, sessions: &BTreeMap<u32, Keys>, ring: &[Wait]) -> K
     );
     for key in &keys {
         key.deadlocked.store(true, Ordering::Release);
-        key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
-        key.cancel(ANSWER_TIME_MAX).await;
-        key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
+        key.cancel_counted(ANSWER_TIME_MAX).await;
     }
     keys
 }

@@ -195,11 +195,9 @@ impl Session {
         }
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let default = topology.default_shard;
-        let order = std::iter::once(default)
-            .chain(topology.all_shards().iter().filter(|s| *s != default).collect::<Vec<_>>());
         let mark = self.client.outbox.len();
         let mut done: Vec<&str> = Vec::new();
-        for shard in order {
+        for shard in topology.default_first() {
             let name = topology.shard(shard).name.as_str();
             let outcome = self.perform_one_of_each(work, shard, shard == default).await;
             if let Err(failure) = outcome {

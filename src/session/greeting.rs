@@ -17,7 +17,6 @@ use super::{Failure, Session};
 use crate::backend::Settings;
 use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::plan::Access;
-use crate::topology::ShardId;
 use crate::wire::encoding::Encoding;
 use crate::wire::error::{Severity, SqlError, SqlState};
 use crate::wire::startup::ClientHello;
@@ -155,9 +154,7 @@ impl Session {
 
     /// The first server that can be had, of the default shard if possible; waits for that shard if none can.
     async fn join_any_server(&mut self) -> Result<usize, Failure> {
-        let default = self.default_shard();
-        let others = (0..self.context.planning.topology.shards.len()).map(|index| ShardId(index as u16));
-        for shard in std::iter::once(default).chain(others.filter(|shard| *shard != default)) {
+        for shard in self.context.planning.topology.default_first() {
             if let Some(index) = self.join_now(shard).await? {
                 return Ok(index);
             }
@@ -166,12 +163,8 @@ impl Session {
     }
 
     async fn ask_greeting(&mut self) -> Result<Vec<(String, String)>, SqlError> {
-        let index = match self.join_any_server().await {
-            Ok(index) => index,
-            Err(Failure::Sql(error)) => return Err(error.severity(Severity::Fatal)),
-            Err(_) => return Err(Self::internal("no greeting could be had")),
-        };
         let judged = async {
+            let index = self.join_any_server().await?;
             self.quiet_lane(index).await?;
             self.reports_on(index).await
         };
@@ -188,9 +181,7 @@ impl Session {
         self.settle().await.map_err(|_| Self::internal("a session is pinned before it begins"))?;
         Ok(reports)
     }
-}
 
-impl Session {
     /// The values of all that a lane's server reports. What it said when it was logged in to holds under the settings of
     /// that time only; and which of them another session has left as this one wants them, nobody has noted.
     pub(super) async fn reports_on(&mut self, index: usize) -> Result<Vec<(String, String)>, Failure> {

@@ -16,13 +16,13 @@ use super::servers::Need;
 use super::snapshot::Tie;
 use super::{End, Failure, Outcome, Request, Session};
 use crate::backend::capture::Captured;
-use crate::backend::{Connection, WriteToken, dismiss};
+use crate::backend::{Connection, dismiss};
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
 use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
-use crate::topology::{Consistency, NodeId, NodeRole, ShardId, ShardSet};
+use crate::topology::{Consistency, NodeId, NodeRole, ShardId, ShardSet, WriteToken};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{Severity, SqlError, SqlState};
 
@@ -156,7 +156,7 @@ impl Session {
     /// Brings a fresh lane to the session's settings and, inside a block, into the transaction.
     async fn prepare_lane(&mut self, lane: &mut Lane) -> Result<(), Failure> {
         if self.block.get().is_some_and(|transaction| !transaction.unlearned.is_empty()) {
-            Box::pin(self.learn_sets()).await?;
+            Box::pin(self.learn_sets(None)).await?;
         }
         match self.block.get() {
             None => {
@@ -308,7 +308,7 @@ impl Session {
     /// pins the session.
     pub(super) fn give(&mut self, lane: Lane) {
         self.cancel.remove(&lane.connection.key);
-        let pinned = self.pin.is_some() && !lane.replica && lane.shard == self.default_shard();
+        let pinned = self.is_pinned_to(&lane);
         if lane.is_at_rest() && !pinned {
             self.worker.pools.give(lane.connection);
             self.worker.keep_queue(lane.owed);
@@ -362,8 +362,7 @@ impl Session {
         let answers = futures_util::future::join_all(holders.into_iter().map(drain)).await;
         // A server that is lost has let go, too; ROLLBACK finds out.
         for drained in answers.into_iter().flatten() {
-            let reports = drained.asides.iter().filter(|aside| aside.first() == Some(&b'S'));
-            reports.for_each(|aside| self.pass_aside(aside));
+            self.pass_reports(&drained.asides);
         }
     }
 

@@ -83,9 +83,9 @@ use statements::Statements;
 pub use console::ConsoleClient;
 pub use greet::{CONSOLE_DATABASE, serve};
 
-use crate::backend::{Account, Settings, WriteToken};
+use crate::backend::{Account, Settings};
 use crate::execute::{ClientStream, Lane, Told};
-use crate::topology::{Consistency, RegionId, ShardId};
+use crate::topology::{Consistency, RegionId, ShardId, WriteToken};
 use crate::wire::encoding::Encoding;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, Limits, Phase};

@@ -22,9 +22,8 @@ use super::search_path::{may_change_reading, turns};
 use super::set_config::Sets;
 use super::statements::Prepared;
 use super::{Failure, Session};
-use crate::backend::WriteToken;
+use crate::catalog::RelationInfo;
 use crate::catalog::reading::sets_reading;
-use crate::catalog::{DefinedAt, RelationInfo};
 use crate::execute::refusals;
 use crate::plan::scatter::{Scatter, Source};
 use crate::plan::{Access, Action, Plan, PlanningContext};
@@ -339,10 +338,7 @@ impl Session {
     pub(super) fn follow_definitions(&mut self) {
         let defined = &self.context.planning.catalog.defined_at;
         for (token, defined) in self.tokens.iter_mut().zip(defined) {
-            let Some(DefinedAt { timeline, position }) = *defined else { continue };
-            if token.is_none_or(|token| (token.timeline, token.position) < (timeline, position)) {
-                *token = Some(WriteToken { timeline, position });
-            }
+            *token = (*token).max(*defined);
         }
     }
 

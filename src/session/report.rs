@@ -59,6 +59,11 @@ impl Session {
         }
     }
 
+    /// Of what came, the reports alone.
+    pub(super) fn pass_reports(&mut self, asides: &[Bytes]) {
+        asides.iter().filter(|aside| aside.first() == Some(&b'S')).for_each(|aside| self.pass_aside(aside));
+    }
+
     /// Notifications that came on a lane while it was asked something of ours.
     pub(super) fn keep_notifications(&mut self, index: usize, asides: &[Bytes]) {
         for frame in asides.iter().filter(|frame| self.pin.is_some() && frame.first() == Some(&b'A')) {

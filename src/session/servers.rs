@@ -45,7 +45,7 @@ impl Session {
     }
 
     /// Whether it has what pins the session.
-    fn is_pinned_to(&self, lane: &Lane) -> bool {
+    pub(super) fn is_pinned_to(&self, lane: &Lane) -> bool {
         self.pin.is_some() && !lane.replica && lane.shard == self.default_shard()
     }
 

@@ -173,7 +173,7 @@ impl Session {
         transaction.unlearned.extend(names);
         match self.lanes.iter().filter(|lane| lane.in_block).count() {
             0 | 1 => Ok(()),
-            _ => self.learn_sets_of(Some(shard)).await,
+            _ => self.learn_sets(Some(shard)).await,
         }
     }
 
@@ -192,13 +192,9 @@ impl Session {
         Ok(())
     }
 
-    /// What was set on the one lane of the transaction holds on those that join it.
-    pub(super) async fn learn_sets(&mut self) -> Outcome {
-        self.learn_sets_of(None).await
-    }
-
-    /// None: the transaction has no other lane than the one that ran it.
-    async fn learn_sets_of(&mut self, shard: Option<ShardId>) -> Outcome {
+    /// What was set on this shard's lane of the transaction holds on its others, and on those that join it. None: there is one
+    /// lane only.
+    pub(super) async fn learn_sets(&mut self, shard: Option<ShardId>) -> Outcome {
         let Some(transaction) = self.block.transaction() else { return Ok(()) };
         let mut names = std::mem::take(&mut transaction.unlearned);
         names.sort_unstable();

@@ -124,11 +124,7 @@ impl Session {
         }
         let drained = self.drain_lane(index).await?;
         // A transaction that has failed already fails on its server with the question, and its settings go.
-        drained
-            .asides
-            .iter()
-            .filter(|aside| aside.first() == Some(&b'S'))
-            .for_each(|aside| self.pass_aside(aside));
+        self.pass_reports(&drained.asides);
         Ok(drained.error)
     }
 

@@ -378,14 +378,21 @@ pub enum DdlScope {
     LargeObjects,
 }
 
+/// What the other table is to the one that ALTER TABLE is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Relative {
+    Child(ObjectName),
+    Parent(ObjectName),
+}
+
 /// What ALTER does to what rows are placed by.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Alteration {
     RenameSchema(String),
-    /// ATTACH PARTITION of this table, or INHERIT of it.
-    Joins(ObjectName),
+    /// ATTACH PARTITION, INHERIT.
+    Joins(Relative),
     /// DETACH PARTITION, NO INHERIT.
-    Leaves(ObjectName),
+    Leaves(Relative),
     /// ALTER COLUMN … TYPE.
     Retypes {
         column: String,

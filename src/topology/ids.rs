@@ -24,6 +24,14 @@ pub struct TopologyVersion(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Lsn(pub u64);
 
+/// A place in a primary's log that a read must not be behind: of a session's last write, or of a change of definitions.
+/// A later timeline is later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct WriteToken {
+    pub timeline: u32,
+    pub position: Lsn,
+}
+
 impl Lsn {
     /// Reads PostgreSQL's text form `16/B374D848`.
     pub fn parse(text: &str) -> Option<Self> {

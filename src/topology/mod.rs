@@ -20,7 +20,7 @@ pub mod signals;
 pub mod snapshot;
 
 pub use consistency::{Consistency, UnknownConsistency};
-pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion};
+pub use ids::{Lsn, NodeId, RegionId, ShardId, ShardSet, TopologyVersion, WriteToken};
 pub use key::{Key, KeyType, Unsure};
 pub use node::{NodeRole, NodeState};
 pub use placement::{

@@ -189,6 +189,13 @@ impl Topology {
     }
 
     /// The rule for a resolved (schema-qualified) name.
+    /// All shards, the default one first.
+    pub fn default_first(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let (default, others) = (self.default_shard, 0..self.shards.len());
+        let others = others.map(|index| ShardId(index as u16)).filter(move |shard| *shard != default);
+        std::iter::once(default).chain(others)
+    }
+
     pub fn rule(&self, name: &ObjectName) -> Option<&TableRule> {
         self.tables.iter().find(|rule| rule.name == *name)
     }

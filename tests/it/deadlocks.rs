@@ -75,7 +75,10 @@ async fn one_of_those_who_wait_for_each_other_gives_way() {
             "INSERT INTO places VALUES (3, 'us-east', 'e')",
         ]);
     }
-    let waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let waiting = format!(
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{}'",
+        meridian.database
+    );
     for (number, case) in CASES.iter().enumerate() {
         for by_message in [true, false] {
             let ask = |text: &str| if by_message { stand::query(text) } else { extended(text) };
@@ -86,8 +89,10 @@ async fn one_of_those_who_wait_for_each_other_gives_way() {
                 assert_eq!(answer.last().map(String::as_str), Some("Z T"), "{before}: {answer:?}");
             }
             let other = aside(other, ask(case.other.1));
-            eventually("one waits", async || (!pair.ask_servers(meridian, waiting).is_empty()).then_some(()))
-                .await;
+            eventually("one waits", async || {
+                (!pair.ask_servers(meridian, &waiting).is_empty()).then_some(())
+            })
+            .await;
             let one = aside(one, ask(case.one.1));
             let ends = [one, other].map(|done| done.join().expect("an answer"));
             let failed: Vec<_> = ends
@@ -135,8 +140,15 @@ async fn a_wait_that_is_no_ring_is_not_ended() {
             aside(client, stand::query(lock))
         })
         .collect();
-    // Several looks.
-    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    let long = format!(
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{}' \
+         AND now() - state_change > '3.5 s'",
+        meridian.database
+    );
+    eventually("all have waited for several looks", async || {
+        (pair.ask_servers(meridian, &long).len() == waiters.len()).then_some(())
+    })
+    .await;
     assert!(waiters.iter().all(|waiter| !waiter.is_finished()));
     holder.simple("COMMIT");
     for waiter in waiters {

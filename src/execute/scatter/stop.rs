@@ -7,7 +7,6 @@
 //! 1. A connection is marked while a cancel for it is on its way, and is not reused before the mark is gone.
 //! 2. Of several errors the client gets the first; its own text's before one of a rewritten text.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -100,27 +99,18 @@ fn end_copy(lanes: &mut [&mut Lane]) {
 async fn own_error(wire: &mut Wire<'_>, lanes: &mut [&mut Lane]) -> Option<SqlError> {
     let first = lanes.first_mut()?;
     let drained = timeout(DESCRIBE_TIME, drain(first)).await.ok()?.ok()?;
-    if !first.scratch {
-        learn(wire, &drained);
-    }
+    learn(wire, &drained);
     drained.error
 }
 
 /// Cancels what runs on these lanes and reads their answers, for a while.
 async fn rest_of(wire: &mut Wire<'_>, lanes: Vec<&mut Lane>) {
     let keys: Vec<_> = lanes.iter().map(|lane| std::sync::Arc::clone(&lane.connection.key)).collect();
-    let cancels = keys.into_iter().map(|key| async move {
-        key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
-        key.cancel(REST_TIME).await;
-        key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
-    });
-    let ours: Vec<bool> = lanes.iter().map(|lane| lane.scratch).collect();
+    let cancels = keys.iter().map(|key| key.cancel_counted(REST_TIME));
     let drains = lanes.into_iter().map(|lane| timeout(REST_TIME, drain(lane)));
     let (_, drained) = join(join_all(cancels), join_all(drains)).await;
-    for (drained, scratch) in drained.into_iter().zip(ours) {
-        if let (Ok(Ok(drained)), false) = (drained, scratch) {
-            learn(wire, &drained);
-        }
+    for drained in drained.into_iter().flatten().flatten() {
+        learn(wire, &drained);
     }
 }
 

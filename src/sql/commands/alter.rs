@@ -12,7 +12,7 @@
 //! 1. Within parentheses nothing is looked for: they hold expressions and bounds.
 
 use super::Cursor;
-use crate::sql::facts::Alteration;
+use crate::sql::facts::{Alteration, Relative};
 
 /// For a cursor behind ALTER.
 pub(super) fn alterations(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
@@ -40,12 +40,18 @@ pub(super) fn alterations(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
 
 /// At the cursor, which is behind it then.
 fn alteration(c: &mut Cursor<'_, '_>) -> Option<Alteration> {
-    if c.take_all(&["attach", "partition"]) || c.take("inherit") {
-        return c.name().map(Alteration::Joins);
+    if c.take_all(&["attach", "partition"]) {
+        return c.name().map(Relative::Child).map(Alteration::Joins);
+    }
+    if c.take("inherit") {
+        return c.name().map(Relative::Parent).map(Alteration::Joins);
+    }
+    if c.take_all(&["detach", "partition"]) {
+        return c.name().map(Relative::Child).map(Alteration::Leaves);
     }
     // Of a constraint it has no name behind it.
-    if c.take_all(&["detach", "partition"]) || c.take_all(&["no", "inherit"]) {
-        return c.name().map(Alteration::Leaves);
+    if c.take_all(&["no", "inherit"]) {
+        return c.name().map(Relative::Parent).map(Alteration::Leaves);
     }
     if c.is("alter") {
         let start = c.at;
