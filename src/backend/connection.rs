@@ -28,6 +28,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
 use super::places::Slot;
 use super::settings::Settings;
+use super::strike::{Strike, Struck};
 use crate::topology::{NodeId, NodeRole, NodeState};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
@@ -50,8 +51,10 @@ pub struct ServerKey {
     pub secret: Secret,
     pub node: NodeId,
     pub cancels_in_flight: AtomicU32,
-    /// The next cancel that is told of is ours, for a deadlock over several servers.
-    pub deadlocked: AtomicBool,
+    /// The next cancel that is told of is ours.
+    pub struck: Struck,
+    /// The session that has the connection is in a transaction there.
+    pub in_block: AtomicBool,
     /// The node's name in the configuration, for its certificate.
     pub host: String,
     pub tls: Connector,
@@ -66,7 +69,8 @@ impl ServerKey {
             secret,
             node,
             cancels_in_flight: AtomicU32::new(0),
-            deadlocked: AtomicBool::new(false),
+            struck: Struck::default(),
+            in_block: AtomicBool::new(false),
             host: login.host.to_owned(),
             tls: login.tls.clone(),
         }
@@ -74,14 +78,8 @@ impl ServerKey {
 
     /// An error of the server's as it is told: who has cancelled the statement knows why.
     pub fn as_told(&self, error: SqlError) -> SqlError {
-        let ours =
-            error.sqlstate == SqlState::QUERY_CANCELED && self.deadlocked.swap(false, Ordering::AcqRel);
-        if !ours {
-            return error;
-        }
-        SqlError::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
-            .detail("Sessions wait for each other on several servers.")
-            .hint("Try the transaction again.")
+        let strike = if error.sqlstate == SqlState::QUERY_CANCELED { self.struck.take() } else { None };
+        strike.map_or(error, Strike::error)
     }
 
     /// As [`ServerKey::cancel`], while the connection is kept from being used again.

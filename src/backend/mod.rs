@@ -26,6 +26,7 @@ mod line;
 mod places;
 pub mod pool;
 pub mod settings;
+pub mod strike;
 
 pub use choice::ReadPolicy;
 pub use connection::Connection;

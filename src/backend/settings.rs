@@ -16,6 +16,9 @@ use std::rc::Rc;
 /// may lose the right to set something.
 const IDENTITY: [&str; 2] = ["session_authorization", "role"];
 
+/// What may be set by half: the rest of its value stays as it was.
+pub const DATE_STYLE: &str = "datestyle";
+
 /// Settings that differ from the server's own defaults. Cheap to clone when behind an `Rc`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -81,6 +84,9 @@ impl Settings {
         }
         for (name, value) in &wanted.values {
             if !IDENTITY.contains(&name.as_str()) && self.values.get(name) != Some(value) {
+                if name == DATE_STYLE && self.values.contains_key(name) {
+                    sql.push(reset_statement(name));
+                }
                 sql.push(set_statement(name, value, false));
             }
         }
@@ -157,6 +163,13 @@ mod tests {
         let had = settings(&[("work_mem", "'1GB'"), ("timezone", "'UTC'")]);
         let wanted = settings(&[("timezone", "'Europe/Paris'")]);
         assert_eq!(had.difference(&wanted).unwrap(), ["RESET \"work_mem\"", "SET TIME ZONE 'Europe/Paris'"]);
+    }
+
+    #[test]
+    fn nothing_of_a_date_style_is_taken_over() {
+        let had = settings(&[("datestyle", "'SQL, DMY'")]);
+        let wanted = settings(&[("datestyle", "'ISO'")]);
+        assert_eq!(had.difference(&wanted).unwrap(), ["RESET \"datestyle\"", "SET \"datestyle\" TO 'ISO'"]);
     }
 
     #[test]

@@ -261,6 +261,8 @@ pub(super) mod tests {
             row_security: false,
             unlogged: false,
             unique_sets: Vec::new(),
+            conflict_sets: Vec::new(),
+            referenced_by: Vec::new(),
             primary_key: Vec::new(),
         };
         CatalogParts { relations: [(name, relation)].into_iter().collect(), ..CatalogParts::default() }

@@ -18,6 +18,7 @@ pub(super) enum Query {
     ViewCalls,
     Inheritance,
     UniqueSets,
+    ForeignKeys,
     WriteCalls,
     OperatorCalls,
     CastCalls,
@@ -29,7 +30,7 @@ pub(super) enum Query {
 }
 
 impl Query {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Server,
         Self::RoleSettings,
         Self::Relations,
@@ -38,6 +39,7 @@ impl Query {
         Self::ViewCalls,
         Self::Inheritance,
         Self::UniqueSets,
+        Self::ForeignKeys,
         Self::WriteCalls,
         Self::OperatorCalls,
         Self::CastCalls,
@@ -67,6 +69,7 @@ impl Query {
             Self::ViewCalls => (VIEW_CALLS, "functions in views"),
             Self::Inheritance => (INHERITANCE, "inheriting tables"),
             Self::UniqueSets => (UNIQUE_SETS, "unique indexes"),
+            Self::ForeignKeys => (FOREIGN_KEYS, "foreign keys"),
             Self::WriteCalls => (WRITE_CALLS, "functions in defaults and constraints"),
             Self::OperatorCalls => (OPERATOR_CALLS, "operators"),
             Self::CastCalls => (CAST_CALLS, "casts"),
@@ -297,16 +300,28 @@ const INHERITANCE: &str = "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY 
 
 /// Columns of unique indexes that hold for every row at once: no predicate, no expression, valid.
 const UNIQUE_SETS: &str = "
-SELECT i.indrelid, i.indexrelid, a.attname::text, i.indisprimary AND i.indimmediate
+SELECT i.indrelid, i.indexrelid, a.attname::text, i.indisprimary AND i.indimmediate,
+       i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL,
+       i.indisexclusion OR EXISTS (SELECT FROM pg_collation l
+                                    WHERE l.oid = ANY (i.indcollation::oid[]) AND NOT l.collisdeterministic)
   FROM pg_index i
   JOIN pg_class c ON c.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
-  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
- WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+  LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+ WHERE (i.indisunique OR i.indisexclusion) AND i.indisvalid
    AND k.place <= i.indnkeyatts AND c.oid >= 16384
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
  ORDER BY i.indrelid, NOT i.indisprimary, i.indexrelid, k.place";
+
+/// Foreign keys with actions, by the table that is referenced: the one that refers, its columns, and whether an action sets them.
+const FOREIGN_KEYS: &str = "
+SELECT f.confrelid, f.conrelid,
+       (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey)),
+       f.confupdtype IN ('c', 'n', 'd') OR f.confdeltype IN ('n', 'd')
+  FROM pg_constraint f
+ WHERE f.contype = 'f' AND f.conrelid >= 16384 AND (f.confupdtype IN ('c', 'n', 'd') OR f.confdeltype IN ('c', 'n', 'd'))
+ ORDER BY f.confrelid, f.oid";
 
 /// One row for each name: overloads together. 0 immutable, 1 stable, 2 volatile.
 macro_rules! functions_where {

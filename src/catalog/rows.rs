@@ -17,7 +17,8 @@ use super::queries::Query;
 use super::reading::{SETS, SETS_READING, parameters_set, sets_reading, words};
 use super::settings;
 use super::snapshot::{
-    CastCall, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
+    CastCall, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, RelationInfo, RelationKind,
+    Volatility, WireType,
 };
 use crate::merge::types::USER_TYPES_FROM;
 use crate::sql::name::ObjectName;
@@ -59,6 +60,7 @@ impl Interpreter<'_> {
         self.views()?;
         self.inheritance()?;
         self.unique_sets()?;
+        self.foreign_keys()?;
         self.hidden_calls()?;
         self.definitions()?;
         self.types()?;
@@ -125,6 +127,8 @@ impl Interpreter<'_> {
                 row_security: row.try_get(4)?,
                 unlogged: row.try_get(9)?,
                 unique_sets: Vec::new(),
+                conflict_sets: Vec::new(),
+                referenced_by: Vec::new(),
                 primary_key: Vec::new(),
             };
             self.names.insert(row.try_get(0)?, name.clone());
@@ -232,17 +236,36 @@ impl Interpreter<'_> {
         let mut last = 0;
         for row in self.answers.of(Query::UniqueSets) {
             let index: u32 = row.try_get(1)?;
-            let column: String = row.try_get(2)?;
-            let primary: bool = row.try_get(3)?;
+            let column: Option<String> = row.try_get(2)?;
+            let (primary, of_all_rows): (bool, bool) = (row.try_get(3)?, row.try_get(4)?);
+            let of_unequal: bool = row.try_get(5)?;
             let Some(relation) = self.relation(row.try_get(0)?) else { continue };
             if primary {
-                relation.primary_key.push(column.clone());
+                relation.primary_key.extend(column.clone());
             }
-            match relation.unique_sets.last_mut() {
-                Some(set) if index == last => set.push(column),
-                _ => relation.unique_sets.push(vec![column]),
+            let begins = index != last;
+            let add = |sets: &mut Vec<Vec<String>>, column: Option<String>| {
+                match sets.last_mut() {
+                    Some(set) if !begins => set.extend(column),
+                    _ => sets.push(column.into_iter().collect()),
+                };
+            };
+            add(&mut relation.conflict_sets, column.clone().filter(|_| !of_unequal));
+            if of_all_rows {
+                add(&mut relation.unique_sets, column);
             }
             last = index;
+        }
+        Ok(())
+    }
+
+    fn foreign_keys(&mut self) -> Result<(), LoadError> {
+        for row in self.answers.of(Query::ForeignKeys) {
+            let Some(child) = self.names.get(&row.try_get(1)?).cloned() else { continue };
+            let key = ForeignKey { child, columns: row.try_get(2)?, sets_columns: row.try_get(3)? };
+            if let Some(relation) = self.relation(row.try_get(0)?) {
+                relation.referenced_by.push(key);
+            }
         }
         Ok(())
     }

@@ -64,6 +64,16 @@ pub struct Column {
     pub identity: bool,
 }
 
+/// A foreign key that has rows of another table changed or removed with those that they refer to.
+#[derive(Debug, Clone)]
+pub struct ForeignKey {
+    pub child: ObjectName,
+    /// Those of the child that refer.
+    pub columns: Vec<String>,
+    /// An action sets them: ON UPDATE CASCADE, SET NULL, SET DEFAULT.
+    pub sets_columns: bool,
+}
+
 #[derive(Debug, Clone)]
 pub struct RelationInfo {
     pub name: ObjectName,
@@ -91,6 +101,11 @@ pub struct RelationInfo {
     pub unlogged: bool,
     /// Column sets of the primary key and of every unique constraint or index.
     pub unique_sets: Vec<Vec<String>>,
+    /// The same of indexes of some rows, of expressions and of exclusion constraints too, with the columns of which two rows that
+    /// conflict have equal values.
+    pub conflict_sets: Vec<Vec<String>>,
+    /// Foreign keys with actions, of tables that refer to this one.
+    pub referenced_by: Vec<ForeignKey>,
     /// Columns of the primary key, unless it is deferrable: on such a one a column can follow from its group.
     pub primary_key: Vec<String>,
 }

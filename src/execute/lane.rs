@@ -17,6 +17,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
@@ -127,6 +128,8 @@ pub struct Lane {
     /// Statements that the client has just prepared may be ones that the server has of earlier clients: if one fails before
     /// it is run, the client is not told so.
     pub reuses: bool,
+    /// If it is cancelled because its tables get other definitions, the client is not told so.
+    pub runs_again: bool,
     /// The process id that the client was told with its cancel key; 0 where it was told none.
     pub client_pid: u32,
     /// Who others are that notify; None while nobody listens.
@@ -159,10 +162,17 @@ impl Lane {
             scratch: false,
             numbers: None,
             reuses: false,
+            runs_again: false,
             client_pid: 0,
             notifiers: None,
             behind: 0,
         }
+    }
+
+    /// The connection is inside the session's transaction from now on, or no more.
+    pub fn set_in_block(&mut self, in_block: bool) {
+        self.in_block = in_block;
+        self.connection.key.in_block.store(in_block, Ordering::Release);
     }
 
     /// A NotificationResponse that came on this connection is from the process that its client was told. Drivers know by it

@@ -21,6 +21,6 @@ pub mod told;
 
 pub use client::{Buffers, ClientStream};
 pub use lane::Lane;
-pub use relay::{Confirmed, Relay, RelayError, Report, relay, rows_of_tag};
+pub use relay::{Again, Confirmed, Relay, RelayError, Report, relay, rows_of_tag};
 pub use times::ShardTimes;
 pub use told::Told;

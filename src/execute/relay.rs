@@ -19,10 +19,10 @@
 //! Not here: which lane, and what the answer means for the transaction (session).
 
 mod copy_in;
+mod report;
 mod state;
 
 use std::future::poll_fn;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use bytes::{Buf, BytesMut};
@@ -32,12 +32,14 @@ use super::lane::{Hidden, Lane, LocalReply, Owed};
 use super::numbers::{self, Carried};
 use super::told::Told;
 use crate::backend::BackendError;
+use crate::backend::strike::Strike;
 use crate::topology::Lsn;
 use crate::wire::DecodeError;
-use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery, TransactionStatus};
+use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits};
+pub use report::{Again, Confirmed, RelayError, Report, rows_of_tag};
 use state::State;
 
 /// How much of the client's next messages is read ahead while a statement runs: enough to see that it is still there.
@@ -56,63 +58,6 @@ pub struct Relay<'a> {
     pub hold: bool,
     /// Bytes of the server's stand in the client's outbox.
     pub moved: bool,
-}
-
-/// What a client was told of the statements that it names.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Confirmed {
-    /// ParseCompletes.
-    pub parses: usize,
-    /// CloseCompletes for statements.
-    pub closes: usize,
-}
-
-/// How a relay ended.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// From the last ReadyForQuery, hidden or not; None if there was none.
-    pub status: Option<TransactionStatus>,
-    /// The first error that was forwarded.
-    pub error: Option<Box<SqlError>>,
-    /// An error to a statement of ours: the client has not seen it.
-    pub hidden_error: Option<Box<SqlError>>,
-    /// Anything at all has been written to the client.
-    pub forwarded: bool,
-    /// Answer to the position query.
-    pub position: Option<Lsn>,
-    /// The server is in an extended pipeline whose Sync the client has not sent.
-    pub awaits_sync: bool,
-    pub confirmed: Confirmed,
-    /// Rows that the command tags tell of, read or written.
-    pub rows: u64,
-    /// Portal is suspended: it lives until Sync.
-    pub suspended: bool,
-    /// Statements whose columns were probed and name no types inside of their values.
-    pub plain: Vec<u64>,
-    /// A statement of earlier clients failed before it was run, perhaps because tables have changed: nothing was done, nor
-    /// was the client told.
-    pub outdated: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum RelayError {
-    /// The client's socket ended or failed; the server may still be working.
-    #[error("the client is gone")]
-    ClientGone,
-    /// `forwarded`: something of the answer has reached the client, so that it must not be tried again.
-    #[error("{error}")]
-    Server { error: BackendError, forwarded: bool },
-    /// The client broke the protocol.
-    #[error("{0}")]
-    ClientProtocol(SqlError),
-}
-
-impl Report {
-    fn note_probe(&mut self, owed: Owed, carried: &Carried) {
-        if let (Owed::Probe(statement), true) = (owed, carried.plain) {
-            self.plain.push(statement);
-        }
-    }
 }
 
 /// Moves answers until the lane owes nothing. Cancel safe: no; the lane is then broken.
@@ -234,7 +179,7 @@ impl Relay<'_> {
             at = match self.on_frame(at, header, owed, state, report)? {
                 true if header.tag == b'Z' && self.told.has_news() => self.tell_news(at) + header.len,
                 true => at + header.len,
-                false if header.tag == b'E' && report.outdated => self.drop_all(at + header.len),
+                false if header.tag == b'E' && report.again.is_some() => self.drop_all(at + header.len),
                 false => self.drop_range(at, header.len),
             };
             if matches!(self.lane.owed.front(), Some(Owed::Local(_))) {
@@ -318,7 +263,7 @@ impl Relay<'_> {
         let of_the_client = matches!(self.lane.owed.front(), Some(Owed::Query { .. }));
         let behind = if of_the_client { self.lane.behind } else { 0 };
         let key = &self.lane.connection.key;
-        if behind == 0 && !key.deadlocked.load(Ordering::Acquire) {
+        if behind == 0 && !key.struck.is_set() {
             return header;
         }
         let Ok(error) = SqlError::parse(&inbox[at + HEADER_BYTES..end]) else { return header };
@@ -434,6 +379,11 @@ impl Relay<'_> {
             let error = BackendError::ended(&self.lane.connection.address, error);
             return Err(RelayError::Server { error, forwarded: report.forwarded });
         }
+        if let Some(again) = self.again(&error, report) {
+            report.again = Some(again);
+            self.leave_untold();
+            return Ok(false);
+        }
         let error = Box::new(error);
         match self.lane.owed.front() {
             Some(Owed::Hidden(_)) => {
@@ -445,10 +395,6 @@ impl Relay<'_> {
                 Ok(true)
             }
             _ => {
-                let untold = !self.moved && !report.forwarded;
-                if self.lane.reuses && untold && self.is_before_execution() && is_of_the_text(&error) {
-                    return Ok(self.leave_outdated(report));
-                }
                 if is_about_our_statements(&error) {
                     self.lane.connection.astray = true;
                 }
@@ -464,19 +410,30 @@ impl Relay<'_> {
         }
     }
 
-    /// Nothing can have been done yet.
-    fn is_before_execution(&self) -> bool {
-        matches!(self.lane.owed.front(), Some(Owed::Bind { .. } | Owed::Describe { .. }))
+    /// Why what has failed may be run again without the client's knowledge.
+    fn again(&self, error: &SqlError, report: &Report) -> Option<Again> {
+        if self.moved || report.forwarded || matches!(self.lane.owed.front(), Some(Owed::Hidden(_))) {
+            return None;
+        }
+        // Nothing can have been done yet.
+        let before = matches!(self.lane.owed.front(), Some(Owed::Bind { .. } | Owed::Describe { .. }));
+        match error {
+            error if self.lane.reuses && before && is_of_the_text(error) => Some(Again::Outdated),
+            error if self.lane.runs_again && Strike::Redefinition.is_told_by(error) => Some(Again::Redefined),
+            _ => None,
+        }
     }
 
-    /// Whether the client gets the error.
-    fn leave_outdated(&mut self, report: &mut Report) -> bool {
-        report.outdated = true;
+    /// The client hears nothing of what has failed, nor that the server is ready again.
+    fn leave_untold(&mut self) {
+        if let Some(Owed::Query { ready }) = self.lane.owed.front_mut() {
+            *ready = false;
+            return;
+        }
         self.lane.skip_to_sync();
         if let Some(Owed::Sync { hidden }) = self.lane.owed.front_mut() {
             *hidden = true;
         }
-        false
     }
 
     fn on_ready(
@@ -498,7 +455,7 @@ impl Relay<'_> {
             Some(Owed::Sync { .. } | Owed::Hidden(_)) => self.pop(),
             _ => return Err(self.broken("ReadyForQuery was not expected", report)),
         }
-        let clean = report.error.is_none() && report.hidden_error.is_none() && !report.outdated;
+        let clean = report.error.is_none() && report.hidden_error.is_none() && report.again.is_none();
         self.lane.connection.ready(ready.status, clean);
         report.status = Some(ready.status);
         Ok(keep)
@@ -565,14 +522,6 @@ enum Event {
     ClientGone,
     /// What was received has waited for more for long enough.
     Late,
-}
-
-/// The last word of a command tag, where it is a number: `INSERT 0 5`, `SELECT 5`, `COPY 5`.
-pub fn rows_of_tag(body: &[u8]) -> u64 {
-    let tag = body.strip_suffix(&[0]).unwrap_or(body);
-    let digits = tag.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let digits = tag.get(tag.len() - digits..).unwrap_or_default();
-    digits.iter().fold(0, |rows: u64, digit| rows.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
 }
 
 /// The value of a one-column text row as an LSN.

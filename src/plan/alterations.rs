@@ -42,6 +42,8 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
                     refuse_parting(context, &child, &parent)?;
                 }
             }
+            Alteration::Drops(column) => refuse_drop(facts, context, column)?,
+            Alteration::Born(_) => {}
             Alteration::Retypes { column, words, converted } => {
                 refuse_type(facts, context, column, words, *converted)?;
             }
@@ -79,7 +81,7 @@ fn refuse_rename(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal
     }
 }
 
-fn configured_columns(rule: &TableRule) -> impl Iterator<Item = &str> {
+pub(super) fn configured_columns(rule: &TableRule) -> impl Iterator<Item = &str> {
     let position = rule.position.iter().flat_map(|p| [&p.latitude, &p.longitude, &p.geohash]);
     rule.key().into_iter().chain(position.flatten().map(String::as_str))
 }
@@ -132,6 +134,39 @@ fn refuse_parting(context: &PlanningContext, child: &ObjectName, parent: &Object
         true => Err(refusal::PARTING.naming(&[&child.name, &parent.name])),
         false => Ok(()),
     }
+}
+
+/// Rows would be where a value has put them that is gone; another column of the name says nothing of it.
+fn refuse_drop(facts: &Facts, context: &PlanningContext, column: &str) -> Result<(), Refusal> {
+    match facts.targets.first().map(|name| home::of(context, name)) {
+        Some(Home::Sharded { rule, info: Some(_) })
+            if configured_columns(rule).any(|configured| configured == column) =>
+        {
+            Err(refusal::KEY_DROPPED.naming(&[column, &rule.name.name]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Rows of a table with several parents are placed as those of one of them, and looked for as those of each.
+pub(super) fn check_parents(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
+    let Some(Alteration::Born(parents)) = alters.first() else { return Ok(()) };
+    let rule = |parent: &ObjectName| match home::of(context, parent) {
+        Home::Sharded { rule, .. } | Home::Reference { rule, .. } => Some(rule),
+        _ => None,
+    };
+    for (parent, other) in parents.iter().zip(parents.iter().skip(1)) {
+        let alike = match (rule(parent), rule(other)) {
+            (Some(one), Some(two)) => one.key() == two.key() && one.placement == two.placement,
+            (None, None) => true,
+            _ => false,
+        };
+        if !alike {
+            return Err(refusal::FAMILY.naming(&[&other.name, &parent.name]));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_type(

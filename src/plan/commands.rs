@@ -43,6 +43,9 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
             }
             let demands = Demands::of(context, facts);
             refuse_demands(context, &demands)?;
+            if matches!(facts.kind, Kind::Do) && defines(facts, context)? {
+                return Ok(Outcome::new(Action::Everywhere, Access::Write));
+            }
             Ok(Outcome::new(default, Access::Write))
         }
         Kind::Unparsed { .. } => {
@@ -61,12 +64,35 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
     }
 }
 
+/// Whether the code of DO defines something: it then runs on every shard, if it does nothing else.
+fn defines(facts: &Facts, context: &PlanningContext) -> Result<bool, Refusal> {
+    const DEFINING: [&str; 5] = ["create", "alter", "drop", "grant", "revoke"];
+    const OTHERWISE: [&str; 10] =
+        ["insert", "update", "delete", "merge", "truncate", "copy", "perform", "call", "execute", "into"];
+    let has = |word: &&str| has_word(facts, word);
+    if !DEFINING.iter().any(has) || ["temp", "temporary"].iter().any(has) {
+        return Ok(false);
+    }
+    if context.topology.shards.len() == 1 {
+        return Ok(true);
+    }
+    let words: HashSet<String> = facts.words.iter().map(|word| word.to_lowercase()).collect();
+    let is_users =
+        |name: &ObjectName| !matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
+    let reads = has_word(facts, "from") && code::named(context, &words).any(|(name, _)| is_users(name));
+    match reads || OTHERWISE.iter().any(has) {
+        true => Err(refusal::CODE_DEFINES.refuse()),
+        false => Ok(true),
+    }
+}
+
 fn ddl(
     facts: &Facts,
     context: &PlanningContext,
     scope: DdlScope,
     creates: Option<&ObjectName>,
 ) -> Result<Outcome, Refusal> {
+    alterations::check_parents(facts, context)?;
     if creates.is_none() {
         alterations::check(facts, context)?;
         refuse_computed_columns(facts, context)?;

@@ -16,11 +16,12 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::{RelationInfo, RelationKind};
+use crate::catalog::{ForeignKey, RelationInfo, RelationKind};
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
 
 use super::action::PlanningContext;
+use super::alterations;
 use super::code;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
@@ -48,6 +49,48 @@ pub(super) fn refuse(
         }
     }
     Ok(())
+}
+
+/// As [`refuse`], for a write that changes or removes rows: what foreign keys then do to rows that refer to them, which is done
+/// on the shard of the write, must be done to all of them and leave each on its shard.
+pub(super) fn refuse_change(
+    context: &PlanningContext,
+    table: &ObjectName,
+    home: Option<ShardId>,
+) -> Result<(), Refusal> {
+    refuse(context, table, home)?;
+    if !code::is_spread(context) {
+        return Ok(());
+    }
+    let Some(name) = home::resolve(context, table) else { return Ok(()) };
+    let (mut open, mut seen) = (vec![name], HashSet::new());
+    while let Some(name) = open.pop() {
+        for info in written(context, &name) {
+            for key in info.referenced_by.iter().filter(|key| seen.insert(key.child.clone())) {
+                refuse_action(context, info, key)?;
+                refuse_triggers(context, &key.child, home)?;
+                open.push(key.child.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_action(context: &PlanningContext, parent: &RelationInfo, key: &ForeignKey) -> Result<(), Refusal> {
+    let action = || Err(refusal::FOREIGN_KEY_ACTION.naming(&[&parent.name.name, &key.child.name]));
+    match home::of(context, &key.child) {
+        Home::Sharded { rule, .. } if key.sets_columns => {
+            match alterations::configured_columns(rule).any(|placed| key.columns.iter().any(|c| c == placed))
+            {
+                true => action(),
+                false => Ok(()),
+            }
+        }
+        Home::Reference { .. } if !matches!(home::of(context, &parent.name), Home::Reference { .. }) => {
+            action()
+        }
+        _ => Ok(()),
+    }
 }
 
 /// As [`refuse`], for triggers and rules alone; the name is the relation's own.

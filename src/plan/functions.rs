@@ -80,6 +80,10 @@ impl Demands {
         for function in &facts.functions {
             demands.add(context, function);
             demands.look_inside(context, &function.name);
+            let mut bodies = context.catalog.definitions(&function.name, &context.search_path);
+            if bodies.any(|(_, words)| tells_a_former_number(|word| words.contains(word))) {
+                demands.refuse(refusal::SEQUENCE_STATE.naming(&[&function.name.name]));
+            }
         }
         demands.add_hidden(context, facts);
         demands.add_relations(context, &facts.block);
@@ -115,7 +119,7 @@ impl Demands {
     fn add_relation(&mut self, context: &PlanningContext, relation: &Relation) {
         let name = home::resolve(context, &relation.name);
         let Some(info) = name.and_then(|name| context.catalog.relations.get(&name)) else { return };
-        if home::is_unlogged(context, info, 0) {
+        if home::is_unlogged(context, info, 0) || tells_of_its_server(&info.name) {
             self.raise(Access::ReadPrimary);
         }
         let is_view = matches!(info.kind, RelationKind::View | RelationKind::MaterializedView);
@@ -212,6 +216,14 @@ impl Demands {
     }
 }
 
+/// What sessions do and have on the server that is asked: they are expected where most of them are.
+fn tells_of_its_server(relation: &ObjectName) -> bool {
+    const RELATIONS: [&str; 4] = ["pg_locks", "pg_prepared_xacts", "pg_replication_slots", "pg_cursors"];
+    let name = relation.name.as_str();
+    relation.schema.as_deref() == Some("pg_catalog")
+        && (name.starts_with("pg_stat_") || name.starts_with("pg_statio_") || RELATIONS.contains(&name))
+}
+
 fn classify(context: &PlanningContext, function: &FunctionUse) -> Class {
     let name = function.name.name.as_str();
     let known = context.catalog.function(&function.name, &context.search_path);
@@ -229,6 +241,12 @@ fn classify(context: &PlanningContext, function: &FunctionUse) -> Class {
         None => return listed(name, function.argument_count).unwrap_or(Class::User(Volatility::Volatile)),
     };
     listed(name, function.argument_count).unwrap_or_else(|| by_volatility(built_in))
+}
+
+/// Whether code of these words tells what a sequence has given to the session before: on a shared connection it is another
+/// session's. What code has just had given to it is its own.
+pub(super) fn tells_a_former_number(has: impl Fn(&str) -> bool) -> bool {
+    ["currval", "lastval"].into_iter().any(&has) && !["nextval", "insert", "setval"].into_iter().any(&has)
 }
 
 /// Whether a relation of the statement has a column of that name.

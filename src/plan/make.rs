@@ -90,13 +90,14 @@ impl Plan {
             }
             _ => outcome(&facts, context, combine).unwrap_or_else(Outcome::from),
         };
+        let traces = Traces::of(&facts, context);
         Self {
             action: outcome.action,
-            access: outcome.access,
+            access: if traces.locks { outcome.access.max(Access::ReadPrimary) } else { outcome.access },
             route: outcome.route,
             inner,
             steady: steady::is_steady(&facts, context),
-            traces: Traces::of(&facts, context),
+            traces,
             facts,
             topology: Arc::clone(&context.topology),
         }

@@ -374,6 +374,18 @@ limits! {
         "the type of \"{}\", by which rows of \"{}\" are placed, cannot be changed in this way",
         "Change it to a type of the same kind without USING, or make a new table and copy the rows.",
         "The new values may belong to other shards than those that have the rows.";
+    KEY_DROPPED = "M062" "0A000",
+        "column \"{}\", by which rows of \"{}\" are placed, cannot be dropped",
+        "Drop the table, or make a new one and copy the rows.",
+        "Rows are looked for by what the column of this name says.";
+    FOREIGN_KEY_ACTION = "M063" "0A000",
+        "a foreign key has a change of \"{}\" change rows of \"{}\" that would then be on another shard, or on one of several",
+        "Use NO ACTION, or leave the columns that rows are placed by out of the foreign key.",
+        "Actions of foreign keys run on the shard of the row that is referred to.";
+    CODE_DEFINES = "M064" "0A000",
+        "DO with DDL beside other statements is not supported",
+        "Send the DDL by itself, or in a DO of its own.",
+        "DDL is for every shard, and what else code does for one.";
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Rows {
             Some(columns) => columns.iter().map(String::as_str).collect(),
             None => info.columns.iter().map(|column| column.name.as_str()).collect(),
         };
-        let finder = Finder { table: &table, info, listed: &listed };
+        let finder = Finder { table: &table, info, listed: &listed, overrides_user: insert.overrides_user };
         let key_type = match rule.key() {
             Some(name) => Some(finder.key_type(name)?),
             None => None,
@@ -72,6 +72,9 @@ impl Rows {
         };
         let rows = cells.iter().map(|row| finder.row(rule, row)).collect::<Result<Vec<_>, _>>()?;
         let given = |name: &str| {
+            if insert.overrides_user && finder.column(name).is_some_and(|column| column.identity) {
+                return false;
+            }
             let place = listed.iter().position(|column| *column == name);
             place
                 .is_some_and(|i| cells.iter().all(|row| matches!(row.get(i), Some(c) if *c != Cell::Default)))
@@ -162,6 +165,7 @@ struct Finder<'f> {
     table: &'f str,
     info: &'f RelationInfo,
     listed: &'f [&'f str],
+    overrides_user: bool,
 }
 
 impl Finder<'_> {
@@ -193,7 +197,8 @@ impl Finder<'_> {
     }
 
     fn given(&self, name: &str, cells: &[Cell]) -> Result<Given, Refusal> {
-        let place = self.listed.iter().position(|column| *column == name);
+        let ignored = self.overrides_user && self.column(name).is_some_and(|column| column.identity);
+        let place = self.listed.iter().position(|column| *column == name).filter(|_| !ignored);
         match place.and_then(|index| cells.get(index)) {
             Some(Cell::Value(value)) => Ok(Given::Value(value.clone())),
             Some(Cell::Expression) => Err(refusal::KEY_COMPUTED.naming(&[name, self.table])),

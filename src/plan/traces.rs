@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::catalog::reading::{SETS, SETS_READING};
+use crate::catalog::reading::{SETS, SETS_READING, parameters_set};
 use crate::catalog::{Catalog, RelationInfo};
-use crate::sql::facts::{Block, Facts, Kind};
+use crate::sql::facts::{Block, Copy, CopyDirection, Facts, Kind};
 use crate::sql::name::ObjectName;
 
 use super::action::PlanningContext;
@@ -28,10 +28,15 @@ const LEAVING: [&str; 10] = [
     "pg_advisory_lock_shared",
 ];
 
+/// Those of PostgreSQL's own functions that stand in no list of a table's calls.
+const BUILT_IN: [&str; 3] = ["set_config(", "pg_advisory_lock", "pg_try_advisory_lock"];
+
 /// Of one statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
     pub leaves: bool,
+    /// Locks of the session, which are on the primary.
+    pub locks: bool,
     /// Parameters that functions set; `?` is one whose name is computed.
     pub sets: BTreeSet<String>,
 }
@@ -39,6 +44,9 @@ pub struct Traces {
 impl Traces {
     pub(super) fn of(facts: &Facts, context: &PlanningContext) -> Self {
         let mut traces = Self::default();
+        if let Some(target) = written(&facts.kind) {
+            traces.add_defaults(context, target);
+        }
         if context.catalog.function_words.is_empty() {
             return traces;
         }
@@ -47,8 +55,8 @@ impl Traces {
         if matches!(facts.kind, Kind::Do | Kind::Call | Kind::Unparsed { .. }) {
             traces.add_named(context, &facts.words);
         }
-        if let Some(target) = facts.kind.target() {
-            traces.add_relation(context, &target.name, true);
+        if let Some(target) = written(&facts.kind) {
+            traces.add_relation(context, target, true);
         }
         let names_something = traces.leaves || !facts.functions.is_empty() || names_relation(&facts.block);
         let hides = names_something || !facts.casts.is_empty() || !facts.operators.is_empty();
@@ -72,6 +80,16 @@ impl Traces {
         let below = info.reads.iter().filter_map(|read| context.catalog.relations.get(read));
         for info in below.chain([info]) {
             self.add_calls(context, info, written);
+        }
+    }
+
+    /// PostgreSQL's own functions, where defaults call them.
+    fn add_defaults(&mut self, context: &PlanningContext, table: &ObjectName) {
+        let info = home::resolve(context, table).and_then(|name| context.catalog.relations.get(&name));
+        for text in info.iter().flat_map(|info| &info.columns).filter_map(|column| column.default.as_deref())
+        {
+            self.leaves |= BUILT_IN.iter().any(|word| text.contains(word));
+            self.sets.extend(parameters_set(text));
         }
     }
 
@@ -103,7 +121,16 @@ impl Traces {
 
     fn add_words(&mut self, words: &HashSet<String>) {
         self.leaves |= LEAVING.iter().any(|word| words.contains(*word));
+        self.locks |= words.iter().any(|word| word.starts_with("pg_advisory_lock"));
         self.sets.extend(words.iter().filter_map(|word| word.strip_prefix(SETS)).map(str::to_owned));
+    }
+}
+
+/// The table that gets rows, or has them changed.
+fn written(kind: &Kind) -> Option<&ObjectName> {
+    match kind {
+        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => Some(&table.name),
+        kind => kind.target().map(|target| &target.name),
     }
 }
 

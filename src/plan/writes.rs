@@ -84,17 +84,18 @@ fn change(
     match home::of(context, &target.name) {
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
-            fired::refuse(context, &target.name, None)?;
+            fired::refuse_change(context, &target.name, None)?;
             let route = Route { changes: changes(rule, info)?, ..Route::default() };
             relayed(facts, context, &survey, (&table, &refusal::WRITE_OVER_SHARDS.naming(&[&table])), route)
         }
         Home::Reference { info, .. } => {
+            fired::refuse_change(context, &target.name, None)?;
             // The target itself is the survey's first member.
             everywhere(facts, context, &table, info, survey.members().nth(1).map(|m| m.relation))
         }
         Home::OverSharded | Home::OverReference => Err(refusal::WRITE_TO_VIEW.naming(&[&table])),
         Home::Single(shard) | Home::Elsewhere(shard) => {
-            fired::refuse(context, &target.name, Some(shard))?;
+            fired::refuse_change(context, &target.name, Some(shard))?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
     }
@@ -106,7 +107,7 @@ pub(super) fn merge(facts: &Facts, context: &PlanningContext, target: &Relation)
     let source = survey.sharded().map(|m| m.relation.name.to_string());
     match home::of(context, &target.name) {
         Home::Single(shard) | Home::Elsewhere(shard) if source.is_none() => {
-            fired::refuse(context, &target.name, Some(shard))?;
+            fired::refuse_change(context, &target.name, Some(shard))?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
         _ => Err(refusal::MERGE.naming(&[&table])),
@@ -121,7 +122,9 @@ pub(super) fn modifying_with(facts: &Facts, context: &PlanningContext) -> Result
     }
     let shard = survey.fixed()?.map_or(context.topology.default_shard, |fixed| fixed.shard);
     // Which of them is written is not told apart.
-    survey.members().try_for_each(|member| fired::refuse(context, &member.relation.name, Some(shard)))?;
+    survey
+        .members()
+        .try_for_each(|member| fired::refuse_change(context, &member.relation.name, Some(shard)))?;
     single(facts, context, &survey, Fixed { shard, name: "WITH".to_owned() })
 }
 
@@ -256,9 +259,13 @@ fn may_differ(cast: &CastUse) -> bool {
 /// Refuses defaults that each server would compute for itself.
 fn refuse_defaults(table: &str, info: Option<&RelationInfo>, insert: &Insert) -> Result<(), Refusal> {
     let Some(info) = info else { return Err(refusal::CATALOG_UNKNOWN.naming(&[table])) };
-    let given = |index: usize, name: &str| {
+    let given = |index: usize, column: &crate::catalog::Column| {
+        if column.identity && insert.overrides_user {
+            return false;
+        }
+        let name = &column.name;
         let place = match &insert.columns {
-            Some(columns) => columns.iter().position(|column| column == name),
+            Some(columns) => columns.iter().position(|listed| listed == name),
             None => Some(index),
         };
         match (&insert.source, place) {
@@ -272,7 +279,7 @@ fn refuse_defaults(table: &str, info: Option<&RelationInfo>, insert: &Insert) ->
     };
     let differs = |(index, column): &(usize, &crate::catalog::Column)| {
         let computed = column.volatile_default || column.stable_default || column.identity;
-        computed && !given(*index, &column.name)
+        computed && !given(*index, column)
     };
     match info.columns.iter().enumerate().find(differs) {
         Some((_, column)) => Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, table])),
@@ -301,7 +308,7 @@ fn conflict_sets<'c>(
         (Placement::Geo | Placement::Reference | Placement::Single(_), _) => Vec::new(),
     };
     let limit: &Limit = &refusal::CONFLICT_WITHOUT_KEY;
-    for set in &info.unique_sets {
+    for set in &info.conflict_sets {
         if let Some(missing) = needed.iter().find(|column| !set.contains(column)) {
             return Err(limit.naming(&[table, missing]));
         }

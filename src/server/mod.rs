@@ -91,6 +91,7 @@ impl Server {
             cancels: DashMap::new(),
             clients: DashMap::new(),
             notifiers: Default::default(),
+            redefinitions: Default::default(),
             figures: Figures::new(extent),
             pools: PoolBoard::new(workers),
             census: Default::default(),

@@ -80,6 +80,8 @@ pub struct Transaction {
     pub unlearned: Vec<String>,
     /// Names in the DDL of this transaction.
     pub changed: std::collections::HashSet<String>,
+    /// Those of it that others may have been planned by.
+    pub redefined: std::collections::HashSet<String>,
     /// That DDL may have changed what names mean: views, functions, renamed things.
     pub changed_views: bool,
     /// ROLLBACK TO may have brought temporary tables back, or taken them.
@@ -180,6 +182,7 @@ impl Transaction {
             prologue_stays: false,
             unlearned: Vec::new(),
             changed: std::collections::HashSet::new(),
+            redefined: std::collections::HashSet::new(),
             changed_views: false,
             rolled_back_to: false,
         }

@@ -354,13 +354,18 @@ impl Session {
         // What is the session's on one server may be the transaction's on those that came later.
         let several = self.lanes.iter().filter(|lane| lane.in_block).count() > 1;
         let differ = several && self.block.get().is_some_and(|t| t.settings_changed);
-        let outcome = if writers > 1 {
-            self.commit_everywhere().await
-        } else {
-            self.commit_one_writer(tell_notices).await
+        let redefinition = match schema_changed {
+            true => Box::pin(self.begin_redefinition()).await,
+            false => Ok(None),
         };
+        let outcome = match &redefinition {
+            Err(_) => Ok(()),
+            Ok(_) if writers > 1 => self.commit_everywhere().await,
+            Ok(_) => self.commit_one_writer(tell_notices).await,
+        };
+        let outcome = redefinition.and_then(|redefinition| outcome.map(|()| redefinition));
         match outcome {
-            Ok(()) => {
+            Ok(redefinition) => {
                 if let Some(own) = self.block.transaction().and_then(|t| t.own_after.take()) {
                     self.own = own;
                 }
@@ -372,6 +377,7 @@ impl Session {
                 if schema_changed {
                     self.refresh_catalog().await;
                 }
+                drop(redefinition);
                 if differ {
                     // It is committed, whatever becomes of the question.
                     let _ = Box::pin(self.report_settled()).await;
@@ -517,7 +523,7 @@ impl Session {
         while index < self.lanes.len() {
             let lane = &mut self.lanes[index];
             let idle = lane.connection.status == crate::wire::backend::TransactionStatus::Idle;
-            lane.in_block = false;
+            lane.set_in_block(false);
             lane.wrote = false;
             lane.open_pipeline = false;
             if lane.connection.broken || !idle {

@@ -54,6 +54,7 @@ impl CopyHost for Host<'_> {
 
 impl Session {
     pub(super) async fn copy_in(&mut self, planned: &Planned, work: Work<'_>, plan: &CopyIn) -> Outcome {
+        self.describe_no_rows(work);
         let own_block = !self.block.is_open();
         if own_block {
             self.begin_implicit();
@@ -62,6 +63,12 @@ impl Session {
             transaction.everywhere = true;
         }
         let outcome = self.run_copy_in(planned, work, plan).await;
+        let outcome = match outcome {
+            Ok(rows) if own_block && self.is_redefined() => {
+                self.demand_same_plan(planned, work).await.map(|()| rows)
+            }
+            other => other,
+        };
         let outcome = match outcome {
             Ok(rows) if own_block => self.commit_block(true).await.map(|()| rows),
             other => other,
@@ -123,6 +130,7 @@ impl Session {
     }
 
     pub(super) async fn copy_out(&mut self, work: Work<'_>, access: Access, header: bool) -> Outcome {
+        self.describe_no_rows(work);
         let planning = self.context.planning.clone();
         let limits = self.limits;
         let job = copy::CopyOut {

@@ -16,11 +16,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::shared::Shared;
 use crate::backend::connection::ServerKey;
+use crate::backend::strike::Strike;
 use crate::health::connect::{ControlConnection, connect};
 use crate::topology::NodeId;
 use crate::transaction::deadlock::{Party, Wait, ring, victim};
@@ -46,7 +46,7 @@ pub async fn watch(shared: &Shared) {
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         // A cancel that came too late is for nobody.
-        struck.drain(..).for_each(|key| key.deadlocked.store(false, Ordering::Release));
+        struck.drain(..).for_each(|key| key.struck.clear());
         let sessions = over_several_servers(shared);
         if sessions.len() < 2 {
             before = None;
@@ -128,7 +128,7 @@ async fn strike(client: u32, sessions: &BTreeMap<u32, Keys>, ring: &[Wait]) -> K
         "sessions wait for each other on several servers: one gives way"
     );
     for key in &keys {
-        key.deadlocked.store(true, Ordering::Release);
+        key.struck.set(Strike::Deadlock);
         key.cancel_counted(ANSWER_TIME_MAX).await;
     }
     keys

@@ -19,7 +19,7 @@ use crate::backend::settings::quote_identifier;
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
-use crate::execute::{Relay, relay, rows_of_tag};
+use crate::execute::{Lane, Relay, relay, rows_of_tag};
 use crate::figures::Route;
 use crate::plan::alterations::adopted;
 use crate::plan::{Access, refusal};
@@ -47,6 +47,10 @@ impl Session {
         let mark = self.client.outbox.len();
         let outcome = match self.run_everywhere(work, planned).await {
             Ok(()) if schema => self.check_adopted(planned).await,
+            other => other,
+        };
+        let outcome = match outcome {
+            Ok(()) if own_block && self.is_redefined() => self.demand_same_plan(planned, work).await,
             other => other,
         };
         let outcome = match outcome {
@@ -149,11 +153,8 @@ impl Session {
             self.put_as(index, work, elsewhere.as_deref())?;
             let lane = &mut self.lanes[index];
             lane.note_write(writes);
-            for owed in &mut lane.owed {
-                if let Owed::Describe { hidden } | Owed::Execute { hidden } = owed {
-                    *hidden = true;
-                }
-            }
+            lane.connection.suspect |= suspect;
+            hide_answers(lane);
         }
         let others = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.shard != default);
         let shards: Vec<ShardId> = others.map(|lane| lane.shard).collect();
@@ -248,6 +249,15 @@ impl Session {
                 None => Ok(()),
             },
             Err(error) => Err(self.relay_failed(index, error).await),
+        }
+    }
+}
+
+/// The client has its answer from the default shard.
+fn hide_answers(lane: &mut Lane) {
+    for owed in &mut lane.owed {
+        if let Owed::Describe { hidden } | Owed::Execute { hidden } = owed {
+            *hidden = true;
         }
     }
 }

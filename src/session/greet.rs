@@ -35,6 +35,7 @@ use super::shared::{ClientInfo, ClientNames, ClientNotes, Registered, Shared, Wo
 use super::statements::Statements;
 use super::{Session, greeting, portals, setting};
 use crate::backend::Account;
+use crate::backend::settings::DATE_STYLE;
 use crate::catalog::Catalog;
 use crate::config::User;
 use crate::execute::{ClientStream, Told};
@@ -335,7 +336,7 @@ fn open(
         lanes: Vec::new(),
         pin: None,
         tokens: vec![None; topology.shards.len()],
-        context: Context { planning, id: 0 },
+        context: Context { planning, id: 0, turn: 0 },
         cancel: Arc::clone(&registered.cancel),
         info: Arc::clone(&registered.info),
         _registered: registered,
@@ -345,7 +346,7 @@ fn open(
         dialect: Default::default(),
         idle: Default::default(),
         held: super::held::HeldSessions::default(),
-        temporary: std::collections::HashSet::new(),
+        temporary: Default::default(),
         temporary_touched: false,
         set_by_functions: Default::default(),
         skipping: false,
@@ -451,6 +452,10 @@ impl Session {
         self.told = Told::new(Rc::clone(&reports));
         if let Some(application) = application {
             self.told.learn(b"application_name", application.as_bytes());
+        }
+        if let Some(whole) = self.whole_date_style().filter(|_| self.initial.get(DATE_STYLE).is_some()) {
+            Rc::make_mut(&mut self.settings).set(DATE_STYLE, whole);
+            self.initial = Rc::clone(&self.settings);
         }
         let out = &mut self.client.outbox;
         for (name, _) in reports.iter() {

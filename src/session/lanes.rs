@@ -174,7 +174,7 @@ impl Session {
                     }
                 }
                 lane.connection.suspect |= transaction.prologue_stays;
-                lane.in_block = true;
+                lane.set_in_block(true);
             }
         }
         Ok(())

@@ -89,7 +89,11 @@ impl Session {
             }
             let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
             match pin_reason(&found) {
-                Some(reason) if keeps => self.set_pin(reason),
+                Some(reason) if keeps => {
+                    self.set_pin(reason);
+                    // By the next statement what they hide is known.
+                    let _ = Box::pin(self.learn_temporary()).await;
+                }
                 // Objects of a session on another shard cannot be kept: the connection is closed with them.
                 Some(_) => self.lanes[index].connection.broken = true,
                 None => {

@@ -50,6 +50,7 @@ mod perform;
 mod pipeline;
 pub mod planning;
 mod portals;
+pub mod redefinition;
 mod replication;
 mod report;
 mod reuse;
@@ -133,7 +134,7 @@ pub struct Session {
     /// Notifications that came while something of ours ran: told just before ReadyForQuery.
     late: bytes::BytesMut,
     /// Temporary relations and types on the pinned server.
-    temporary: std::collections::HashSet<String>,
+    temporary: shadows::Temporary,
     /// Applications' own parameters that functions may have set on connections that were not asked yet.
     set_by_functions: std::collections::BTreeSet<String>,
     /// The open transaction has made or dropped some of them.

@@ -174,8 +174,18 @@ impl<'a> Work<'a> {
 
 impl Session {
     pub(super) async fn perform(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        let ends = planned.is_transaction_control();
+        let anew = match self.is_redefined() && !ends {
+            true => Some(Box::pin(self.plan_anew(work)).await?),
+            false => None,
+        };
+        let planned = anew.as_deref().unwrap_or(planned);
         let begun = self.begin_watch();
-        let outcome = self.act(planned, work).await;
+        let mut outcome = self.act(planned, work).await;
+        let untold = matches!(outcome, Ok(()) | Err(Failure::Sql(_)));
+        if untold && self.block.is_open() && self.is_redefined() && !ends {
+            outcome = Box::pin(self.demand_same_plan(planned, work)).await.and(outcome);
+        }
         self.end_watch(begun, planned, work.text(), 1);
         outcome
     }
@@ -259,6 +269,11 @@ impl Session {
         }
         if !matches!(many, Many::Refuse(_)) {
             self.on_route(Route::Scatter, None);
+            self.learn_suspected().await?;
+            if self.names_temporary(planned) {
+                self.check_temporary(planned)?;
+                return self.perform_on(planned, work, self.default_shard()).await;
+            }
         }
         match many {
             Many::Scatter(scatter) => match work {
@@ -272,7 +287,7 @@ impl Session {
         }
     }
 
-    fn bind_work(&self, planned: &Planned, work: Work<'_>) -> Result<ShardSet, Failure> {
+    pub(super) fn bind_work(&self, planned: &Planned, work: Work<'_>) -> Result<ShardSet, Failure> {
         self.bind(planned, work.text(), &planned.literals, &work.parameters(planned)?)
     }
 
@@ -503,7 +518,10 @@ impl Session {
                 None => self.perform_on(planned, work, self.any_shard()).await,
             },
             Kind::Explain(explain) => self.explain(planned, explain, work).await,
-            Kind::Session(SessionObject::Discard(what)) => self.discard(*what, text).await,
+            Kind::Session(SessionObject::Discard(what)) => {
+                self.describe_no_rows(work);
+                self.discard(*what, text).await
+            }
             Kind::Session(SessionObject::Fetch { name, moves }) => match self.held.cursor(name) {
                 Some(number) => self.fetch_held(number, *moves, work).await,
                 None => self.perform_on(planned, work, self.cursor_shard(name)).await,
@@ -529,6 +547,13 @@ impl Session {
         }
     }
 
+    /// Where the answer begins with a description, and the session itself performs what has no rows.
+    pub(super) fn describe_no_rows(&mut self, work: Work<'_>) {
+        if matches!(work, Work::Extended { execution } if execution.describe) {
+            encode::server::no_data(&mut self.client.outbox);
+        }
+    }
+
     /// DEALLOCATE knows the protocol's prepared statements, which are ours, and SQL's, which are a pinned server's.
     async fn deallocate(&mut self, planned: &Planned, name: Option<&str>, work: Work<'_>) -> Outcome {
         let ours = name.is_some_and(|name| self.statements.get(name.as_bytes()).is_some());
@@ -545,6 +570,7 @@ impl Session {
             }
             Some(_) => return self.perform_on(planned, work, self.default_shard()).await,
         }
+        self.describe_no_rows(work);
         let tag: &[u8] = if name.is_none() { b"DEALLOCATE ALL" } else { b"DEALLOCATE" };
         encode::server::command_complete(&mut self.client.outbox, tag);
         Ok(())

@@ -8,16 +8,20 @@
 //! 2. A named statement is prepared on a connection at most once, in the flight that needs it first.
 //! 3. A pipeline that a Flush left open is ended by the client's Sync, or before another shard is used.
 
+use std::rc::Rc;
+
 use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace, unconfirmed};
 use super::extended::answers_itself;
-use super::perform::Work;
+use super::perform::{Execution, Work};
+use super::planning::Planned;
 use super::reuse::{ensure_prepared, is_kept, prepare};
-use super::{End, Failure, Session};
+use super::statements::Prepared;
+use super::{End, Failure, Outcome, Session};
 use crate::backend::Connection;
 use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::refusals;
-use crate::execute::{Confirmed, Report};
+use crate::execute::{Again, Confirmed, Report};
 use crate::figures::Route;
 use crate::plan::Access;
 use crate::topology::ShardId;
@@ -126,7 +130,7 @@ impl Session {
             self.end_pipeline(index).await?;
             let lane = &mut self.lanes[index];
             if lane.connection.status == TransactionStatus::InTransaction {
-                lane.in_block = true;
+                lane.set_in_block(true);
                 if !self.block.is_open() {
                     self.begin_implicit();
                 }
@@ -167,9 +171,12 @@ impl Session {
 
     async fn run_session_segment(&mut self, messages: &[Message]) -> Result<(), (Failure, Confirmed)> {
         let mut confirmed = Confirmed::default();
+        // The last Parse, what had been said and confirmed before it.
+        let mut parsed = None;
         for message in messages {
             let outcome = match message {
-                Message::Parse { .. } => {
+                Message::Parse { prepared, .. } => {
+                    parsed = Some((prepared, self.client.outbox.len(), confirmed));
                     confirmed.parses += 1;
                     encode::server::parse_complete(&mut self.client.outbox);
                     Ok(())
@@ -179,9 +186,7 @@ impl Session {
                     Ok(())
                 }
                 Message::DescribeStatement { prepared, .. } => {
-                    let types = prepared.declared_all(0).unwrap_or_default();
-                    encode::server::parameter_description(&mut self.client.outbox, types);
-                    encode::server::no_data(&mut self.client.outbox);
+                    self.describe_without_rows(prepared);
                     Ok(())
                 }
                 Message::CloseStatement(_) => {
@@ -209,10 +214,16 @@ impl Session {
                 }
                 Message::Execute(portal) => {
                     let (planned, execution) = &**portal;
-                    if execution.describe && answers_itself(planned) {
-                        encode::server::no_data(&mut self.client.outbox);
+                    let outcome = self.execute_here(planned, execution).await;
+                    // PostgreSQL would have said so at the Parse.
+                    if let (Err(Failure::Sql(error)), Some((prepared, said, before))) = (&outcome, parsed)
+                        && is_of_a_text(error, self.client.outbox.len() >= said)
+                        && Rc::ptr_eq(prepared, &execution.prepared)
+                    {
+                        self.client.outbox.truncate(said);
+                        confirmed = before;
                     }
-                    self.perform(planned, Work::Extended { execution }).await
+                    outcome
                 }
                 Message::DescribePortal(portal) => self.describe_portal(&portal.0, &portal.1).await,
                 Message::Complete(tag) => {
@@ -229,6 +240,19 @@ impl Session {
         Ok(())
     }
 
+    fn describe_without_rows(&mut self, prepared: &Prepared) {
+        let types = prepared.declared_all(0).unwrap_or_default();
+        encode::server::parameter_description(&mut self.client.outbox, types);
+        encode::server::no_data(&mut self.client.outbox);
+    }
+
+    async fn execute_here(&mut self, planned: &Planned, execution: &Execution) -> Outcome {
+        if execution.describe && answers_itself(planned) {
+            encode::server::no_data(&mut self.client.outbox);
+        }
+        self.perform(planned, Work::Extended { execution }).await
+    }
+
     /// The statements of a segment are watched as one: they run in one flight, and each counts with the time of all.
     async fn run_watched_segment(&mut self, place: &ShardPlace, messages: &[Message], part: Part) -> Ran {
         if self.fence.read_only && !self.block.is_open() {
@@ -238,7 +262,13 @@ impl Session {
         let watched = place.planned.as_ref().filter(|_| executions > 0);
         let begun = self.begin_watch();
         self.on_route(Route::Relay, Some(place.shard));
-        let ran = self.run_shard_segment(place, messages, part).await;
+        let mut ran = self.run_shard_segment(place, messages, part).await;
+        if let Ok(told) = ran
+            && self.block.is_open()
+            && self.is_redefined()
+        {
+            ran = Box::pin(self.fail_unless_same(messages, place, told)).await;
+        }
         let Some(planned) = watched else { return ran };
         let text = messages.iter().rev().find_map(|message| match message {
             Message::Bind { prepared, .. } => Some(prepared.text()),
@@ -246,6 +276,18 @@ impl Session {
         });
         self.end_watch(begun, planned, text.unwrap_or_default(), executions);
         ran
+    }
+
+    /// Behind a segment in a transaction. `told`: the client has heard that all went well.
+    async fn fail_unless_same(&mut self, messages: &[Message], place: &ShardPlace, told: bool) -> Ran {
+        match (self.demand_same_home(messages, (place.shard, place.access)).await, self.block.transaction()) {
+            (Err(Failure::Sql(error)), Some(transaction)) if told => {
+                transaction.failed = true;
+                transaction.unsaid = Some(Box::new(error));
+                Ok(told)
+            }
+            (same, _) => same.map(|()| told).map_err(before_all),
+        }
     }
 
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
@@ -266,43 +308,33 @@ impl Session {
                 None => self.join(shard, access, &avoid).await,
             };
             let index = joined.map_err(before_all)?;
+            let alone = !self.block.is_open() && end == Some(BatchEnd::Sync);
+            if alone && self.is_redefined() {
+                Box::pin(self.demand_same_home(messages, (shard, access))).await.map_err(before_all)?;
+            }
             let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
             self.put_messages(index, messages, reuse);
             let writes = access == Access::Write && !self.is_read_only();
             let lane = &mut self.lanes[index];
+            lane.runs_again = alone;
             lane.note_write(writes);
             lane.connection.suspect |= suspect;
             let copies_in = planned.as_ref().is_some_and(|planned| planned.copies_in());
             self.end_segment(index, end, client_sync, copies_in);
             let ran = self.run_lane(index).await;
             if let Some(lane) = self.lanes.get_mut(index) {
-                lane.reuses = false;
+                (lane.reuses, lane.runs_again) = (false, false);
             }
             match ran {
-                Ok(report) if report.outdated => {
+                Ok(report) if let Some(again) = report.again => {
                     self.client.outbox.truncate(mark);
                     self.prepare_anew(index, messages);
-                    reuse = false;
+                    reuse &= again == Again::Redefined;
                 }
                 Ok(report) => {
-                    let lane = &mut self.lanes[index];
-                    if report.awaits_sync {
-                        lane.open_pipeline = true;
-                        self.awaiting_sync = end == Some(BatchEnd::Sync);
-                    }
-                    let lane = &self.lanes[index];
-                    let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
-                    self.learn(messages, &report);
-                    return match self.after_performance(index, &report) {
-                        Ok(()) => Ok(ready),
-                        // The server has answered the Sync as well: the error is told, and so is ready.
-                        Err(Failure::Told) if ready => {
-                            self.fail_batch(messages, report.confirmed);
-                            Ok(true)
-                        }
-                        Err(failure) => Err((failure, report.confirmed)),
-                    };
+                    let relayed = self.relayed(index, messages, &report, end, client_sync);
+                    return relayed.map_err(|failure| (failure, report.confirmed));
                 }
                 Err(error) => {
                     let again = self.may_retry(&error, access, avoid.len()) && end == Some(BatchEnd::Sync);
@@ -315,6 +347,32 @@ impl Session {
                     avoid.push(node);
                 }
             }
+        }
+    }
+
+    /// What has become of a segment whose answers were passed on.
+    fn relayed(
+        &mut self,
+        index: usize,
+        messages: &[Message],
+        report: &Report,
+        end: Option<BatchEnd>,
+        client_sync: bool,
+    ) -> Result<bool, Failure> {
+        let lane = &mut self.lanes[index];
+        if report.awaits_sync {
+            lane.open_pipeline = true;
+            self.awaiting_sync = end == Some(BatchEnd::Sync);
+        }
+        let ready = client_sync && report.status.is_some() && !lane.open_pipeline;
+        self.learn(messages, report);
+        match self.after_performance(index, report) {
+            // The server has answered the Sync as well: the error is told, and so is ready.
+            Err(Failure::Told) if ready => {
+                self.fail_batch(messages, report.confirmed);
+                Ok(true)
+            }
+            failure => failure.map(|()| ready),
         }
     }
 
@@ -467,6 +525,13 @@ impl Session {
             }
         }
     }
+}
+
+/// Whether a text cannot be read as a statement, by the server's judgement: not an error of code that it runs. `untold`: the
+/// client has not been sent anything since.
+fn is_of_a_text(error: &SqlError, untold: bool) -> bool {
+    let has_context = error.fields.iter().any(|(code, _)| *code == b'W');
+    untold && error.sqlstate.class() == "42" && !has_context
 }
 
 /// A failure before anything of its segment was confirmed.

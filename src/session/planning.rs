@@ -47,6 +47,8 @@ const CONTEXTS_MAX: usize = 256;
 pub struct Context {
     pub planning: PlanningContext,
     pub id: u32,
+    /// Of the redefinitions, when it was taken.
+    pub turn: u64,
 }
 
 /// Those of most statements need no memory of their own.
@@ -155,7 +157,12 @@ impl Planned {
 
     /// Plans made before it do not hold after it.
     pub fn changes_schema(&self) -> bool {
-        matches!(self.plan.facts.kind, Kind::Ddl { .. } | Kind::CreateTableAs { .. } | Kind::Unparsed { .. })
+        match self.plan.facts.kind {
+            Kind::Ddl { .. } | Kind::CreateTableAs { .. } | Kind::Unparsed { .. } => true,
+            // Its code defines something.
+            Kind::Do => matches!(self.plan.action, Action::Everywhere),
+            _ => false,
+        }
     }
 }
 
@@ -312,6 +319,8 @@ impl Session {
     /// Takes the snapshots in force and this session's search_path; cheap when nothing has changed.
     pub(super) fn refresh_context(&mut self) {
         let shared = &self.worker.shared;
+        // What is redefined from here on is noticed.
+        self.context.turn = shared.redefinitions.turn();
         if !std::ptr::eq(&**shared.live.load(), &*self.live) {
             self.live = shared.live.load_full();
         }
@@ -344,7 +353,7 @@ impl Session {
 
     pub(super) fn set_context(&mut self, planning: PlanningContext) {
         let id = self.worker.plans.borrow_mut().context(&planning);
-        self.context = Context { planning, id };
+        self.context = Context { planning, id, ..self.context };
     }
 
     /// After a change of settings: names are looked up where the session's search_path says, texts read as it is told,

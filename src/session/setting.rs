@@ -21,7 +21,7 @@ use super::fence::says_true;
 use super::leftovers::OF_TRANSACTIONS;
 use super::{Failure, Outcome, OwnSettings, Session};
 use crate::backend::Settings;
-use crate::backend::settings::{quote_literal, set_statement};
+use crate::backend::settings::{DATE_STYLE, quote_literal, set_statement};
 use crate::execute::refusals;
 use crate::plan::Access;
 use crate::sql::facts::{Discard, Isolation, Modes, Setting};
@@ -249,8 +249,9 @@ impl Session {
         let mut settings = settings.clone();
         match setting {
             Setting::Set { name, value: Some((from, to)), .. } => {
-                let value = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
-                settings.set(name, value);
+                let written = String::from_utf8_lossy(&text[*from as usize..*to as usize]);
+                let whole = self.whole_date_style().filter(|_| name == DATE_STYLE);
+                settings.set(name, whole.unwrap_or_else(|| written.into_owned()));
             }
             Setting::Set { name, value: None, .. } | Setting::Reset { name } => {
                 settings.reset(name);
@@ -266,6 +267,12 @@ impl Session {
             }
         }
         settings
+    }
+
+    /// The one in force, as servers have reported it: its style and the order of fields.
+    pub(super) fn whole_date_style(&self) -> Option<String> {
+        let told = self.told.get("DateStyle")?;
+        Some(quote_literal(&String::from_utf8_lossy(told)))
     }
 
     fn set_own(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome {

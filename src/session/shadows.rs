@@ -8,31 +8,74 @@
 //! 1. A temporary table is never planned as the permanent one of its name.
 //! 2. After DDL inside a transaction nothing is routed by what the catalog said before it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::planning::Planned;
+use super::redefinition::redefining_words;
 use super::statements::Answer;
 use super::{Outcome, Session};
-use crate::catalog::{RelationInfo, RelationKind};
-use crate::execute::refusals;
+use crate::catalog::RelationKind;
+use crate::execute::{Lane, refusals};
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
 use crate::wire::error::SqlError;
 
-const TEMPORARY_QUERY: &str = "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() \
-     UNION SELECT typname FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema() \
+/// Names, and of relations each column with its type.
+const TEMPORARY_QUERY: &str = "SELECT c.relname, a.attname, a.atttypid || ' ' || a.atttypmod FROM pg_catalog.pg_class c \
+     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+     WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
+     UNION ALL SELECT typname, NULL, NULL FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema() \
      AND typtype IN ('d', 'e', 'r')";
+
+/// Objects of the session's own, by their names.
+#[derive(Debug, Default)]
+pub(super) struct Temporary {
+    /// With the columns of relations, and a word for the type of each.
+    known: HashMap<String, Vec<(String, String)>>,
+    /// Rises when they change.
+    turn: u32,
+}
+
+impl Temporary {
+    pub fn clear(&mut self) {
+        self.learn(HashMap::new());
+    }
+
+    fn learn(&mut self, now: HashMap<String, Vec<(String, String)>>) {
+        self.turn += u32::from(self.known != now);
+        self.known = now;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.known.contains_key(name)
+    }
+}
 
 impl Session {
     /// Asks the pinned server which temporary relations and types the session has now.
     pub(super) async fn learn_temporary(&mut self) -> Outcome {
         let index = self.join_pinned().await?;
+        self.learn_temporary_on(index).await
+    }
+
+    async fn learn_temporary_on(&mut self, index: usize) -> Outcome {
         if self.block.is_failed() || !self.lanes[index].owed.is_empty() {
             return Ok(());
         }
         let captured = self.capture_on(index, TEMPORARY_QUERY).await?;
-        let names = captured.rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
-        self.temporary = names.collect();
+        let mut known: HashMap<String, Vec<(String, String)>> = HashMap::new();
+        for row in captured.rows {
+            let mut cells = row.into_iter();
+            let mut next = || cells.next().flatten();
+            let Some(name) = next() else { continue };
+            let columns = known.entry(name).or_default();
+            columns.extend(next().zip(next()));
+        }
+        self.temporary.learn(known);
         // What the transaction has made or dropped may come to nothing, or end with it.
         self.temporary_touched = self.block.is_open();
         Ok(())
@@ -48,6 +91,18 @@ impl Session {
             transaction.rolled_back_to = false;
         }
         Box::pin(self.learn_temporary()).await
+    }
+
+    /// In a transaction whose code may have made some, and which has not been asked yet: before rows of other shards are put
+    /// beside those of the default shard.
+    pub(super) async fn learn_suspected(&mut self) -> Outcome {
+        let default = self.default_shard();
+        let suspected =
+            |lane: &Lane| lane.in_block && lane.connection.suspect && lane.shard == default && !lane.replica;
+        match self.lanes.iter().position(suspected) {
+            Some(index) => Box::pin(self.learn_temporary_on(index)).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the statement names a temporary object of this session.
@@ -127,15 +182,20 @@ impl Session {
 
     /// Whether a statement that was prepared under this name still has the answer that its client knows.
     pub(super) fn keeps_answer(&mut self, name: &[u8], planned: &Planned, text: &[u8]) -> bool {
-        let version = self.context.planning.catalog.version;
-        let Some(then) = self.statements.answer(name).filter(|then| then.version != version) else {
+        let sight = self.sight_of_names();
+        let Some(then) = self.statements.answer(name).filter(|then| then.sight != sight) else {
             return true;
         };
         let kept = self.answer_of(planned, text).is_none_or(|now| then.is_kept_by(&now));
         if kept {
-            self.statements.confirm_answer(name, version);
+            self.statements.confirm_answer(name, sight);
         }
         kept
+    }
+
+    /// Changes with what names of tables may mean to the session.
+    fn sight_of_names(&self) -> (u32, u32) {
+        (self.context.id, self.temporary.turn)
     }
 
     /// What the columns of the answer depend on; None for a statement that gives no rows.
@@ -160,24 +220,30 @@ impl Session {
         let planning = &self.context.planning;
         let mut names: Vec<&ObjectName> = relations(facts).into_iter().collect();
         names.sort();
-        let infos = names.iter().filter_map(|name| planning.catalog.resolve(name, &planning.search_path));
-        let infos: Vec<&RelationInfo> = infos.collect();
-        let shape = |info: &RelationInfo| -> Vec<u64> {
-            info.columns.iter().map(|c| number((&c.name, c.type_oid, c.type_modifier))).collect()
-        };
-        let star = text
-            .contains(&b'*')
-            .then(|| number(infos.iter().map(|info| (&info.name, shape(info))).collect::<Vec<_>>()));
+        // Of each relation its name, and of its columns their names and a number for the type.
+        let relations = names.iter().filter_map(|name| {
+            if self.is_temporary(name) {
+                let columns = self.temporary.known.get(&name.name)?.iter();
+                let columns = columns.map(|(column, kind)| (column.as_str(), number(kind)));
+                return Some((name.name.as_str(), columns.collect::<Vec<_>>()));
+            }
+            let info = planning.catalog.resolve(name, &planning.search_path)?;
+            let columns =
+                info.columns.iter().map(|c| (c.name.as_str(), number((c.type_oid, c.type_modifier))));
+            Some((info.name.name.as_str(), columns.collect()))
+        });
+        let relations: Vec<_> = relations.collect();
+        let star = text.contains(&b'*').then(|| number(&relations));
         let folded = text.to_ascii_lowercase();
         let is_named = |name: &str| {
             let name = name.to_ascii_lowercase();
             folded.windows(name.len().max(1)).any(|words| words == name.as_bytes())
         };
-        let columns = infos.iter().flat_map(|info| {
-            let named = info.columns.iter().filter(|column| is_named(&column.name));
-            named.map(|c| (number((&info.name, &c.name)), number((c.type_oid, c.type_modifier))))
+        let columns = relations.iter().flat_map(|(relation, columns)| {
+            let named = columns.iter().filter(|(column, _)| is_named(column));
+            named.map(move |(column, kind)| (number((relation, column)), *kind))
         });
-        Some(Answer { version: planning.catalog.version, star, columns: columns.collect() })
+        Some(Answer { sight: self.sight_of_names(), star, columns: columns.collect() })
     }
 
     /// Notes what DDL in a transaction may have changed.
@@ -188,6 +254,7 @@ impl Session {
         let hides = self.may_hide_rows(&planned.plan.facts);
         if let Some(transaction) = self.block.transaction() {
             transaction.changed.extend(planned.plan.facts.words.iter().cloned());
+            transaction.redefined.extend(redefining_words(&planned.plan.facts).iter().cloned());
             transaction.changed_views |= hides;
         }
     }

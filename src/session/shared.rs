@@ -28,6 +28,7 @@ use super::census::Census;
 use super::lookup::Lookups;
 use super::orders::Orders;
 use super::planning::PlanCache;
+use super::redefinition::Redefinitions;
 use super::statements::Interner;
 use super::throttle::Throttles;
 use crate::backend::Pools;
@@ -64,6 +65,8 @@ pub struct Shared {
     pub cancels: DashMap<u32, Arc<CancelTarget>>,
     pub clients: DashMap<u32, Arc<ClientInfo>>,
     pub notifiers: Arc<Notifiers>,
+    /// DDL that sessions commit now.
+    pub redefinitions: Redefinitions,
     pub figures: Figures,
     /// How the workers' pools stand, a second ago at most.
     pub pools: PoolBoard,

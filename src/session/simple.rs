@@ -123,7 +123,7 @@ impl Session {
     ) -> Result<bool, Failure> {
         let begun = self.begin_watch();
         self.on_route(Route::Relay, Some(shard));
-        let outcome = self.relay_frame(frame, planned, shard).await;
+        let outcome = self.relay_frame(frame, text, planned, shard).await;
         self.end_watch(begun, planned, text, count);
         outcome
     }
@@ -132,6 +132,7 @@ impl Session {
     async fn relay_frame(
         &mut self,
         frame: &[u8],
+        text: &[u8],
         planned: &Planned,
         shard: ShardId,
     ) -> Result<bool, Failure> {
@@ -139,11 +140,15 @@ impl Session {
         let mut avoid: Vec<NodeId> = Vec::new();
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
+            if self.is_redefined() {
+                Box::pin(self.demand_same_place(text, (shard, access))).await?;
+            }
             let mark = self.client.outbox.len();
             let suspect = planned.is_suspect(self.pin.is_some());
             let lane = &mut self.lanes[index];
             let node = lane.connection.node;
             lane.query_frame(frame);
+            lane.runs_again = true;
             lane.connection.suspect |= suspect;
             if access == Access::Write {
                 lane.note_notifier();
@@ -151,7 +156,12 @@ impl Session {
             if access == Access::Write && !planned.copies_in() {
                 self.ask_position(index);
             }
-            match self.run_lane(index).await {
+            let ran = self.run_lane(index).await;
+            if let Some(lane) = self.lanes.get_mut(index) {
+                lane.runs_again = false;
+            }
+            match ran {
+                Ok(report) if report.again.is_some() => self.client.outbox.truncate(mark),
                 Ok(report) => {
                     if planned.copies_in() && report.error.is_none() {
                         Box::pin(self.ask_position_now(index)).await;
@@ -195,7 +205,7 @@ impl Session {
     /// A server says that it is in a transaction which the text did not show: what it says counts.
     pub(super) fn adopt_block(&mut self, index: usize) {
         let lane = &mut self.lanes[index];
-        lane.in_block = true;
+        lane.set_in_block(true);
         lane.note_write(true);
         let prologue = vec!["BEGIN".to_owned()];
         let transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
@@ -262,7 +272,7 @@ impl Session {
     }
 
     /// Whether the statement goes to one server as it is, if it needs only one.
-    fn is_relay(&self, planned: &Planned) -> bool {
+    pub(super) fn is_relay(&self, planned: &Planned) -> bool {
         matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
             && !self.names_temporary(planned)
             && planned.sets.is_nothing()
@@ -270,7 +280,11 @@ impl Session {
     }
 
     /// The one shard that the statement needs; None if it needs more.
-    fn single_shard(&mut self, planned: &Planned, text: &[u8]) -> Result<Option<ShardId>, Failure> {
+    pub(super) fn single_shard(
+        &mut self,
+        planned: &Planned,
+        text: &[u8],
+    ) -> Result<Option<ShardId>, Failure> {
         let shards = self.bind(planned, text, &planned.literals, &NoParameters)?;
         Ok(shards.single())
     }

@@ -298,8 +298,8 @@ fn today() -> u64 {
 /// What the columns of a prepared statement's answer may depend on, as the catalog has it.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Of the catalog that says so.
-    pub version: u64,
+    /// By what tables, as [`Session::sight_of_names`] numbers it.
+    pub sight: (u32, u32),
     /// A number that changes with the columns that a `*` stands for; None if there is no `*`.
     pub star: Option<u64>,
     /// Numbers of the columns that the text names, and of their types.
@@ -356,10 +356,10 @@ impl Statements {
         self.answers.get(name)
     }
 
-    /// It is still like that under a later version of the catalog.
-    pub fn confirm_answer(&mut self, name: &[u8], version: u64) {
+    /// It is still like that by the tables of later.
+    pub fn confirm_answer(&mut self, name: &[u8], sight: (u32, u32)) {
         if let Some(answer) = self.answers.get_mut(name) {
-            answer.version = version;
+            answer.sight = sight;
         }
     }
 

@@ -162,6 +162,8 @@ pub struct Insert {
     pub columns: Option<Vec<String>>,
     pub source: InsertSource,
     pub on_conflict: Option<OnConflict>,
+    /// OVERRIDING USER VALUE: identity columns take their own values, whatever is given.
+    pub overrides_user: bool,
     pub returning: bool,
 }
 
@@ -393,6 +395,10 @@ pub enum Alteration {
     Joins(Relative),
     /// DETACH PARTITION, NO INHERIT.
     Leaves(Relative),
+    /// DROP COLUMN.
+    Drops(String),
+    /// CREATE TABLE … INHERITS.
+    Born(Vec<ObjectName>),
     /// ALTER COLUMN … TYPE.
     Retypes {
         column: String,

@@ -49,6 +49,9 @@ pub fn parse(text: &[u8], options: LexOptions) -> Parsed {
         return Parsed { facts: unparsed_scan(text, options), text: None, cacheable: false };
     };
     let mut parsed = statement(&tokens, 0..tokens.len(), 0);
+    if let Kind::Insert(insert) = &mut parsed.facts.kind {
+        insert.overrides_user = (0..tokens.len()).any(|at| tokens.are(at, &["overriding", "user"]));
+    }
     parsed.facts.param_count = tokens.param_count;
     parsed.facts.repeated_params = inferred_elsewhere(&parsed.facts.kind, &tokens.repeated_params);
     parsed

@@ -230,3 +230,65 @@ fn a_first_statement_that_fails_does_not_take_over_the_settings_of_the_session_b
         }
     }
 }
+
+/// A DateStyle may be written by half, as many drivers write it: the other half is the session's own, not that of the session
+/// that had the connection before.
+#[test]
+fn half_a_date_style_is_not_completed_by_another_session() {
+    let pair = Pair::with("half_a_style", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        let mut other = target.raw();
+        other.simple("SET DateStyle = 'SQL, DMY'");
+        other.simple("BEGIN; SELECT 1; COMMIT");
+        let mut by_set = target.raw();
+        by_set.simple("SET DateStyle = 'ISO'");
+        other.simple("BEGIN; SELECT 1; COMMIT");
+        let started = RawClient::connect(target, &[("DateStyle", "ISO")]);
+        let mut by_start = started.unwrap_or_else(|_| panic!("no session"));
+        for client in [&mut by_set, &mut by_start] {
+            for transaction in [false, true] {
+                other.simple("BEGIN; SELECT 1; COMMIT");
+                if transaction {
+                    client.simple("BEGIN");
+                }
+                let place = format!("{:?}, transaction {transaction}", target.kind);
+                let read = client.value("SELECT extract(month FROM '01/02/2020'::date)::int");
+                assert_eq!(read.as_deref(), Some("1"), "{place}");
+                assert_eq!(client.value("SHOW DateStyle").as_deref(), Some("ISO, MDY"), "{place}");
+                client.simple("COMMIT");
+            }
+        }
+        // One half after the other.
+        by_set.simple("SET DateStyle = 'SQL'");
+        by_set.simple("SET DateStyle = 'DMY'");
+        other.simple("SET DateStyle = 'German'; SELECT 1");
+        other.simple("BEGIN; SELECT 1; COMMIT");
+        by_set.simple("BEGIN");
+        assert_eq!(by_set.value("SHOW DateStyle").as_deref(), Some("SQL, DMY"), "{:?}", target.kind);
+        by_set.simple("COMMIT");
+    }
+}
+
+/// PostgreSQL's own functions, called by a default.
+#[test]
+fn what_a_default_sets_or_locks_is_the_sessions() {
+    let pair = Pair::with("setting_default", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&["CREATE TABLE setting (id int, a text DEFAULT set_config('work_mem', '14MB', false))"]);
+        let (mut one, mut other) = (target.raw(), target.raw());
+        one.simple("INSERT INTO setting (id) VALUES (1)");
+        other.simple("BEGIN");
+        assert_eq!(other.value("SHOW work_mem").as_deref(), Some("4MB"), "{:?}", target.kind);
+        other.simple("COMMIT");
+        assert_eq!(one.value("SHOW work_mem").as_deref(), Some("14MB"), "{:?}", target.kind);
+    }
+    // The lock keeps its connection: there must be another.
+    let pair = Pair::new("locking_default", "");
+    for target in pair.targets() {
+        target.run(&["CREATE TABLE locking (id int, a text DEFAULT pg_advisory_lock(55)::text)"]);
+        let (mut one, mut other) = (target.raw(), target.raw());
+        one.simple("INSERT INTO locking (id) VALUES (1)");
+        let locked = other.value("SELECT pg_try_advisory_lock(55)");
+        assert_eq!(locked.as_deref(), Some("f"), "{:?}", target.kind);
+    }
+}

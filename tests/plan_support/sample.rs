@@ -95,6 +95,8 @@ fn function(words: &[&str]) -> FunctionInfo {
 fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
     let value = |key: &str| words.iter().position(|w| *w == key).map(|i| words[i + 1]);
     let list = |key: &str| value(key).map(names).unwrap_or_default();
+    let unique: Vec<Vec<String>> =
+        value("unique").map(|set| set.split(',').map(str::to_owned).collect()).into_iter().collect();
     RelationInfo {
         name: object,
         kind: match kind {
@@ -115,9 +117,9 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
         has_rules: words.contains(&"rules"),
         row_security: false,
         unlogged: false,
-        unique_sets: value("unique")
-            .map(|set| vec![set.split(',').map(str::to_owned).collect()])
-            .unwrap_or_default(),
+        conflict_sets: unique.clone(),
+        unique_sets: unique,
+        referenced_by: Vec::new(),
         primary_key: Vec::new(),
     }
 }

@@ -327,6 +327,8 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
         row_security: false,
         unlogged: false,
         unique_sets: Vec::new(),
+        conflict_sets: Vec::new(),
+        referenced_by: Vec::new(),
         primary_key: Vec::new(),
     }
 }

@@ -53,6 +53,12 @@ fn alteration(c: &mut Cursor<'_, '_>) -> Option<Alteration> {
     if c.take_all(&["no", "inherit"]) {
         return c.name().map(Relative::Parent).map(Alteration::Leaves);
     }
+    if c.take("drop") {
+        let constraint = c.take("constraint");
+        c.take("column");
+        c.take_all(&["if", "exists"]);
+        return c.identifier().filter(|_| !constraint).map(Alteration::Drops);
+    }
     if c.is("alter") {
         let start = c.at;
         c.take("alter");
@@ -65,6 +71,28 @@ fn alteration(c: &mut Cursor<'_, '_>) -> Option<Alteration> {
         c.at = start;
     }
     None
+}
+
+/// For a cursor behind the name of a table that is created: the tables that it inherits from.
+pub(super) fn parents(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
+    while c.at < c.end {
+        if c.t.punctuation(c.at, b'(') {
+            c.at = c.t.closing(c.at);
+        } else if c.take("inherits") {
+            break;
+        } else {
+            c.at += 1;
+        }
+    }
+    let mut names = Vec::new();
+    while c.at < c.end {
+        c.at += 1;
+        match c.name() {
+            Some(name) => names.push(name),
+            None => break,
+        }
+    }
+    if names.is_empty() { Vec::new() } else { vec![Alteration::Born(names)] }
 }
 
 fn new_type(c: &mut Cursor<'_, '_>, column: String) -> Alteration {

@@ -9,7 +9,7 @@
 //!
 //! Not here: SELECT INTO (`extract`), which tables exist (catalog).
 
-use super::alter::alterations;
+use super::alter::{alterations, parents};
 use super::targets::{TEMPORARY_SCHEMA, Targets, targets};
 use super::{Command, Cursor};
 use crate::sql::facts::{DdlScope, Kind};
@@ -114,7 +114,8 @@ fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
     let outside = matches!(object.as_str(), "database" | "tablespace" | "subscription")
         || (object == "index" && concurrently);
     let scope = if outside { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
-    Some(Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false, alters: Vec::new() }))
+    let alters = if object == "table" { parents(c) } else { Vec::new() };
+    Some(Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false, alters }))
 }
 
 /// Objects that live in a schema and are named directly behind their kind.

@@ -57,6 +57,8 @@ impl Extractor {
             columns: (!columns.is_empty()).then_some(columns),
             source,
             on_conflict,
+            // The words are not in the tree; `parse` finds them.
+            overrides_user: false,
             returning: insert.returning.is_some(),
         });
         Ok((kind, block))

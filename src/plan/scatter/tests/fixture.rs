@@ -91,6 +91,8 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         row_security: false,
         unlogged: false,
         unique_sets: Vec::new(),
+        conflict_sets: Vec::new(),
+        referenced_by: Vec::new(),
         primary_key: Vec::new(),
     };
     (name, info)

@@ -1,0 +1,304 @@
+//! DDL of one session, and the statements of others that were planned by the definitions from before.
+//!
+//! A statement that waits for a lock of another session's DDL runs behind its commit, by other definitions than it was planned
+//! by: an INSERT without a list of columns would have its key in another place. So whoever commits DDL announces it, and:
+//!
+//! ```text
+//!   DDL      runs, holds its locks ─▶ begins ─▶ who waits for them? cancelled, if alone ─▶ COMMIT ─▶ new catalog ─▶ over
+//!   others   planned before, not yet sent      wait until it is over, and are planned anew
+//!            waiting for a lock, alone         cancelled: planned anew, and run again if they still go there
+//!            waiting, in a transaction         run; planned anew afterwards: the transaction fails if they belong elsewhere
+//! ```
+//!
+//! Where a statement may not simply be run again it fails with 40001.
+//!
+//! Invariants:
+//! 1. A statement that is alone has been planned by the definitions that it runs by, or is not committed.
+//! 2. Nobody waits for DDL that concerns nothing which its text names.
+//!
+//! Not here: DDL that other processes run on the servers; `health` notices it some time later.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use super::batch::Message;
+use super::perform::{BoundParameters, Work};
+use super::planning::Planned;
+use super::shared::Shared;
+use super::{Failure, Outcome, Session};
+use crate::backend::connection::ServerKey;
+use crate::backend::strike::Strike;
+use crate::catalog::Catalog;
+use crate::plan::{Access, Action};
+use crate::sql::facts::Facts;
+use crate::sql::split::split;
+use crate::topology::{NodeId, ShardId};
+use crate::wire::error::SqlError;
+use crate::wire::frontend::Bind;
+
+/// So long a statement waits for another session's commit.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// For a server's taking note of a cancel.
+const CANCEL_TIME_MAX: Duration = Duration::from_secs(2);
+/// Between two looks at who waits: what was sent before the first has arrived by the second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+const LOOKS_MAX: usize = 40;
+
+/// Who waits for a lock that this transaction has on a relation.
+const WAITING: &str = "SELECT DISTINCT w.pid FROM pg_catalog.pg_locks w JOIN pg_catalog.pg_locks h \
+ ON h.database = w.database AND h.relation = w.relation \
+ WHERE w.locktype = 'relation' AND h.locktype = 'relation' AND h.granted AND NOT w.granted \
+ AND h.pid = pg_catalog.pg_backend_pid()";
+
+/// Names, folded, that DDL under way may give another meaning.
+type Names = HashSet<String>;
+
+/// The DDL that is being committed, of all sessions.
+#[derive(Debug, Default)]
+pub struct Redefinitions {
+    /// Rises where one begins, and where it is over.
+    turn: AtomicU64,
+    count: AtomicUsize,
+    under_way: watch::Sender<Vec<Arc<Names>>>,
+}
+
+impl Redefinitions {
+    /// Another number than before: something was redefined.
+    pub fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Acquire)
+    }
+
+    fn are_under_way(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns when none is under way that the text names something of. Cancel safe: yes.
+    async fn settled(&self, text: &[u8]) {
+        let text = String::from_utf8_lossy(text).to_lowercase();
+        let mut under_way = self.under_way.subscribe();
+        let named = |names: &Arc<Names>| names.iter().any(|name| text.contains(name.as_str()));
+        // The sender lives as long as this does.
+        let _ = under_way.wait_for(|all| !all.iter().any(named)).await;
+    }
+}
+
+/// One that is under way, until it is dropped.
+pub(super) struct Redefinition {
+    shared: Arc<Shared>,
+    names: Arc<Names>,
+    struck: Vec<Arc<ServerKey>>,
+}
+
+impl Redefinition {
+    fn begin(shared: &Arc<Shared>, names: Names) -> Self {
+        let names = Arc::new(names);
+        let all = &shared.redefinitions;
+        all.under_way.send_modify(|under_way| under_way.push(Arc::clone(&names)));
+        all.count.fetch_add(1, Ordering::AcqRel);
+        all.turn.fetch_add(1, Ordering::AcqRel);
+        Self { shared: Arc::clone(shared), names, struck: Vec::new() }
+    }
+
+    /// Cancels those of our connections among the processes whose statements are transactions of their own. Whether there are some.
+    async fn strike(&mut self, waiting: &BTreeSet<(NodeId, u32)>) -> bool {
+        let ours = self.shared.cancels.iter().flat_map(|entry| entry.value().keys());
+        let alone = |key: &Arc<ServerKey>| {
+            waiting.contains(&(key.node, key.pid)) && !key.in_block.load(Ordering::Acquire)
+        };
+        let keys: Vec<_> = ours.filter(alone).collect();
+        let cancels = keys.iter().map(|key| {
+            key.struck.set(Strike::Redefinition);
+            key.cancel_counted(CANCEL_TIME_MAX)
+        });
+        join_all(cancels).await;
+        let found = !keys.is_empty();
+        self.struck.extend(keys);
+        found
+    }
+}
+
+impl Drop for Redefinition {
+    fn drop(&mut self) {
+        self.struck.iter().for_each(|key| key.struck.clear());
+        let all = &self.shared.redefinitions;
+        all.turn.fetch_add(1, Ordering::AcqRel);
+        all.count.fetch_sub(1, Ordering::AcqRel);
+        all.under_way.send_modify(|under_way| under_way.retain(|names| !Arc::ptr_eq(names, &self.names)));
+    }
+}
+
+/// Where a text goes whose statements all go to one shard, and the strongest access among them.
+type Place = (ShardId, Access);
+
+impl Session {
+    /// Before DDL is committed. None: nobody can have been planned by what it changes.
+    pub(super) async fn begin_redefinition(&mut self) -> Result<Option<Redefinition>, Failure> {
+        let Some(transaction) = self.block.get() else { return Ok(None) };
+        let names = concerned(&self.context.planning.catalog, &transaction.redefined);
+        let shared = Arc::clone(&self.worker.shared);
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let mut redefinition = Redefinition::begin(&shared, names);
+        let others = shared.clients.iter().any(|client| client.id != self.info.id && client.is_active());
+        for look in 0..LOOKS_MAX {
+            if !others {
+                break;
+            }
+            let waiting = self.who_waits().await?;
+            let found = redefinition.strike(&waiting).await;
+            if look > 0 && !found {
+                break;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        Ok(Some(redefinition))
+    }
+
+    /// The processes that wait for locks of this transaction, on all of its servers.
+    async fn who_waits(&mut self) -> Result<BTreeSet<(NodeId, u32)>, Failure> {
+        let quiet = self.lanes.iter_mut().filter(|lane| lane.in_block && lane.owed.is_empty());
+        let asked = quiet.map(|lane| async move {
+            let node = lane.connection.node;
+            lane.connection.capture(WAITING).await.map(|captured| (node, captured))
+        });
+        let mut waiting = BTreeSet::new();
+        for answer in join_all(asked).await {
+            let (node, captured) = answer.map_err(|error| Failure::Sql(error.into_sql()))?;
+            if let Some(error) = captured.error {
+                return Err(Failure::Sql(error));
+            }
+            let pids = captured.rows.into_iter().flatten().flatten();
+            waiting.extend(pids.filter_map(|pid| Some((node, pid.parse().ok()?))));
+        }
+        Ok(waiting)
+    }
+
+    /// Whether something was redefined since this session last took the catalogs in force, or is being redefined.
+    pub(super) fn is_redefined(&self) -> bool {
+        let all = &self.worker.shared.redefinitions;
+        all.turn() != self.context.turn || all.are_under_way()
+    }
+
+    /// Takes the definitions that hold for the text.
+    async fn follow_redefinitions(&mut self, text: &[u8]) -> Outcome {
+        let shared = Arc::clone(&self.worker.shared);
+        let settled = tokio::time::timeout(WAIT_MAX, shared.redefinitions.settled(text)).await;
+        settled.map_err(|_| Failure::Sql(Strike::Redefinition.error()))?;
+        self.refresh_context();
+        Ok(())
+    }
+
+    /// The plan of a statement whose own is by definitions that may not hold any more.
+    pub(super) async fn plan_anew(&mut self, work: Work<'_>) -> Result<Box<Planned>, Failure> {
+        self.follow_redefinitions(work.text()).await?;
+        Ok(Box::new(self.plan_text(work.text())?))
+    }
+
+    /// Behind a statement in a transaction: it has run by the definitions that it was planned by, or by others which have it
+    /// performed alike.
+    pub(super) async fn demand_same_plan(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        let before = self.bind_work(planned, work).map(|shards| shards.single());
+        self.follow_redefinitions(work.text()).await?;
+        let now = self.plan_text(work.text())?;
+        let is_alike = match before {
+            Ok(Some(shard)) if is_relayed(planned) => {
+                let goes = is_relayed(&now) && self.bind_work(&now, work)?.single() == Some(shard);
+                goes && now.plan.access <= planned.plan.access
+            }
+            _ => format!("{:?}", now.plan.action) == format!("{:?}", planned.plan.action),
+        };
+        if is_alike { Ok(()) } else { Err(misplaced(&now)) }
+    }
+
+    /// Whether a message with one statement or several still goes where it is going.
+    pub(super) async fn demand_same_place(&mut self, text: &[u8], place: Place) -> Outcome {
+        self.follow_redefinitions(text).await?;
+        let mut pieces = Vec::new();
+        split(text, self.lex_options(), &mut pieces);
+        for piece in pieces {
+            let statement = &text[piece.start as usize..piece.end as usize];
+            let now = self.plan_text(statement)?;
+            let goes = self.is_relay(&now) && self.single_shard(&now, statement)? == Some(place.0);
+            if !goes || now.plan.access > place.1 {
+                return Err(misplaced(&now));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of messages of the extended protocol.
+    pub(super) async fn demand_same_home(&mut self, messages: &[Message], place: Place) -> Outcome {
+        for message in messages {
+            let Message::Bind { prepared, tail, .. } = message else { continue };
+            self.follow_redefinitions(prepared.text()).await?;
+            let now = self.plan_prepared(prepared)?;
+            // Without the names of the portal and of the statement.
+            let mut body = BytesMut::from(&b"\0\0"[..]);
+            body.extend_from_slice(tail);
+            let bind = Bind::decode(&body).map_err(SqlError::from)?;
+            let parameters = BoundParameters::new(bind, prepared, &now);
+            let goes = is_relayed(&now)
+                && self.bind(&now, prepared.text(), &now.literals, &parameters)?.single() == Some(place.0);
+            if !goes || now.plan.access > place.1 {
+                return Err(misplaced(&now));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_relayed(planned: &Planned) -> bool {
+    matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
+}
+
+/// A statement that runs by other definitions than it was planned by: as it is planned now, it is not to be run at all, or
+/// elsewhere.
+fn misplaced(now: &Planned) -> Failure {
+    match &now.plan.action {
+        Action::Refuse(refusal) => Failure::Sql(refusal.clone().into()),
+        _ => Failure::Sql(Strike::Redefinition.error()),
+    }
+}
+
+/// Words of DDL that may change what statements are planned by; nobody is planned by an index.
+pub(super) fn redefining_words(facts: &Facts) -> &[String] {
+    const HARMLESS: [&str; 3] = ["comment", "grant", "revoke"];
+    let words = facts.words.as_slice();
+    match words {
+        [first, ..] if HARMLESS.contains(&first.as_str()) => &[],
+        [first, rest @ ..] if first == "create" && rest.iter().take(2).any(|word| word == "index") => &[],
+        _ => words,
+    }
+}
+
+/// The relations among these words, and what is made of them: views, partitions, functions that name them.
+fn concerned(catalog: &Catalog, words: &HashSet<String>) -> Names {
+    let is_system = |schema: Option<&str>| matches!(schema, Some("pg_catalog" | "information_schema"));
+    let relations = || catalog.relations.values().filter(|info| !is_system(info.name.schema.as_deref()));
+    let named = relations().filter(|info| words.contains(&info.name.name));
+    let mut names: Names = named.map(|info| info.name.name.clone()).collect();
+    loop {
+        let before = names.len();
+        let made: Vec<String> = relations()
+            .filter(|info| {
+                let mut of = info.reads.iter().chain(&info.parents).chain(&info.children);
+                of.any(|name| names.contains(&name.name))
+            })
+            .map(|info| info.name.name.clone())
+            .collect();
+        let calls = catalog.function_words.iter();
+        let calls = calls.filter(|(_, words)| words.iter().any(|word| names.contains(word)));
+        let calls: Vec<String> = calls.map(|(function, _)| function.name.clone()).collect();
+        names.extend(made.into_iter().chain(calls));
+        if names.len() == before {
+            return names.into_iter().map(|name| name.to_lowercase()).collect();
+        }
+    }
+}

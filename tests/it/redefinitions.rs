@@ -1,0 +1,282 @@
+//! DDL of one session, committed while statements of others wait for its locks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::eventually;
+use crate::stand::{self, Message, Pair, RawClient, Target};
+
+const RULES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
+                     [[tables]]\nname = \"rates\"\nplacement = \"reference\"\n";
+
+const REDEFINED: &str = "E ERROR 40001 could not serialize access: definitions that this statement depends on have changed \
+                         while it waited";
+
+fn lines(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(Message::line).collect()
+}
+
+fn extended(text: &str) -> Vec<u8> {
+    [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0), stand::sync()]
+        .concat()
+}
+
+/// How a statement waits.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Alone,
+    AloneExtended,
+    InTransaction,
+    InTransactionExtended,
+}
+
+impl Way {
+    const ALL: [Self; 4] =
+        [Self::Alone, Self::AloneExtended, Self::InTransaction, Self::InTransactionExtended];
+
+    fn is_alone(self) -> bool {
+        matches!(self, Self::Alone | Self::AloneExtended)
+    }
+
+    /// Whether the answer to its Sync is the server's own.
+    fn is_told_by_its_server(self) -> bool {
+        matches!(self, Self::InTransactionExtended)
+    }
+
+    /// Asks in a thread of its own, and ends the transaction if there is one: the answers to both.
+    fn ask(self, target: &Target, text: &'static str) -> thread::JoinHandle<(Vec<String>, Vec<String>)> {
+        let mut client = target.raw();
+        client.set_patience(Duration::from_secs(60));
+        thread::spawn(move || {
+            if !self.is_alone() {
+                client.simple("BEGIN");
+            }
+            match self {
+                Self::Alone | Self::InTransaction => client.send(&stand::query(text)),
+                Self::AloneExtended | Self::InTransactionExtended => client.send(&extended(text)),
+            }
+            let answer = lines(&client.until_ready());
+            let end = if self.is_alone() { Vec::new() } else { lines(&client.simple("COMMIT")) };
+            (answer, end)
+        })
+    }
+}
+
+struct Stand {
+    pair: Pair,
+    waiting: String,
+}
+
+impl Stand {
+    fn new(name: &str) -> Option<Self> {
+        let pair = Pair::new(name, RULES);
+        let database = pair.meridian.as_ref()?.database.clone();
+        let waiting = format!(
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '{database}'"
+        );
+        Some(Self { pair, waiting })
+    }
+
+    fn meridian(&self) -> &Target {
+        self.pair.meridian.as_ref().expect("it is there")
+    }
+
+    fn make(&self) {
+        self.meridian().run(&[
+            "DROP TABLE IF EXISTS places",
+            "CREATE TABLE places (junk text, region varchar(50) NOT NULL, name text)",
+            "INSERT INTO places VALUES ('j', 'ap-south', 'first')",
+            "INSERT INTO places VALUES ('j', 'us-east', 'first')",
+        ]);
+    }
+
+    /// The answer to `text`, which waits while the statements of `ddl` are committed.
+    async fn behind(
+        &self,
+        ddl: &[&str],
+        way: Way,
+        text: &'static str,
+    ) -> (RawClient, Vec<String>, Vec<String>) {
+        let mut changer = self.meridian().raw();
+        changer.simple("BEGIN");
+        for statement in ddl {
+            let answer = lines(&changer.simple(statement));
+            assert_eq!(answer.last().map(String::as_str), Some("Z T"), "{statement}: {answer:?}");
+        }
+        let asked = way.ask(self.meridian(), text);
+        eventually("it waits", async || {
+            (!self.pair.ask_servers(self.meridian(), &self.waiting).is_empty()).then_some(())
+        })
+        .await;
+        assert_eq!(lines(&changer.simple("COMMIT")), ["C COMMIT", "Z I"], "{ddl:?}");
+        let (answer, end) = asked.join().expect("an answer");
+        (changer, answer, end)
+    }
+
+    /// Which shards have a row of this name.
+    fn homes(&self, name: &str) -> Vec<String> {
+        let ask = format!("SELECT region FROM places WHERE name = '{name}'");
+        let rows =
+            |target: &Target| lines(&target.raw().simple(&ask)).iter().any(|line| line.starts_with("D "));
+        self.pair.shards().iter().filter(|(_, target)| rows(target)).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// By the old columns the row is of ap-south, by the new ones of us-east.
+#[tokio::test]
+async fn an_insert_that_waits_for_ddl_is_not_misplaced() {
+    let Some(stand) = Stand::new("misplaced") else { return };
+    for way in Way::ALL {
+        stand.make();
+        let ddl = ["ALTER TABLE places DROP COLUMN junk", "ALTER TABLE places ADD COLUMN more text"];
+        let insert = "INSERT INTO places VALUES ('us-east', 'ap-south', 'x')";
+        let (mut client, answer, end) = stand.behind(&ddl, way, insert).await;
+        // Where a server has said that all went well, COMMIT is told.
+        let told = if way.is_told_by_its_server() { &end } else { &answer };
+        assert!(told.iter().any(|line| line.starts_with(REDEFINED)), "{way:?}: {answer:?}, {end:?}");
+        assert_eq!(stand.homes("ap-south"), [""; 0], "{way:?}");
+        assert_eq!(lines(&client.simple(insert)), ["C INSERT 0 1", "Z I"], "{way:?}");
+        assert_eq!(stand.homes("ap-south"), ["us-east"], "{way:?}");
+    }
+}
+
+/// Most DDL changes nothing of where statements go: who waited for it does not notice.
+#[tokio::test]
+async fn what_waits_for_ddl_that_does_not_concern_its_place_runs() {
+    let Some(stand) = Stand::new("harmless_ddl") else { return };
+    for way in Way::ALL {
+        stand.make();
+        let insert = "INSERT INTO places VALUES ('j', 'ap-south', 'later')";
+        let (_, answer, end) = stand.behind(&["ALTER TABLE places ADD COLUMN more int"], way, insert).await;
+        assert!(answer.contains(&"C INSERT 0 1".to_owned()), "{way:?}: {answer:?}");
+        assert!(answer.iter().all(|line| !line.starts_with("E ")), "{way:?}: {answer:?}");
+        if !way.is_alone() {
+            assert_eq!(end, ["C COMMIT", "Z I"], "{way:?}");
+        }
+        assert_eq!(stand.homes("later"), ["ap-south"], "{way:?}");
+        let read = "/* meridian: role=primary */ SELECT * FROM places WHERE region = 'us-east'";
+        let (_, answer, _) = stand.behind(&["ALTER TABLE places DROP COLUMN more"], way, read).await;
+        let rows: Vec<_> = answer.iter().filter(|line| line.starts_with("D ")).collect();
+        assert_eq!(rows, ["D j | us-east | first"], "{way:?}: {answer:?}");
+    }
+}
+
+/// A trigger whose code nobody can see through has writes refused: also those that waited for it.
+#[tokio::test]
+async fn a_trigger_that_comes_while_a_write_waits_has_it_refused() {
+    let Some(stand) = Stand::new("late_trigger") else { return };
+    stand.meridian().run(&["CREATE FUNCTION anything() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN EXECUTE ''SELECT 1''; RETURN new; END'"]);
+    for way in Way::ALL {
+        stand.make();
+        let ddl = ["CREATE TRIGGER t BEFORE INSERT ON places FOR EACH ROW EXECUTE FUNCTION anything()"];
+        let insert = "INSERT INTO places VALUES ('j', 'ap-south', 'hidden')";
+        let (mut client, answer, end) = stand.behind(&ddl, way, insert).await;
+        let refused = lines(&client.simple(insert));
+        assert!(refused[0].starts_with("E ERROR 0A000"), "{refused:?}");
+        let told = if way.is_told_by_its_server() { &end } else { &answer };
+        assert!(told.contains(&refused[0]), "{way:?}: {answer:?}, {end:?}, and later {refused:?}");
+        assert_eq!(stand.homes("hidden"), [""; 0], "{way:?}");
+    }
+}
+
+/// A default that each shard computes for itself would have the copies differ.
+#[tokio::test]
+async fn a_default_that_comes_while_copies_are_written_does_not_part_them() {
+    let Some(stand) = Stand::new("late_default") else { return };
+    for way in Way::ALL {
+        stand.meridian().run(&[
+            "DROP TABLE IF EXISTS rates",
+            "CREATE TABLE rates (id int PRIMARY KEY, v double precision)",
+        ]);
+        let ddl = ["ALTER TABLE rates ALTER COLUMN v SET DEFAULT random()"];
+        let (_, answer, _) = stand.behind(&ddl, way, "INSERT INTO rates (id) VALUES (1)").await;
+        assert!(answer.iter().any(|line| line.starts_with("E ERROR ")), "{way:?}: {answer:?}");
+        for (name, target) in stand.pair.shards() {
+            let found = target.raw().value("SELECT count(*) FROM rates");
+            assert_eq!(found.as_deref(), Some("0"), "{way:?}: {name}");
+        }
+    }
+}
+
+/// Rows of some shards as they were and of others as they are would be no answer.
+#[tokio::test]
+async fn a_question_over_shards_that_waits_for_ddl_is_asked_again_by_its_client() {
+    let Some(stand) = Stand::new("late_columns") else { return };
+    for way in Way::ALL {
+        stand.make();
+        let read = "/* meridian: role=primary */ SELECT * FROM places ORDER BY region";
+        let (mut client, answer, _) =
+            stand.behind(&["ALTER TABLE places ADD COLUMN more int"], way, read).await;
+        assert!(answer.iter().any(|line| line.starts_with(REDEFINED)), "{way:?}: {answer:?}");
+        let rows = lines(&client.simple(read));
+        assert!(rows.contains(&"D j | us-east | first | NULL".to_owned()), "{rows:?}");
+    }
+}
+
+/// Says so when it is dropped.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Wherever in its course a statement meets the DDL: no row is on a shard that is not its own.
+#[test]
+fn no_row_is_misplaced_while_columns_change_their_places() {
+    let Some(stand) = Stand::new("changing_places") else { return };
+    stand.make();
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let mut client = stand.meridian().raw();
+                let over = &over;
+                scope.spawn(move || {
+                    let insert = "INSERT INTO places VALUES ('us-east', 'ap-south', 'us-east')";
+                    let mut done = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        if writer == 1 {
+                            client.simple("BEGIN");
+                        }
+                        let asked = if writer % 2 == 0 { stand::query(insert) } else { extended(insert) };
+                        client.send(&asked);
+                        let answer = lines(&client.until_ready());
+                        let ended = if writer == 1 { lines(&client.simple("COMMIT")) } else { Vec::new() };
+                        for line in answer.iter().chain(&ended).filter(|line| line.starts_with("E ")) {
+                            assert!(line.starts_with(REDEFINED), "{writer}: {answer:?}, {ended:?}");
+                        }
+                        done += usize::from(answer.iter().any(|line| line.starts_with("C INSERT")));
+                    }
+                    done
+                })
+            })
+            .collect();
+        // Also where the rest fails.
+        let ending = Ending(&over);
+        for round in 0..rounds {
+            stand.meridian().run(&["ALTER TABLE places DROP COLUMN junk, ADD COLUMN junk text"]);
+            thread::sleep(Duration::from_millis(20));
+            for (shard, target) in stand.pair.shards() {
+                let astray = format!("SELECT count(*) FROM places WHERE region <> '{shard}'");
+                assert_eq!(target.raw().value(&astray).as_deref(), Some("0"), "round {round}: {shard}");
+            }
+            let mut changer = stand.meridian().raw();
+            changer.send(&stand::query(
+                "BEGIN; DROP TABLE places; \
+                 CREATE TABLE places (junk text, region varchar(50) NOT NULL, name text); COMMIT",
+            ));
+            let answer = lines(&changer.until_ready());
+            assert!(answer.contains(&"C COMMIT".to_owned()), "{answer:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        drop(ending);
+        for writer in writers {
+            assert!(writer.join().expect("a writer") > 0);
+        }
+    });
+}
