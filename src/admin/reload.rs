@@ -85,6 +85,6 @@ fn refuse_restarts(now: &Live, then: &Live, before: &Topology, after: &Topology)
 fn moved<'t>(before: &Topology, after: &'t Topology) -> impl Iterator<Item = &'t TableRule> {
     after.tables.iter().filter(|rule| {
         let old = before.rule(&rule.name);
-        old.is_some_and(|old| format!("{:?}", old.placement) != format!("{:?}", rule.placement))
+        old.is_some_and(|old| old.placement != rule.placement)
     })
 }

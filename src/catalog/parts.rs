@@ -32,6 +32,7 @@ pub struct CatalogParts {
     /// Locales by which values are shown, for comparing.
     pub value_locales: String,
     pub database_collation: Option<Collation>,
+    pub compares_otherwise: bool,
     /// The database's provider, locale and version, for comparing.
     pub database_locale: String,
     pub server_encoding: String,
@@ -60,6 +61,7 @@ impl CatalogParts {
             defined_at: Vec::new(),
             defaults: Arc::new(self.defaults),
             database_collation: self.database_collation,
+            compares_otherwise: self.compares_otherwise,
             other_encoding: self.server_encoding != "UTF8",
             server_version: self.server_version,
             drift: drift.iter().map(ToString::to_string).collect(),

@@ -89,7 +89,9 @@ SELECT current_setting('server_encoding'),
        j->>'datlocprovider', j->>'datcollate', coalesce(j->>'datlocale', j->>'daticulocale'), j->>'datcollversion',
        concat_ws(', ', current_setting('lc_monetary'), current_setting('lc_numeric'), current_setting('lc_time'),
                  current_setting('default_text_search_config')),
-       CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END
+       CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END,
+       EXISTS (SELECT FROM pg_operator o WHERE o.oid >= 16384 AND o.oprleft BETWEEN 1 AND 16383 AND o.oprright < 16384
+                  AND o.oprname IN ('=', '<>', '<', '<=', '>', '>=', '~~', '^@'))
   FROM (SELECT to_jsonb(d) FROM pg_database d WHERE d.datname = current_database()) AS d(j)";
 
 /// The settings by which names are found, texts read and values shown, of `pg_settings s`.
@@ -220,6 +222,14 @@ macro_rules! functions_of_tree {
     };
 }
 
+/// Of the functions `p`: those of the user's, and those of PostgreSQL's that leave something behind on the session.
+macro_rules! of_users_or_leaving {
+    () => {
+        "(p.oid >= 16384 OR p.proname IN ('set_config', 'setseed')
+         OR p.proname LIKE 'pg\\_%advisory\\_%lock%')"
+    };
+}
+
 /// View of a user schema, and function that its definition calls and that is volatile or not built in; table, and
 /// function that its row security calls and that is not built in.
 const VIEW_CALLS: &str = concat!(
@@ -238,7 +248,9 @@ SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
   JOIN pg_proc p ON p.oid = f.oid
   JOIN pg_namespace pn ON pn.oid = p.pronamespace
  WHERE n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-   AND (e.is_view AND p.provolatile = 'v' OR p.oid >= 16384)"
+   AND (e.is_view AND p.provolatile = 'v' OR ",
+    of_users_or_leaving!(),
+    ")"
 );
 
 /// Table, and function that is not built in and that a write calls: in a default, a generated column, a CHECK
@@ -262,7 +274,8 @@ SELECT DISTINCT e.relation, pn.nspname::text, p.proname::text
     " AS f(oid)
   JOIN pg_proc p ON p.oid = f.oid
   JOIN pg_namespace pn ON pn.oid = p.pronamespace
- WHERE p.oid >= 16384"
+ WHERE ",
+    of_users_or_leaving!()
 );
 
 /// Operator, and function of the user's that it calls.
@@ -293,7 +306,8 @@ SELECT DISTINCT t.typname::text, pn.nspname::text, p.proname::text
     " AS f(oid)
   JOIN pg_proc p ON p.oid = f.oid
   JOIN pg_namespace pn ON pn.oid = p.pronamespace
- WHERE p.oid >= 16384"
+ WHERE ",
+    of_users_or_leaving!()
 );
 
 const INHERITANCE: &str = "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno";
@@ -344,8 +358,14 @@ SELECT n.nspname::text, p.proname::text,
 /// Functions that the server has had from the beginning.
 pub(super) const BUILT_IN: &str = functions_where!("p.oid < 16384");
 
-/// All others.
-const FUNCTIONS: &str = functions_where!("p.oid >= 16384");
+/// All others; without those of citext that are called like PostgreSQL's own, and do for their type what those do for text.
+const FUNCTIONS: &str = functions_where!(
+    "p.oid >= 16384 AND NOT EXISTS (
+       SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+          AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'citext'
+          AND EXISTS (SELECT FROM pg_proc o WHERE o.proname = p.proname AND o.pronamespace = 'pg_catalog'::regnamespace))"
+);
 
 /// Bodies of the functions that are not PostgreSQL's own, overloads together, with their parameters' defaults; for an
 /// aggregate, the names of the functions that it calls. What is in a language that is not read for its SQL gets the word

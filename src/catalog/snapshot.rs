@@ -192,6 +192,8 @@ pub struct Catalog {
     pub defaults: Arc<SessionDefaults>,
     /// The database's own collation.
     pub database_collation: Option<Collation>,
+    /// Somebody has made operators that compare values of PostgreSQL's own types: which one is meant depends on the types.
+    pub compares_otherwise: bool,
     /// The servers do not store text as UTF-8: the order of their bytes is not that of ours.
     pub other_encoding: bool,
     /// Server version number of the default shard's primary, as in `server_version_num`.

@@ -54,12 +54,12 @@ limits! {
         "Send BEGIN first.",
         "The servers have begun without the modes.";
     PORTAL_ROW_LIMIT = "X016" "0A000",
-        "a row limit for a portal over several shards is not supported",
-        "Use LIMIT, or fetch all rows.",
-        "The rest of the rows would have to wait on every shard.";
+        "the rows of this portal behind a row limit are not supported",
+        "Fetch all rows, or use DECLARE and FETCH.",
+        "The rest of the rows would have to wait where nothing is kept for the session.";
     TEMPORARY_WITH_SHARDED = "X018" "0A000",
-        "a statement that joins a temporary table with sharded table \"{}\" is not supported",
-        "Read the sharded table first, or put its rows into a temporary table.",
+        "a statement of a temporary table beside \"{}\", which is not wholly on its server, is not supported",
+        "Read that table first, or put its rows into a temporary table.",
         "The temporary table is on one server.";
     CHANGED_BY_DDL = "X019" "0A000",
         "\"{}\" was changed by DDL of this transaction",

@@ -78,7 +78,7 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
         if relay.lane.owed.is_empty() && state.passing == 0 {
             break;
         }
-        relay.exchange(&mut state, &mut report).await?;
+        relay.exchange(&mut state, &mut report).await.map_err(|error| state.torn(error))?;
     }
     if !relay.lane.connection.outbox.is_empty() {
         // A Flush with nothing behind it that is answered.

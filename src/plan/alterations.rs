@@ -9,12 +9,14 @@
 //!
 //! Not here: what DDL computes for rows that are there (`commands`).
 
+use crate::catalog::Column;
 use crate::sql::facts::{Alteration, Facts, Kind, Relative};
 use crate::sql::name::ObjectName;
 use crate::topology::{KeyType, TableRule};
 
 use super::action::PlanningContext;
 use super::commands::has_word;
+use super::fired;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
 use super::scope;
@@ -138,20 +140,32 @@ fn refuse_parting(context: &PlanningContext, child: &ObjectName, parent: &Object
 
 /// Rows would be where a value has put them that is gone; another column of the name says nothing of it.
 fn refuse_drop(facts: &Facts, context: &PlanningContext, column: &str) -> Result<(), Refusal> {
-    match facts.targets.first().map(|name| home::of(context, name)) {
-        Some(Home::Sharded { rule, info: Some(_) })
-            if configured_columns(rule).any(|configured| configured == column) =>
+    for table in altered(facts, context) {
+        if let Home::Sharded { rule, info: Some(_) } = home::of(context, &table)
+            && configured_columns(rule).any(|configured| configured == column)
         {
-            Err(refusal::KEY_DROPPED.naming(&[column, &rule.name.name]))
+            return Err(refusal::KEY_DROPPED.naming(&[column, &rule.name.name]));
         }
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+/// The table that is altered, with all that inherit its columns.
+fn altered(facts: &Facts, context: &PlanningContext) -> Vec<ObjectName> {
+    let Some(target) = facts.targets.first() else { return Vec::new() };
+    let name = home::resolve(context, target).unwrap_or_else(|| target.clone());
+    let family = fired::written(context, &name).into_iter().map(|info| info.name.clone());
+    family.chain([name.clone()]).collect()
 }
 
 /// Rows of a table with several parents are placed as those of one of them, and looked for as those of each.
 pub(super) fn check_parents(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
     let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
     let Some(Alteration::Born(parents)) = alters.first() else { return Ok(()) };
+    if let Kind::Ddl { creates: Some(child), .. } = &facts.kind {
+        let full = |name: &ObjectName| home::resolve(context, name).unwrap_or_else(|| name.clone());
+        parents.iter().try_for_each(|parent| refuse_stranger(context, &full(child), &full(parent)))?;
+    }
     let rule = |parent: &ObjectName| match home::of(context, parent) {
         Home::Sharded { rule, .. } | Home::Reference { rule, .. } => Some(rule),
         _ => None,
@@ -176,24 +190,32 @@ fn refuse_type(
     words: &[String],
     converted: bool,
 ) -> Result<(), Refusal> {
-    let Some(Home::Sharded { rule, info }) = facts.targets.first().map(|name| home::of(context, name)) else {
-        return Ok(());
-    };
-    if !configured_columns(rule).any(|configured| configured == column) {
-        return Ok(());
-    }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let known = info.and_then(|info| info.columns.iter().find(|known| known.name == column));
-    let key_type = known.and_then(scope::key_type);
-    let keeps = match key_type {
+    altered(facts, context).iter().try_for_each(|table| match home::of(context, table) {
+        Home::Sharded { rule, info } if configured_columns(rule).any(|configured| configured == column) => {
+            let known = info.and_then(|info| info.columns.iter().find(|known| known.name == column));
+            match keeps_keys(rule, column, known, &words, converted) {
+                true => Ok(()),
+                false => Err(refusal::KEY_TYPE.naming(&[column, &rule.name.name])),
+            }
+        }
+        _ => Ok(()),
+    })
+}
+
+/// Whether values of the column are the same keys as values of the type.
+fn keeps_keys(
+    rule: &TableRule,
+    column: &str,
+    known: Option<&Column>,
+    words: &[&str],
+    converted: bool,
+) -> bool {
+    match known.and_then(scope::key_type) {
         _ if converted => false,
-        Some(KeyType::SmallInt | KeyType::Integer | KeyType::BigInt) => INTEGERS.contains(&words.as_slice()),
-        Some(KeyType::Text | KeyType::Varchar(_)) => TEXTS.contains(&words.as_slice()),
+        Some(KeyType::SmallInt | KeyType::Integer | KeyType::BigInt) => INTEGERS.contains(&words),
+        Some(KeyType::Text | KeyType::Varchar(_)) => TEXTS.contains(&words),
         Some(_) => false,
-        None => rule.key() != Some(column) && NUMBERS.contains(&words.as_slice()),
-    };
-    match keeps {
-        true => Ok(()),
-        false => Err(refusal::KEY_TYPE.naming(&[column, &rule.name.name])),
+        None => rule.key() != Some(column) && NUMBERS.contains(&words),
     }
 }

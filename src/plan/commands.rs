@@ -120,7 +120,11 @@ fn refuse_computed_columns(facts: &Facts, context: &PlanningContext) -> Result<(
         .tables
         .iter()
         .find(|rule| matches!(rule.placement, Placement::Reference) && has_word(facts, &rule.name.name));
-    let Some(rule) = reference else { return Ok(()) };
+    let targeted = facts.targets.first().and_then(|target| match home::of(context, target) {
+        Home::Reference { rule, .. } => Some(rule),
+        _ => None,
+    });
+    let Some(rule) = reference.or(targeted) else { return Ok(()) };
     let counts = |word: &str| word.ends_with("serial") || word == "identity";
     match facts.words.iter().find(|word| counts(word) || functions::may_differ(context, word)) {
         Some(word) => Err(refusal::DDL_VALUES.naming(&[word, &rule.name.name])),
@@ -135,7 +139,12 @@ fn refuse_numbered_rows(facts: &Facts, context: &PlanningContext) -> Result<(), 
     }
     let counts = |word: &String| word.ends_with("serial") || word == "identity" || word == "nextval";
     let tables = &context.topology.tables;
-    match tables.iter().find(|rule| rule.is_sharded() && has_word(facts, &rule.name.name)) {
+    let targeted = facts.targets.first().and_then(|target| match home::of(context, target) {
+        Home::Sharded { rule, .. } => Some(rule),
+        _ => None,
+    });
+    let named = tables.iter().find(|rule| rule.is_sharded() && has_word(facts, &rule.name.name));
+    match named.or(targeted) {
         Some(rule) if facts.words.iter().any(counts) => {
             Err(refusal::NUMBERED_ROWS.naming(&[&rule.name.name]))
         }

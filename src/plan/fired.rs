@@ -123,7 +123,7 @@ fn refuse_trigger(
     }
     let table = &info.name.name;
     let elsewhere = |(name, found): &(&ObjectName, Home<'_>)| {
-        !name.name.eq_ignore_ascii_case(table)
+        **name != info.name
             && match found {
                 Home::Sharded { .. } | Home::Reference { .. } | Home::OverSharded | Home::OverReference => {
                     true
@@ -144,7 +144,7 @@ fn refuse_trigger(
 }
 
 /// The relation, what inherits from it at any depth, and what stands behind it if it is a view.
-fn written<'c>(context: &'c PlanningContext, name: &ObjectName) -> Vec<&'c RelationInfo> {
+pub(super) fn written<'c>(context: &'c PlanningContext, name: &ObjectName) -> Vec<&'c RelationInfo> {
     let mut found: Vec<&RelationInfo> = Vec::new();
     let mut seen = HashSet::new();
     let mut open = vec![name];

@@ -16,6 +16,7 @@
 use crate::catalog::{FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility};
 use crate::sql::facts::{Block, Facts, FunctionUse, Relation};
 use crate::sql::name::ObjectName;
+use crate::topology::ShardId;
 
 use super::action::{Access, PlanningContext};
 use super::code;
@@ -103,6 +104,7 @@ impl Demands {
         let of_casts = hidden.casts.iter().filter(|cast| cast_to(&cast.target)).map(|cast| &cast.function);
         let of_domains = hidden.domains.iter().filter(|(name, _)| cast_to(name)).flat_map(|(_, calls)| calls);
         for function in of_operators.chain(of_casts).chain(of_domains) {
+            self.raise_for(context, function);
             self.look_inside(context, function);
         }
         for attribute in facts.attributes.iter().filter(|name| !is_column(context, &facts.block, name)) {
@@ -127,6 +129,7 @@ impl Demands {
             if is_view {
                 self.add(context, &FunctionUse { name: name.clone(), argument_count: 0 });
             }
+            self.raise_for(context, name);
             self.look_inside(context, name);
         }
         if !is_view {
@@ -194,6 +197,14 @@ impl Demands {
         self.unstable.get_or_insert_with(|| name.to_owned());
     }
 
+    /// What is volatile may do what no replica lets it.
+    fn raise_for(&mut self, context: &PlanningContext, function: &ObjectName) {
+        let known = context.catalog.function(function, &context.search_path);
+        if known.is_some_and(|info| info.volatility == Volatility::Volatile) {
+            self.raise(Access::ReadPrimary);
+        }
+    }
+
     fn look_inside(&mut self, context: &PlanningContext, function: &ObjectName) {
         let needed = code::look_into(context, function);
         self.reads_tables |= matches!(needed, Ok(Some(_)));
@@ -214,6 +225,12 @@ impl Demands {
     fn refuse(&mut self, refusal: Refusal) {
         self.refused.get_or_insert(refusal);
     }
+}
+
+/// The shard that the code of a statement must run on, if there is one; refused where no shard will do.
+pub fn shard_of_code(context: &PlanningContext, facts: &Facts) -> Result<Option<ShardId>, Refusal> {
+    let demands = Demands::of(context, facts);
+    demands.refused.map_or(Ok(demands.server.map(|server| server.shard)), Err)
 }
 
 /// What sessions do and have on the server that is asked: they are expected where most of them are.

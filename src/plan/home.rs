@@ -55,6 +55,15 @@ pub(super) fn of<'a>(context: &'a PlanningContext, name: &ObjectName) -> Home<'a
     }
 }
 
+/// Whether the relation is wholly on this shard, as far as a statement there reads it, or writes it.
+pub fn is_whole_on(context: &PlanningContext, name: &ObjectName, shard: ShardId, written: bool) -> bool {
+    match of(context, name) {
+        Home::Single(home) | Home::Elsewhere(home) => home == shard,
+        Home::Reference { .. } | Home::OverReference => !written,
+        Home::Sharded { .. } | Home::OverSharded => false,
+    }
+}
+
 /// The qualified name of the first relation in the search path, by what the catalog or the configuration knows.
 pub(super) fn resolve(context: &PlanningContext, name: &ObjectName) -> Option<ObjectName> {
     let known = |candidate: &ObjectName| {
@@ -167,15 +176,17 @@ fn of_view<'a>(
     Home::Single(single.unwrap_or(topology.default_shard))
 }
 
-/// A parent that is not sharded itself, with a child that is.
+/// A parent that is not sharded itself, with a child whose rows are elsewhere too.
 fn sharded_below(topology: &Topology, catalog: &Catalog, info: &RelationInfo, depth: usize) -> bool {
     if depth >= DEPTH_MAX {
         return true;
     }
+    let own = match topology.rule(&info.name).map(|rule| &rule.placement) {
+        Some(Placement::Single(shard)) => *shard,
+        _ => topology.default_shard,
+    };
     info.children.iter().any(|child| {
-        let ruled = topology
-            .rule(child)
-            .is_some_and(|rule| !matches!(rule.placement, Placement::Single(_) | Placement::Reference));
+        let ruled = topology.rule(child).is_some_and(|rule| rule.placement != Placement::Single(own));
         let below = || {
             catalog.relations.get(child).is_some_and(|info| sharded_below(topology, catalog, info, depth + 1))
         };

@@ -37,6 +37,8 @@ mod writes;
 
 pub use action::{Access, Action, Bound, Many, PlanningContext};
 pub use bind::is_clock_word;
+pub use functions::shard_of_code;
+pub use home::is_whole_on;
 pub use make::{Combine, Plan};
 pub use rows::misplaced;
 pub use value::{oid, own_oid};

@@ -108,9 +108,17 @@ const NOT_REFUSED: &str = "
 - Writers of one reference table come one after the other, to the end of their transactions.
 - Sessions that wait for each other on several servers are found within seconds, and one of them is told `40P01`.
   A table has a lock on each shard: DDL can meet in such a ring a transaction that only reads.
-- A statement that waits for another session's DDL was planned by the definitions from before. An INSERT without a list of
-  columns is then placed by what was the key's place: name the columns in applications. What a new trigger or default would
-  have a write refused for is not seen by one that waited; and a SELECT of `*` over several shards may fail once.
+- A statement that waits for another session's DDL is planned anew by the new definitions, and run again if it still goes to
+  the same shard. Otherwise, and where several shards are asked, it fails with `40001`: run it again. DDL that is not run
+  through this Meridian is noticed a moment later.
+- `FOR UPDATE` and its like lock a row of a reference table on one shard: to keep others from changing it, change it.
+- A sequence is the default shard's, also one that a `serial` column of a table of another shard has made: use a
+  sequence's values for such a table by `nextval()`, or give the numbers.
+- Names are looked up in every schema of `search_path`, also in one that the role may not use.
+- A view is read with the rights of the role that asks, where rows of several shards are combined: the role needs SELECT on
+  its tables, on the columns that the statement names.
+- `pg_dump` takes the schema `meridian_internal` along: leave it out by `-N meridian_internal`. `-j` wants one snapshot for
+  several sessions, which shards do not have.
 - A trigger that reads its own sharded table sees the rows of its shard.
 - A statement of more than 24,000 words, numbers and signs (a list of more than 10,000 values), of more than a megabyte, or
   nested more than 150 deep, is not looked into: it is refused where it names a table whose rows are not all on the

@@ -26,6 +26,8 @@ pub(super) struct Member<'a> {
 pub(super) struct Scope<'a> {
     pub members: Vec<Member<'a>>,
     pub block: &'a Block,
+    /// What a comparison means is not certain.
+    unsure: bool,
 }
 
 /// A column of a member, by the member's index.
@@ -84,7 +86,7 @@ impl<'a> Scope<'a> {
             .chain(&block.relations)
             .map(|relation| Member::new(context, relation))
             .collect();
-        Self { members, block }
+        Self { members, block, unsure: context.catalog.compares_otherwise }
     }
 
     /// A column of one member, by its own name.
@@ -94,6 +96,9 @@ impl<'a> Scope<'a> {
 
     /// The column that the name means, where that is one of a named relation of this level.
     pub fn resolve(&self, name: &ColumnRef) -> Option<Found<'a>> {
+        if self.unsure {
+            return None;
+        }
         let found = |member: usize| {
             self.members.get(member)?.column(&name.column).map(|column| Found { member, column })
         };
@@ -106,10 +111,22 @@ impl<'a> Scope<'a> {
             }
             None if self.block.natural_join || self.block.merged_columns.contains(&name.column) => None,
             // Several relations with such a column: an error of PostgreSQL's, or merged by USING of an inner join and
-            // then equal, so that the first will do.
-            None => (0..self.members.len()).find_map(found),
+            // then equal, so that the first will do if it has the type of what is merged.
+            None => {
+                let mut all = (0..self.members.len()).filter_map(found);
+                let first = all.next()?;
+                let kind = |found: &Found<'a>| (found.column.type_oid, key_type(found.column));
+                all.all(|other| are_alike(kind(&first), kind(&other))).then_some(first)
+            }
         }
     }
+}
+
+/// Whether values of these types are compared alike, by whichever of the two.
+fn are_alike(one: (u32, Option<KeyType>), other: (u32, Option<KeyType>)) -> bool {
+    let is_integer = |kind| matches!(kind, Some(KeyType::SmallInt | KeyType::Integer | KeyType::BigInt));
+    let is_text = |kind| matches!(kind, Some(KeyType::Text | KeyType::Varchar(_)));
+    one.0 == other.0 || is_integer(one.1) && is_integer(other.1) || is_text(one.1) && is_text(other.1)
 }
 
 /// The type under which a column's values are keys: None where equality is not equality of bytes or numbers.

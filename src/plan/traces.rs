@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::catalog::reading::{SETS, SETS_READING, parameters_set};
+use crate::catalog::reading::{SETS, SETS_READING};
 use crate::catalog::{Catalog, RelationInfo};
 use crate::sql::facts::{Block, Copy, CopyDirection, Facts, Kind};
 use crate::sql::name::ObjectName;
@@ -28,9 +28,6 @@ const LEAVING: [&str; 10] = [
     "pg_advisory_lock_shared",
 ];
 
-/// Those of PostgreSQL's own functions that stand in no list of a table's calls.
-const BUILT_IN: [&str; 3] = ["set_config(", "pg_advisory_lock", "pg_try_advisory_lock"];
-
 /// Of one statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
@@ -44,16 +41,25 @@ pub struct Traces {
 impl Traces {
     pub(super) fn of(facts: &Facts, context: &PlanningContext) -> Self {
         let mut traces = Self::default();
-        if let Some(target) = written(&facts.kind) {
-            traces.add_defaults(context, target);
-        }
-        if context.catalog.function_words.is_empty() {
-            return traces;
-        }
         facts.functions.iter().for_each(|call| traces.add(context, &call.name));
         traces.add_block(context, &facts.block);
         if matches!(facts.kind, Kind::Do | Kind::Call | Kind::Unparsed { .. }) {
             traces.add_named(context, &facts.words);
+        }
+        match &facts.kind {
+            // Its calls are not known from its other words.
+            Kind::Unparsed { .. } => {
+                let words = facts.words.iter().map(|word| ObjectName::unqualified(word.as_str()));
+                words.for_each(|word| traces.add_unseen(context, &word));
+            }
+            Kind::Explain(explain) => {
+                let Self { leaves, locks, sets } = Self::of(&explain.inner, context);
+                traces.leaves |= leaves;
+                traces.locks |= locks;
+                traces.sets.extend(sets);
+                explain.inner.functions.iter().for_each(|call| traces.add_unseen(context, &call.name));
+            }
+            _ => {}
         }
         if let Some(target) = written(&facts.kind) {
             traces.add_relation(context, target, true);
@@ -83,19 +89,9 @@ impl Traces {
         }
     }
 
-    /// PostgreSQL's own functions, where defaults call them.
-    fn add_defaults(&mut self, context: &PlanningContext, table: &ObjectName) {
-        let info = home::resolve(context, table).and_then(|name| context.catalog.relations.get(&name));
-        for text in info.iter().flat_map(|info| &info.columns).filter_map(|column| column.default.as_deref())
-        {
-            self.leaves |= BUILT_IN.iter().any(|word| text.contains(word));
-            self.sets.extend(parameters_set(text));
-        }
-    }
-
     fn add_calls(&mut self, context: &PlanningContext, info: &RelationInfo, written: bool) {
         let by_writes = info.triggers.iter().chain(&info.write_calls).filter(|_| written);
-        info.calls.iter().chain(by_writes).for_each(|function| self.add(context, function));
+        info.calls.iter().chain(by_writes).for_each(|function| self.add_unseen(context, function));
     }
 
     fn add_hidden(&mut self, context: &PlanningContext, operators: &[String]) {
@@ -103,7 +99,7 @@ impl Traces {
         let used = operators.iter().filter_map(|operator| hidden.operators.get(operator));
         let lists = used.chain(hidden.domains.values());
         let casts = hidden.casts.iter().map(|cast| &cast.function);
-        lists.flatten().chain(casts).for_each(|function| self.add(context, function));
+        lists.flatten().chain(casts).for_each(|function| self.add_unseen(context, function));
     }
 
     /// Every function that code names, in whatever schema.
@@ -117,6 +113,19 @@ impl Traces {
             .catalog
             .definitions(function, &context.search_path)
             .for_each(|(_, words)| self.add_words(words));
+    }
+
+    /// Called where the statement does not show it: PostgreSQL's own functions that leave something are such, too.
+    fn add_unseen(&mut self, context: &PlanningContext, function: &ObjectName) {
+        let name = function.name.as_str();
+        if name == "set_config" {
+            self.leaves = true;
+            self.sets.insert("?".to_owned());
+        }
+        let locks = name.starts_with("pg_advisory_lock") || name.starts_with("pg_try_advisory_lock");
+        self.leaves |= locks || name == "setseed";
+        self.locks |= locks;
+        self.add(context, function);
     }
 
     fn add_words(&mut self, words: &HashSet<String>) {

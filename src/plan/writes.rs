@@ -32,7 +32,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
             fired::refuse(context, &insert.target.name, None)?;
             let rows = Rows::of(rule, info, insert)?;
             let sets = match &insert.on_conflict {
-                Some(conflict) => conflict_sets(&table, rule, info, conflict)?,
+                Some(conflict) => conflict_sets(context, &table, (rule, info), conflict)?,
                 None => None,
             };
             let changes = changes(&table, rule, info, Some(sets.unwrap_or_default()))?;
@@ -43,6 +43,9 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
         Home::Reference { info, .. } => {
             let survey = Survey::of_sources(context, &facts.block);
             refuse_defaults(&table, info, insert)?;
+            if let Some(OnConflict::DoUpdate(sets)) = &insert.on_conflict {
+                refuse_set_defaults(&table, info, Some(sets))?;
+            }
             if let (InsertSource::Query, Some(source)) = (&insert.source, &facts.block.children.first())
                 && source.opaque_sources
             {
@@ -64,6 +67,9 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
 pub(super) fn update(facts: &Facts, context: &PlanningContext, update: &Update) -> Result<Outcome, Refusal> {
     let table = update.target.name.to_string();
     let sets = update.sets.as_deref();
+    if let Home::Reference { info, .. } = home::of(context, &update.target.name) {
+        refuse_set_defaults(&table, info, sets)?;
+    }
     change(facts, context, &update.target, &|rule, info| changes(&table, rule, info, sets))
 }
 
@@ -287,11 +293,30 @@ fn refuse_defaults(table: &str, info: Option<&RelationInfo>, insert: &Insert) ->
     }
 }
 
+/// The same of `SET column = DEFAULT`, where the columns that are set are known.
+fn refuse_set_defaults(
+    table: &str,
+    info: Option<&RelationInfo>,
+    sets: Option<&[(String, Cell)]>,
+) -> Result<(), Refusal> {
+    let Some(info) = info else { return Err(refusal::CATALOG_UNKNOWN.naming(&[table])) };
+    let set = |name: &str| {
+        sets.is_none_or(|sets| sets.iter().any(|(column, cell)| column == name && *cell == Cell::Default))
+    };
+    let differs = |column: &&crate::catalog::Column| {
+        (column.volatile_default || column.stable_default || column.identity) && set(&column.name)
+    };
+    match info.columns.iter().find(differs) {
+        Some(column) => Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, table])),
+        None => Ok(()),
+    }
+}
+
 /// What DO UPDATE sets. A conflict is seen only on the row's own shard, so every unique set must contain the key.
 fn conflict_sets<'c>(
+    context: &PlanningContext,
     table: &str,
-    rule: &TableRule,
-    info: Option<&RelationInfo>,
+    (rule, info): (&TableRule, Option<&RelationInfo>),
     conflict: &'c OnConflict,
 ) -> Result<Option<&'c [(String, Cell)]>, Refusal> {
     let Some(info) = info else { return Err(refusal::CATALOG_UNKNOWN.naming(&[table])) };
@@ -308,7 +333,7 @@ fn conflict_sets<'c>(
         (Placement::Geo | Placement::Reference | Placement::Single(_), _) => Vec::new(),
     };
     let limit: &Limit = &refusal::CONFLICT_WITHOUT_KEY;
-    for set in &info.conflict_sets {
+    for set in fired::written(context, &info.name).into_iter().flat_map(|part| &part.conflict_sets) {
         if let Some(missing) = needed.iter().find(|column| !set.contains(column)) {
             return Err(limit.naming(&[table, missing]));
         }

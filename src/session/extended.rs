@@ -250,6 +250,7 @@ impl Session {
             describe: false,
             spent: false,
             in_pieces: false,
+            cut: false,
         };
         if let Some(before) = self.portals.insert(&portal_name, portal)
             && before.in_pieces
@@ -386,6 +387,10 @@ impl Session {
             Home::Session => {
                 let reads = matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) });
                 portal.in_pieces |= execute.max_rows > 0 && reads && !portal.spent;
+                if portal.cut {
+                    return Err(refusals::PORTAL_ROW_LIMIT.error(&[]));
+                }
+                portal.cut = execute.max_rows > 0 && !portal.in_pieces && !portal.spent;
                 if portal.spent && !portal.in_pieces {
                     let tag = finished(&planned).ok_or_else(|| cannot_be_run(execute.portal))?;
                     self.for_session(batch, Message::Complete(tag));

@@ -330,6 +330,7 @@ fn open(
         told_encoding: initial_encoding,
         settings,
         own,
+        own_at_start: Vec::new(),
         statements: Statements::default(),
         portals: portals::Portals::default(),
         block: Block::None,
@@ -343,8 +344,7 @@ fn open(
         late: BytesMut::new(),
         cursors: Default::default(),
         familiar: 0,
-        dialect: Default::default(),
-        idle: Default::default(),
+        following: Default::default(),
         held: super::held::HeldSessions::default(),
         temporary: Default::default(),
         temporary_touched: false,
@@ -448,6 +448,7 @@ fn next_client_id(shared: &Shared) -> u32 {
 impl Session {
     /// Tells the client what its servers report, its cancel key, and that it may begin.
     async fn greet(&mut self, _secret_bytes: usize) -> Result<(), SqlError> {
+        self.take_own_settings().map_err(|error| error.severity(Severity::Fatal))?;
         let (reports, application) = self.learn_greeting().await?;
         self.told = Told::new(Rc::clone(&reports));
         if let Some(application) = application {

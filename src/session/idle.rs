@@ -43,9 +43,9 @@ impl Session {
     pub(super) fn idle_deadline(&self) -> Option<Instant> {
         let bound = if self.block.is_open() {
             let configured = self.live.session.idle_transaction_timeout;
-            self.idle.transaction.into_iter().chain(configured).min()
+            self.following.idle.transaction.into_iter().chain(configured).min()
         } else {
-            self.idle.session
+            self.following.idle.session
         };
         bound.and_then(|bound| Instant::now().checked_add(bound))
     }

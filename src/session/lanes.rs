@@ -80,7 +80,7 @@ impl Session {
     /// A lane for a read on a server of `shard` that can be had without waiting; None if there is none.
     pub(super) async fn join_now(&mut self, shard: ShardId) -> Result<Option<usize>, Failure> {
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
-        let Some(node) = self.choose(&topology, shard, Need::Reader, &[]) else { return Ok(None) };
+        let Some(node) = self.choose(&topology, shard, self.need(Access::Read), &[]) else { return Ok(None) };
         match self.take(&topology, node).await {
             Ok(connection) => {
                 self.cancel.add(&connection.key);

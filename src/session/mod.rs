@@ -111,6 +111,8 @@ pub struct Session {
     /// The one whose name the client has heard last.
     told_encoding: Option<&'static Encoding>,
     own: OwnSettings,
+    /// Names and values of the start-up packet.
+    own_at_start: Vec<(String, String)>,
     statements: Statements,
     portals: portals::Portals,
     block: Block,
@@ -120,10 +122,7 @@ pub struct Session {
     context: planning::Context,
     /// Where the worker's plans had that of the last text.
     familiar: usize,
-    /// How the settings in force have texts read.
-    dialect: statements::Dialect,
-    /// How long they let the client say nothing.
-    idle: idle::IdleBounds,
+    following: Following,
     cancel: Arc<CancelTarget>,
     info: Arc<ClientInfo>,
     _registered: Registered,
@@ -149,6 +148,17 @@ pub struct Session {
     awaiting_sync: bool,
     /// How the statement that runs now went so far.
     passage: watch::Passage,
+}
+
+/// What follows from the settings in force.
+#[derive(Default)]
+struct Following {
+    /// How texts are read.
+    dialect: statements::Dialect,
+    /// How long the client may say nothing.
+    idle: idle::IdleBounds,
+    /// Transactions begin so, which no replica lets them.
+    serializable: bool,
 }
 
 /// Settings that are Meridian's own: `meridian.*`, and what it does itself of `client_encoding`.

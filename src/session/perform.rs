@@ -364,7 +364,8 @@ impl Session {
             let lane = &mut self.lanes[index];
             lane.note_write(access == Access::Write && !read_only);
             lane.connection.suspect |= suspect;
-            if access == Access::Write && !lane.in_block && !planned.copies_in() {
+            let executes = matches!(planned.plan.facts.kind, Kind::Session(SessionObject::Execute { .. }));
+            if (access == Access::Write || executes) && !lane.in_block && !planned.copies_in() {
                 self.ask_position(index);
             }
             match self.run_lane(index).await {

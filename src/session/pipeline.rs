@@ -102,11 +102,13 @@ impl Session {
 
     /// Ends pipelines that the client's Sync should have ended; a lane that does not answer is closed.
     pub(super) async fn close_open_pipelines(&mut self) {
+        let mut asides = Vec::new();
         for lane in self.lanes.iter_mut().filter(|lane| lane.open_pipeline) {
             lane.sync(true);
             lane.open_pipeline = false;
-            let _ = drain(lane).await;
+            asides.extend(drain(lane).await.into_iter().flat_map(|drained| drained.asides));
         }
+        self.pass_reports(&asides);
     }
 
     /// What a pipeline has done up to a Flush is undone, by a ROLLBACK or an error of ours before its Sync. A lane that is lost
@@ -217,7 +219,7 @@ impl Session {
                     let outcome = self.execute_here(planned, execution).await;
                     // PostgreSQL would have said so at the Parse.
                     if let (Err(Failure::Sql(error)), Some((prepared, said, before))) = (&outcome, parsed)
-                        && is_of_a_text(error, self.client.outbox.len() >= said)
+                        && is_of_a_text(planned, error, self.client.outbox.len() >= said)
                         && Rc::ptr_eq(prepared, &execution.prepared)
                     {
                         self.client.outbox.truncate(said);
@@ -474,7 +476,8 @@ impl Session {
         let lane = &mut self.lanes[index];
         if std::mem::take(&mut lane.open_pipeline) {
             lane.sync(true);
-            self.drain_lane(index).await?;
+            let drained = self.drain_lane(index).await?;
+            self.pass_reports(&drained.asides);
         }
         Ok(())
     }
@@ -527,11 +530,11 @@ impl Session {
     }
 }
 
-/// Whether a text cannot be read as a statement, by the server's judgement: not an error of code that it runs. `untold`: the
-/// client has not been sent anything since.
-fn is_of_a_text(error: &SqlError, untold: bool) -> bool {
+/// Whether a text cannot be read as a statement, by the server's judgement: not an error of code that it runs, nor of a command,
+/// which is not looked into before it is run. `untold`: the client has not been sent anything since.
+fn is_of_a_text(planned: &Planned, error: &SqlError, untold: bool) -> bool {
     let has_context = error.fields.iter().any(|(code, _)| *code == b'W');
-    untold && error.sqlstate.class() == "42" && !has_context
+    untold && planned.counts_parameters() && error.sqlstate.class() == "42" && !has_context
 }
 
 /// A failure before anything of its segment was confirmed.

@@ -21,7 +21,7 @@ use super::idle::IdleBounds;
 use super::search_path::{may_change_reading, turns};
 use super::set_config::Sets;
 use super::statements::Prepared;
-use super::{Failure, Session};
+use super::{Failure, Following, Session};
 use crate::catalog::RelationInfo;
 use crate::catalog::reading::sets_reading;
 use crate::execute::refusals;
@@ -359,8 +359,12 @@ impl Session {
     /// After a change of settings: names are looked up where the session's search_path says, texts read as it is told,
     /// and its client waited for as long as it says.
     pub(super) fn follow_settings(&mut self) {
-        self.dialect = self.worker.interner.borrow_mut().dialect(self.in_force());
-        self.idle = IdleBounds::of(self.in_force(), &self.account);
+        let isolation = self.default_of("default_transaction_isolation");
+        self.following = Following {
+            dialect: self.worker.interner.borrow_mut().dialect(self.in_force()),
+            idle: IdleBounds::of(self.in_force(), &self.account),
+            serializable: isolation.as_deref() == Some("serializable"),
+        };
         self.follow_search_path();
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Portal {
     pub spent: bool,
     /// Its rows are fetched in pieces.
     pub in_pieces: bool,
+    /// It was executed for the first of its rows only, on a server that has let go of it.
+    pub cut: bool,
 }
 
 impl Portal {

@@ -61,7 +61,8 @@ impl Session {
 
     /// Of what came, the reports alone.
     pub(super) fn pass_reports(&mut self, asides: &[Bytes]) {
-        asides.iter().filter(|aside| aside.first() == Some(&b'S')).for_each(|aside| self.pass_aside(aside));
+        let told = asides.iter().filter(|aside| matches!(aside.first(), Some(b'S' | b'A')));
+        told.for_each(|aside| self.pass_aside(aside));
     }
 
     /// Notifications that came on a lane while it was asked something of ours.

@@ -39,6 +39,7 @@ impl Session {
             Some(transaction) if !transaction.read_only || transaction.on_primaries => Need::Primary,
             // No replica knows it.
             Some(transaction) if transaction.isolation == Isolation::Serializable => Need::Primary,
+            None if self.following.serializable => Need::Primary,
             // What does not merely read may be allowed in a read-only transaction, and by no replica.
             Some(_) | None => by_access,
         }

@@ -298,32 +298,39 @@ impl Session {
     }
 
     fn change_own(&mut self, name: &str, value: Option<&str>) -> Outcome {
-        let defaults = self.default_own();
+        self.own = self.own_with(self.own.clone(), name, value)?;
+        Ok(())
+    }
+
+    /// `own` with another value. None: that of the session's start.
+    fn own_with(
+        &self,
+        mut own: OwnSettings,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<OwnSettings, SqlError> {
         let value = value.map(|v| v.trim().trim_matches('\'').trim_matches('"').to_owned());
         match name {
             "meridian.consistency" => {
-                self.own.consistency = match value {
-                    None => defaults.consistency,
+                own.consistency = match value {
+                    None => self.default_own().consistency,
                     Some(value) => value
                         .parse::<Consistency>()
                         .map_err(|_| invalid(name, &value, "Use strong, session or eventual."))?,
                 };
             }
             "meridian.max_lag" => {
-                self.own.max_lag = match value {
-                    None => defaults.max_lag,
+                own.max_lag = match value {
+                    None => self.default_own().max_lag,
                     Some(value) => parse_time(&value)
                         .ok_or_else(|| invalid(name, &value, "Use a time such as 500ms or 10s."))?,
                 };
             }
             "meridian.region" => {
-                self.own.region = match value {
-                    None => defaults.region,
-                    Some(value) => self
-                        .context
-                        .planning
-                        .topology
-                        .region_named(&value)
+                let region_named = |value: &str| self.context.planning.topology.region_named(value);
+                own.region = match value {
+                    None => self.default_own().region,
+                    Some(value) => region_named(&value)
                         .ok_or_else(|| invalid(name, &value, "SHOW REGIONS in the console lists them."))?,
                 };
             }
@@ -332,18 +339,36 @@ impl Session {
                     SqlState::UNDEFINED_OBJECT,
                     format!("unrecognized configuration parameter \"{name}\""),
                 )
-                .hint("Meridian has meridian.consistency, meridian.max_lag and meridian.region.")
-                .into());
+                .hint("Meridian has meridian.consistency, meridian.max_lag and meridian.region."));
             }
+        }
+        Ok(own)
+    }
+
+    /// Those of the configuration, and over them those of the start-up packet.
+    fn default_own(&self) -> OwnSettings {
+        let own = default_own(&self.live.session, &self.context.planning.topology, self.initial_encoding);
+        let written = self.own_at_start.iter();
+        // A region may have gone since.
+        written.fold(own, |own, (name, value)| self.own_with(own.clone(), name, Some(value)).unwrap_or(own))
+    }
+
+    /// Takes settings of ours out of those of the start-up packet: no server is told of them.
+    pub(super) fn take_own_settings(&mut self) -> Result<(), SqlError> {
+        let is_own = |(name, _): &(&str, &str)| name.starts_with(OWN_PREFIX);
+        let own = self.initial.iter().filter(is_own).map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let own: Vec<(String, String)> = own.collect();
+        for (name, value) in &own {
+            self.own = self.own_with(self.own.clone(), name, Some(value))?;
+            Rc::make_mut(&mut self.settings).reset(name);
+        }
+        if !own.is_empty() {
+            self.initial = Rc::clone(&self.settings);
+            self.own_at_start = own;
         }
         Ok(())
     }
 
-    fn default_own(&self) -> OwnSettings {
-        default_own(&self.live.session, &self.context.planning.topology, self.initial_encoding)
-    }
-
-    /// SHOW of a parameter of ours. None: it is a server's.
     pub(super) fn show_own(&self, name: &str) -> Option<Result<String, SqlError>> {
         if name == CLIENT_ENCODING {
             return self.own.encoding.map(|encoding| Ok(encoding.name.to_owned()));

@@ -16,6 +16,7 @@ use super::statements::Answer;
 use super::{Outcome, Session};
 use crate::catalog::RelationKind;
 use crate::execute::{Lane, refusals};
+use crate::plan::{is_whole_on, shard_of_code};
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
 use crate::wire::error::SqlError;
@@ -145,14 +146,23 @@ impl Session {
         if let Kind::CreateTableAs { name, temporary: false, .. } = &planned.plan.facts.kind {
             return Err(super::Failure::Sql(refusals::FROM_TEMPORARY.error(&[&name.to_string()])));
         }
-        let spread = relations(&planned.plan.facts).into_iter().find(|name| {
-            let shadowed = name.schema.is_none() && self.temporary.contains(&name.name);
-            let resolved = planning.catalog.resolve(name, &planning.search_path);
-            !shadowed
-                && resolved
-                    .is_some_and(|info| planning.topology.rule(&info.name).is_some_and(|r| r.is_sharded()))
+        let facts = &planned.plan.facts;
+        let every = matches!(facts.kind, Kind::Truncate { .. } | Kind::LockTable | Kind::Maintenance { .. });
+        let by_words: Vec<ObjectName> = match every {
+            true => facts.words.iter().map(|word| ObjectName::unqualified(word.as_str())).collect(),
+            false => Vec::new(),
+        };
+        let target = facts.kind.target().map(|target| &target.name);
+        let spread = relations(facts).into_iter().chain(&by_words).find(|name| {
+            let written = every || target == Some(*name);
+            !self.is_temporary(name) && !is_whole_on(planning, name, self.default_shard(), written)
         });
+        let code = shard_of_code(planning, facts).map_err(|refusal| super::Failure::Sql(refusal.into()))?;
         match spread {
+            None if code.is_some_and(|shard| shard != self.default_shard()) => {
+                let error = refusals::TEMPORARY_WITH_SHARDED.error(&["what a function reads"]);
+                Err(super::Failure::Sql(error))
+            }
             None => Ok(()),
             Some(name) => {
                 Err(super::Failure::Sql(refusals::TEMPORARY_WITH_SHARDED.error(&[&name.to_string()])))

@@ -408,7 +408,8 @@ impl Session {
             let suspect = |lane: &Lane| lane.in_block && lane.connection.suspect;
             transaction.settings_changed || transaction.schema_changed || self.lanes.iter().any(suspect)
         });
-        (!apart && !unsettled).then_some(Parsing { context: self.context.id, dialect: self.dialect })
+        (!apart && !unsettled)
+            .then_some(Parsing { context: self.context.id, dialect: self.following.dialect })
     }
 
     /// `unsettled`: what stands before it in its batch may change what it means.

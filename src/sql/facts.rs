@@ -397,7 +397,7 @@ pub enum Alteration {
     Leaves(Relative),
     /// DROP COLUMN.
     Drops(String),
-    /// CREATE TABLE … INHERITS.
+    /// CREATE TABLE … INHERITS, PARTITION OF.
     Born(Vec<ObjectName>),
     /// ALTER COLUMN … TYPE.
     Retypes {

@@ -4,7 +4,7 @@
 use tokio_postgres::error::SqlState;
 
 use crate::harness::{Database, Meridian, REGIONS, column, connect, database, eventually, meridian};
-use crate::stand::{self, Pair};
+use crate::stand::{self, Pair, RawClient};
 
 const RULE: &str = "[[tables]]\nname = \"shop.orders\"\nplacement = \"region\"\nkey = \"region\"\n";
 
@@ -462,5 +462,48 @@ fn clients_are_told_what_their_parameters_have_gone_back_to() {
             let zone = fresh.parameters.iter().find(|(name, _)| name == "TimeZone");
             assert_eq!(zone.map(|(_, zone)| zone.as_str()), Some("Asia/Tokyo"), "{:?}", target.kind);
         }
+    }
+}
+
+/// No replica begins such a transaction: what is read is read on the primary.
+#[test]
+fn sessions_whose_transactions_are_serializable_read_all_the_same() {
+    let pair = Pair::new("serializable_default", "");
+    for target in pair.targets() {
+        let mut by_set = target.raw();
+        by_set.simple("SET default_transaction_isolation = 'serializable'");
+        let mut by_words = target.raw();
+        by_words.simple("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+        let started =
+            RawClient::connect(target, &[("options", "-c default_transaction_isolation=serializable")]);
+        let by_start = started.unwrap_or_else(|_| panic!("{:?}: no session", target.kind));
+        for mut client in [by_set, by_words, by_start] {
+            for _ in 0..3 {
+                assert_eq!(client.value("SELECT 1").as_deref(), Some("1"), "{:?}", target.kind);
+                let level = client.value("SELECT current_setting('transaction_isolation')");
+                assert_eq!(level.as_deref(), Some("serializable"), "{:?}", target.kind);
+            }
+        }
+    }
+}
+
+/// As those of PostgreSQL: from the start-up packet, and RESET goes back to them.
+#[test]
+fn settings_of_meridian_may_stand_in_the_start_up_packet() {
+    let pair = Pair::new("own_at_start", "");
+    let Some(meridian) = &pair.meridian else { return };
+    let started = |options: &str| RawClient::connect(meridian, &[("options", options)]);
+    let Ok(mut client) = started("-c meridian.consistency=strong -c meridian.max_lag=3s") else {
+        panic!("no session")
+    };
+    assert_eq!(client.value("SHOW meridian.consistency").as_deref(), Some("strong"));
+    client.simple("SET meridian.consistency = 'eventual'");
+    assert_eq!(client.value("SHOW meridian.consistency").as_deref(), Some("eventual"));
+    client.simple("RESET meridian.consistency");
+    assert_eq!(client.value("SHOW meridian.consistency").as_deref(), Some("strong"));
+    client.simple("DISCARD ALL");
+    assert_eq!(client.value("SHOW meridian.max_lag").as_deref(), Some("3000ms"));
+    for wrong in ["-c meridian.consistency=nonsense", "-c meridian.nothing=1"] {
+        assert!(started(wrong).is_err(), "{wrong}");
     }
 }

@@ -398,3 +398,20 @@ async fn a_sessions_own_tables_hide_those_that_a_kept_statement_reads() {
     assert_eq!(ask(&client, sql).await, "0");
     assert_eq!(ask(&connect(&meridian.app()).await, sql).await, "100");
 }
+
+/// What the session performs itself is not kept for more rows: its client is told so, not that there are no more.
+#[test]
+fn a_portal_that_is_cut_does_not_pretend_to_be_at_its_end() {
+    let pair = Pair::new("cut_portal", "");
+    let Some(meridian) = &pair.meridian else { return };
+    let mut client = meridian.raw();
+    client.simple("BEGIN");
+    let text = "SELECT set_config('app.cut', '1', false), g FROM generate_series(1, 10) g";
+    let ask = [stand::parse("", text, &[]), stand::bind("p", "", &[], &[]), stand::execute("p", 2)];
+    client.send(&[ask.concat(), stand::sync()].concat());
+    let first: Vec<String> = client.until_ready().iter().map(stand::Message::line).collect();
+    assert_eq!(first, ["1", "2", "D 1 | 1", "D 1 | 2", "s", "Z T"]);
+    client.send(&[stand::execute("p", 2), stand::sync()].concat());
+    let second: Vec<String> = client.until_ready().iter().map(stand::Message::line).collect();
+    assert!(second[0].starts_with("E ERROR 0A000"), "{second:?}");
+}

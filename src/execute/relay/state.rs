@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::report::RelayError;
 use crate::execute::numbers::Carried;
 
 /// What PostgreSQL sends at a time, if there is more.
@@ -42,6 +43,18 @@ pub(super) struct State {
 }
 
 impl State {
+    /// A server that is lost amid a message whose beginning the client has: nothing can be said behind that, and no other server
+    /// has the rest. As PostgreSQL's, the client's connection ends.
+    pub fn torn(&self, error: RelayError) -> RelayError {
+        match error {
+            RelayError::Server { error, .. } if self.passing > 0 && !self.swallowing => {
+                tracing::info!(%error, "the connection of a client ends amid a message");
+                RelayError::ClientGone
+            }
+            other => other,
+        }
+    }
+
     /// Whether so many bytes of rows may wait for those that follow. PostgreSQL sends when its buffer is full: what fills it
     /// is followed by more.
     pub fn may_wait(&self, bytes: usize) -> bool {

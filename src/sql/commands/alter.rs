@@ -73,9 +73,12 @@ fn alteration(c: &mut Cursor<'_, '_>) -> Option<Alteration> {
     None
 }
 
-/// For a cursor behind the name of a table that is created: the tables that it inherits from.
+/// For a cursor behind the name of a table that is created: the tables that it inherits from, or is a partition of.
 pub(super) fn parents(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
     while c.at < c.end {
+        if c.take_all(&["partition", "of"]) {
+            return c.name().map(|parent| Alteration::Born(vec![parent])).into_iter().collect();
+        }
         if c.t.punctuation(c.at, b'(') {
             c.at = c.t.closing(c.at);
         } else if c.take("inherits") {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::eventually;
-use crate::stand::{self, Message, PLACES, Pair, RawClient, Target};
+use crate::stand::{self, Message, PLACES, Pair, RawClient, Received, Target};
 
 const SCHEMA: [&str; 4] = [
     "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
@@ -135,5 +135,67 @@ async fn a_pinned_session_ends_with_its_servers_last_words() {
         client.set_patience(Duration::from_secs(20));
         let expected = "E FATAL 57P01 terminating connection due to administrator command closed";
         assert_eq!(client.rest(), expected, "{:?}", target.kind);
+    }
+}
+
+/// A row whose beginning the client has cannot be followed by an error: the connection ends, as PostgreSQL's does.
+#[tokio::test]
+async fn a_server_that_is_lost_amid_a_row_ends_its_client() {
+    let pair = Pair::new("amid_a_row", "");
+    for target in pair.targets() {
+        let mut client = target.raw();
+        client.send(&stand::query("SELECT repeat('x', 100000) AS amid FROM generate_series(1, 3000)"));
+        let running = "FROM pg_stat_activity WHERE query LIKE '%AS amid%' AND pid <> pg_backend_pid() AND state = 'active'";
+        // It is stopped by what nobody reads.
+        eventually("the server waits for its reader", async || {
+            let waits = format!("SELECT pid {running} AND wait_event = 'ClientWrite'");
+            (!pair.ask_servers(target, &waits).is_empty()).then_some(())
+        })
+        .await;
+        pair.ask_servers(target, &format!("SELECT pg_terminate_backend(pid) {running}"));
+        client.set_patience(Duration::from_secs(20));
+        let mut rows = 0;
+        let end = loop {
+            match client.receive() {
+                Received::Message(message) if message.tag == b'D' => {
+                    assert!(
+                        message.body[6..].iter().all(|byte| *byte == b'x'),
+                        "{:?}: row {rows}",
+                        target.kind
+                    );
+                    rows += 1;
+                }
+                Received::Message(message) if message.tag == b'Z' => panic!("{:?}: it goes on", target.kind),
+                Received::Message(_) => {}
+                end => break end,
+            }
+        };
+        assert!(matches!(end, Received::Closed), "{:?}: nothing comes behind {rows} rows", target.kind);
+        assert!(rows < 3000, "{:?}", target.kind);
+    }
+}
+
+/// What is said while the listener is in a transaction is told behind its end, however that ends.
+#[test]
+fn notifications_outlive_the_end_of_a_transaction() {
+    let pair = pair("notified_amid");
+    for target in pair.targets() {
+        let mut speaker = target.raw();
+        for (amid, end) in [
+            ("SELECT 1", "ROLLBACK"),
+            ("SELECT 1", "COMMIT"),
+            ("SELECT 1 / 0", "ROLLBACK"),
+            ("SELECT 1 / 0", "COMMIT"),
+            ("SELECT 1", "ROLLBACK AND CHAIN"),
+        ] {
+            let mut listener = target.raw();
+            listener.simple("LISTEN amid");
+            listener.simple("BEGIN");
+            listener.simple(amid);
+            speaker.simple("NOTIFY amid, 'heard'");
+            let place = format!("{:?}: {amid}, {end}", target.kind);
+            let told = format!("{}; {}", lines(&listener.simple(end)), lines(&listener.simple("ROLLBACK")));
+            assert!(told.contains("heard"), "{place}: {told}");
+        }
     }
 }
