@@ -59,6 +59,8 @@ impl Session {
             BatchEnd::Sync => {
                 let sent = self.conclude(outcome).await?;
                 if std::mem::take(&mut self.awaiting_sync) {
+                    // That Sync was not one: what has failed goes on to the next.
+                    self.skipping = failed;
                     return Ok(());
                 }
                 if failed {

@@ -482,6 +482,9 @@ impl Session {
             Ok(report) => {
                 let outcome = self.after_performance(index, &report);
                 if outcome.is_ok() {
+                    if let Kind::Session(SessionObject::Prepare { name }) = &facts.kind {
+                        self.statements.note_prepare(name, Some(work.text()));
+                    }
                     self.set_pin(reason);
                     self.learn_temporary().await?;
                 }
@@ -536,15 +539,29 @@ impl Session {
             Kind::Session(SessionObject::CloseCursor { name: None }) => {
                 self.close_cursors(planned, work).await
             }
-            Kind::Session(SessionObject::Execute { name })
-                if self.statements.get(name.as_bytes()).is_some() =>
-            {
-                Err(Failure::Sql(refusals::EXECUTE_PARSED.error(&[])))
+            Kind::Session(SessionObject::Execute { name }) => {
+                self.check_execute(name)?;
+                self.perform_on(planned, work, self.default_shard()).await
             }
             Kind::Session(SessionObject::Deallocate { name }) => {
                 self.deallocate(planned, name.as_deref(), work).await
             }
             _ => self.perform_on(planned, work, self.default_shard()).await,
+        }
+    }
+
+    /// What was prepared on the pinned server may have come to need others: by a view, a function, or a search_path.
+    fn check_execute(&mut self, name: &str) -> Outcome {
+        if self.statements.get(name.as_bytes()).is_some() {
+            return Err(Failure::Sql(refusals::EXECUTE_PARSED.error(&[])));
+        }
+        let Some(text) = self.statements.prepare_of(name).map(Box::<[u8]>::from) else { return Ok(()) };
+        let now = self.plan_text(&text)?;
+        match &now.plan.action {
+            Action::Refuse(refusal) if !self.names_temporary(&now) => {
+                Err(Failure::Sql(refusal.clone().into()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -569,7 +586,10 @@ impl Session {
                     return self.perform_on(planned, work, self.default_shard()).await;
                 }
             }
-            Some(_) => return self.perform_on(planned, work, self.default_shard()).await,
+            Some(name) => {
+                self.statements.note_prepare(name, None);
+                return self.perform_on(planned, work, self.default_shard()).await;
+            }
         }
         self.describe_no_rows(work);
         let tag: &[u8] = if name.is_none() { b"DEALLOCATE ALL" } else { b"DEALLOCATE" };

@@ -344,6 +344,9 @@ impl Session {
         lane.query_frame(frame);
         lane.note_write(true);
         lane.connection.suspect = true;
+        if !lane.in_block {
+            self.ask_position(index);
+        }
         match self.run_lane(index).await {
             Ok(report) => {
                 if report.error.is_some() {

@@ -332,9 +332,24 @@ pub struct Statements {
     /// What the columns were that a `*` of the statement stood for when the client prepared it.
     answers: HashMap<Box<[u8]>, Answer>,
     unnamed: Option<Rc<Prepared>>,
+    /// Texts of SQL's PREPARE, by the names that they give.
+    by_sql: HashMap<String, Box<[u8]>>,
 }
 
 impl Statements {
+    /// The pinned server has it; None: it has it no more.
+    pub fn note_prepare(&mut self, name: &str, text: Option<&[u8]>) {
+        match text {
+            Some(text) => drop(self.by_sql.insert(name.to_owned(), text.into())),
+            None => drop(self.by_sql.remove(name)),
+        }
+    }
+
+    /// The PREPARE of this name.
+    pub fn prepare_of(&self, name: &str) -> Option<&[u8]> {
+        self.by_sql.get(name).map(|text| &**text)
+    }
+
     pub fn get(&self, name: &[u8]) -> Option<&Rc<Prepared>> {
         if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
     }
@@ -387,6 +402,7 @@ impl Statements {
     pub fn clear(&mut self) {
         self.named.clear();
         self.answers.clear();
+        self.by_sql.clear();
         self.unnamed = None;
     }
 

@@ -59,6 +59,11 @@ pub(super) fn single(name: &SqlName) -> Option<String> {
     }
 }
 
+/// The first part of a name: in SET, the column whose field or element is set.
+pub(super) fn first(name: &SqlName) -> Option<String> {
+    identifier(parts(name)?.first()?)
+}
+
 pub(super) fn is_quoted(name: &SqlName) -> bool {
     parts(name).is_none_or(|idents| idents.iter().any(|ident| ident.quote_style.is_some()))
 }

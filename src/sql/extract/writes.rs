@@ -90,7 +90,7 @@ impl Extractor {
             OnConflictAction::DoNothing => Ok(OnConflict::DoNothing),
             OnConflictAction::DoUpdate(update) => {
                 // Row forms whose cells are not followed still name their columns.
-                let sets = assignments(&update.assignments, true).ok_or(Unfollowed)?;
+                let sets = assignments(&update.assignments).ok_or(Unfollowed)?;
                 Ok(OnConflict::DoUpdate(sets))
             }
         }
@@ -115,7 +115,7 @@ impl Extractor {
         self.walk(&update.assignments, &mut block)?;
         self.where_and_from(from, update.selection.as_ref(), &mut block)?;
         self.walk(&update.returning, &mut block)?;
-        let sets = assignments(&update.assignments, false);
+        let sets = assignments(&update.assignments);
         Ok((Kind::Update(Update { target, sets, returning: update.returning.is_some() }), block))
     }
 
@@ -188,20 +188,23 @@ fn is_foreign_insert(insert: &SqlInsert) -> bool {
         || insert.multi_table_else_clause.is_some()
 }
 
-/// The columns that are set, and with what. None where a target has a form that is not followed; with `opaque_rows`,
-/// a row set from something that is no written row gives its columns with expressions.
-fn assignments(assignments: &[Assignment], opaque_rows: bool) -> Option<Vec<(String, Cell)>> {
+/// The columns that are set, and with what. None where a target, or ROW with whatever is in it, has a form that is not followed.
+fn assignments(assignments: &[Assignment]) -> Option<Vec<(String, Cell)>> {
     let mut sets = Vec::with_capacity(assignments.len());
     for assignment in assignments {
         match &assignment.target {
-            AssignmentTarget::ColumnName(name) => sets.push((names::single(name)?, cell(&assignment.value))),
+            AssignmentTarget::ColumnName(name) => sets.push(match names::single(name) {
+                Some(column) => (column, cell(&assignment.value)),
+                // A part of the column: a field.
+                None => (names::first(name)?, Cell::Expression),
+            }),
             AssignmentTarget::Tuple(columns) => {
                 let columns = columns.iter().map(names::single).collect::<Option<Vec<_>>>()?;
                 match row_cells(&assignment.value) {
                     Some(cells) if cells.len() == columns.len() => {
                         sets.extend(columns.into_iter().zip(cells))
                     }
-                    _ if opaque_rows => {
+                    _ if matches!(assignment.value, Expr::Subquery(_)) => {
                         sets.extend(columns.into_iter().map(|column| (column, Cell::Expression)))
                     }
                     _ => return None,
