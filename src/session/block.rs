@@ -46,6 +46,8 @@ pub struct Transaction {
     pub read_only: bool,
     pub isolation: Isolation,
     pub deferrable: bool,
+    /// The modes that it has begun with, before BEGIN's own words.
+    began: Modes,
     pub snapshot: Snapshot,
     /// When it began, once that was asked.
     pub time: Option<Rc<str>>,
@@ -163,6 +165,7 @@ impl Transaction {
             read_only: false,
             isolation: Isolation::ReadCommitted,
             deferrable: false,
+            began: Modes::default(),
             snapshot: Snapshot::NotTaken,
             time: None,
             failed: false,
@@ -224,6 +227,21 @@ impl Transaction {
         self.read_only = modes.read_only.unwrap_or(self.read_only);
         self.isolation = modes.isolation.unwrap_or(self.isolation);
         self.deferrable = modes.deferrable.unwrap_or(self.deferrable);
+    }
+
+    /// Those that nobody has named in it: of the session, or of the transaction before it in a chain.
+    pub fn begin_with(&mut self, modes: Modes) {
+        self.set_modes(modes);
+        self.began = self.modes();
+    }
+
+    /// Those that AND CHAIN hands on. Modes are parameters of the transaction: a failure takes back what has been set of them, unless
+    /// it is a savepoint's.
+    pub fn modes_for_chain(&self) -> Modes {
+        match self.failed && self.savepoints.is_empty() {
+            true => self.began,
+            false => self.modes(),
+        }
     }
 
     /// Those that it has.

@@ -73,14 +73,14 @@ impl Session {
                 transaction.origin = Origin::Explicit;
                 if !joined {
                     transaction.prologue[0] = self.fence.begin(sql, modes.isolation);
-                    transaction.set_modes(defaults);
+                    transaction.begin_with(defaults);
                 }
                 transaction.set_modes(modes);
             }
             None => {
                 let prologue = self.fence.prologue(sql, modes.isolation);
                 let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
-                transaction.set_modes(defaults);
+                transaction.begin_with(defaults);
                 transaction.set_modes(modes);
                 self.block = Block::Open(Box::new(transaction));
             }
@@ -105,7 +105,7 @@ impl Session {
     fn begin_chained(&mut self, modes: Modes) {
         let prologue = self.fence.prologue(format!("BEGIN {modes}"), modes.isolation);
         let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
-        transaction.set_modes(modes);
+        transaction.begin_with(modes);
         self.block = Block::Open(Box::new(transaction));
     }
 
@@ -114,7 +114,7 @@ impl Session {
         if chain {
             self.demand_block(what)?;
         }
-        Ok(self.block.get().filter(|_| chain).map(Transaction::modes))
+        Ok(self.block.get().filter(|_| chain).map(Transaction::modes_for_chain))
     }
 
     pub(super) async fn set_transaction(&mut self, sql: String, modes: Modes) -> Outcome {
