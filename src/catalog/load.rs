@@ -91,7 +91,8 @@ impl CatalogReader {
     /// transaction: drop both.
     pub async fn load(&mut self, client: &Client) -> Result<CatalogParts, LoadError> {
         let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; SHOW server_version_num; SET LOCAL search_path = pg_catalog",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {}; SHOW server_version_num; SET LOCAL search_path = pg_catalog; \
+             SET LOCAL lock_timeout = '2s'",
             queries::DEFAULTS
         );
         // Futures send when they are polled first: this one before the others.

@@ -33,6 +33,8 @@ pub struct CatalogParts {
     pub value_locales: String,
     pub database_collation: Option<Collation>,
     pub compares_otherwise: bool,
+    /// Something could not be shown at that time.
+    pub incomplete: bool,
     /// The database's provider, locale and version, for comparing.
     pub database_locale: String,
     pub server_encoding: String,

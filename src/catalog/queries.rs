@@ -123,11 +123,31 @@ SELECT r.rolname::text, s.setdatabase <> 0, lower(split_part(c.setting, '=', 1))
  WHERE (s.setrole = 0 OR r.oid IS NOT NULL) AND c.setting !~* '^client_encoding='
    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))";
 
-const RELATIONS: &str = "
+/// Tables that other sessions alter. To show a view, or how a column is generated, PostgreSQL locks the tables: nobody waits for
+/// those, and what is of them is shown another time. Defaults are shown without a lock.
+macro_rules! altered {
+    () => {
+        "altered AS MATERIALIZED (
+    SELECT l.relation FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
+       AND d.datname = current_database())"
+    };
+}
+
+const RELATIONS: &str = concat!(
+    "
+WITH ",
+    altered!(),
+    "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity,
        coalesce(f.schemas, '{}'), coalesce(f.names, '{}'),
        c.relhasrules AND EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
-       CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema') THEN pg_get_viewdef(c.oid) END,
+       CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+             AND NOT EXISTS (SELECT FROM altered JOIN pg_depend d ON d.refobjid = altered.relation
+                               JOIN pg_rewrite r ON r.oid = d.objid
+                              WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+                                AND r.ev_class = c.oid)
+            THEN pg_get_viewdef(c.oid) END,
        c.relpersistence = 'u'
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (
@@ -136,12 +156,17 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurit
       FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace pn ON pn.oid = p.pronamespace
      WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' GROUP BY t.tgrelid) f ON f.tgrelid = c.oid
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-   AND n.nspname !~ '^pg_(toast|temp_)'";
+   AND n.nspname !~ '^pg_(toast|temp_)'"
+);
 
 /// Columns of user schemas, in their order. What they have in common is looked up once for all: collations, what
 /// domains are made of, and what the trees of defaults call (0 is the number of a domain's own).
-const COLUMNS: &str = "
-WITH RECURSIVE below(domain, type, modifier) AS (
+const COLUMNS: &str = concat!(
+    "
+WITH RECURSIVE ",
+    altered!(),
+    ",
+  below(domain, type, modifier) AS (
     SELECT t.oid, t.typbasetype, t.typtypmod FROM pg_type t WHERE t.typtype = 'd'
     UNION ALL
     SELECT b.domain, t.typbasetype, t.typtypmod FROM below b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'),
@@ -172,7 +197,9 @@ WITH RECURSIVE below(domain, type, modifier) AS (
       LEFT JOIN pg_proc p ON p.oid = coalesce(m.function, o.oprcode)
      GROUP BY tree.object, tree.number)
 SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttypmod), a.atttypmod, a.attnotnull,
-       coalesce(pg_get_expr(d.adbin, d.adrelid), t.typdefault),
+       coalesce(CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0)
+                     WHEN a.attrelid NOT IN (SELECT relation FROM altered) THEN pg_get_expr(d.adbin, d.adrelid) END,
+                t.typdefault),
        coalesce(f.volatile, false), coalesce(f.stable, false),
        a.attgenerated <> '', a.attidentity <> '',
        co.name, co.provider, co.locale, co.deterministic, co.version,
@@ -191,7 +218,8 @@ SELECT a.attrelid, a.attname::text, a.atttypid, format_type(a.atttypid, a.atttyp
  WHERE a.attnum > 0 AND NOT a.attisdropped
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
- ORDER BY a.attrelid, a.attnum";
+ ORDER BY a.attrelid, a.attnum"
+);
 
 /// View, and relation that it names itself; table, and relation that its row security names. Only what is not pinned:
 /// not the system's own tables.

@@ -132,6 +132,10 @@ impl Interpreter<'_> {
                 referenced_by: Vec::new(),
                 primary_key: Vec::new(),
             };
+            // PostgreSQL's own are never shown.
+            let is_system = matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
+            self.parts.incomplete |=
+                info.kind == RelationKind::View && info.definition.is_none() && !is_system;
             self.names.insert(row.try_get(0)?, name.clone());
             self.parts.relations.insert(name, info);
         }

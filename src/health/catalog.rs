@@ -69,6 +69,8 @@ struct ShardCatalog {
     asked: Option<Asked>,
     /// As of the last load; None: it has not been read.
     fingerprint: Option<u64>,
+    /// The last load could not show everything.
+    incomplete: bool,
     /// As of the last load that succeeded.
     objects: Option<Arc<Objects>>,
     /// Behind the last change of the definitions, if there was one since the first load.
@@ -134,7 +136,7 @@ impl CatalogService {
     async fn poll(&mut self) {
         let (topology, server) = (&self.topology, &self.server);
         let asked = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
-            let known = shard.fingerprint;
+            let known = shard.fingerprint.filter(|_| !shard.incomplete);
             shard
                 .poll(topology, server, ShardId(index as u16))
                 .await
@@ -153,6 +155,7 @@ impl CatalogService {
             let loaded = shard.load(topology, server, ShardId(index as u16)).await;
             shard.fingerprint = loaded.as_ref().ok().map(|parts| parts.fingerprint);
             if let Ok(parts) = &loaded {
+                shard.incomplete = parts.incomplete;
                 shard.objects = Some(Arc::clone(&parts.objects));
             }
             loaded

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::block::{Before, Block, Origin, Transaction};
 use super::fence::says_true;
+use super::redefinition::Redefinition;
 use super::{Failure, Outcome, Request, Session};
 use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::{Hidden, POSITION_QUERY};
@@ -374,10 +375,9 @@ impl Session {
                     lane.connection.applied = Rc::clone(&settings);
                 }
                 self.end_block();
-                if schema_changed {
-                    self.refresh_catalog().await;
+                if schema_changed && !self.refresh_catalog().await {
+                    redefinition.into_iter().for_each(Redefinition::outlast);
                 }
-                drop(redefinition);
                 if differ {
                     // It is committed, whatever becomes of the question.
                     let _ = Box::pin(self.report_settled()).await;
@@ -537,11 +537,13 @@ impl Session {
     }
 
     /// DDL has been committed: plans must see it before the client sends its next statement.
-    pub(super) async fn refresh_catalog(&mut self) {
-        if let Err(reason) = self.worker.shared.catalog.refresh().await {
+    pub(super) async fn refresh_catalog(&mut self) -> bool {
+        let refreshed = self.worker.shared.catalog.refresh().await;
+        if let Err(reason) = &refreshed {
             tracing::warn!(%reason, "the catalog could not be read again after a change of the schema");
         }
         self.refresh_context();
+        refreshed.is_ok()
     }
 
     /// Joins the default shard for a statement that only validates or reports.

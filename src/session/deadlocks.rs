@@ -1,6 +1,6 @@
 //! Ends deadlocks that no server sees: sessions that wait for each other on several of them.
 //!
-//! Run by `server` beside the watch over the servers. While at least two sessions with connections to several servers are busy,
+//! Run by `server` beside the watch over the servers. While at least two sessions with several connections are busy,
 //! the servers are asked who waits there for whom; `transaction::deadlock` finds the ring.
 //!
 //! ```text
@@ -47,7 +47,7 @@ pub async fn watch(shared: &Shared) {
         tokio::time::sleep(LOOK_INTERVAL).await;
         // A cancel that came too late is for nobody.
         struck.drain(..).for_each(|key| key.struck.clear());
-        let sessions = over_several_servers(shared);
+        let sessions = with_several_connections(shared);
         if sessions.len() < 2 {
             before = None;
             continue;
@@ -65,12 +65,11 @@ pub async fn watch(shared: &Shared) {
     }
 }
 
-/// The busy sessions with connections to several servers, by their clients' numbers.
-fn over_several_servers(shared: &Shared) -> BTreeMap<u32, Keys> {
+/// The busy sessions with several connections, by their clients' numbers.
+fn with_several_connections(shared: &Shared) -> BTreeMap<u32, Keys> {
     let spread = shared.cancels.iter().filter_map(|entry| {
         let keys = entry.value().keys();
-        let nodes: BTreeSet<NodeId> = keys.iter().map(|key| key.node).collect();
-        (nodes.len() > 1).then(|| (*entry.key(), keys))
+        (keys.len() > 1).then(|| (*entry.key(), keys))
     });
     let mut sessions: BTreeMap<u32, Keys> = spread.collect();
     sessions.retain(|client, _| shared.clients.get(client).is_some_and(|info| info.is_active()));
@@ -110,7 +109,8 @@ async fn ask(
         servers.insert(node, server);
         waits.extend(rows.iter().filter_map(|row| {
             let pid = |column: usize| row.try_get(column).ok().flatten()?.parse::<u32>().ok();
-            Some(Wait { waiter: party(node, pid(0)?), holder: party(node, pid(1)?), node })
+            let pids = (pid(0)?, pid(1)?);
+            Some(Wait { waiter: party(node, pids.0), holder: party(node, pids.1), node, pids })
         }));
     }
     waits

@@ -176,7 +176,7 @@ impl Session {
     pub(super) async fn perform(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         let ends = planned.is_transaction_control();
         let anew = match self.is_redefined() && !ends {
-            true => Some(Box::pin(self.plan_anew(work)).await?),
+            true => Box::pin(self.plan_anew(planned, work)).await?,
             false => None,
         };
         let planned = anew.as_deref().unwrap_or(planned);

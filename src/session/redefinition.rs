@@ -14,7 +14,7 @@
 //!
 //! Invariants:
 //! 1. A statement that is alone has been planned by the definitions that it runs by, or is not committed.
-//! 2. Nobody waits for DDL that concerns nothing which its text names.
+//! 2. Nobody waits for DDL that concerns nothing which its statement names; nobody in a transaction, before a statement.
 //!
 //! Not here: DDL that other processes run on the servers; `health` notices it some time later.
 
@@ -30,31 +30,42 @@ use tokio::sync::watch;
 use super::batch::Message;
 use super::perform::{BoundParameters, Work};
 use super::planning::Planned;
+use super::shadows::relations;
 use super::shared::Shared;
 use super::{Failure, Outcome, Session};
+use crate::backend::BackendError;
 use crate::backend::connection::ServerKey;
 use crate::backend::strike::Strike;
 use crate::catalog::Catalog;
+use crate::health::connect::connect;
 use crate::plan::{Access, Action};
-use crate::sql::facts::Facts;
+use crate::sql::facts::{Facts, Kind, SessionObject};
 use crate::sql::split::split;
-use crate::topology::{NodeId, ShardId};
+use crate::topology::{NodeId, NodeRole, ShardId};
 use crate::wire::error::SqlError;
 use crate::wire::frontend::Bind;
 
 /// So long a statement waits for another session's commit.
-const WAIT_MAX: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// For a server's taking note of a cancel.
 const CANCEL_TIME_MAX: Duration = Duration::from_secs(2);
 /// Between two looks at who waits: what was sent before the first has arrived by the second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const LOOKS_MAX: usize = 40;
+/// Between two attempts to read the catalogs behind DDL.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Who waits for a lock that this transaction has on a relation.
 const WAITING: &str = "SELECT DISTINCT w.pid FROM pg_catalog.pg_locks w JOIN pg_catalog.pg_locks h \
  ON h.database = w.database AND h.relation = w.relation \
  WHERE w.locktype = 'relation' AND h.locktype = 'relation' AND h.granted AND NOT w.granted \
  AND h.pid = pg_catalog.pg_backend_pid()";
+
+/// Who waits for a lock that a replica has taken on a relation because its primary has.
+const WAITING_ON_REPLICA: &str = "SELECT DISTINCT w.pid FROM pg_catalog.pg_locks w JOIN pg_catalog.pg_locks h \
+ ON h.database = w.database AND h.relation = w.relation \
+ JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid AND a.backend_type = 'startup' \
+ WHERE w.locktype = 'relation' AND h.locktype = 'relation' AND h.granted AND NOT w.granted";
 
 /// Names, folded, that DDL under way may give another meaning.
 type Names = HashSet<String>;
@@ -78,13 +89,16 @@ impl Redefinitions {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// Returns when none is under way that the text names something of. Cancel safe: yes.
-    async fn settled(&self, text: &[u8]) {
-        let text = String::from_utf8_lossy(text).to_lowercase();
+    /// Whether one is under way that changes something of these names.
+    fn concern(&self, names: &Names) -> bool {
+        self.under_way.borrow().iter().any(|changed| !changed.is_disjoint(names))
+    }
+
+    /// Returns when none does. Cancel safe: yes.
+    async fn settled(&self, names: &Names) {
         let mut under_way = self.under_way.subscribe();
-        let named = |names: &Arc<Names>| names.iter().any(|name| text.contains(name.as_str()));
         // The sender lives as long as this does.
-        let _ = under_way.wait_for(|all| !all.iter().any(named)).await;
+        let _ = under_way.wait_for(|all| all.iter().all(|changed| changed.is_disjoint(names))).await;
     }
 }
 
@@ -123,6 +137,17 @@ impl Redefinition {
     }
 }
 
+impl Redefinition {
+    /// It is committed, and the catalogs could not be read: it is under way until they can be.
+    pub fn outlast(self) {
+        tokio::task::spawn_local(async move {
+            while self.shared.catalog.refresh().await.is_err() {
+                tokio::time::sleep(REFRESH_INTERVAL).await;
+            }
+        });
+    }
+}
+
 impl Drop for Redefinition {
     fn drop(&mut self) {
         self.struck.iter().for_each(|key| key.struck.clear());
@@ -151,7 +176,8 @@ impl Session {
             if !others {
                 break;
             }
-            let waiting = self.who_waits().await?;
+            let mut waiting = self.who_waits().await?;
+            waiting.extend(self.who_waits_on_replicas().await);
             let found = redefinition.strike(&waiting).await;
             if look > 0 && !found {
                 break;
@@ -180,50 +206,93 @@ impl Session {
         Ok(waiting)
     }
 
+    /// The same on replicas that sessions of ours read from now.
+    async fn who_waits_on_replicas(&self) -> BTreeSet<(NodeId, u32)> {
+        let shared = &self.worker.shared;
+        let topology = &self.context.planning.topology;
+        let busy = shared.clients.iter().filter(|client| client.id != self.info.id && client.is_active());
+        let targets = busy.filter_map(|client| shared.cancels.get(&client.id).map(|target| target.keys()));
+        let is_replica = |node: &NodeId| {
+            topology.nodes.get(usize::from(node.0)).is_some_and(|node| node.state.role() == NodeRole::Replica)
+        };
+        let nodes: BTreeSet<NodeId> = targets.flatten().map(|key| key.node).filter(is_replica).collect();
+        let asked = nodes.into_iter().map(|node| async move {
+            let server = connect(topology, node, &self.live.server).await.ok()?;
+            let rows = server.rows(WAITING_ON_REPLICA, CANCEL_TIME_MAX).await.ok()?;
+            let pids = rows.iter().filter_map(|row| row.try_get(0).ok().flatten()?.parse().ok());
+            Some(pids.map(|pid| (node, pid)).collect::<Vec<_>>())
+        });
+        join_all(asked).await.into_iter().flatten().flatten().collect()
+    }
+
     /// Whether something was redefined since this session last took the catalogs in force, or is being redefined.
     pub(super) fn is_redefined(&self) -> bool {
         let all = &self.worker.shared.redefinitions;
         all.turn() != self.context.turn || all.are_under_way()
     }
 
-    /// Takes the definitions that hold for the text.
-    async fn follow_redefinitions(&mut self, text: &[u8]) -> Outcome {
+    /// Takes the definitions that hold for a statement that was planned so.
+    async fn follow_redefinitions(&mut self, planned: &Planned) -> Outcome {
         let shared = Arc::clone(&self.worker.shared);
-        let settled = tokio::time::timeout(WAIT_MAX, shared.redefinitions.settled(text)).await;
-        settled.map_err(|_| Failure::Sql(Strike::Redefinition.error()))?;
+        let names = names_of(&planned.plan.facts);
+        let settled = tokio::time::timeout(WAIT_MAX, shared.redefinitions.settled(&names));
+        tokio::select! {
+            biased;
+            () = self.cancel.requested() => return Err(Failure::Sql(BackendError::Cancelled.into_sql())),
+            settled = settled => settled.map_err(|_| Failure::Sql(Strike::Redefinition.error()))?,
+        }
         self.refresh_context();
         Ok(())
     }
 
-    /// The plan of a statement whose own is by definitions that may not hold any more.
-    pub(super) async fn plan_anew(&mut self, work: Work<'_>) -> Result<Box<Planned>, Failure> {
-        self.follow_redefinitions(work.text()).await?;
-        Ok(Box::new(self.plan_text(work.text())?))
+    /// The plan of a statement whose own is by definitions that may not hold any more. None in a transaction that the DDL may have
+    /// to wait for: what runs in it is looked at afterwards.
+    pub(super) async fn plan_anew(
+        &mut self,
+        planned: &Planned,
+        work: Work<'_>,
+    ) -> Result<Option<Box<Planned>>, Failure> {
+        let names = names_of(&planned.plan.facts);
+        if self.block.is_open() && self.worker.shared.redefinitions.concern(&names) {
+            return Ok(None);
+        }
+        self.follow_redefinitions(planned).await?;
+        Ok(Some(Box::new(self.plan_text(work.text())?)))
     }
 
     /// Behind a statement in a transaction: it has run by the definitions that it was planned by, or by others which have it
     /// performed alike.
     pub(super) async fn demand_same_plan(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        if let Kind::Session(SessionObject::Execute { name }) = &planned.plan.facts.kind
+            && let Some(text) = self.statements.prepare_of(name).map(Box::<[u8]>::from)
+        {
+            // What was prepared is what runs.
+            let before = self.plan_text(&text)?;
+            self.follow_redefinitions(&before).await?;
+            let now = self.plan_text(&text)?;
+            return if is_done_alike(&before, &now) { Ok(()) } else { Err(misplaced(&now)) };
+        }
         let before = self.bind_work(planned, work).map(|shards| shards.single());
-        self.follow_redefinitions(work.text()).await?;
+        self.follow_redefinitions(planned).await?;
         let now = self.plan_text(work.text())?;
         let is_alike = match before {
             Ok(Some(shard)) if is_relayed(planned) => {
                 let goes = is_relayed(&now) && self.bind_work(&now, work)?.single() == Some(shard);
                 goes && now.plan.access <= planned.plan.access
             }
-            _ => format!("{:?}", now.plan.action) == format!("{:?}", planned.plan.action),
+            _ => is_done_alike(planned, &now),
         };
         if is_alike { Ok(()) } else { Err(misplaced(&now)) }
     }
 
     /// Whether a message with one statement or several still goes where it is going.
     pub(super) async fn demand_same_place(&mut self, text: &[u8], place: Place) -> Outcome {
-        self.follow_redefinitions(text).await?;
         let mut pieces = Vec::new();
         split(text, self.lex_options(), &mut pieces);
         for piece in pieces {
             let statement = &text[piece.start as usize..piece.end as usize];
+            let before = self.plan_text(statement)?;
+            self.follow_redefinitions(&before).await?;
             let now = self.plan_text(statement)?;
             let goes = self.is_relay(&now) && self.single_shard(&now, statement)? == Some(place.0);
             if !goes || now.plan.access > place.1 {
@@ -237,7 +306,8 @@ impl Session {
     pub(super) async fn demand_same_home(&mut self, messages: &[Message], place: Place) -> Outcome {
         for message in messages {
             let Message::Bind { prepared, tail, .. } = message else { continue };
-            self.follow_redefinitions(prepared.text()).await?;
+            let before = self.plan_prepared(prepared)?;
+            self.follow_redefinitions(&before).await?;
             let now = self.plan_prepared(prepared)?;
             // Without the names of the portal and of the statement.
             let mut body = BytesMut::from(&b"\0\0"[..]);
@@ -254,6 +324,10 @@ impl Session {
     }
 }
 
+fn is_done_alike(before: &Planned, now: &Planned) -> bool {
+    format!("{:?}", before.plan.action) == format!("{:?}", now.plan.action)
+}
+
 fn is_relayed(planned: &Planned) -> bool {
     matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
 }
@@ -265,6 +339,13 @@ fn misplaced(now: &Planned) -> Failure {
         Action::Refuse(refusal) => Failure::Sql(refusal.clone().into()),
         _ => Failure::Sql(Strike::Redefinition.error()),
     }
+}
+
+/// What a statement reads, writes and calls, as far as it names it.
+fn names_of(facts: &Facts) -> Names {
+    let relations = relations(facts).into_iter().chain(&facts.targets).map(|name| &name.name);
+    let calls = facts.functions.iter().map(|call| &call.name.name);
+    relations.chain(calls).chain(&facts.words).map(|name| name.to_lowercase()).collect()
 }
 
 /// Words of DDL that may change what statements are planned by; nobody is planned by an index.

@@ -19,6 +19,7 @@ use crate::execute::{Lane, refusals};
 use crate::plan::{is_whole_on, shard_of_code};
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
+use crate::sql::star::stands_for_columns;
 use crate::wire::error::SqlError;
 
 /// Names, and of relations each column with its type.
@@ -243,7 +244,7 @@ impl Session {
             Some((info.name.name.as_str(), columns.collect()))
         });
         let relations: Vec<_> = relations.collect();
-        let star = text.contains(&b'*').then(|| number(&relations));
+        let star = stands_for_columns(text, self.lex_options()).then(|| number(&relations));
         let folded = text.to_ascii_lowercase();
         let is_named = |name: &str| {
             let name = name.to_ascii_lowercase();
@@ -304,7 +305,7 @@ fn names_by_words(facts: &Facts) -> bool {
 }
 
 /// Every relation that the statement names, at any depth.
-fn relations(facts: &Facts) -> HashSet<&ObjectName> {
+pub(super) fn relations(facts: &Facts) -> HashSet<&ObjectName> {
     let mut names = HashSet::new();
     collect(&facts.block, &mut names);
     match &facts.kind {

@@ -38,6 +38,7 @@ pub mod rows;
 pub mod set_calls;
 pub mod shape;
 pub mod split;
+pub mod star;
 pub mod template;
 mod tokens;
 mod unescape;

@@ -1,7 +1,7 @@
-//! Deadlocks over several servers: who waits for whom, put together from all of them, and whether they wait in a ring. Pure.
+//! Deadlocks that no server sees: who waits for whom, put together from all of them, and whether they wait in a ring. Pure.
 //!
-//! Each PostgreSQL finds the rings among its own sessions. One session of ours has connections to several servers, and is one
-//! party wherever it waits or is waited for:
+//! Each PostgreSQL finds the rings among its own sessions. One session of ours has connections to several servers, or two to one
+//! (where rows are gathered), and is one party wherever it waits or is waited for:
 //!
 //! ```text
 //!   us-east      A's 4711 waits for B's 4712        A ──▶ B
@@ -33,9 +33,18 @@ pub struct Wait {
     pub waiter: Party,
     pub holder: Party,
     pub node: NodeId,
+    /// The processes of the two there.
+    pub pids: (u32, u32),
 }
 
-/// The waits of one ring over at least two servers, in their order; None: there is none.
+impl Wait {
+    /// Whether the server sees that who is waited for waits, too: it is the same process.
+    fn leads_to(&self, next: &Self) -> bool {
+        self.node == next.node && self.pids.1 == next.pids.0
+    }
+}
+
+/// The waits of one ring that no server sees as a whole, in their order; None: there is none.
 pub fn ring(waits: &[Wait]) -> Option<Vec<Wait>> {
     let waits: BTreeSet<Wait> = waits.iter().copied().collect();
     let waits: Vec<Wait> = waits.into_iter().collect();
@@ -57,9 +66,9 @@ fn walk(
 ) -> bool {
     for wait in waits.iter().filter(|wait| wait.waiter == at) {
         path.push(*wait);
-        let spread = path.iter().any(|other| other.node != wait.node);
+        let spread = path.windows(2).any(|pair| !pair[0].leads_to(&pair[1]));
         if wait.holder == start {
-            if spread {
+            if spread || path.first().is_some_and(|first| !wait.leads_to(first)) {
                 return true;
             }
         } else if seen.insert((wait.holder, spread)) && walk(waits, start, wait.holder, path, seen) {
@@ -87,8 +96,13 @@ mod tests {
     const B: Party = Party::Session(2);
     const C: Party = Party::Session(3);
 
+    /// Each party has one process on each server.
     fn wait(waiter: Party, holder: Party, node: u16) -> Wait {
-        Wait { waiter, holder, node: NodeId(node) }
+        let pid = |party| match party {
+            Party::Session(client) => client,
+            Party::Process(_, pid) => pid,
+        };
+        Wait { waiter, holder, node: NodeId(node), pids: (pid(waiter), pid(holder)) }
     }
 
     #[test]
@@ -106,6 +120,15 @@ mod tests {
         assert_eq!(ring(&[wait(A, B, 0), wait(B, A, 0)]), None);
         assert_eq!(ring(&[wait(A, B, 0), wait(B, C, 1)]), None);
         assert_eq!(ring(&[]), None);
+    }
+
+    #[test]
+    fn two_processes_of_one_session_hide_a_ring_from_their_server() {
+        // DDL waits for A's one process, and A's other one waits behind the DDL.
+        let hidden = [Wait { pids: (2, 11), ..wait(B, A, 0) }, Wait { pids: (12, 2), ..wait(A, B, 0) }];
+        assert_eq!(ring(&hidden).map(|ring| ring.len()), Some(2));
+        let seen = [Wait { pids: (2, 11), ..wait(B, A, 0) }, Wait { pids: (11, 2), ..wait(A, B, 0) }];
+        assert_eq!(ring(&seen), None);
     }
 
     #[test]

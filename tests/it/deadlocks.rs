@@ -157,3 +157,46 @@ async fn a_wait_that_is_no_ring_is_not_ended() {
         client.simple("COMMIT");
     }
 }
+
+/// Where rows are gathered a session has two connections to one server, and that server takes them for two sessions.
+#[test]
+fn gathering_and_ddl_do_not_wait_for_each_other_for_ever() {
+    let pair = Pair::new("gathering_ddl", RULES);
+    let Some(meridian) = &pair.meridian else { return };
+    meridian.run(&[
+        "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
+        "INSERT INTO places VALUES (1, 'us-west', 'w')",
+        "INSERT INTO places VALUES (2, 'us-east', 'e')",
+    ]);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut client = patient(meridian);
+            let mut read = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                client.simple("BEGIN");
+                client.simple("DECLARE c CURSOR FOR SELECT id FROM places ORDER BY id");
+                let rows = lines(&client.simple("FETCH ALL FROM c"));
+                read += usize::from(rows.contains(&"D 2".to_owned()));
+                client.simple("ROLLBACK");
+            }
+            read
+        });
+        let mut client = patient(meridian);
+        for _ in 0..12 {
+            let makes = "CREATE TRIGGER t BEFORE UPDATE ON places FOR EACH ROW \
+                         EXECUTE FUNCTION suppress_redundant_updates_trigger()";
+            for statement in [makes, "DROP TRIGGER t ON places"] {
+                let answer = lines(&client.simple(statement));
+                let is_known = |line: &String| {
+                    line.starts_with("C ")
+                        || line.starts_with("E ERROR 40P01")
+                        || line.contains("trigger \"t\"")
+                };
+                assert!(is_known(&answer[0]), "{statement}: {answer:?}");
+            }
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(reader.join().expect("a reader") > 0);
+    });
+}

@@ -84,7 +84,7 @@ impl Stand {
 
     fn make(&self) {
         self.meridian().run(&[
-            "DROP TABLE IF EXISTS places",
+            "DROP TABLE IF EXISTS places CASCADE",
             "CREATE TABLE places (junk text, region varchar(50) NOT NULL, name text)",
             "INSERT INTO places VALUES ('j', 'ap-south', 'first')",
             "INSERT INTO places VALUES ('j', 'us-east', 'first')",
@@ -279,4 +279,72 @@ fn no_row_is_misplaced_while_columns_change_their_places() {
             assert!(writer.join().expect("a writer") > 0);
         }
     });
+}
+
+/// A replica takes the locks of its primary's DDL: who waits there was planned by the old definitions, too.
+#[tokio::test]
+async fn what_waits_on_a_replica_is_not_answered_by_the_old_plan() {
+    let Some(stand) = Stand::new("waits_on_replica") else { return };
+    for way in [Way::Alone, Way::AloneExtended] {
+        stand.make();
+        stand.meridian().run(&[
+            "DROP VIEW IF EXISTS seen",
+            "DROP TABLE IF EXISTS plain",
+            "CREATE TABLE plain (name text)",
+            "INSERT INTO plain VALUES ('one')",
+            "CREATE VIEW seen AS SELECT name FROM plain",
+        ]);
+        stand.pair.settle();
+        let mut changer = stand.meridian().raw();
+        changer.simple("BEGIN; DROP VIEW seen; CREATE VIEW seen AS SELECT name FROM places");
+        let held = "SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+                    WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND a.backend_type = 'startup'";
+        eventually("the replicas have the lock", async || {
+            let locks = stand.pair.ask_servers(stand.meridian(), held).len();
+            // One of what goes, and one of what comes.
+            (locks >= 2 * stand.pair.shards().len()).then_some(())
+        })
+        .await;
+        let asked = way.ask(stand.meridian(), "SELECT count(*) FROM seen");
+        eventually("it waits", async || {
+            (!stand.pair.ask_servers(stand.meridian(), &stand.waiting).is_empty()).then_some(())
+        })
+        .await;
+        assert_eq!(lines(&changer.simple("COMMIT")), ["C COMMIT", "Z I"]);
+        let (answer, _) = asked.join().expect("an answer");
+        let right = answer.iter().any(|line| line == "D 2" || line.starts_with(REDEFINED));
+        assert!(right, "{way:?}: {answer:?}");
+    }
+}
+
+/// What one session has altered and not committed keeps nobody waiting who does something else.
+#[test]
+fn ddl_that_is_open_holds_up_no_other() {
+    let Some(stand) = Stand::new("open_ddl") else { return };
+    stand.make();
+    stand.meridian().run(&[
+        "CREATE TABLE plain (id int DEFAULT 7, twice int GENERATED ALWAYS AS (1 + 1) STORED, CHECK (id > 0))",
+        "CREATE VIEW seen AS SELECT id FROM plain",
+        "CREATE TABLE other (id int DEFAULT 7)",
+        "INSERT INTO plain (id) VALUES (5)",
+    ]);
+    let mut open = stand.meridian().raw();
+    let altered = lines(&open.simple("BEGIN; ALTER TABLE plain ALTER COLUMN id TYPE bigint USING id"));
+    // The view needs the column as it is.
+    assert!(altered.iter().any(|line| line.starts_with("E ERROR 0A000")), "{altered:?}");
+    open.simple("ROLLBACK");
+    let altered = lines(&open.simple("BEGIN; ALTER TABLE plain ADD COLUMN more int"));
+    assert_eq!(altered, ["C BEGIN", "C ALTER TABLE", "Z T"]);
+    let mut client = stand.meridian().raw();
+    client.set_patience(Duration::from_secs(10));
+    for (statement, answer) in [
+        ("ALTER TABLE other ADD COLUMN y int", "C ALTER TABLE"),
+        ("CREATE TABLE another (id int)", "C CREATE TABLE"),
+        ("INSERT INTO other (id) VALUES (1)", "C INSERT 0 1"),
+    ] {
+        assert_eq!(lines(&client.simple(statement)), [answer, "Z I"], "{statement}");
+    }
+    assert_eq!(client.value("SELECT count(*) FROM other").as_deref(), Some("1"));
+    assert_eq!(lines(&open.simple("COMMIT")), ["C COMMIT", "Z I"]);
+    assert_eq!(client.value("SELECT id FROM seen").as_deref(), Some("5"));
 }
