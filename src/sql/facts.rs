@@ -504,7 +504,8 @@ pub struct Facts {
     pub block: Block,
     /// For `Unparsed` and for DDL: every identifier in the text, for the lexical scan.
     pub words: Vec<String>,
-    /// For DDL: the names that stand where a table, view, index or sequence is named, but for what it creates.
+    /// For DDL: the names that stand where a table, view, index or sequence is named, but for what it creates. For DO: those that
+    /// stand where its code reads.
     pub objects: Vec<ObjectName>,
     /// For DDL that changes or drops: which relations and types. What is not listed here is of another kind.
     pub targets: Vec<ObjectName>,

@@ -23,6 +23,7 @@ use super::commands::{self, Command, Recognised};
 use super::extract;
 use super::facts::{Block, Cell, Facts, Insert, InsertSource, Kind, SessionObject, Value};
 use super::lexer::{LexOptions, Lexer};
+use super::name::ObjectName;
 use super::parser_text::{self, Mode, ParserText};
 use super::rows;
 use super::shape::{NESTING_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
@@ -110,7 +111,10 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
         && facts.words.iter().any(|word| word == "function" || word == "procedure");
     let looks_into_strings = temporary_code || matches!(facts.kind, Kind::Do);
     if looks_into_strings {
-        facts.words.extend(words_in_strings(tokens));
+        for code in codes(tokens) {
+            facts.words.extend(code.words());
+            facts.objects.extend(read_by(&code));
+        }
     }
     if let Some(inner) = command.inner {
         let inner = statement(tokens, inner, depth + 1).facts;
@@ -264,23 +268,34 @@ fn unparsed_scan(text: &[u8], options: LexOptions) -> Facts {
     facts
 }
 
-/// The identifiers inside string literals: DO's body is SQL, as that of a function is.
-fn words_in_strings(tokens: &Tokens<'_>) -> Vec<String> {
-    let mut words = Vec::new();
-    for at in 0..tokens.len() {
-        if tokens.is_string(at) {
-            let bytes = tokens.bytes(at);
-            let delimiter = if bytes.starts_with(b"$") {
-                bytes.iter().skip(1).position(|b| *b == b'$').map_or(0, |tag| tag + 2)
-            } else {
-                bytes.iter().position(|b| *b == b'\'').map_or(0, |quote| quote + 1)
-            };
-            let inner = bytes.get(delimiter..bytes.len().saturating_sub(1)).unwrap_or(&[]);
-            let inner = Tokens::new(inner, LexOptions::default());
-            words.extend(inner.map(|inner| inner.words()).unwrap_or_default());
+/// The contents of string literals: DO's body is SQL, as that of a function is.
+fn codes<'t>(tokens: &'t Tokens<'_>) -> impl Iterator<Item = Tokens<'t>> {
+    (0..tokens.len()).filter(|at| tokens.is_string(*at)).filter_map(|at| {
+        let bytes = tokens.bytes(at);
+        let delimiter = if bytes.starts_with(b"$") {
+            bytes.iter().skip(1).position(|b| *b == b'$').map_or(0, |tag| tag + 2)
+        } else {
+            bytes.iter().position(|b| *b == b'\'').map_or(0, |quote| quote + 1)
+        };
+        let inner = bytes.get(delimiter..bytes.len().saturating_sub(1)).unwrap_or(&[]);
+        Tokens::new(inner, LexOptions::default())
+    })
+}
+
+/// The names that stand behind FROM, JOIN and USING in code, with those in one list with them.
+fn read_by(code: &Tokens<'_>) -> Vec<ObjectName> {
+    let mut names = Vec::new();
+    for at in (0..code.len()).filter(|at| code.is_any(*at, &["from", "join", "using"])) {
+        let mut next = at + 1;
+        while let Some((name, behind)) = code.name(next) {
+            names.push(name);
+            // An alias may follow, with AS or without.
+            let comma = (behind..behind + 3).find(|at| code.punctuation(*at, b','));
+            let Some(comma) = comma else { break };
+            next = comma + 1;
         }
     }
-    words
+    names
 }
 
 /// A tree that is dropped on a large stack.

@@ -227,6 +227,21 @@ fn what_code_defines_is_defined_on_every_shard() {
     for (name, target) in pair.shards() {
         assert_eq!(asks(&target).as_deref(), Some("2"), "{name}");
     }
+    meridian.run(&[
+        "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE column_name = 'zz') THEN \
+         ALTER TABLE numbered ADD COLUMN zz int; END IF; END $$",
+        "DO $$ BEGIN ALTER TABLE numbered ADD CONSTRAINT above CHECK (id > 0); \
+         EXCEPTION WHEN duplicate_object THEN null; END $$",
+        "INSERT INTO numbered VALUES (2, 'b', 3)",
+    ]);
+    for refused in [
+        "DO $$ BEGIN ALTER TABLE numbered DROP COLUMN id; END $$",
+        "DO $$ BEGIN ALTER TABLE numbered ADD COLUMN s serial; END $$",
+        "DO $$ BEGIN ALTER TABLE numbered ADD COLUMN s int; UPDATE numbered SET s = 1; END $$",
+    ] {
+        let answer = lines(&meridian.raw().simple(refused));
+        assert!(answer[0].starts_with("E ERROR 0A000"), "{refused}: {answer:?}");
+    }
     let mixed = "DO $$ BEGIN CREATE TABLE plain (id int); INSERT INTO plain VALUES (1); END $$";
     let answer = lines(&meridian.raw().simple(mixed));
     assert!(answer[0].starts_with("E ERROR 0A000 DO with DDL"), "{answer:?}");
