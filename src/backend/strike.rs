@@ -1,8 +1,11 @@
 //! Why a statement was cancelled by this process, and not by its client: the client is told that instead.
 //!
-//! Set on a [`super::connection::ServerKey`] before the cancel is sent; taken by the error that comes of it.
+//! Set on a [`super::connection::ServerKey`] before the cancel is sent; taken by the error that comes of it, which may be read some
+//! time after the server has said it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::wire::error::{SqlError, SqlState};
 
@@ -35,18 +38,26 @@ impl Strike {
     }
 }
 
-/// The strike whose cancel is on its way, if there is one.
+/// So long an error is waited for that a cancel has led to.
+const FADING: Duration = Duration::from_secs(2);
+
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The strike whose cancel is on its way, if there is one: its number, and above that when it is over, in milliseconds.
 #[derive(Debug, Default)]
-pub struct Struck(AtomicU8);
+pub struct Struck(AtomicU64);
 
 impl Struck {
     pub fn set(&self, strike: Strike) {
-        self.0.store(strike as u8, Ordering::Release);
+        self.0.store(strike as u64 | u64::MAX << 8, Ordering::Release);
     }
 
-    /// The cancel came too late: it is for nobody.
-    pub fn clear(&self) {
-        self.0.store(0, Ordering::Release);
+    /// The cancel may have come too late, and is then for nobody.
+    pub fn fade(&self) {
+        let over = (BEGINNING.elapsed() + FADING).as_millis() as u64;
+        let faded = |state: u64| (state != 0).then_some(state & 0xff | over << 8);
+        // A strike that was taken meanwhile stays taken.
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, faded);
     }
 
     pub fn is_set(&self) -> bool {
@@ -54,8 +65,10 @@ impl Struck {
     }
 
     pub fn take(&self) -> Option<Strike> {
-        let strike = self.0.swap(0, Ordering::AcqRel);
-        [Strike::Deadlock, Strike::Redefinition].into_iter().find(|known| *known as u8 == strike)
+        let state = self.0.swap(0, Ordering::AcqRel);
+        let holds = (BEGINNING.elapsed().as_millis() as u64) < state >> 8;
+        let is_it = |known: &Strike| holds && *known as u64 == state & 0xff;
+        [Strike::Deadlock, Strike::Redefinition].into_iter().find(is_it)
     }
 }
 
@@ -70,6 +83,11 @@ mod tests {
         struck.set(Strike::Redefinition);
         assert!(struck.is_set());
         assert_eq!(struck.take(), Some(Strike::Redefinition));
+        assert_eq!(struck.take(), None);
+        struck.set(Strike::Deadlock);
+        struck.fade();
+        assert_eq!(struck.take(), Some(Strike::Deadlock));
+        struck.fade();
         assert_eq!(struck.take(), None);
     }
 

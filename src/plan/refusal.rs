@@ -109,8 +109,8 @@ const NOT_REFUSED: &str = "
 - Sessions that wait for each other on several servers are found within seconds, and one of them is told `40P01`.
   A table has a lock on each shard: DDL can meet in such a ring a transaction that only reads.
 - A statement that waits for another session's DDL is planned anew by the new definitions, and run again if it still goes to
-  the same shard. Otherwise, and where several shards are asked, it fails with `40001`: run it again. DDL that is not run
-  through this Meridian is noticed a moment later.
+  the same shard, or only reads. Otherwise it fails with `40001`: run it again. DDL that is not run through this Meridian is
+  noticed a moment later.
 - `FOR UPDATE` and its like lock a row of a reference table on one shard: to keep others from changing it, change it.
 - A sequence is the default shard's, also one that a `serial` column of a table of another shard has made: use a
   sequence's values for such a table by `nextval()`, or give the numbers.

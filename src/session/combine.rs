@@ -18,6 +18,7 @@ use super::planning::Planned;
 use super::scratch::Combined;
 use super::snapshot::Tie;
 use super::{Failure, Outcome, Session};
+use crate::backend::strike::Strike;
 use crate::execute::drain::drain;
 use crate::execute::scatter::scratch::Ending;
 use crate::execute::scatter::{Question, ScatterError, Wire, answer};
@@ -166,6 +167,8 @@ impl Session {
             }
             ScatterError::Sql(error) | ScatterError::Unmergeable(error) => {
                 self.tidy(shards).await;
+                let alone = !self.block.is_open() && planned.plan.access < Access::Write;
+                self.passage.again = alone && !attempts.sent && Strike::Redefinition.is_told_by(&error);
                 return Err(Failure::Sql(error));
             }
             ScatterError::Scratch(error) => {

@@ -493,6 +493,10 @@ impl Session {
     /// Rolls back on every lane, restores the settings, ends the block. Lanes that do not answer are closed.
     pub(super) async fn roll_back_block(&mut self) {
         for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
+            // A pipeline that failed behind a Flush: the server hears nothing before its Sync.
+            if std::mem::take(&mut lane.open_pipeline) {
+                lane.sync(true);
+            }
             lane.hidden_query("ROLLBACK", Hidden::Prologue);
         }
         let work = self.lanes.iter_mut().filter(|lane| lane.in_block).map(drain);

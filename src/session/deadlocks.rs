@@ -46,7 +46,7 @@ pub async fn watch(shared: &Shared) {
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         // A cancel that came too late is for nobody.
-        struck.drain(..).for_each(|key| key.struck.clear());
+        struck.drain(..).for_each(|key| key.struck.fade());
         let sessions = with_several_connections(shared);
         if sessions.len() < 2 {
             before = None;

@@ -182,6 +182,9 @@ impl Session {
         let planned = anew.as_deref().unwrap_or(planned);
         let begun = self.begin_watch();
         let mut outcome = self.act(planned, work).await;
+        if self.passage.again {
+            outcome = Box::pin(self.act_again(planned, work, outcome)).await;
+        }
         let untold = matches!(outcome, Ok(()) | Err(Failure::Sql(_)));
         if untold && self.block.is_open() && self.is_redefined() && !ends {
             outcome = Box::pin(self.demand_same_plan(planned, work)).await.and(outcome);
@@ -190,7 +193,7 @@ impl Session {
         outcome
     }
 
-    async fn act(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+    pub(super) async fn act(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         if self.block.is_failed() && !planned.ends_failed_block() {
             let error = self.in_failed_block();
             let asked = error.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION
@@ -547,21 +550,6 @@ impl Session {
                 self.deallocate(planned, name.as_deref(), work).await
             }
             _ => self.perform_on(planned, work, self.default_shard()).await,
-        }
-    }
-
-    /// What was prepared on the pinned server may have come to need others: by a view, a function, or a search_path.
-    fn check_execute(&mut self, name: &str) -> Outcome {
-        if self.statements.get(name.as_bytes()).is_some() {
-            return Err(Failure::Sql(refusals::EXECUTE_PARSED.error(&[])));
-        }
-        let Some(text) = self.statements.prepare_of(name).map(Box::<[u8]>::from) else { return Ok(()) };
-        let now = self.plan_text(&text)?;
-        match &now.plan.action {
-            Action::Refuse(refusal) if !self.names_temporary(&now) => {
-                Err(Failure::Sql(refusal.clone().into()))
-            }
-            _ => Ok(()),
         }
     }
 

@@ -37,6 +37,7 @@ use crate::backend::BackendError;
 use crate::backend::connection::ServerKey;
 use crate::backend::strike::Strike;
 use crate::catalog::Catalog;
+use crate::execute::refusals;
 use crate::health::connect::connect;
 use crate::plan::{Access, Action};
 use crate::sql::facts::{Facts, Kind, SessionObject};
@@ -52,6 +53,8 @@ const CANCEL_TIME_MAX: Duration = Duration::from_secs(2);
 /// Between two looks at who waits: what was sent before the first has arrived by the second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const LOOKS_MAX: usize = 40;
+/// So often a question is asked again because its tables are altered.
+const REDEFINITIONS_MAX: usize = 10;
 /// Between two attempts to read the catalogs behind DDL.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -150,7 +153,7 @@ impl Redefinition {
 
 impl Drop for Redefinition {
     fn drop(&mut self) {
-        self.struck.iter().for_each(|key| key.struck.clear());
+        self.struck.iter().for_each(|key| key.struck.fade());
         let all = &self.shared.redefinitions;
         all.turn.fetch_add(1, Ordering::AcqRel);
         all.count.fetch_sub(1, Ordering::AcqRel);
@@ -258,6 +261,38 @@ impl Session {
         }
         self.follow_redefinitions(planned).await?;
         Ok(Some(Box::new(self.plan_text(work.text())?)))
+    }
+
+    /// A question over shards that was cancelled for DDL, of which the client knows nothing, is asked by the new definitions.
+    pub(super) async fn act_again(
+        &mut self,
+        planned: &Planned,
+        work: Work<'_>,
+        mut outcome: Outcome,
+    ) -> Outcome {
+        for _ in 0..REDEFINITIONS_MAX {
+            if !std::mem::take(&mut self.passage.again) {
+                break;
+            }
+            let now = self.plan_anew(planned, work).await?;
+            outcome = self.act(now.as_deref().unwrap_or(planned), work).await;
+        }
+        outcome
+    }
+
+    /// What was prepared on the pinned server may have come to need others: by a view, a function, or a search_path.
+    pub(super) fn check_execute(&mut self, name: &str) -> Outcome {
+        if self.statements.get(name.as_bytes()).is_some() {
+            return Err(Failure::Sql(refusals::EXECUTE_PARSED.error(&[])));
+        }
+        let Some(text) = self.statements.prepare_of(name).map(Box::<[u8]>::from) else { return Ok(()) };
+        let now = self.plan_text(&text)?;
+        match &now.plan.action {
+            Action::Refuse(refusal) if !self.names_temporary(&now) => {
+                Err(Failure::Sql(refusal.clone().into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Behind a statement in a transaction: it has run by the definitions that it was planned by, or by others which have it

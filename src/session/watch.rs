@@ -26,6 +26,8 @@ pub(super) struct Passage {
     route: Route,
     shard: Option<ShardId>,
     rows: u64,
+    /// It was cancelled because its tables get other definitions; nothing was done, nor was the client told anything.
+    pub again: bool,
     /// Of a statement over several shards.
     times: ShardTimes,
 }
@@ -56,7 +58,7 @@ impl Session {
 
     fn log_slow(&self, verb: Verb, text: &[u8], time: Duration) {
         let topology = &self.context.planning.topology;
-        let Passage { route, shard, rows, ref times } = self.passage;
+        let Passage { route, shard, rows, ref times, .. } = self.passage;
         let (shard, region) = match shard.map(|shard| topology.shard(shard)) {
             Some(shard) => (shard.name.as_str(), topology.region(shard.region).name.as_str()),
             None => ("", ""),

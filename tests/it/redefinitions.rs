@@ -202,14 +202,20 @@ async fn a_default_that_comes_while_copies_are_written_does_not_part_them() {
 
 /// Rows of some shards as they were and of others as they are would be no answer.
 #[tokio::test]
-async fn a_question_over_shards_that_waits_for_ddl_is_asked_again_by_its_client() {
+async fn a_question_over_shards_that_waits_for_ddl_is_asked_again() {
     let Some(stand) = Stand::new("late_columns") else { return };
     for way in Way::ALL {
         stand.make();
         let read = "/* meridian: role=primary */ SELECT * FROM places ORDER BY region";
         let (mut client, answer, _) =
             stand.behind(&["ALTER TABLE places ADD COLUMN more int"], way, read).await;
-        assert!(answer.iter().any(|line| line.starts_with(REDEFINED)), "{way:?}: {answer:?}");
+        match way.is_alone() {
+            true => {
+                assert!(answer.contains(&"D j | us-east | first | NULL".to_owned()), "{way:?}: {answer:?}")
+            }
+            // By its client: the transaction has begun by the other definitions.
+            false => assert!(answer.iter().any(|line| line.starts_with(REDEFINED)), "{way:?}: {answer:?}"),
+        }
         let rows = lines(&client.simple(read));
         assert!(rows.contains(&"D j | us-east | first | NULL".to_owned()), "{rows:?}");
     }
