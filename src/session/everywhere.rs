@@ -9,6 +9,8 @@
 //!
 //! Not here: the commit (`control`, `transaction`).
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::copies::{self, lock_writers};
@@ -223,6 +225,9 @@ impl Session {
             self.drain_lane(index).await?;
         }
         self.put(index, work)?;
+        // If it is not done on all shards, somebody has to see to that: it is not cancelled for others' DDL.
+        let key = Arc::clone(&self.lanes[index].connection.key);
+        key.in_block.store(true, Ordering::Release);
         let sent = Instant::now();
         let report = {
             let mark = self.client.outbox.len();
@@ -243,6 +248,7 @@ impl Session {
             report
         };
         self.note_time(shard, sent.elapsed());
+        key.in_block.store(false, Ordering::Release);
         match report {
             Ok(report) => match report.error {
                 Some(error) => Err(Failure::Sql(*error)),

@@ -53,6 +53,8 @@ const CANCEL_TIME_MAX: Duration = Duration::from_secs(2);
 /// Between two looks at who waits: what was sent before the first has arrived by the second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const LOOKS_MAX: usize = 40;
+/// For one thread's taking note of what another does.
+const NOTICE_TIME: Duration = Duration::from_millis(1);
 /// So often a question is asked again because its tables are altered.
 const REDEFINITIONS_MAX: usize = 10;
 /// Between two attempts to read the catalogs behind DDL.
@@ -138,9 +140,7 @@ impl Redefinition {
         self.struck.extend(keys);
         found
     }
-}
 
-impl Redefinition {
     /// It is committed, and the catalogs could not be read: it is under way until they can be.
     pub fn outlast(self) {
         tokio::task::spawn_local(async move {
@@ -174,11 +174,13 @@ impl Session {
             return Ok(None);
         }
         let mut redefinition = Redefinition::begin(&shared, names);
-        let others = shared.clients.iter().any(|client| client.id != self.info.id && client.is_active());
-        for look in 0..LOOKS_MAX {
-            if !others {
-                break;
-            }
+        let others = || shared.clients.iter().any(|client| client.id != self.info.id && client.is_active());
+        if !others() {
+            // Who has just begun is seen a moment later.
+            tokio::time::sleep(NOTICE_TIME).await;
+        }
+        let looks = if others() { LOOKS_MAX } else { 0 };
+        for look in 0..looks {
             let mut waiting = self.who_waits().await?;
             waiting.extend(self.who_waits_on_replicas().await);
             let found = redefinition.strike(&waiting).await;
@@ -394,12 +396,14 @@ pub(super) fn redefining_words(facts: &Facts) -> &[String] {
     }
 }
 
-/// The relations among these words, and what is made of them: views, partitions, functions that name them.
+/// The relations and functions among these words, and what is made of them: views, partitions, functions that name them.
 fn concerned(catalog: &Catalog, words: &HashSet<String>) -> Names {
     let is_system = |schema: Option<&str>| matches!(schema, Some("pg_catalog" | "information_schema"));
     let relations = || catalog.relations.values().filter(|info| !is_system(info.name.schema.as_deref()));
     let named = relations().filter(|info| words.contains(&info.name.name));
     let mut names: Names = named.map(|info| info.name.name.clone()).collect();
+    let functions = catalog.function_words.keys().filter(|function| words.contains(&function.name));
+    names.extend(functions.map(|function| function.name.clone()));
     loop {
         let before = names.len();
         let made: Vec<String> = relations()
