@@ -66,11 +66,11 @@ const WAITING: &str = "SELECT DISTINCT w.pid FROM pg_catalog.pg_locks w JOIN pg_
  WHERE w.locktype = 'relation' AND h.locktype = 'relation' AND h.granted AND NOT w.granted \
  AND h.pid = pg_catalog.pg_backend_pid()";
 
-/// Who waits for a lock that a replica has taken on a relation because its primary has.
+/// Who waits for a lock that a replica has taken on a relation because its primary has: nobody else has such a one there.
 const WAITING_ON_REPLICA: &str = "SELECT DISTINCT w.pid FROM pg_catalog.pg_locks w JOIN pg_catalog.pg_locks h \
  ON h.database = w.database AND h.relation = w.relation \
- JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid AND a.backend_type = 'startup' \
- WHERE w.locktype = 'relation' AND h.locktype = 'relation' AND h.granted AND NOT w.granted";
+ WHERE w.locktype = 'relation' AND h.locktype = 'relation' AND h.granted AND NOT w.granted \
+ AND h.mode = 'AccessExclusiveLock'";
 
 /// Names, folded, that DDL under way may give another meaning.
 type Names = HashSet<String>;
