@@ -72,11 +72,8 @@ impl Rows {
         };
         let rows = cells.iter().map(|row| finder.row(rule, row)).collect::<Result<Vec<_>, _>>()?;
         let given = |name: &str| {
-            if insert.overrides_user && finder.column(name).is_some_and(|column| column.identity) {
-                return false;
-            }
-            let place = listed.iter().position(|column| *column == name);
-            place
+            finder
+                .place(name)
                 .is_some_and(|i| cells.iter().all(|row| matches!(row.get(i), Some(c) if *c != Cell::Default)))
         };
         refuse_sequences(&table, info, given)?;
@@ -173,6 +170,12 @@ impl Finder<'_> {
         self.info.columns.iter().find(|column| column.name == name)
     }
 
+    /// Where the column's value stands in a row, if one is given and taken.
+    fn place(&self, name: &str) -> Option<usize> {
+        let ignored = self.overrides_user && self.column(name).is_some_and(|column| column.identity);
+        self.listed.iter().position(|column| *column == name).filter(|_| !ignored)
+    }
+
     fn key_type(&self, name: &str) -> Result<KeyType, Refusal> {
         let column = self.column(name).ok_or_else(|| refusal::CATALOG_UNKNOWN.naming(&[self.table]))?;
         scope::key_type(column).ok_or_else(|| refusal::KEY_UNREADABLE.naming(&[name, self.table]))
@@ -197,9 +200,7 @@ impl Finder<'_> {
     }
 
     fn given(&self, name: &str, cells: &[Cell]) -> Result<Given, Refusal> {
-        let ignored = self.overrides_user && self.column(name).is_some_and(|column| column.identity);
-        let place = self.listed.iter().position(|column| *column == name).filter(|_| !ignored);
-        match place.and_then(|index| cells.get(index)) {
+        match self.place(name).and_then(|index| cells.get(index)) {
             Some(Cell::Value(value)) => Ok(Given::Value(value.clone())),
             Some(Cell::Expression) => Err(refusal::KEY_COMPUTED.naming(&[name, self.table])),
             Some(Cell::Default) | None => match self.column(name) {

@@ -64,13 +64,7 @@ impl Session {
         }
         let outcome = self.run_copy_in(planned, work, plan).await;
         let outcome = match outcome {
-            Ok(rows) if own_block && self.is_redefined() => {
-                self.demand_same_plan(planned, work).await.map(|()| rows)
-            }
-            other => other,
-        };
-        let outcome = match outcome {
-            Ok(rows) if own_block => self.commit_block(true).await.map(|()| rows),
+            Ok(rows) if own_block => self.commit_for(planned, work, true).await.map(|()| rows),
             other => other,
         };
         match outcome {

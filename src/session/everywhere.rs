@@ -52,11 +52,7 @@ impl Session {
             other => other,
         };
         let outcome = match outcome {
-            Ok(()) if own_block && self.is_redefined() => self.demand_same_plan(planned, work).await,
-            other => other,
-        };
-        let outcome = match outcome {
-            Ok(()) if own_block => self.commit_block(false).await,
+            Ok(()) if own_block => self.commit_for(planned, work, false).await,
             other => other,
         };
         if let Err(failure) = outcome {

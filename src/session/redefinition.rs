@@ -322,6 +322,19 @@ impl Session {
         if is_alike { Ok(()) } else { Err(misplaced(&now)) }
     }
 
+    /// Commits a transaction that was begun for this statement alone.
+    pub(super) async fn commit_for(
+        &mut self,
+        planned: &Planned,
+        work: Work<'_>,
+        tell_notices: bool,
+    ) -> Outcome {
+        if self.is_redefined() {
+            self.demand_same_plan(planned, work).await?;
+        }
+        self.commit_block(tell_notices).await
+    }
+
     /// Whether a message with one statement or several still goes where it is going.
     pub(super) async fn demand_same_place(&mut self, text: &[u8], place: Place) -> Outcome {
         let mut pieces = Vec::new();

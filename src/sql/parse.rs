@@ -50,9 +50,6 @@ pub fn parse(text: &[u8], options: LexOptions) -> Parsed {
         return Parsed { facts: unparsed_scan(text, options), text: None, cacheable: false };
     };
     let mut parsed = statement(&tokens, 0..tokens.len(), 0);
-    if let Kind::Insert(insert) = &mut parsed.facts.kind {
-        insert.overrides_user = (0..tokens.len()).any(|at| tokens.are(at, &["overriding", "user"]));
-    }
     parsed.facts.param_count = tokens.param_count;
     parsed.facts.repeated_params = inferred_elsewhere(&parsed.facts.kind, &tokens.repeated_params);
     parsed
@@ -155,10 +152,11 @@ fn query(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {
         },
         None => return unparsed(tokens, range),
     };
-    if let Some(rows) = rows
-        && let Kind::Insert(insert) = &mut facts.kind
-    {
-        insert.source = InsertSource::Rows(rows.cells);
+    if let Kind::Insert(insert) = &mut facts.kind {
+        insert.overrides_user = range.clone().any(|at| tokens.are(at, &["overriding", "user"]));
+        if let Some(rows) = rows {
+            insert.source = InsertSource::Rows(rows.cells);
+        }
     }
     facts.param_count = tokens.param_count;
     facts.operators = tokens.operators();

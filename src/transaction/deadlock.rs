@@ -62,7 +62,7 @@ fn walk(
     start: Party,
     at: Party,
     path: &mut Vec<Wait>,
-    seen: &mut BTreeSet<(Party, bool)>,
+    seen: &mut BTreeSet<(Wait, bool)>,
 ) -> bool {
     for wait in waits.iter().filter(|wait| wait.waiter == at) {
         path.push(*wait);
@@ -71,7 +71,7 @@ fn walk(
             if spread || path.first().is_some_and(|first| !wait.leads_to(first)) {
                 return true;
             }
-        } else if seen.insert((wait.holder, spread)) && walk(waits, start, wait.holder, path, seen) {
+        } else if seen.insert((*wait, spread)) && walk(waits, start, wait.holder, path, seen) {
             return true;
         }
         path.pop();

@@ -4,13 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::eventually;
-use crate::stand::{self, Message, Pair, RawClient, Target};
+use crate::stand::{self, Pair, RawClient, Target, lines};
 
 const RULES: &str = "[[tables]]\nname = \"rates\"\nplacement = \"reference\"\n";
-
-fn lines(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(Message::line).collect()
-}
 
 /// What each shard has, by its name.
 fn copies(pair: &Pair) -> Vec<(String, Vec<String>)> {

@@ -4,14 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::eventually;
-use crate::stand::{self, Message, Pair, RawClient, Target};
+use crate::stand::{self, Pair, RawClient, Target, extended, lines};
 
 const RULES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
                      [[tables]]\nname = \"rates\"\nplacement = \"reference\"\n";
-
-fn lines(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(Message::line).collect()
-}
 
 fn patient(target: &Target) -> RawClient {
     let client = target.raw();
@@ -26,11 +22,6 @@ fn aside(mut client: RawClient, bytes: Vec<u8>) -> thread::JoinHandle<(RawClient
         let answer = lines(&client.until_ready());
         (client, answer)
     })
-}
-
-fn extended(text: &str) -> Vec<u8> {
-    [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0), stand::sync()]
-        .concat()
 }
 
 struct Case {

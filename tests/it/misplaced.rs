@@ -1,14 +1,10 @@
 //! Writes and DDL after which rows would not be where they are looked for: refused, whatever leads there.
 
-use crate::stand::{Message, Pair, Target};
+use crate::stand::{Pair, Target, lines};
 
 const RULES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
                      [[tables]]\nname = \"numbered\"\nplacement = \"hash\"\nkey = \"id\"\n\
                      [[tables]]\nname = \"rates\"\nplacement = \"reference\"\n";
-
-fn lines(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(Message::line).collect()
-}
 
 struct Case {
     before: &'static [&'static str],

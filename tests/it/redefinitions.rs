@@ -1,26 +1,18 @@
 //! DDL of one session, committed while statements of others wait for its locks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crate::harness::eventually;
-use crate::stand::{self, Message, Pair, RawClient, Target};
+use crate::stand::{self, Pair, RawClient, Target, extended, lines};
 
 const RULES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
                      [[tables]]\nname = \"rates\"\nplacement = \"reference\"\n";
 
 const REDEFINED: &str = "E ERROR 40001 could not serialize access: definitions that this statement depends on have changed \
                          while it waited";
-
-fn lines(messages: &[Message]) -> Vec<String> {
-    messages.iter().map(Message::line).collect()
-}
-
-fn extended(text: &str) -> Vec<u8> {
-    [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0), stand::sync()]
-        .concat()
-}
 
 /// How a statement waits.
 #[derive(Debug, Clone, Copy)]
@@ -222,69 +214,86 @@ async fn a_question_over_shards_that_waits_for_ddl_is_asked_again() {
 }
 
 /// Says so when it is dropped.
-struct Ending<'a>(&'a AtomicBool);
+struct Ending(Arc<AtomicBool>);
 
-impl Drop for Ending<'_> {
+impl Drop for Ending {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
+/// Writes rows in a thread of its own, in a way of its own, until `over`. Rows are counted in `done`.
+fn writer(
+    target: &Target,
+    number: usize,
+    over: Arc<AtomicBool>,
+    done: Arc<AtomicUsize>,
+) -> thread::JoinHandle<()> {
+    let mut client = target.raw();
+    let insert = "INSERT INTO places VALUES ('us-east', 'ap-south', 'us-east')";
+    thread::spawn(move || {
+        while !over.load(Ordering::Relaxed) {
+            if number == 1 {
+                client.simple("BEGIN");
+            }
+            client.send(&if number.is_multiple_of(2) { stand::query(insert) } else { extended(insert) });
+            let answer = lines(&client.until_ready());
+            let ended = if number == 1 { lines(&client.simple("COMMIT")) } else { Vec::new() };
+            for line in answer.iter().chain(&ended).filter(|line| line.starts_with("E ")) {
+                assert!(line.starts_with(REDEFINED), "{number}: {answer:?}, {ended:?}");
+            }
+            done.fetch_add(
+                usize::from(answer.iter().any(|line| line.starts_with("C INSERT"))),
+                Ordering::Relaxed,
+            );
+        }
+    })
+}
+
 /// Wherever in its course a statement meets the DDL: no row is on a shard that is not its own.
-#[test]
-fn no_row_is_misplaced_while_columns_change_their_places() {
+#[tokio::test]
+async fn no_row_is_misplaced_while_columns_change_their_places() {
     let Some(stand) = Stand::new("changing_places") else { return };
     stand.make();
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let writers: Vec<_> = (0..4)
-            .map(|writer| {
-                let mut client = stand.meridian().raw();
-                let over = &over;
-                scope.spawn(move || {
-                    let insert = "INSERT INTO places VALUES ('us-east', 'ap-south', 'us-east')";
-                    let mut done = 0;
-                    while !over.load(Ordering::Relaxed) {
-                        if writer == 1 {
-                            client.simple("BEGIN");
-                        }
-                        let asked = if writer % 2 == 0 { stand::query(insert) } else { extended(insert) };
-                        client.send(&asked);
-                        let answer = lines(&client.until_ready());
-                        let ended = if writer == 1 { lines(&client.simple("COMMIT")) } else { Vec::new() };
-                        for line in answer.iter().chain(&ended).filter(|line| line.starts_with("E ")) {
-                            assert!(line.starts_with(REDEFINED), "{writer}: {answer:?}, {ended:?}");
-                        }
-                        done += usize::from(answer.iter().any(|line| line.starts_with("C INSERT")));
-                    }
-                    done
-                })
-            })
-            .collect();
-        // Also where the rest fails.
-        let ending = Ending(&over);
-        for round in 0..rounds {
-            stand.meridian().run(&["ALTER TABLE places DROP COLUMN junk, ADD COLUMN junk text"]);
-            thread::sleep(Duration::from_millis(20));
-            for (shard, target) in stand.pair.shards() {
-                let astray = format!("SELECT count(*) FROM places WHERE region <> '{shard}'");
-                assert_eq!(target.raw().value(&astray).as_deref(), Some("0"), "round {round}: {shard}");
-            }
-            let mut changer = stand.meridian().raw();
-            changer.send(&stand::query(
-                "BEGIN; DROP TABLE places; \
-                 CREATE TABLE places (junk text, region varchar(50) NOT NULL, name text); COMMIT",
-            ));
-            let answer = lines(&changer.until_ready());
-            assert!(answer.contains(&"C COMMIT".to_owned()), "{answer:?}");
-            thread::sleep(Duration::from_millis(20));
+    let over = Arc::new(AtomicBool::new(false));
+    let done: Vec<Arc<AtomicUsize>> = (0..4).map(|_| Arc::default()).collect();
+    let writers: Vec<_> = done
+        .iter()
+        .enumerate()
+        .map(|(number, done)| writer(stand.meridian(), number, Arc::clone(&over), Arc::clone(done)))
+        .collect();
+    // Also where the rest fails.
+    let ending = Ending(Arc::clone(&over));
+    let counts = || done.iter().map(|done| done.load(Ordering::Relaxed)).collect::<Vec<_>>();
+    let all_go_on = async || {
+        let before = counts();
+        eventually("every writer goes on", async || {
+            counts().iter().zip(&before).all(|(now, before)| now > before).then_some(())
+        })
+        .await;
+    };
+    for round in 0..rounds {
+        stand.meridian().run(&["ALTER TABLE places DROP COLUMN junk, ADD COLUMN junk text"]);
+        all_go_on().await;
+        for (shard, target) in stand.pair.shards() {
+            let astray = format!("SELECT count(*) FROM places WHERE region <> '{shard}'");
+            assert_eq!(target.raw().value(&astray).as_deref(), Some("0"), "round {round}: {shard}");
         }
-        drop(ending);
-        for writer in writers {
-            assert!(writer.join().expect("a writer") > 0);
-        }
-    });
+        let mut changer = stand.meridian().raw();
+        changer.send(&stand::query(
+            "BEGIN; DROP TABLE places; \
+             CREATE TABLE places (junk text, region varchar(50) NOT NULL, name text); COMMIT",
+        ));
+        let answer = lines(&changer.until_ready());
+        assert!(answer.contains(&"C COMMIT".to_owned()), "{answer:?}");
+        all_go_on().await;
+    }
+    drop(ending);
+    for writer in writers {
+        writer.join().expect("a writer");
+    }
+    assert!(counts().iter().all(|done| *done > 0));
 }
 
 /// A replica takes the locks of its primary's DDL: who waits there was planned by the old definitions, too.

@@ -80,6 +80,11 @@ pub fn sync() -> Vec<u8> {
     frame(b'S', b"")
 }
 
+/// One statement without a name or parameters, up to its Sync.
+pub fn extended(text: &str) -> Vec<u8> {
+    [parse("", text, &[]), bind("", "", &[], &[]), execute("", 0), sync()].concat()
+}
+
 pub fn flush() -> Vec<u8> {
     frame(b'H', b"")
 }

@@ -303,3 +303,8 @@ impl Reader<'_> {
         text
     }
 }
+
+/// An answer as cases write it.
+pub fn lines(messages: &[Message]) -> Vec<String> {
+    messages.iter().map(Message::line).collect()
+}

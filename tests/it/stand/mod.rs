@@ -26,7 +26,7 @@ use crate::harness::{Meridian, TestCluster, cluster, eventually_within, meridian
 
 pub use client::{RawClient, Received, WITHHELD};
 pub use frames::*;
-pub use message::{Column, Message, escaped, type_name, unescaped};
+pub use message::{Column, Message, escaped, lines, type_name, unescaped};
 
 const SETTLING: Duration = Duration::from_secs(20);
 /// Of the standing example's rows.
