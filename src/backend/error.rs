@@ -10,6 +10,9 @@ pub enum BackendError {
     /// Nobody is known to be the shard's primary, or nobody may answer the read.
     #[error("shard \"{shard}\" has no {wanted} that can be reached")]
     NoNode { shard: String, wanted: &'static str },
+    /// A transaction over several shards is committed, and the shard has not applied its part in time.
+    #[error("shard \"{shard}\" has not applied a transaction yet that is committed")]
+    Behind { shard: String },
     #[error("could not connect to {node}: {reason}")]
     Connect { node: String, reason: String },
     /// The server refused the login; its own words.
@@ -18,6 +21,9 @@ pub enum BackendError {
     /// The client cancelled while it waited for a connection.
     #[error("canceling statement due to user request")]
     Cancelled,
+    /// The client's `statement_timeout` has passed while it waited.
+    #[error("canceling statement due to statement timeout")]
+    TimedOut,
     /// The connection ended while it owed an answer; what the server said at last.
     #[error("the connection to {node} was lost")]
     Lost { node: String, last_words: Option<Box<SqlError>> },
@@ -51,7 +57,12 @@ impl BackendError {
             Self::Login(error) => {
                 error.sqlstate.class() == "57" || error.sqlstate == SqlState::TOO_MANY_CONNECTIONS
             }
-            Self::PoolTimeout { .. } | Self::Cancelled | Self::Protocol { .. } | Self::Server(_) => false,
+            Self::PoolTimeout { .. }
+            | Self::Behind { .. }
+            | Self::Cancelled
+            | Self::TimedOut
+            | Self::Protocol { .. }
+            | Self::Server(_) => false,
         }
     }
 
@@ -64,8 +75,10 @@ impl BackendError {
             ),
             Self::NoNode { .. } => SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
                 .hint("See SHOW NODES in the console; the statement may be tried again."),
+            Self::Behind { .. } => SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
+                .hint("Its primary was lost at the commit. The statement may be tried again; the log says what keeps it."),
             Self::Connect { .. } => SqlError::new(SqlState::CONNECTION_FAILURE, message),
-            Self::Cancelled => SqlError::new(SqlState::QUERY_CANCELED, message),
+            Self::Cancelled | Self::TimedOut => SqlError::new(SqlState::QUERY_CANCELED, message),
             // Fatal for the connection that was not made, not for the session that wanted it.
             Self::Login(error) => error.severity(Severity::Error),
             Self::Server(error) => *error,

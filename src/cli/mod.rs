@@ -151,6 +151,8 @@ fn start_logging(settings: &LogSettings) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // It would tell of a line that cannot be written on the very stream, and panic when that fails too.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.init(),

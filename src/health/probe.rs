@@ -17,6 +17,7 @@
 //! Not here: what an answer means (`judge`).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -26,7 +27,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::connect::{ControlConnection, ControlError, address, connect};
 use super::judge::{Answer, Change, Condition, Duty, Judge, Report};
 use crate::config::{HealthSettings, ServerSettings};
-use crate::topology::{Lsn, NodeId, NodeRole, Signals, Topology};
+use crate::topology::{Lsn, NodeId, NodeRole, ShardId, Signals, Topology};
 
 /// Least time between two probes of a node that somebody asked for.
 const SPACING: Duration = Duration::from_millis(50);
@@ -129,8 +130,8 @@ impl Context {
         for (index, _) in nodes.iter().enumerate().filter(|(_, node)| node.retired) {
             judge.ignore(NodeId(index as u16));
         }
-        for node in nodes.iter().filter(|node| node.state.role() == NodeRole::Primary) {
-            judge.remember(node.shard, node.state.timeline());
+        for (index, shard) in self.topology.shards.iter().enumerate() {
+            judge.remember(ShardId(index as u16), shard.timeline.load(Ordering::Acquire));
         }
         judge
     }
@@ -144,6 +145,10 @@ impl Context {
             state.set_lag_bytes(standing.lag_bytes);
             state.set_round_trip(standing.round_trip);
             state.set_role(standing.role);
+            if standing.role == NodeRole::Primary {
+                let shard = self.topology.shard(self.topology.node(standing.node).shard);
+                shard.timeline.fetch_max(standing.timeline, Ordering::AcqRel);
+            }
         }
         if verdict.changes.iter().any(Change::of_role) {
             self.signals.roles_changed();

@@ -200,6 +200,7 @@ impl Session {
     async fn join_shards(&mut self, planned: &Planned, shards: ShardSet, avoid: &[NodeId]) -> Outcome {
         let default = self.default_shard();
         let first = shards.iter().filter(|shard| *shard == default);
+        self.await_resumed(shards).await?;
         let order: Vec<ShardId> = first.chain(shards.iter().filter(|shard| *shard != default)).collect();
         self.see(shards, Tie::Loose).await?;
         self.warm_pools(&order, planned.plan.access, avoid).await;

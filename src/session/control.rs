@@ -16,11 +16,11 @@ use super::fence::says_true;
 use super::redefinition::Redefinition;
 use super::{Failure, Outcome, Request, Session};
 use crate::execute::drain::{Drained, drain};
-use crate::execute::lane::{Hidden, POSITION_QUERY};
+use crate::execute::lane::{Hidden, Lane, POSITION_QUERY};
 use crate::execute::refusals;
 use crate::plan::{Access, refusal};
 use crate::sql::facts::{Isolation, Modes, TransactionCommand};
-use crate::topology::{Consistency, WriteToken};
+use crate::topology::{Consistency, ShardSet, WriteToken};
 use crate::transaction::{self, Participant};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -359,14 +359,13 @@ impl Session {
             true => Box::pin(self.begin_redefinition()).await,
             false => Ok(None),
         };
-        let outcome = match &redefinition {
-            Err(_) => Ok(()),
-            Ok(_) if writers > 1 => self.commit_everywhere().await,
-            Ok(_) => self.commit_one_writer(tell_notices).await,
+        let (redefinition, outcome) = match redefinition {
+            Err(failure) => (None, Err(failure)),
+            Ok(redefinition) if writers > 1 => (redefinition, self.commit_everywhere().await),
+            Ok(redefinition) => (redefinition, self.commit_one_writer(tell_notices).await),
         };
-        let outcome = redefinition.and_then(|redefinition| outcome.map(|()| redefinition));
         match outcome {
-            Ok(redefinition) => {
+            Ok(()) => {
                 if let Some(own) = self.block.transaction().and_then(|t| t.own_after.take()) {
                     self.own = own;
                 }
@@ -375,8 +374,8 @@ impl Session {
                     lane.connection.applied = Rc::clone(&settings);
                 }
                 self.end_block();
-                if schema_changed && !self.refresh_catalog().await {
-                    redefinition.into_iter().for_each(Redefinition::outlast);
+                if schema_changed {
+                    self.follow_redefinition(redefinition).await;
                 }
                 if differ {
                     // It is committed, whatever becomes of the question.
@@ -385,9 +384,20 @@ impl Session {
                 Ok(())
             }
             Err(failure) => {
+                let in_doubt = schema_changed && is_outcome_unknown(&failure);
                 self.roll_back_block().await;
+                if in_doubt {
+                    self.follow_redefinition(redefinition).await;
+                }
                 Err(failure)
             }
+        }
+    }
+
+    /// The definitions are others now, or may be.
+    async fn follow_redefinition(&mut self, redefinition: Option<Redefinition>) {
+        if !self.refresh_catalog().await {
+            redefinition.into_iter().for_each(Redefinition::outlast);
         }
     }
 
@@ -418,31 +428,22 @@ impl Session {
         for aside in asides.iter().filter(|aside| aside.first() != Some(&b'A')) {
             self.pass_aside(aside);
         }
-        committed.map_err(|error| Failure::Sql(error.into_sql()))?;
-        self.learn_positions().await;
-        Ok(())
-    }
-
-    /// After a commit over several shards: the positions that later reads of this session must have seen.
-    async fn learn_positions(&mut self) {
-        if self.own.consistency != Consistency::Session {
-            return;
-        }
-        let topology = std::sync::Arc::clone(&self.context.planning.topology);
-        let replicated = |shard| topology.shard(shard).nodes.len() > 1;
-        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && lane.wrote && replicated(lane.shard))
-        {
-            lane.hidden_query(POSITION_QUERY, Hidden::Position);
-        }
-        let asked: Vec<_> = self.lanes.iter_mut().filter(|lane| !lane.owed.is_empty()).collect();
-        let places: Vec<_> = asked.iter().map(|lane| (lane.shard, lane.connection.node)).collect();
-        let answers = futures_util::future::join_all(asked.into_iter().map(drain)).await;
-        for ((shard, node), answer) in places.into_iter().zip(answers) {
-            let timeline = topology.node(node).state.timeline();
-            if let Some(position) = answer.ok().and_then(|drained| drained.position) {
-                self.learn_position(shard, WriteToken { timeline, position });
+        match committed {
+            Ok(()) => self.learn_positions().await,
+            Err(error) => {
+                let failure = Failure::Sql(error.into_sql());
+                if is_outcome_unknown(&failure) {
+                    let wrote = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote);
+                    wrote
+                        .map(|lane| lane.shard)
+                        .collect::<ShardSet>()
+                        .iter()
+                        .for_each(|shard| self.lose_position(shard));
+                }
+                return Err(failure);
             }
         }
+        Ok(())
     }
 
     /// Readers first; the one writer's answer is the transaction's.
@@ -471,7 +472,10 @@ impl Session {
         }
         let shard = writer.shard;
         let timeline = topology.node(writer.connection.node).state.timeline();
-        let drained = drain(writer).await.map_err(|_| Failure::Sql(outcome_unknown()))?;
+        let Ok(drained) = drain(writer).await else {
+            self.lose_position(shard);
+            return Err(Failure::Sql(outcome_unknown()));
+        };
         if let Some(position) = drained.position {
             self.learn_position(shard, WriteToken { timeline, position });
         }
@@ -492,14 +496,16 @@ impl Session {
 
     /// Rolls back on every lane, restores the settings, ends the block. Lanes that do not answer are closed.
     pub(super) async fn roll_back_block(&mut self) {
-        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
+        // What is torn is let go of, and its server rolls back by itself.
+        let whole = |lane: &&mut Lane| lane.in_block && !lane.connection.broken;
+        for lane in self.lanes.iter_mut().filter(whole) {
             // A pipeline that failed behind a Flush: the server hears nothing before its Sync.
             if std::mem::take(&mut lane.open_pipeline) {
                 lane.sync(true);
             }
             lane.hidden_query("ROLLBACK", Hidden::Prologue);
         }
-        let work = self.lanes.iter_mut().filter(|lane| lane.in_block).map(drain);
+        let work = self.lanes.iter_mut().filter(whole).map(drain);
         let drained = futures_util::future::join_all(work).await;
         for answer in drained.into_iter().flatten() {
             self.pass_reports(&answer.asides);
@@ -557,6 +563,10 @@ impl Session {
         let access = if self.looks_back() { access.max(Access::ReadPrimary) } else { access };
         self.join(shard, access, &[]).await
     }
+}
+
+fn is_outcome_unknown(failure: &Failure) -> bool {
+    matches!(failure, Failure::Sql(error) if error.sqlstate == SqlState::TRANSACTION_RESOLUTION_UNKNOWN)
 }
 
 /// The connection ended between COMMIT and its answer.

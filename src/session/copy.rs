@@ -134,6 +134,7 @@ impl Session {
             header,
             limits: &limits,
         };
+        self.await_resumed(planning.topology.all_shards()).await?;
         self.see(planning.topology.all_shards(), Tie::Loose).await?;
         let mut host = Host { session: self, access, began: false };
         match copy::copy_out(&mut host, job).await {

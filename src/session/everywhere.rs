@@ -193,6 +193,7 @@ impl Session {
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
         }
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
+        self.await_resumed(topology.all_shards()).await?;
         let default = topology.default_shard;
         let mark = self.client.outbox.len();
         let mut done: Vec<&str> = Vec::new();

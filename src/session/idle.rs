@@ -1,8 +1,9 @@
 //! How long a client may say nothing: `idle_session_timeout`, `idle_in_transaction_session_timeout`, and the
-//! configuration's bound for transactions.
+//! configuration's bound for transactions. And how long a statement may wait that no server has yet: `statement_timeout`.
 //!
 //! [`Session::follow_settings`] keeps what the client has set or its role begins with, `Session::next_header` asks for the
-//! deadline. A server knows neither timeout of a session that holds no connection of it, so they are ours to keep.
+//! deadline, `servers` bounds its waits. A server does not know these timeouts of a session that holds no connection of it,
+//! so they are ours to keep.
 //!
 //! Invariants:
 //! 1. The shortest bound that is set holds.
@@ -18,22 +19,24 @@ use super::Session;
 use crate::backend::{Account, Settings};
 use crate::wire::error::{SqlError, SqlState};
 
-/// What a client has set of its own idle time; None: it is not bounded.
+/// What a client has set of its time; None: it is not bounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct IdleBounds {
-    /// Outside of a block.
+pub(super) struct TimeBounds {
+    /// Idle, outside of a block.
     session: Option<Duration>,
-    /// In one.
+    /// Idle, in one.
     transaction: Option<Duration>,
+    pub statement: Option<Duration>,
 }
 
-impl IdleBounds {
+impl TimeBounds {
     pub(super) fn of(settings: &Settings, account: &Account) -> Self {
         let value = |name| settings.get(name).or_else(|| account.default(name));
         let bound = |name| value(name).and_then(milliseconds).filter(|bound| !bound.is_zero());
         Self {
             session: bound("idle_session_timeout"),
             transaction: bound("idle_in_transaction_session_timeout"),
+            statement: bound("statement_timeout"),
         }
     }
 }
@@ -43,9 +46,9 @@ impl Session {
     pub(super) fn idle_deadline(&self) -> Option<Instant> {
         let bound = if self.block.is_open() {
             let configured = self.live.session.idle_transaction_timeout;
-            self.following.idle.transaction.into_iter().chain(configured).min()
+            self.following.bounds.transaction.into_iter().chain(configured).min()
         } else {
-            self.following.idle.session
+            self.following.bounds.session
         };
         bound.and_then(|bound| Instant::now().checked_add(bound))
     }

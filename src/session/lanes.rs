@@ -18,11 +18,11 @@ use super::{End, Failure, Outcome, Request, Session};
 use crate::backend::capture::Captured;
 use crate::backend::{Connection, dismiss};
 use crate::execute::drain::{Drained, drain};
-use crate::execute::lane::{Hidden, POSITION_QUERY};
+use crate::execute::lane::Hidden;
 use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
-use crate::topology::{Consistency, NodeId, NodeRole, ShardId, ShardSet, WriteToken};
+use crate::topology::{NodeId, NodeRole, ShardId, ShardSet, WriteToken};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{Severity, SqlError, SqlState};
 
@@ -205,37 +205,6 @@ impl Session {
         }
     }
 
-    pub(super) fn learn_position(&mut self, shard: ShardId, token: WriteToken) {
-        if let Some(known) = self.tokens.get_mut(usize::from(shard.0)) {
-            *known = Some(token);
-        }
-    }
-
-    /// Asks for the log position behind a write, if a later read of this session may care: the shard has replicas.
-    pub(super) fn ask_position(&mut self, index: usize) {
-        let lane = &mut self.lanes[index];
-        let has_replicas = self.context.planning.topology.shard(lane.shard).nodes.len() > 1;
-        if has_replicas && !lane.replica && self.own.consistency == Consistency::Session {
-            lane.hidden_query(POSITION_QUERY, Hidden::Position);
-        }
-    }
-
-    /// The position behind a COPY FROM, which could not be asked for with it.
-    pub(super) async fn ask_position_now(&mut self, index: usize) {
-        self.ask_position(index);
-        let lane = &mut self.lanes[index];
-        if lane.owed.is_empty() {
-            return;
-        }
-        let (shard, node) = (lane.shard, lane.connection.node);
-        if let Ok(drained) = drain(lane).await
-            && let Some(position) = drained.position
-        {
-            let timeline = self.context.planning.topology.node(node).state.timeline();
-            self.learn_position(shard, WriteToken { timeline, position });
-        }
-    }
-
     /// Sends what was put on a lane and reads its answers, which the client does not see. A lane that is lost leaves
     /// the session.
     pub(super) async fn drain_lane(&mut self, index: usize) -> Result<Drained, Failure> {
@@ -289,6 +258,9 @@ impl Session {
             }
             RelayError::Server { error, .. } => {
                 self.worker.shared.signals.probe_now();
+                if !lane.replica {
+                    self.lose_position(lane.shard);
+                }
                 let pinned = self.pin.is_some() && lane.shard == self.default_shard();
                 self.give(lane);
                 if let Some(transaction) = self.block.transaction().filter(|_| was_in_block) {

@@ -50,6 +50,7 @@ mod perform;
 mod pipeline;
 pub mod planning;
 mod portals;
+mod positions;
 pub mod redefinition;
 mod replication;
 mod report;
@@ -155,8 +156,8 @@ pub struct Session {
 struct Following {
     /// How texts are read.
     dialect: statements::Dialect,
-    /// How long the client may say nothing.
-    idle: idle::IdleBounds,
+    /// How long the client may say nothing, and a statement wait.
+    bounds: idle::TimeBounds,
     /// Transactions begin so, which no replica lets them.
     serializable: bool,
 }

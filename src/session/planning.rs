@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::idle::IdleBounds;
+use super::idle::TimeBounds;
 use super::search_path::{may_change_reading, turns};
 use super::set_config::Sets;
 use super::statements::Prepared;
@@ -362,7 +362,7 @@ impl Session {
         let isolation = self.default_of("default_transaction_isolation");
         self.following = Following {
             dialect: self.worker.interner.borrow_mut().dialect(self.in_force()),
-            idle: IdleBounds::of(self.in_force(), &self.account),
+            bounds: TimeBounds::of(self.in_force(), &self.account),
             serializable: isolation.as_deref() == Some("serializable"),
         };
         self.follow_search_path();

@@ -7,18 +7,19 @@
 //! 1. No connection is taken to a node that the user's regions do not allow: neither that of its shard, nor that where it
 //!    stands. [`Session::take_from`] and [`Session::take_idle`] are the only ways into the pools, and `choose` names no such
 //!    node.
-//! 2. A statement waits for a primary at most `primary_wait`, counted over all attempts.
+//! 2. A statement waits for a primary at most `primary_wait`, counted over all attempts; and as long for what is committed
+//!    and not applied on its shard yet (`transaction/unfinished.rs`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Session;
 use super::block::Origin;
+use super::{Failure, Outcome, Session};
 use crate::backend::{BackendError, Connection, Pools, ReadPolicy, choice};
 use crate::execute::Lane;
 use crate::plan::Access;
 use crate::sql::facts::Isolation;
-use crate::topology::{NodeId, NodeRole, ShardId, Topology};
+use crate::topology::{NodeId, NodeRole, ShardId, ShardSet, Topology};
 
 /// Which server of a shard a statement needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +70,12 @@ impl Session {
         avoid: &[NodeId],
     ) -> Result<Box<Connection>, BackendError> {
         self.check_regions(shard, need)?;
-        // What has begun may go on, so that the shard comes to rest: a transaction, and a statement that holds servers already.
-        let begun = self.lanes.iter().any(|lane| lane.in_block || !self.is_pinned_to(lane));
-        let paused = self.worker.shared.orders.is_paused(shard) && !begun;
+        let paused = self.worker.shared.orders.is_paused(shard) && !self.has_begun();
+        let behind = self.worker.shared.registry.unfinished.is_on(shard);
         // As a rule there is a server with a free connection: nothing else is made ready before it is missing.
         let topology = &self.context.planning.topology;
         if !paused
+            && !behind
             && let Some(node) = self.choose(topology, shard, need, avoid)
             && let Some(connection) = self.take_idle(pools, topology, node)
         {
@@ -84,13 +85,52 @@ impl Session {
             if paused {
                 self.worker.shared.orders.await_resumed(shard).await;
             }
+            if behind {
+                self.await_applied(shard).await?;
+            }
             self.await_server(pools, shard, need, avoid).await
         };
         tokio::select! {
             biased;
             () = self.cancel.requested() => Err(BackendError::Cancelled),
+            () = expiry(self.following.bounds.statement) => Err(BackendError::TimedOut),
             connection = wait => connection,
         }
+    }
+
+    /// What has begun may go on, so that a pausing shard comes to rest: a transaction, and a statement that holds servers
+    /// already.
+    fn has_begun(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.in_block || !self.is_pinned_to(lane))
+    }
+
+    /// Before the first of these shards is joined: behind it, the statement has begun for all of them.
+    pub(super) async fn await_resumed(&self, shards: ShardSet) -> Outcome {
+        let orders = &self.worker.shared.orders;
+        if self.has_begun() || !shards.iter().any(|shard| orders.is_paused(shard)) {
+            return Ok(());
+        }
+        let resumed = async {
+            while let Some(shard) = shards.iter().find(|shard| orders.is_paused(*shard)) {
+                orders.await_resumed(shard).await;
+            }
+        };
+        let ended = tokio::select! {
+            biased;
+            () = self.cancel.requested() => BackendError::Cancelled,
+            () = expiry(self.following.bounds.statement) => BackendError::TimedOut,
+            () = resumed => return Ok(()),
+        };
+        Err(Failure::Sql(ended.into_sql()))
+    }
+
+    /// What was told to be committed is on the shard.
+    async fn await_applied(&self, shard: ShardId) -> Result<(), BackendError> {
+        let applied = self.worker.shared.registry.unfinished.await_applied(shard);
+        let applied = tokio::time::timeout(self.live.session.primary_wait, applied).await;
+        applied.map_err(|_| BackendError::Behind {
+            shard: self.context.planning.topology.shard(shard).name.clone(),
+        })
     }
 
     async fn await_server(
@@ -260,5 +300,13 @@ impl Session {
                 choice::reader(topology, shard, &policy, &order, avoid)
             }
         }
+    }
+}
+
+/// Never where nothing is bounded.
+async fn expiry(bound: Option<Duration>) {
+    match bound {
+        Some(bound) => tokio::time::sleep(bound).await,
+        None => std::future::pending().await,
     }
 }

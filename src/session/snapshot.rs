@@ -93,6 +93,7 @@ impl Session {
 
     /// Before something is written on every shard. What the transaction sees later is what it saw before, if anything.
     pub(super) async fn see_everywhere(&mut self) -> Outcome {
+        self.await_resumed(self.context.planning.topology.all_shards()).await?;
         let Some(transaction) = self.block.get() else { return Ok(()) };
         match (transaction.isolation, transaction.snapshot) {
             (Isolation::RepeatableRead, Snapshot::NotTaken) => {
@@ -135,6 +136,7 @@ impl Session {
             needed.contains(*shard) || allowed && self.has_server(*shard, Access::Read)
         };
         let mut shards: Vec<ShardId> = topology.all_shards().iter().filter(wanted).collect();
+        self.await_resumed(shards.iter().copied().collect()).await?;
         // Who waits for connections of the same pools waits in one order.
         shards.sort_by_key(|shard| *shard != topology.default_shard);
         self.warm_pools(&shards, Access::Read, &[]).await;

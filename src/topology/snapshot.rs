@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -29,6 +30,8 @@ pub struct Shard {
     pub database: String,
     /// Nearest to this Meridian first (see [`Topology::nodes_by_distance`]).
     pub nodes: Vec<NodeId>,
+    /// The newest timeline that a primary of it has been on; 0: none is known. It outlives a reload.
+    pub timeline: Arc<AtomicU32>,
 }
 
 #[derive(Debug, Clone)]
@@ -134,6 +137,9 @@ impl Topology {
                 numbers[index] = NodeId(self.nodes.len() as u16);
                 self.nodes.push(node);
             }
+        }
+        for (shard, old) in self.shards.iter_mut().zip(&previous.shards) {
+            shard.timeline = Arc::clone(&old.timeline);
         }
         for shard in &mut self.shards {
             shard.nodes.iter_mut().for_each(|node| *node = numbers[usize::from(node.0)]);

@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use super::coordinator::{Answer, Command, Coordinator, Outcome, Step};
 use super::fault::{self, FaultPoint};
 use super::registry::{Live, Registry};
+use super::schema;
 use crate::backend::Connection;
 use crate::topology::{ShardId, ShardSet, Topology};
 use crate::wire::backend::TransactionStatus;
@@ -73,7 +74,8 @@ impl CommitError {
                     "It was raised on shard \"{shard}\" at commit; all shards are rolled back."
                 )),
             },
-            Self::ServerLost { .. } => SqlError::new(SqlState::TRANSACTION_ROLLBACK, message)
+            // The code that drivers' retries know.
+            Self::ServerLost { .. } => SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
                 .hint("The transaction may be tried again."),
             Self::InDoubt { .. } => SqlError::new(SqlState::TRANSACTION_RESOLUTION_UNKNOWN, message)
                 .detail("It will be the same on all shards: committed or rolled back.")
@@ -116,6 +118,9 @@ pub async fn commit(
         Outcome::Committed { unfinished } => {
             for index in unfinished {
                 let shard = name(participants, index);
+                if let (Some(live), Some(part)) = (&live, participants.get(index)) {
+                    registry.unfinished.note(part.shard, live.gid.clone());
+                }
                 tracing::warn!(
                     gid,
                     shard,
@@ -217,6 +222,12 @@ async fn perform(
     let answer = match captured.error {
         Some(error) if error.sqlstate == SqlState::UNDEFINED_OBJECT && is_second_phase(command) => {
             Answer::Done
+        }
+        Some(error) if command == Command::Decide && schema::is_decided(&error) => {
+            let message =
+                "the transaction took too long to commit: it was taken for abandoned and is rolled back";
+            let hint = "The transaction may be tried again.";
+            Answer::Refused(Box::new(SqlError::new(SqlState::SERIALIZATION_FAILURE, message).hint(hint)))
         }
         Some(error) => Answer::Refused(Box::new(error)),
         None if captured.tag == tag(command) => Answer::Done,

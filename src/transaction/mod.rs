@@ -22,6 +22,7 @@
 //! | `coordinator` | what to send next and what an answer means; pure |
 //! | `commit` | sends it, over the session's own connections |
 //! | `registry` | which transactions are alive in this process, and which shards are fit for two phases |
+//! | `unfinished` | what is committed and not applied on every shard yet |
 //! | `schema` | the table and the function that record decisions, on every shard |
 //! | `recovery` | prepared transactions without a coordinator |
 //! | `fault` | named points where a test may end the process |
@@ -42,6 +43,7 @@ pub mod gid;
 pub mod recovery;
 pub mod registry;
 mod schema;
+pub mod unfinished;
 
 pub use commit::{CommitError, Participant, commit};
 pub use gid::Gid;

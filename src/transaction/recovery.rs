@@ -1,7 +1,8 @@
 //! Finishes transactions over several shards that their coordinators have left behind, and clears old decisions away.
 //!
-//! Part of the control plane: `server` spawns [`Recovery::run`] once. At start, every few seconds, and when a role has
-//! changed it looks at the prepared transactions of every shard's primary:
+//! Part of the control plane: `server` spawns [`Recovery::run`] once. At start, every few seconds, when a role has changed,
+//! and again and again while a committed transaction is not applied everywhere, it looks at the prepared transactions of
+//! every shard's primary:
 //!
 //! ```text
 //!   a gid of ours, its coordinator not alive ─▶ ask the recorder's shard
@@ -33,12 +34,16 @@ use tokio::sync::watch;
 use super::gid::Gid;
 use super::registry::{Fitness, Registry};
 use super::schema;
+use super::unfinished::Part;
 use crate::backend::settings::quote_identifier;
 use crate::config::ServerSettings;
 use crate::health::{ControlConnection, ControlError, connect, primary};
 use crate::topology::{NodeId, ShardId, Signals, Topology};
 
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// The same while clients wait for a part of a committed transaction.
+const HASTE: Duration = Duration::from_millis(100);
 
 /// Age of a prepared transaction of an unknown coordinator before it counts as abandoned.
 const FOREIGN_AGE_MIN: Duration = Duration::from_secs(10);
@@ -115,29 +120,36 @@ impl Recovery {
     /// Works until it is dropped. Cancel safe: yes, every step stands by itself.
     pub async fn run(mut self) {
         let mut roles = self.signals.watch_roles();
+        let registry = Arc::clone(&self.registry);
+        let mut unfinished = registry.unfinished.watch();
         let begun = Instant::now();
         loop {
             roles.mark_unchanged();
+            unfinished.mark_unchanged();
             // Primaries may not be known yet; a shard that has none is not waited for longer than this.
             if self.round().await || begun.elapsed() >= INTERVAL {
                 self.looked.send_replace(true);
             }
-            let changed = tokio::time::timeout(INTERVAL, roles.changed()).await;
-            if let Ok(Err(_)) = changed {
-                // Nobody tells of changes any more; the interval remains.
-                tokio::time::sleep(INTERVAL).await;
+            let interval = if registry.unfinished.is_empty() { INTERVAL } else { HASTE };
+            tokio::select! {
+                Ok(()) = roles.changed() => {}
+                Ok(()) = unfinished.changed() => {}
+                // Also where nobody tells of changes any more.
+                () = tokio::time::sleep(interval) => {}
             }
         }
     }
 
     /// One look at everything; the answer is whether every shard could be asked.
     async fn round(&mut self) -> bool {
+        let left = self.registry.unfinished.parts();
         let surveys = self.primaries.iter_mut().enumerate().map(|(index, primary)| {
             let shard = ShardId(index as u16);
             survey(&self.topology, &self.server, &self.registry, shard, primary)
         });
         let surveys = join_all(surveys).await;
         let complete = surveys.iter().all(Option::is_some);
+        self.settle(left, &surveys);
         let prepared: Vec<_> = surveys.into_iter().flatten().flatten().collect();
         let mut abandoned: BTreeMap<Gid, Vec<Prepared>> = BTreeMap::new();
         for part in prepared.iter().filter(|part| self.is_abandoned(part)) {
@@ -156,6 +168,18 @@ impl Recovery {
             self.cleaned = Some(Instant::now());
         }
         complete
+    }
+
+    /// What was left before the look, and was not there any more.
+    fn settle(&self, left: Vec<Part>, surveys: &[Option<Vec<Prepared>>]) {
+        let is_gone = |(shard, gid): &Part| {
+            let found = surveys.get(usize::from(shard.0)).and_then(Option::as_ref);
+            found.is_some_and(|prepared| prepared.iter().all(|part| part.gid != *gid))
+        };
+        let settled: Vec<Part> = left.into_iter().filter(is_gone).collect();
+        if !settled.is_empty() {
+            self.registry.unfinished.settle(&settled);
+        }
     }
 
     fn is_abandoned(&self, part: &Prepared) -> bool {
@@ -186,6 +210,7 @@ impl Recovery {
             let Some(primary) = &self.primaries[index] else { continue };
             match apply(primary, part, fate).await {
                 Ok(()) => {
+                    self.registry.unfinished.settle(&[(part.shard, gid.clone())]);
                     self.registry.note(|standing| match fate {
                         Fate::Commit => standing.recovered_committed += 1,
                         Fate::Abort => standing.recovered_rolled_back += 1,

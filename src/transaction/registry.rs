@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::gid::{Gid, Proof};
+use super::unfinished::Unfinished;
 use crate::topology::{ShardId, ShardSet, Topology};
 use crate::wire::error::{SqlError, SqlState};
 
@@ -34,6 +35,7 @@ pub struct Registry {
     live: Mutex<HashSet<Gid>>,
     fitness: Mutex<Vec<Fitness>>,
     standing: Mutex<Standing>,
+    pub unfinished: Unfinished,
 }
 
 /// What became of transactions over several shards since the start, and what waits now.
@@ -73,6 +75,7 @@ impl Default for Registry {
             live: Mutex::default(),
             fitness: Mutex::default(),
             standing: Mutex::default(),
+            unfinished: Unfinished::default(),
         }
     }
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::registry::Fitness;
 use crate::health::{ControlConnection, ControlError};
+use crate::wire::error::{SqlError, SqlState};
 
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -68,6 +69,12 @@ SELECT pg_catalog.current_setting('max_prepared_transactions'),
      FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('meridian_internal.decisions')),
   (SELECT prosrc FROM pg_catalog.pg_proc
     WHERE oid = pg_catalog.to_regprocedure('meridian_internal.decide(text, text)') AND prosecdef)";
+
+/// Whether recording the decision has failed because there is one already: recovery's, that it is not committed.
+pub(super) fn is_decided(error: &SqlError) -> bool {
+    let constraint = |(code, name): &(u8, String)| *code == b'n' && name == "decisions_pkey";
+    error.sqlstate == SqlState::UNIQUE_VIOLATION && error.fields.iter().any(constraint)
+}
 
 /// Looks at a primary, and makes what is missing. An error is one of the connection: nothing is known then.
 pub(super) async fn prepare(connection: &ControlConnection) -> Result<Fitness, ControlError> {

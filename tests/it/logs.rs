@@ -1,10 +1,11 @@
 //! The log of a running Meridian: what it tells of slow statements, and what it must never tell.
 
+use std::path::Path;
 use std::time::Duration;
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
 
-use crate::harness::{RIDE_TABLES, connect, database, eventually, meridian, try_connect};
+use crate::harness::{RIDE_TABLES, cluster, connect, database, eventually, meridian, try_connect};
 
 /// Stand in literals, parameters, settings and errors; none may be in the log.
 const SECRETS: [&str; 5] =
@@ -52,6 +53,25 @@ async fn the_log_keeps_what_clients_say_to_itself() {
     assert_eq!(slow["message"], "slow statement");
     assert_eq!((&slow["verb"], &slow["route"]), (&"select".into(), &"relay".into()));
     assert!(slow["seconds"].as_f64().is_some_and(|seconds| seconds < Duration::from_secs(60).as_secs_f64()));
+}
+
+/// As on a disk that is full: each line is lost, and nothing else.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_costs_nobody_an_answer() {
+    let cluster = cluster().region("us-east").start();
+    let meridian = meridian(&cluster).section("log", "slow_statement = \"1us\"").start();
+    meridian.kill();
+    meridian.run_logging_to(Path::new("/dev/full"));
+    let client = connect(&meridian.app()).await;
+    for _ in 0..3 {
+        client.batch_execute("SELECT pg_sleep(0.001)").await.expect("it is answered");
+    }
+    // What is told in the background ends nothing there.
+    let primary = cluster.shard("us-east").primary();
+    primary.kill().expect("it is killed");
+    client.batch_execute("SELECT txid_current()").await.expect_err("it is away");
+    primary.start().expect("it starts");
+    eventually("it is found again", async || client.query("SELECT txid_current()", &[]).await.ok()).await;
 }
 
 /// One statement of every kind, each with something to tell.

@@ -168,6 +168,34 @@ async fn a_paused_shard_comes_to_rest_and_goes_on() {
     assert!(console.batch_execute("PAUSE nowhere").await.expect_err("no such shard").code().is_some());
 }
 
+/// Whichever shard it is: what needs it beside others has not begun when the others are ready.
+#[tokio::test]
+async fn statements_over_several_shards_wait_for_a_paused_one() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
+    let client = connect(&meridian.app()).await;
+    fill(&client).await;
+    let console = connect(&console(&meridian)).await;
+    console.batch_execute("PAUSE 'eu-central'").await.expect("it is paused");
+    client.batch_execute("SET statement_timeout = '300ms'").await.expect("it is set");
+    for statement in [
+        "SELECT count(*) FROM places",
+        "SELECT p.region, q.region FROM places p JOIN places q ON p.region < q.region",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM places; COMMIT",
+        "CREATE TABLE more_places (id int)",
+        "CREATE INDEX CONCURRENTLY ON places (region)",
+    ] {
+        let error = client.batch_execute(statement).await.expect_err(statement);
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{statement}: {error}");
+        client.batch_execute("ROLLBACK").await.expect("it goes on");
+    }
+    let copied = client.copy_out("COPY places TO STDOUT").await.err().expect("it waits too");
+    assert_eq!(copied.code(), Some(&SqlState::QUERY_CANCELED), "{copied}");
+    client.batch_execute("SELECT FROM places WHERE region = 'us-west'").await.expect("another shard");
+    console.batch_execute("RESUME").await.expect("it goes on");
+    client.batch_execute("SELECT count(*) FROM places").await.expect("all shards");
+}
+
 #[tokio::test]
 async fn a_disabled_replica_answers_nothing_and_an_enabled_one_does() {
     let cluster = cluster().region("us-east").replicas(1).start();

@@ -264,5 +264,5 @@ async fn coordinator_that_meets_a_fault() {
     // Only the one that was held up comes to this.
     let error = commit_all(&mut connections, &config.topology, &registry).await.unwrap_err();
     assert!(matches!(error, CommitError::RolledBack { .. }), "{error}");
-    assert_eq!(error.into_sql().sqlstate, SqlState::UNIQUE_VIOLATION);
+    assert_eq!(error.into_sql().sqlstate, SqlState::SERIALIZATION_FAILURE);
 }

@@ -179,7 +179,7 @@ fn add_shard(
         let state = Arc::new(NodeState::default());
         places.nodes.push(Node { host, port, shard: id, region: place, retired: false, state });
     }
-    places.shards.push(Shard { name: name.clone(), region, database, nodes });
+    places.shards.push(Shard { name: name.clone(), region, database, nodes, timeline: Arc::default() });
 }
 
 /// `host:port`, where an IPv6 address stands in brackets.

@@ -129,6 +129,24 @@ async fn cancel_ends_the_wait_for_a_server() {
 }
 
 #[tokio::test]
+async fn statement_timeout_ends_the_wait_for_a_server() {
+    let sections = [("pool", "size = 1\nwait_timeout = \"600s\""), ("proxy", "workers = 1")];
+    let pair = Pair::with("in_a_hurry", PLACES, &sections);
+    let Some(target) = &pair.meridian else { return };
+    let (mut holder, mut waiting) = (target.raw(), target.raw());
+    waiting.simple("SET statement_timeout = '200ms'");
+    holder.simple("BEGIN");
+    holder.simple("CREATE TEMP TABLE IF NOT EXISTS held (i int) ON COMMIT DROP");
+    for words in [stand::query("SELECT txid_current()"), stand::extended("SELECT txid_current()")] {
+        waiting.send(&words);
+        let lines = stand::lines(&waiting.until_ready()).join("\n");
+        assert!(lines.contains("57014") && lines.contains("statement timeout"), "{lines}");
+    }
+    drop(holder);
+    eventually("a server is free again", async || waiting.value("SELECT txid_current() > 0")).await;
+}
+
+#[tokio::test]
 async fn half_closed_client_is_answered_or_dismissed() {
     for target in stand::common().targets() {
         let mut client = target.raw();

@@ -98,3 +98,41 @@ async fn a_hung_primary_frees_its_clients() {
     eventually("it is used again", async || writer.query_one("SELECT count(*) FROM places", &[]).await.ok())
         .await;
 }
+
+/// The shard's server is there again before recovery looks by itself: it would answer without the row.
+#[tokio::test]
+async fn what_was_told_to_be_committed_is_seen_on_a_shard_that_was_lost_meanwhile() {
+    if is_plain() {
+        return;
+    }
+    let cluster = cluster().region("us-east").region("eu-central").start();
+    let described = meridian(&cluster).tables("[[tables]]\nname = \"rates\"\nplacement = \"reference\"\n");
+    let meridian = described.fault("after_decision_before_second_phase:stall").start();
+    // DDL through Meridian would be a transaction over several shards.
+    for region in ["us-east", "eu-central"] {
+        let table = "CREATE TABLE rates (id int PRIMARY KEY, rate int)";
+        cluster.direct(region).await.batch_execute(table).await.expect("it is made");
+    }
+    let client = connect(&meridian.app()).await;
+    eventually("the table is known", async || client.query("SELECT FROM rates", &[]).await.ok()).await;
+    let server = cluster.direct("eu-central").await;
+    let loses_it = async {
+        let prepared =
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE 'PREPARE TRANSACTION%' AND state = 'idle'";
+        eventually("it is prepared", async || server.query_opt(prepared, &[]).await.ok().flatten()).await;
+        // To decide takes no time compared with the stall behind it.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let ended =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'PREPARE TRANSACTION%'";
+        assert_eq!(server.query(ended, &[]).await.expect("it is told").len(), 1);
+    };
+    let (committed, ()) = tokio::join!(client.batch_execute("INSERT INTO rates VALUES (1, 10)"), loses_it);
+    committed.expect("it was decided");
+    let there = "/* meridian: shard=eu-central */ SELECT count(*) FROM rates";
+    let there = client.simple_query(there).await.expect("it answers");
+    let row = there.iter().find_map(|message| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    assert_eq!(row, Some("1"));
+}

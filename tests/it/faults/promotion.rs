@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use meridian::demo::cluster::{ClusterError, Node};
 use tokio_postgres::Config;
+use tokio_postgres::error::SqlState;
 
 use crate::harness::{cluster, connect, eventually, meridian, try_connect};
 
@@ -123,6 +124,18 @@ async fn promotion_by_others_is_followed_under_load() {
     let stray = connect(&old.app("demo")).await;
     let row = stray.query_one("SELECT count(*) FROM places WHERE id >= 1000000", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 0, "the old primary was written to");
+
+    // Nor where the new one is away, and the configuration is read again meanwhile.
+    client.batch_execute("SET statement_timeout = '3s'").await.unwrap();
+    blocking(&heir, Node::kill).await;
+    meridian.signal(libc::SIGHUP);
+    eventually("it is read", async || meridian.log().contains("was read again").then_some(())).await;
+    for statement in
+        ["INSERT INTO places VALUES (2000000, 'us-east')", "SELECT FROM places WHERE region = 'us-east'"]
+    {
+        let error = client.simple_query(statement).await.expect_err(statement);
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{statement}: {error}");
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -82,6 +82,7 @@ pub fn meridian(cluster: &Cluster) -> MeridianDescription {
             ("server".to_owned(), format!("user = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"")),
             ("health".to_owned(), "interval = \"200ms\"\ntimeout = \"1s\"".to_owned()),
         ],
+        fault: None,
     }
 }
 
@@ -103,6 +104,7 @@ pub struct MeridianDescription {
     database: String,
     tables: String,
     sections: Vec<(String, String)>,
+    fault: Option<String>,
 }
 
 impl MeridianDescription {
@@ -135,11 +137,18 @@ impl MeridianDescription {
         self.section("proxy", "workers = 1").section("pool", "size = 1")
     }
 
-    pub fn start(self) -> Meridian {
+    /// What befalls its commits over several shards (`transaction/fault.rs`).
+    pub fn fault(mut self, point_and_kind: &str) -> Self {
+        self.fault = Some(point_and_kind.to_owned());
+        self
+    }
+
+    pub fn start(mut self) -> Meridian {
         let directory = TemporaryDirectory::new();
         let port = free_port();
         let config = directory.path().join("meridian.toml");
         let database = self.database.clone();
+        let fault = self.fault.take();
         let mut proxy = format!("listen = \"127.0.0.1:{port}\"");
         if !self.sections.iter().any(|(section, keys)| section == "proxy" && keys.contains("workers")) {
             // However few cores there are: sessions of several workers meet.
@@ -147,13 +156,13 @@ impl MeridianDescription {
         }
         write(&config, &self.section("proxy", &proxy).render());
         let log = directory.path().join("meridian.log");
-        let meridian = Meridian { process: Mutex::new(None), port, config, log, directory, database };
+        let meridian = Meridian { process: Mutex::new(None), port, config, log, directory, database, fault };
         meridian.run();
         meridian
     }
 
     fn render(&self) -> String {
-        let Self { regions, shards, default_shard, database, tables, sections } = self;
+        let Self { regions, shards, default_shard, database, tables, sections, .. } = self;
         let (own, others): (Vec<_>, Vec<_>) = sections.iter().partition(|(name, _)| name == "database");
         let own = own.first().map_or("", |(_, keys)| keys);
         let sections: String = others.iter().map(|(name, keys)| format!("[{name}]\n{keys}\n")).collect();
@@ -179,6 +188,7 @@ pub struct Meridian {
     log: PathBuf,
     database: String,
     directory: TemporaryDirectory,
+    fault: Option<String>,
 }
 
 impl Meridian {
@@ -204,15 +214,26 @@ impl Meridian {
 
     /// Starts it after a `kill`, with the same configuration and port.
     pub fn run(&self) {
-        let log = File::options().create(true).append(true).open(&self.log);
-        let (Ok(output), Ok(errors)) = (log, File::options().append(true).open(&self.log)) else {
-            panic!("cannot write {}", self.log.display());
+        self.run_logging_to(&self.log);
+    }
+
+    /// The same; its log goes there.
+    pub fn run_logging_to(&self, log: &Path) {
+        let output = File::options().create(true).append(true).open(&self.log);
+        let (Ok(output), Ok(errors)) = (output, File::options().create(true).append(true).open(log)) else {
+            panic!("cannot write {}", log.display());
         };
         let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
         command.arg("serve").arg("--config").arg(&self.config);
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        command.envs(self.fault.as_ref().map(|fault| ("MERIDIAN_FAULT", fault)));
         *self.lock() = Some(spawn_for_life(command));
         self.await_login();
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> &Path {
+        &self.config
     }
 
     /// Rewrites the configuration file; it counts from the next reload or start.
