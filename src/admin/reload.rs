@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::config::{Config, ConfigErrors};
 use crate::session::shared::{Live, Shared};
 use crate::topology::snapshot::Unfollowable;
-use crate::topology::{TableRule, Topology};
+use crate::topology::{Placement, TableRule, Topology};
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -81,10 +81,13 @@ fn refuse_restarts(now: &Live, then: &Live, before: &Topology, after: &Topology)
     }
 }
 
-/// Tables whose rows now belong elsewhere.
-fn moved<'t>(before: &Topology, after: &'t Topology) -> impl Iterator<Item = &'t TableRule> {
-    after.tables.iter().filter(|rule| {
-        let old = before.rule(&rule.name);
-        old.is_some_and(|old| old.placement != rule.placement)
-    })
+/// Tables whose rows now belong elsewhere. What the file does not name is the default shard's.
+fn moved<'t>(before: &'t Topology, after: &'t Topology) -> impl Iterator<Item = &'t TableRule> {
+    let differs = |rule: &&TableRule, other: &Topology| match other.rule(&rule.name) {
+        Some(other) => other.placement != rule.placement,
+        None => rule.placement != Placement::Single(other.default_shard),
+    };
+    let changed = after.tables.iter().filter(move |rule| differs(rule, before));
+    let gone = before.tables.iter().filter(|rule| after.rule(&rule.name).is_none());
+    changed.chain(gone.filter(move |rule| differs(rule, after)))
 }

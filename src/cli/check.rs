@@ -196,6 +196,8 @@ async fn catalog_findings(config: &Config) -> Vec<Finding> {
         };
         let tables = catalog::check_tables(&config.topology, catalog);
         findings.extend(tables.into_iter().map(|table| finding(level(table.severity), table.message)));
+        let strays = health::strays::look(&config.topology, catalog, &config.server).await;
+        findings.extend(strays.into_iter().map(|message| finding(Level::Error, message)));
     }
     findings
 }

@@ -18,6 +18,7 @@
 //! | `judge` | what a node's answers and silences mean for its shard; pure |
 //! | `history` | lag in time from positions; pure |
 //! | `catalog` | loading, comparing and polling the catalogs |
+//! | `strays` | rows that are not where the configuration puts them |
 //!
 //! Invariants:
 //! 1. At most one node of a shard is published as primary at any instant, and none that is known to be superseded.
@@ -32,6 +33,7 @@ pub mod connect;
 pub mod history;
 pub mod judge;
 pub mod probe;
+pub mod strays;
 
 pub use catalog::{CatalogService, Loaded};
 pub use connect::{ControlConnection, ControlError, connect, connect_primary, primary};

@@ -225,11 +225,12 @@ async fn watch_servers(
         health::Watch::new(Arc::clone(&topology), Arc::clone(&signals), server.clone(), live.health.clone());
     let (catalogs, mut loaded) = health::CatalogService::new(
         Arc::clone(&topology),
-        catalog,
+        Arc::clone(&catalog),
         Arc::clone(&signals),
         server.clone(),
         &live.health,
     );
+    let strays = health::strays::watch(Arc::clone(&topology), catalog, server.clone(), loaded.clone());
     let (recovery, mut looked) = Recovery::new(topology, signals, server, registry);
     let tell_ready = async {
         nodes_known.wait().await;
@@ -244,6 +245,7 @@ async fn watch_servers(
         () = watch.run() => {}
         () = recovery.run() => {}
         () = catalogs.run(requests) => {}
+        () = strays => {}
         () = tell_ready => {}
     }
 }

@@ -39,6 +39,7 @@ mod set_config;
 mod snapshots;
 mod stand;
 mod statements;
+mod strays;
 mod tls;
 mod tools;
 mod two_phase;
