@@ -264,6 +264,7 @@ pub(super) mod tests {
             conflict_sets: Vec::new(),
             referenced_by: Vec::new(),
             primary_key: Vec::new(),
+            owner: None,
         };
         CatalogParts { relations: [(name, relation)].into_iter().collect(), ..CatalogParts::default() }
     }

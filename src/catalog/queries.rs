@@ -148,7 +148,11 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurit
                               WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
                                 AND r.ev_class = c.oid)
             THEN pg_get_viewdef(c.oid) END,
-       c.relpersistence = 'u'
+       c.relpersistence = 'u',
+       CASE WHEN c.relkind = 'S' THEN
+         (SELECT d.refobjid FROM pg_depend d
+           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+             AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i') LIMIT 1) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN (
     SELECT t.tgrelid, array_agg(pn.nspname::text ORDER BY t.oid) AS schemas,
@@ -367,13 +371,15 @@ SELECT f.confrelid, f.conrelid,
 
 /// One row for each name: overloads together. 0 immutable, 1 stable, 2 volatile.
 macro_rules! functions_where {
-    ($condition:literal) => {
+    ($condition:literal, $takes_rows:literal) => {
         concat!(
             "
 SELECT n.nspname::text, p.proname::text,
        max(CASE p.provolatile WHEN 'i' THEN 0 WHEN 's' THEN 1 ELSE 2 END)::int4,
        bool_or(p.prokind = 'p'), bool_or(p.prokind = 'a'), bool_or(p.prokind = 'w'),
-       bool_and(n.nspname = 'pg_catalog' AND p.oid < 16384), bool_or(p.proretset)
+       bool_and(n.nspname = 'pg_catalog' AND p.oid < 16384), bool_or(p.proretset), bool_or(",
+            $takes_rows,
+            ")
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE n.nspname !~ '^pg_(toast|temp_)' AND ",
             $condition,
@@ -384,15 +390,17 @@ SELECT n.nspname::text, p.proname::text,
 }
 
 /// Functions that the server has had from the beginning.
-pub(super) const BUILT_IN: &str = functions_where!("p.oid < 16384");
+pub(super) const BUILT_IN: &str = functions_where!("p.oid < 16384", "false");
 
-/// All others; without those of citext that are called like PostgreSQL's own, and do for their type what those do for text.
+/// All others; without those of citext that are called like PostgreSQL's own, and do for their type what those do for text;
+/// and without what pgcrypto brings that PostgreSQL has itself.
 const FUNCTIONS: &str = functions_where!(
     "p.oid >= 16384 AND NOT EXISTS (
        SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-          AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'citext'
-          AND EXISTS (SELECT FROM pg_proc o WHERE o.proname = p.proname AND o.pronamespace = 'pg_catalog'::regnamespace))"
+          AND d.refclassid = 'pg_extension'::regclass AND e.extname IN ('citext', 'pgcrypto')
+          AND EXISTS (SELECT FROM pg_proc o WHERE o.proname = p.proname AND o.pronamespace = 'pg_catalog'::regnamespace))",
+    "EXISTS (SELECT FROM unnest(p.proargtypes) AS a JOIN pg_type t ON t.oid = a WHERE t.typtype IN ('c', 'p'))"
 );
 
 /// Bodies of the functions that are not PostgreSQL's own, overloads together, with their parameters' defaults; for an

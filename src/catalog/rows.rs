@@ -111,6 +111,7 @@ impl Interpreter<'_> {
     }
 
     fn relations(&mut self) -> Result<(), LoadError> {
+        let mut owned: Vec<(ObjectName, u32)> = Vec::new();
         for row in self.answers.of(Query::Relations) {
             let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
             let info = RelationInfo {
@@ -131,13 +132,21 @@ impl Interpreter<'_> {
                 conflict_sets: Vec::new(),
                 referenced_by: Vec::new(),
                 primary_key: Vec::new(),
+                owner: None,
             };
+            owned.extend(row.try_get::<_, Option<u32>>(10)?.map(|table| (name.clone(), table)));
             // PostgreSQL's own are never shown.
             let is_system = matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
             self.parts.incomplete |=
                 info.kind == RelationKind::View && info.definition.is_none() && !is_system;
             self.names.insert(row.try_get(0)?, name.clone());
             self.parts.relations.insert(name, info);
+        }
+        for (sequence, table) in owned {
+            let owner = self.names.get(&table).cloned();
+            if let Some(info) = self.parts.relations.get_mut(&sequence) {
+                info.owner = owner;
+            }
         }
         Ok(())
     }
@@ -383,7 +392,13 @@ pub(super) fn add_functions(
             (.., true) => FunctionKind::Window,
             _ => FunctionKind::Function,
         };
-        let info = FunctionInfo { volatility, kind, returns_set: row.try_get(7)?, built_in: row.try_get(6)? };
+        let info = FunctionInfo {
+            volatility,
+            kind,
+            returns_set: row.try_get(7)?,
+            built_in: row.try_get(6)?,
+            takes_rows: row.try_get(8)?,
+        };
         known.entry(name).and_modify(|known| *known = known.beside(info)).or_insert(info);
     }
     Ok(())

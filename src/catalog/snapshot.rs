@@ -108,6 +108,8 @@ pub struct RelationInfo {
     pub referenced_by: Vec<ForeignKey>,
     /// Columns of the primary key, unless it is deferrable: on such a one a column can follow from its group.
     pub primary_key: Vec<String>,
+    /// For sequences: the table whose column it numbers (`serial`, identity, OWNED BY).
+    pub owner: Option<ObjectName>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +137,8 @@ pub struct FunctionInfo {
     pub returns_set: bool,
     /// In pg_catalog, written in C or internal: known not to read tables unless it is in plan's own list.
     pub built_in: bool,
+    /// Some overload of the user's takes a row, of whatever type.
+    pub takes_rows: bool,
 }
 
 impl FunctionInfo {
@@ -145,6 +149,7 @@ impl FunctionInfo {
             kind: self.kind.max(other.kind),
             returns_set: self.returns_set || other.returns_set,
             built_in: self.built_in && other.built_in,
+            takes_rows: self.takes_rows || other.takes_rows,
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Route {
     pub no_clock_words: bool,
     /// The statement asks the state of a server and names no table: a hint may ask another server.
     pub any_server: bool,
+    /// Sequences of other shards that functions of the statement must not mean, and tables that such sequences number.
+    pub elsewhere: Vec<String>,
 }
 
 impl Plan {
@@ -60,6 +62,9 @@ impl Plan {
             }
             None => None,
         };
+        if !self.route.elsewhere.is_empty() {
+            self.refuse_elsewhere(arguments)?;
+        }
         let shards = match &self.action {
             Action::Refuse(refusal) => return Err(refusal.clone()),
             Action::Routed { many } => self.routed(many, arguments, hint)?,
@@ -174,25 +179,43 @@ impl Plan {
     }
 
     fn refuse_clock_words(&self, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+        self.check_texts(arguments, |text| match is_clock_word(text) {
+            true => Err(refusal::CLOCK_WORD.naming(&[text])),
+            false => Ok(()),
+        })
+    }
+
+    fn refuse_elsewhere(&self, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+        self.check_texts(arguments, |text| {
+            let name = text.rsplit('.').next().unwrap_or(text).trim_matches(['"', ' ']);
+            match self.route.elsewhere.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+                Some(known) => Err(refusal::SEQUENCE_ELSEWHERE.naming(&[known])),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Every literal and parameter that may be a string.
+    fn check_texts(
+        &self,
+        arguments: &Arguments<'_>,
+        check: impl Fn(&str) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let literals = arguments
             .literals
             .iter()
             .enumerate()
             .filter(|(_, literal)| !matches!(literal.kind, LiteralKind::Integer | LiteralKind::Decimal));
-        let values = literals
+        let mut values = literals
             .map(|(index, _)| Value::Literal(index as u32))
             .chain((0..self.facts.param_count).map(Value::Param));
-        for value in values {
-            let text = match arguments.resolve(&value) {
-                Argument::Text { text, .. } => text,
-                Argument::Binary { bytes, type_oid: 0 | 25 | 705 | 1043 } => String::from_utf8_lossy(bytes),
-                _ => continue,
-            };
-            if is_clock_word(&text) {
-                return Err(refusal::CLOCK_WORD.naming(&[&text]));
+        values.try_for_each(|value| match arguments.resolve(&value) {
+            Argument::Text { text, .. } => check(&text),
+            Argument::Binary { bytes, type_oid: 0 | 25 | 705 | 1043 } => {
+                check(&String::from_utf8_lossy(bytes))
             }
-        }
-        Ok(())
+            _ => Ok(()),
+        })
     }
 
     /// Whether an execution of this plan may change something.

@@ -58,7 +58,9 @@ impl Changes {
             };
             match cell {
                 Cell::Value(value) => *place = Some(value.clone()),
-                Cell::Default | Cell::Expression => return Err(limit(&changes)),
+                // The row stays where it is, or becomes one that has been found to belong here.
+                Cell::Own if rule.key() == Some(column) => {}
+                Cell::Own | Cell::Default | Cell::Expression => return Err(limit(&changes)),
             }
         }
         if changes.key.is_some() && rule.null_key != NullKey::Refuse {

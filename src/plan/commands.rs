@@ -109,7 +109,9 @@ fn ddl(
     }
     Ok(match scope {
         DdlScope::Transactional => Outcome::new(Action::Everywhere, Access::Write),
-        DdlScope::OutsideTransaction => Outcome::new(Action::EachShard, Access::Write),
+        DdlScope::OutsideTransaction | DdlScope::Unpreparable => {
+            Outcome::new(Action::EachShard, Access::Write)
+        }
         DdlScope::LargeObjects => Outcome::new(Action::Fixed(context.topology.default_shard), Access::Write),
     })
 }

@@ -233,6 +233,25 @@ pub fn shard_of_code(context: &PlanningContext, facts: &Facts) -> Result<Option<
     demands.refused.map_or(Ok(demands.server.map(|server| server.shard)), Err)
 }
 
+/// Where the statement calls functions for sequences: those of other shards than the default one, with which they are not
+/// to be called; and the tables that these number, where a function looks sequences up by their tables.
+pub(super) fn numbering_elsewhere(facts: &Facts, context: &PlanningContext) -> Vec<String> {
+    let calls = |names: &[&str]| facts.functions.iter().any(|call| names.contains(&call.name.name.as_str()));
+    if !calls(&["nextval", "setval", "pg_sequence_last_value"]) {
+        return Vec::new();
+    }
+    let by_table = calls(&["pg_get_serial_sequence"]);
+    let away = |info: &&RelationInfo| {
+        let shard = home::shard_of_owner(&context.topology, info);
+        shard.is_some_and(|shard| shard != context.topology.default_shard)
+    };
+    let names = |info: &RelationInfo| {
+        let owner = info.owner.as_ref().filter(|_| by_table).map(|owner| owner.name.clone());
+        [Some(info.name.name.clone()), owner]
+    };
+    context.catalog.relations.values().filter(away).flat_map(names).flatten().collect()
+}
+
 /// What sessions do and have on the server that is asked: they are expected where most of them are.
 fn tells_of_its_server(relation: &ObjectName) -> bool {
     const RELATIONS: [&str; 4] = ["pg_locks", "pg_prepared_xacts", "pg_replication_slots", "pg_cursors"];

@@ -115,11 +115,22 @@ fn of_known<'a>(
             Home::OverSharded | Home::OverReference | Home::Elsewhere(_) => {}
         }
     }
+    if let Some(shard) = shard_of_owner(topology, info) {
+        return Home::Single(shard);
+    }
     match info.kind {
         RelationKind::View | RelationKind::MaterializedView => of_view(topology, catalog, info, depth),
         _ if sharded_below(topology, catalog, info, depth) => Home::OverSharded,
         _ if is_system(&info.name) => Home::Elsewhere(topology.default_shard),
         _ => Home::Single(topology.default_shard),
+    }
+}
+
+/// A sequence that numbers the rows of a single table is drawn from where these are.
+pub(super) fn shard_of_owner(topology: &Topology, info: &RelationInfo) -> Option<ShardId> {
+    match topology.rule(info.owner.as_ref()?)?.placement {
+        Placement::Single(shard) => Some(shard),
+        _ => None,
     }
 }
 

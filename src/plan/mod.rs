@@ -41,4 +41,5 @@ pub use functions::shard_of_code;
 pub use home::is_whole_on;
 pub use make::{Combine, Plan};
 pub use rows::misplaced;
+pub use scope::key_type;
 pub use value::{oid, own_oid};

@@ -120,6 +120,35 @@ impl<'a> Carriers<'a> {
         })
     }
 
+    /// Of a column alone, whose values are keys of another level's relation.
+    pub fn of_column(found: Found<'a>, key_type: KeyType) -> Self {
+        let name = found.column.name.as_str();
+        let ordered = scope::is_ordered_as_keys(found.column);
+        let key = KeyColumn { key_type, ordered, class: vec![(found.member, name)] };
+        let (latitude, longitude, geohash) = (None, None, None);
+        Self { member: found.member, key: Some(key), latitude, longitude, geohash, geohash_ordered: false }
+    }
+
+    /// Columns of other levels that the filter has equal to the key, in every row that satisfies it.
+    pub fn ties<'p>(&self, scope: &Scope<'a>, filter: &'p Predicate) -> Vec<&'p ColumnRef> {
+        let Some(key) = &self.key else { return Vec::new() };
+        let parts = std::slice::from_ref(filter);
+        let class = Compiler { scope, carriers: self }.widened(parts, &key.class);
+        let in_class = |name: &ColumnRef| {
+            let found = scope.resolve(name).filter(|_| name.cast.is_none());
+            found.is_some_and(|found| class.contains(&(found.member, found.column.name.as_str())))
+        };
+        let mut ties = Vec::new();
+        equalities(parts, &mut |one, other| {
+            if in_class(one) {
+                ties.push(other);
+            } else if in_class(other) {
+                ties.push(one);
+            }
+        });
+        ties
+    }
+
     /// The key type of the placement's column, where it routes.
     pub fn key_type(&self) -> Option<KeyType> {
         self.key.as_ref().map(|key| key.key_type)
@@ -284,19 +313,12 @@ impl<'a> Compiler<'_, 'a> {
     }
 
     fn gather(&self, parts: &[Predicate], key_type: KeyType, pairs: &mut Vec<(Carrier<'a>, Carrier<'a>)>) {
-        for part in parts {
-            match part {
-                Predicate::And(inner) => self.gather(inner, key_type, pairs),
-                Predicate::ColumnsEqual(one, other) if one.cast.is_none() && other.cast.is_none() => {
-                    if let (Some(one), Some(other)) =
-                        (self.member_of(one, key_type), self.member_of(other, key_type))
-                    {
-                        pairs.push((one, other));
-                    }
-                }
-                _ => {}
+        equalities(parts, &mut |one, other| {
+            if let (Some(one), Some(other)) = (self.member_of(one, key_type), self.member_of(other, key_type))
+            {
+                pairs.push((one, other));
             }
-        }
+        });
     }
 
     fn member_of(&self, name: &ColumnRef, key_type: KeyType) -> Option<Carrier<'a>> {
@@ -305,8 +327,21 @@ impl<'a> Compiler<'_, 'a> {
     }
 }
 
+/// The equalities of columns as they stand, without a cast, in a conjunction.
+fn equalities<'p>(parts: &'p [Predicate], each: &mut dyn FnMut(&'p ColumnRef, &'p ColumnRef)) {
+    for part in parts {
+        match part {
+            Predicate::And(inner) => equalities(inner, each),
+            Predicate::ColumnsEqual(one, other) if one.cast.is_none() && other.cast.is_none() => {
+                each(one, other)
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Types whose equality is that of their keys: a length changes nothing.
-fn same_values(one: KeyType, other: KeyType) -> bool {
+pub(super) fn same_values(one: KeyType, other: KeyType) -> bool {
     let text = |key_type| matches!(key_type, KeyType::Text | KeyType::Varchar(_));
     one == other || (text(one) && text(other))
 }
@@ -326,7 +361,7 @@ fn is_transparent(name: &ColumnRef, key_type: KeyType) -> bool {
     }
 }
 
-fn conjunction(tests: impl Iterator<Item = Test>) -> Test {
+pub(super) fn conjunction(tests: impl Iterator<Item = Test>) -> Test {
     let mut kept = Vec::new();
     for test in tests {
         match test {

@@ -112,13 +112,17 @@ const NOT_REFUSED: &str = "
   the same shard, or only reads. Otherwise it fails with `40001`: run it again. DDL that is not run through this Meridian is
   noticed a moment later.
 - `FOR UPDATE` and its like lock a row of a reference table on one shard: to keep others from changing it, change it.
-- A sequence is the default shard's, also one that a `serial` column of a table of another shard has made: use a
-  sequence's values for such a table by `nextval()`, or give the numbers.
+- A sequence is the default shard's, but for one that a `serial` or identity column of a `single` table has made, or that is
+  OWNED BY one: it is where the table is, and `nextval()` and `setval()` are refused for it if that is another shard (M065).
 - Names are looked up in every schema of `search_path`, also in one that the role may not use.
 - A view is read with the rights of the role that asks, where rows of several shards are combined: the role needs SELECT on
   its tables, on the columns that the statement names.
 - `pg_dump` takes the schema `meridian_internal` along: leave it out by `-N meridian_internal`. `-j` wants one snapshot for
   several sessions, which shards do not have.
+- A foreign key is enforced by each shard against the rows that it has: from a sharded table to one that is placed otherwise
+  it misses rows that are there. Make the other table a reference table, or place both by the same key.
+- Rows of several shards are combined in temporary tables: where that is done (EXPLAIN says `gather`), the role needs
+  TEMPORARY on the database, and USAGE on the types of the columns.
 - A trigger that reads its own sharded table sees the rows of its shard.
 - A statement of more than 24,000 words, numbers and signs (a list of more than 10,000 values), of more than a megabyte, or
   nested more than 150 deep, is not looked into: it is refused where it names a table whose rows are not all on the
@@ -394,6 +398,10 @@ limits! {
         "DO with DDL beside other statements is not supported",
         "Send the DDL by itself, or in a DO of its own.",
         "DDL is for every shard, and what else code does for one.";
+    SEQUENCE_ELSEWHERE = "M065" "0A000",
+        "sequence \"{}\" numbers rows of a table on another shard than the default one",
+        "Leave the column out of INSERT; ALTER SEQUENCE … RESTART sets it on every shard. SELECT last_value FROM it reads it.",
+        "The function would ask the default shard's sequence of that name, which numbers nothing.";
 }
 
 #[cfg(test)]

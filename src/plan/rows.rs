@@ -202,7 +202,7 @@ impl Finder<'_> {
     fn given(&self, name: &str, cells: &[Cell]) -> Result<Given, Refusal> {
         match self.place(name).and_then(|index| cells.get(index)) {
             Some(Cell::Value(value)) => Ok(Given::Value(value.clone())),
-            Some(Cell::Expression) => Err(refusal::KEY_COMPUTED.naming(&[name, self.table])),
+            Some(Cell::Own | Cell::Expression) => Err(refusal::KEY_COMPUTED.naming(&[name, self.table])),
             Some(Cell::Default) | None => match self.column(name) {
                 Some(column) => {
                     default_of(column).ok_or_else(|| refusal::KEY_MISSING.naming(&[self.table, name]))

@@ -8,6 +8,7 @@
 
 use crate::catalog::{Collation, Column, RelationInfo};
 use crate::sql::facts::{Block, ColumnRef, Relation};
+use crate::sql::name::ObjectName;
 use crate::topology::{KeyType, TableRule};
 
 use super::action::PlanningContext;
@@ -63,7 +64,7 @@ impl<'a> Member<'a> {
         self.info()?.columns.iter().find(|column| column.name == name)
     }
 
-    fn answers_to(&self, qualifier: &crate::sql::name::ObjectName) -> bool {
+    fn answers_to(&self, qualifier: &ObjectName) -> bool {
         match (&self.relation.alias, &qualifier.schema) {
             (Some(alias), None) => *alias == qualifier.name,
             (Some(_), Some(_)) => false,
@@ -92,6 +93,11 @@ impl<'a> Scope<'a> {
     /// A column of one member, by its own name.
     pub fn column_of(&self, member: usize, name: &str) -> Option<&'a Column> {
         self.members.get(member)?.column(name)
+    }
+
+    /// Whether the qualifier means a relation of this level, or may.
+    pub fn answers_to(&self, qualifier: &ObjectName) -> bool {
+        self.block.opaque_sources || self.members.iter().any(|member| member.answers_to(qualifier))
     }
 
     /// The column that the name means, where that is one of a named relation of this level.
@@ -130,7 +136,7 @@ fn are_alike(one: (u32, Option<KeyType>), other: (u32, Option<KeyType>)) -> bool
 }
 
 /// The type under which a column's values are keys: None where equality is not equality of bytes or numbers.
-pub(super) fn key_type(column: &Column) -> Option<KeyType> {
+pub fn key_type(column: &Column) -> Option<KeyType> {
     if column.collation == Collation::Nondeterministic {
         return None;
     }

@@ -2,7 +2,7 @@
 //!
 //! Called by `reads`, `writes` and `commands`.
 
-use crate::sql::facts::{Block, Relation};
+use crate::sql::facts::{Block, ColumnRef, Relation};
 use crate::topology::{NullKey, Placement, ShardId, TableRule, Topology};
 
 use super::action::PlanningContext;
@@ -10,12 +10,14 @@ use super::home::Home;
 use super::predicate::{self, Carriers, Test};
 use super::refusal::{self, Refusal};
 use super::route::Keyed;
-use super::scope::{Member, Scope};
+use super::scope::{self, Member, Scope};
 
 /// The query levels of a statement, outermost first.
 pub(super) struct Survey<'a> {
     context: &'a PlanningContext,
     scopes: Vec<Scope<'a>>,
+    /// Of each level the one around it.
+    around: Vec<Option<usize>>,
 }
 
 /// A shard that a statement must run on, and what demands it.
@@ -28,8 +30,8 @@ pub(super) struct Fixed {
 impl<'a> Survey<'a> {
     /// `target` is the relation that the outermost level writes; its WHERE speaks of it.
     pub fn new(context: &'a PlanningContext, target: Option<&'a Relation>, block: &'a Block) -> Self {
-        let mut survey = Self { context, scopes: Vec::new() };
-        survey.enter(target, block);
+        let mut survey = Self { context, scopes: Vec::new(), around: Vec::new() };
+        survey.enter(target, block, None);
         survey
     }
 
@@ -38,10 +40,12 @@ impl<'a> Survey<'a> {
         Self::new(context, None, block)
     }
 
-    fn enter(&mut self, target: Option<&'a Relation>, block: &'a Block) {
+    fn enter(&mut self, target: Option<&'a Relation>, block: &'a Block, around: Option<usize>) {
+        let level = self.scopes.len();
         self.scopes.push(Scope::new(self.context, target, block));
+        self.around.push(around);
         for child in &block.children {
-            self.enter(None, child);
+            self.enter(None, child, Some(level));
         }
     }
 
@@ -57,7 +61,7 @@ impl<'a> Survey<'a> {
                 match member.home {
                     Home::Sharded { rule, .. } => {
                         let leads = level == 0 && !member.relation.nullable;
-                        keyed.push(Keyed { leads, ..keyed_of(scope, index, rule) });
+                        keyed.push(Keyed { leads, ..self.keyed_of(level, index, rule) });
                     }
                     Home::OverSharded => keyed.push(unkeyed(member.relation)),
                     Home::Reference { .. } | Home::OverReference | Home::Single(_) | Home::Elsewhere(_) => {}
@@ -65,6 +69,49 @@ impl<'a> Survey<'a> {
             }
         }
         keyed
+    }
+
+    fn keyed_of(&self, level: usize, index: usize, rule: &TableRule) -> Keyed {
+        let scope = &self.scopes[level];
+        let name = scope.members.get(index).map(|m| m.relation.name.to_string()).unwrap_or_default();
+        let (key_type, test) = match &Carriers::new(scope, index) {
+            Some(carriers) => (carriers.key_type(), self.test(level, carriers)),
+            None => (None, Test::Any),
+        };
+        Keyed { name, rule: rule.clone(), key_type, test, leads: false }
+    }
+
+    /// What the level's filter says of the carriers, and what those of the levels around it say of columns that equal the key:
+    /// rows of theirs that fail it are in no answer, whatever a nested query finds for them.
+    fn test(&self, level: usize, carriers: &Carriers<'a>) -> Test {
+        let scope = &self.scopes[level];
+        let filter = &scope.block.filter;
+        let own = predicate::compile(scope, carriers, filter);
+        let ties = carriers.ties(scope, filter).into_iter();
+        predicate::conjunction(
+            std::iter::once(own).chain(ties.map(|column| self.outer(level, carriers, column))),
+        )
+    }
+
+    /// What is known of a column of a level around this one; nothing where it is not certain whose column it is.
+    fn outer(&self, level: usize, carriers: &Carriers<'a>, column: &ColumnRef) -> Test {
+        let (Some(qualifier), Some(key_type)) = (&column.qualifier, carriers.key_type()) else {
+            return Test::Any;
+        };
+        if self.scopes[level].answers_to(qualifier) {
+            return Test::Any;
+        }
+        let around = std::iter::successors(self.around[level], |level| self.around[*level]);
+        let mut answering = around.filter(|level| self.scopes[*level].answers_to(qualifier));
+        // A derived table does not see its neighbours: of two that are called so, either may be meant.
+        let (Some(level), None) = (answering.next(), answering.next()) else { return Test::Any };
+        let found = self.scopes[level].resolve(column);
+        let alike =
+            |column| scope::key_type(column).is_some_and(|other| predicate::same_values(other, key_type));
+        match found.filter(|found| alike(found.column)) {
+            Some(found) => self.test(level, &Carriers::of_column(found, key_type)),
+            None => Test::Any,
+        }
     }
 
     /// The first relation behind which sharded rows stand.
@@ -96,16 +143,6 @@ impl<'a> Survey<'a> {
         }
         Ok(fixed)
     }
-}
-
-fn keyed_of(scope: &Scope<'_>, index: usize, rule: &TableRule) -> Keyed {
-    let name = scope.members.get(index).map(|m| m.relation.name.to_string()).unwrap_or_default();
-    let carriers = Carriers::new(scope, index);
-    let (key_type, test) = match &carriers {
-        Some(carriers) => (carriers.key_type(), predicate::compile(scope, carriers, &scope.block.filter)),
-        None => (None, Test::Any),
-    };
-    Keyed { name, rule: rule.clone(), key_type, test, leads: false }
 }
 
 fn unkeyed(relation: &Relation) -> Keyed {

@@ -244,10 +244,7 @@ impl Session {
             }
             Action::EachShard => {
                 self.bind_work(planned, work)?;
-                let may =
-                    matches!(planned.plan.facts.kind, Kind::Maintenance { scope: DdlScope::Transactional });
-                // ANALYZE and CLUSTER are parts of the transaction that they are in.
-                if may && self.block.is_open() {
+                if self.block.is_open() && may_be_part(&planned.plan.facts.kind) {
                     return Box::pin(self.perform_everywhere(planned, work)).await;
                 }
                 self.on_route(Route::Each, None);
@@ -584,4 +581,13 @@ impl Session {
         encode::server::command_complete(&mut self.client.outbox, tag);
         Ok(())
     }
+}
+
+/// ANALYZE and its like: parts of the transaction that they are in, and by themselves on each shard where there is none.
+fn may_be_part(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Maintenance { scope: DdlScope::Transactional }
+            | Kind::Ddl { scope: DdlScope::Unpreparable, .. }
+    )
 }

@@ -136,6 +136,8 @@ pub struct FunctionUse {
 pub enum Cell {
     Value(Value),
     Default,
+    /// The column's own value, or that of the row that was to be inserted.
+    Own,
     /// Anything that the servers must compute.
     Expression,
 }
@@ -376,6 +378,9 @@ pub enum DdlScope {
     Transactional,
     /// CREATE INDEX CONCURRENTLY, VACUUM, REINDEX CONCURRENTLY, CREATE DATABASE, ALTER SYSTEM …
     OutsideTransaction,
+    /// May run inside a transaction, which then cannot be prepared: REFRESH MATERIALIZED VIEW CONCURRENTLY uses a temporary
+    /// table.
+    Unpreparable,
     /// Of large objects, which are data and not schema: one server has them.
     LargeObjects,
 }

@@ -46,7 +46,7 @@ pub(super) struct ParserText {
     pub text: String,
     /// The tree is not the statement's own: it may be routed by, not printed.
     pub shadowed: bool,
-    /// A subscript was taken off a SET target or an INSERT column.
+    /// A subscript was taken off an INSERT column.
     pub targets_opaque: bool,
 }
 
@@ -325,21 +325,30 @@ impl Writer<'_, '_> {
             || t.is_any(at - 1, &["union", "all", "except", "intersect", "distinct"])
     }
 
-    /// `SET a[1] = …` and `INSERT INTO t (a[1], …)`: the subscript goes, the target is opaque.
+    /// `SET a[1] = …` and `INSERT INTO t (a[1], …)`: the subscript of the first is read as a field, which is a part of the
+    /// column too; that of the second goes, and its target is opaque.
     fn patch_subscript(&mut self, at: usize) -> Option<(&'static str, usize)> {
         let t = self.tokens;
         if !t.punctuation(at, b'[') || at < 2 {
             return None;
         }
-        let next = t.closing(at);
+        let mut next = at;
+        while t.punctuation(next, b'[') {
+            next = t.closing(next);
+        }
         let plain = (at + 1..next - 1).all(|i| {
-            t.literal(i).is_some() || matches!(t.kind(i), Some(TokenKind::Param)) || t.punctuation(i, b':')
+            t.literal(i).is_some()
+                || matches!(t.kind(i), Some(TokenKind::Param))
+                || [b':', b'[', b']'].iter().any(|mark| t.punctuation(i, *mark))
         });
         let listed = t.punctuation(at - 2, b',') || t.is(at - 2, "set");
         let in_set = self.in_set && self.depth == 0 && listed && t.operator(next, "=");
         let in_columns = self.in_insert_columns(at);
         if !plain || !(in_set || in_columns) {
             return None;
+        }
+        if in_set {
+            return Some((".part", next));
         }
         self.out.targets_opaque = true;
         Some(("", next))

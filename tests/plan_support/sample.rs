@@ -89,6 +89,7 @@ fn function(words: &[&str]) -> FunctionInfo {
         },
         returns_set: words.contains(&"set"),
         built_in: words.contains(&"builtin"),
+        takes_rows: words.contains(&"rows"),
     }
 }
 
@@ -121,6 +122,7 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
         unique_sets: unique,
         referenced_by: Vec::new(),
         primary_key: Vec::new(),
+        owner: None,
     }
 }
 

@@ -330,6 +330,7 @@ fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
         conflict_sets: Vec::new(),
         referenced_by: Vec::new(),
         primary_key: Vec::new(),
+        owner: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
         DdlScope::LargeObjects
     } else if outside(&first, &c) {
         DdlScope::OutsideTransaction
+    } else if first == "refresh" && is_concurrent(&c) {
+        DdlScope::Unpreparable
     } else {
         DdlScope::Transactional
     };
@@ -47,15 +49,18 @@ fn of_large_objects(c: &Cursor<'_, '_>) -> bool {
     c.t.are(c.at, &objects) || (c.at..c.end).any(|at| c.t.is(at, "on") && c.t.are(at + 1, &objects))
 }
 
+fn is_concurrent(c: &Cursor<'_, '_>) -> bool {
+    (c.at..c.end.min(c.at + 8)).any(|at| c.t.is(at, "concurrently"))
+}
+
 fn outside(first: &str, c: &Cursor<'_, '_>) -> bool {
-    let concurrently = (c.at..c.end.min(c.at + 8)).any(|at| c.t.is(at, "concurrently"));
+    let concurrently = is_concurrent(c);
     match first {
         "drop" => {
             c.t.is_any(c.at, &["database", "tablespace", "subscription"]) || (c.is("index") && concurrently)
         }
         "alter" => c.is("system") || alter_outside(c),
         "reindex" => concurrently || reindex_outside(c),
-        // REFRESH MATERIALIZED VIEW CONCURRENTLY may run in a transaction.
         _ => false,
     }
 }

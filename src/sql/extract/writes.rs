@@ -7,7 +7,7 @@
 //! 2. MERGE's ON is no filter: rows that do not match are inserted.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete as SqlDelete, Expr, FromTable, Insert as SqlInsert,
+    Assignment, AssignmentTarget, Delete as SqlDelete, Expr, FromTable, Ident, Insert as SqlInsert,
     Merge as SqlMerge, OnConflictAction, OnInsert, Query, SetExpr, Statement, TableObject, TableWithJoins,
     Update as SqlUpdate, UpdateTableFromKind,
 };
@@ -90,7 +90,7 @@ impl Extractor {
             OnConflictAction::DoNothing => Ok(OnConflict::DoNothing),
             OnConflictAction::DoUpdate(update) => {
                 // Row forms whose cells are not followed still name their columns.
-                let sets = assignments(&update.assignments).ok_or(Unfollowed)?;
+                let sets = assignments(&update.assignments, EXCLUDED).ok_or(Unfollowed)?;
                 Ok(OnConflict::DoUpdate(sets))
             }
         }
@@ -115,7 +115,8 @@ impl Extractor {
         self.walk(&update.assignments, &mut block)?;
         self.where_and_from(from, update.selection.as_ref(), &mut block)?;
         self.walk(&update.returning, &mut block)?;
-        let sets = assignments(&update.assignments);
+        let row = target.alias.as_deref().unwrap_or(&target.name.name);
+        let sets = assignments(&update.assignments, row);
         Ok((Kind::Update(Update { target, sets, returning: update.returning.is_some() }), block))
     }
 
@@ -188,12 +189,17 @@ fn is_foreign_insert(insert: &SqlInsert) -> bool {
         || insert.multi_table_else_clause.is_some()
 }
 
+/// What ON CONFLICT calls the row that was to be inserted.
+const EXCLUDED: &str = "excluded";
+
 /// The columns that are set, and with what. None where a target, or ROW with whatever is in it, has a form that is not followed.
-fn assignments(assignments: &[Assignment]) -> Option<Vec<(String, Cell)>> {
+/// `row` is what the row is called whose values the columns may take over.
+fn assignments(assignments: &[Assignment], row: &str) -> Option<Vec<(String, Cell)>> {
     let mut sets = Vec::with_capacity(assignments.len());
     for assignment in assignments {
         match &assignment.target {
             AssignmentTarget::ColumnName(name) => sets.push(match names::single(name) {
+                Some(column) if is_own(&assignment.value, row, &column) => (column, Cell::Own),
                 Some(column) => (column, cell(&assignment.value)),
                 // A part of the column: a field.
                 None => (names::first(name)?, Cell::Expression),
@@ -213,6 +219,19 @@ fn assignments(assignments: &[Assignment]) -> Option<Vec<(String, Cell)>> {
         }
     }
     Some(sets)
+}
+
+/// Whether it is the same column, by itself or of that row.
+fn is_own(value: &Expr, row: &str, column: &str) -> bool {
+    let names = |ident: &Ident, name: &str| names::identifier(ident).as_deref() == Some(name);
+    match value {
+        Expr::Identifier(ident) => names(ident, column),
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [first, last] => names(first, row) && names(last, column),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 fn row_cells(value: &Expr) -> Option<Vec<Cell>> {

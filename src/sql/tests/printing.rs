@@ -88,6 +88,7 @@ pub fn cell(c: &Cell) -> String {
     match c {
         Cell::Value(v) => value(v),
         Cell::Default => "default".into(),
+        Cell::Own => "own".into(),
         Cell::Expression => "?".into(),
     }
 }

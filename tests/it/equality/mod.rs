@@ -63,6 +63,21 @@ placement = "hash"
 key = "code"
 
 [[tables]]
+name = "macaddr"
+placement = "region"
+key = "region"
+
+[[tables]]
+name = "pages"
+placement = "hash"
+key = "tenant"
+
+[[tables]]
+name = "leaflets"
+placement = "hash"
+key = "tenant"
+
+[[tables]]
 name = "tenants"
 placement = "list"
 key = "tenant"

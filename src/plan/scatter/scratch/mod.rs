@@ -236,10 +236,13 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
     found.sort_by(|a, b| a.info.name.cmp(&b.info.name));
     let views = survey.views.iter().chain(spread.iter().map(|view| &view.name));
     let names: Vec<&ObjectName> = found.iter().map(|found| &found.info.name).chain(views).collect();
-    if !names::are_distinct(&names) || !names::are_respellable(&words, &names) {
+    if !names::are_distinct(&names) || !names::are_respellable(&words, &names) || names::hide_types(&names) {
         return None;
     }
     let whole = columns::asks_for_rows(&words, &found, ctx);
+    if whole && calls_for_rows(facts, &words, ctx) {
+        return None;
+    }
     let needs = filters::of(parsed, &found, ctx);
     let mut tables = Vec::new();
     for (found, needs) in found.iter().zip(needs) {
@@ -419,6 +422,19 @@ pub(super) fn looks_names_up(facts: &Facts) -> bool {
     let by_cast =
         facts.casts.iter().any(|cast| cast.type_name.as_deref().is_none_or(|name| name.starts_with("reg")));
     by_cast || facts.functions.iter().any(|call| call.name.name.starts_with("to_reg"))
+}
+
+/// The user's code may take a row: that of a temporary table is of another type, for which there is other code or none.
+fn calls_for_rows(facts: &Facts, words: &Words, ctx: &PlanningContext) -> bool {
+    let hidden = &ctx.catalog.hidden;
+    let takes_rows = |name: &ObjectName| {
+        ctx.catalog.function(name, &ctx.search_path).is_some_and(|info| !info.built_in && info.takes_rows)
+    };
+    let of_operators = facts.operators.iter().filter_map(|operator| hidden.operators.get(operator)).flatten();
+    let hidden = of_operators.chain(hidden.casts.iter().map(|cast| &cast.function));
+    let mut like_columns = words.words.iter().filter(|word| word.after_dot);
+    facts.functions.iter().map(|call| &call.name).chain(hidden).any(takes_rows)
+        || like_columns.any(|word| takes_rows(&ObjectName::unqualified(word.name.as_str())))
 }
 
 /// Then temporary tables are not found first.

@@ -18,6 +18,74 @@ pub(super) fn are_distinct(names: &[&ObjectName]) -> bool {
     names.iter().all(|name| !whole.insert(name) || seen.insert(name.name.as_str()))
 }
 
+/// Whether a temporary table of one of these names would be found for a type of PostgreSQL's: its rows have a type of its
+/// name, and temporary ones are looked up first.
+pub(super) fn hide_types(names: &[&ObjectName]) -> bool {
+    const TYPES: [&str; 60] = [
+        "bit",
+        "bool",
+        "box",
+        "bpchar",
+        "bytea",
+        "char",
+        "cid",
+        "cidr",
+        "circle",
+        "date",
+        "datemultirange",
+        "daterange",
+        "float4",
+        "float8",
+        "inet",
+        "int2",
+        "int4",
+        "int4multirange",
+        "int4range",
+        "int8",
+        "int8multirange",
+        "int8range",
+        "interval",
+        "json",
+        "jsonb",
+        "jsonpath",
+        "line",
+        "lseg",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "name",
+        "numeric",
+        "nummultirange",
+        "numrange",
+        "oid",
+        "path",
+        "point",
+        "polygon",
+        "record",
+        "refcursor",
+        "regclass",
+        "regproc",
+        "regtype",
+        "text",
+        "tid",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "timetz",
+        "tsmultirange",
+        "tsquery",
+        "tsrange",
+        "tstzmultirange",
+        "tstzrange",
+        "tsvector",
+        "unknown",
+        "uuid",
+        "varchar",
+        "xml",
+    ];
+    names.iter().any(|name| TYPES.contains(&name.name.as_str()))
+}
+
 /// Whether the schemas of these relations are named as schemas only.
 pub(super) fn are_respellable(words: &Words, names: &[&ObjectName]) -> bool {
     let schemas: HashSet<&str> = names.iter().filter_map(|name| name.schema.as_deref()).collect();

@@ -94,6 +94,7 @@ fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
         conflict_sets: Vec::new(),
         referenced_by: Vec::new(),
         primary_key: Vec::new(),
+        owner: None,
     };
     (name, info)
 }
@@ -103,7 +104,7 @@ fn functions() -> HashMap<ObjectName, FunctionInfo> {
     let mut add = |names: &[&str], volatility, kind| {
         for name in names {
             let returns_set = *name == "unnest";
-            let info = FunctionInfo { volatility, kind, returns_set, built_in: true };
+            let info = FunctionInfo { volatility, kind, returns_set, built_in: true, takes_rows: false };
             functions.insert(ObjectName::qualified("pg_catalog", *name), info);
         }
     };
@@ -154,6 +155,7 @@ fn functions() -> HashMap<ObjectName, FunctionInfo> {
         kind: FunctionKind::Function,
         returns_set: false,
         built_in: false,
+        takes_rows: false,
     };
     functions.insert(ObjectName::qualified("public", "reads_tables"), user);
     functions
