@@ -117,8 +117,10 @@ const NOT_REFUSED: &str = "
 - Names are looked up in every schema of `search_path`, also in one that the role may not use.
 - A view is read with the rights of the role that asks, where rows of several shards are combined: the role needs SELECT on
   its tables, on the columns that the statement names.
-- `pg_dump` takes the schema `meridian_internal` along: leave it out by `-N meridian_internal`. `-j` wants one snapshot for
-  several sessions, which shards do not have.
+- `pg_dump` takes the schema `meridian_internal` along, and every role may: leave it out by `-N meridian_internal` where the
+  dump is for a plain PostgreSQL. `-j` wants one snapshot for several sessions, which shards do not have.
+- Programs that ask for the databases `postgres` or `template1` (`createuser`, `dropuser`, `pg_dumpall`, `vacuumdb -a`) are for
+  servers, one by one: Meridian has one database.
 - A trigger that reads its own sharded table sees the rows of its shard.
 - A statement of more than 24,000 words, numbers and signs (a list of more than 10,000 values), of more than a megabyte, or
   nested more than 150 deep, is not looked into: it is refused where it names a table whose rows are not all on the
@@ -394,6 +396,10 @@ limits! {
         "DO with DDL beside other statements is not supported",
         "Send the DDL by itself, or in a DO of its own.",
         "DDL is for every shard, and what else code does for one.";
+    PLACING_COLUMN_ABSENT = "M065" "42703",
+        "table \"{}\" has no column \"{}\", which its placement needs",
+        "Add the column, or correct the table's entry in the configuration.",
+        "A row is placed by its columns.";
 }
 
 #[cfg(test)]
