@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::catalog::{self, Catalog, CatalogParts, CatalogReader};
+use crate::catalog::{self, Catalog, CatalogParts, CatalogReader, LoadError};
 use crate::config::Config;
-use crate::health;
+use crate::health::{self, ControlError};
 use crate::topology::{NodeId, NodeRole, ShardId};
+use crate::transaction::{self, registry::Fitness};
 
 /// For one node's facts, and for one shard's catalogs.
 const ASK_TIME: Duration = Duration::from_secs(10);
@@ -40,10 +41,15 @@ pub(super) struct NodeFacts {
     pub is_monitor: bool,
     /// How long ago the last transaction that it shows was committed, where something waits to be replayed.
     pub lag_seconds: Option<String>,
+    /// Of a primary: whether transactions over several shards can be committed there, once Meridian runs.
+    pub fitness: Fitness,
 }
 
-/// Asks every node at once; an error says in words what to look at.
-pub(super) async fn facts(config: &Config) -> Vec<(NodeId, Result<NodeFacts, String>)> {
+/// A node, and what came of asking it; an error says in words what to look at, without the node's address.
+pub(super) type Asked = (NodeId, Result<NodeFacts, String>);
+
+/// Asks every node at once.
+pub(super) async fn facts(config: &Config) -> Vec<Asked> {
     let topology = &config.topology;
     let nodes = (0..topology.nodes.len()).map(|index| NodeId(index as u16));
     let asked = nodes.map(|id| async move {
@@ -59,15 +65,20 @@ pub(super) async fn facts(config: &Config) -> Vec<(NodeId, Result<NodeFacts, Str
 
 async fn node_facts(config: &Config, id: NodeId) -> Result<NodeFacts, String> {
     let connection = health::connect(&config.topology, id, &config.server).await;
-    let connection = connection.map_err(|error| error.to_string())?;
-    let rows = connection.rows(FACTS, ASK_TIME).await.map_err(|error| error.to_string())?;
+    let connection = connection.map_err(|error| error.reason())?;
+    let rows = connection.rows(FACTS, ASK_TIME).await.map_err(|error| error.reason())?;
     let row = rows.first().ok_or_else(|| "it gave no answer".to_owned())?;
     let text = |index: usize| row.get(index).unwrap_or_default().to_owned();
     let number = |index: usize| text(index).parse().unwrap_or(0);
     let truth = |index: usize| row.get(index) == Some("t");
+    let is_replica = truth(1);
+    let fitness = match is_replica {
+        true => Fitness::Unknown,
+        false => transaction::inspect(&connection).await.map_err(|error| error.reason())?,
+    };
     Ok(NodeFacts {
         version: text(0),
-        is_replica: truth(1),
+        is_replica,
         max_prepared_transactions: number(2),
         max_connections: number(3),
         wal_level: text(4),
@@ -77,6 +88,7 @@ async fn node_facts(config: &Config, id: NodeId) -> Result<NodeFacts, String> {
         is_superuser: truth(8),
         is_monitor: truth(9),
         lag_seconds: row.get(10).map(str::to_owned),
+        fitness,
     })
 }
 
@@ -85,7 +97,18 @@ pub(super) struct Catalogs {
     /// The default shard's; None if it could not be read.
     pub catalog: Option<Catalog>,
     pub drift: Vec<catalog::Drift>,
-    pub failures: Vec<String>,
+    pub failures: Vec<CatalogFailure>,
+}
+
+/// Why a shard's catalogs could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CatalogFailure {
+    #[error("{0}")]
+    Connect(#[from] ControlError),
+    #[error("{address}: {error}")]
+    Load { address: String, error: LoadError },
+    #[error("{address} did not answer in time")]
+    Timeout { address: String },
 }
 
 /// Reads the catalogs of every shard's primary; the roles must be known.
@@ -108,11 +131,14 @@ pub(super) async fn catalogs(config: &Config) -> Catalogs {
     Catalogs { catalog, drift, failures }
 }
 
-async fn load(config: &Config, shard: ShardId) -> Result<CatalogParts, String> {
-    let connection = health::connect_primary(&config.topology, shard, &config.server).await;
-    let connection = connection.map_err(|error| error.to_string())?;
+async fn load(config: &Config, shard: ShardId) -> Result<CatalogParts, CatalogFailure> {
+    let connection = health::connect_primary(&config.topology, shard, &config.server).await?;
     let mut reader = CatalogReader::default();
     let loaded = tokio::time::timeout(LOAD_TIME, reader.load(&connection)).await;
-    let loaded = loaded.map_err(|_| format!("{} did not answer in time", connection.address))?;
-    loaded.map_err(|error| format!("{}: {error}", connection.address))
+    let address = connection.address.clone();
+    match loaded {
+        Ok(Ok(parts)) => Ok(parts),
+        Ok(Err(error)) => Err(CatalogFailure::Load { address, error }),
+        Err(_) => Err(CatalogFailure::Timeout { address }),
+    }
 }

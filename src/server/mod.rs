@@ -69,9 +69,10 @@ impl Server {
         let (live, topology) = Live::new(config);
         let topology = Arc::new(Topology { version: crate::topology::TopologyVersion(1), ..topology });
         let (catalog, requests) = CatalogHandle::new(Catalog::default());
-        let listener = listen(live.proxy.listen)?;
+        let listener = listen(live.proxy.listen).context("[proxy] listen")?;
         let address = listener.local_addr()?;
-        let http_listener = live.http.as_ref().map(|http| listen(http.listen)).transpose()?;
+        let http_listener = live.http.as_ref().map(|http| listen(http.listen)).transpose();
+        let http_listener = http_listener.context("[http] listen")?;
         let workers = live.proxy.workers.max(1);
         let extent = Extent {
             workers,
@@ -189,7 +190,7 @@ fn listen(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into()).with_context(|| format!("listening on {address}"))?;
+    socket.bind(&address.into()).with_context(|| address.to_string())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
