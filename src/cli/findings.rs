@@ -129,11 +129,22 @@ fn of_shard(shard: &Shard, asked: &[&Result<NodeFacts, String>], report: &mut im
     }
 }
 
-/// Whether transactions over several shards can be committed here. Servers without prepared transactions were told of.
+/// Whether transactions over several shards can be committed here, and finished. Servers without prepared transactions were told of.
 fn of_decisions(shard: &Shard, asked: &[&Result<NodeFacts, String>], report: &mut impl FnMut(Level, String)) {
-    let primary = asked.iter().filter_map(|facts| facts.as_ref().ok()).find(|facts| !facts.is_replica);
-    let Some(fitness @ Fitness::NoDecisions(_)) = primary.map(|facts| &facts.fitness) else { return };
-    if let Some(Obstacle { reason, hint }) = fitness.obstacle(&shard.name) {
+    let mut primaries =
+        asked.iter().filter_map(|facts| facts.as_ref().ok()).filter(|facts| !facts.is_replica);
+    let Some(primary) = primaries.next() else { return };
+    if !primary.strangers.is_empty() {
+        let message = format!(
+            "the [server] account is no member of {}: a transaction of theirs over several shards that is cut off could \
+             not be finished, and would keep its locks; GRANT these roles to it",
+            primary.strangers.join(", ")
+        );
+        report(Level::Warning, message);
+    }
+    if let fitness @ Fitness::NoDecisions(_) = &primary.fitness
+        && let Some(Obstacle { reason, hint }) = fitness.obstacle(&shard.name)
+    {
         let refused = "statements for every shard (DDL, reference tables, COPY) would be refused";
         report(Level::Error, format!("{refused}. {reason}. {hint}"));
     }
@@ -168,6 +179,7 @@ mod tests {
             is_monitor: true,
             lag_seconds: None,
             fitness: if is_replica { Fitness::Unknown } else { Fitness::Fit },
+            strangers: Vec::new(),
         }
     }
 
@@ -196,6 +208,14 @@ mod tests {
             found([Err(wrong.to_owned()), Ok(facts(true))]),
             [told("a"), (Level::Note, note.to_owned())]
         );
+    }
+
+    #[test]
+    fn an_account_that_cannot_finish_others_transactions_is_told_of() {
+        let strangers = vec!["app".to_owned(), "web".to_owned()];
+        let found = found([Ok(NodeFacts { strangers, ..facts(false) }), Ok(facts(true))]);
+        let [(Level::Warning, text)] = found.as_slice() else { panic!("{found:?}") };
+        assert!(text.starts_with("shard one the [server] account is no member of app, web: "), "{text}");
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! Everything else of a catalog is missing: other tables, other columns and their order, functions, and the types of the keys
 //! that hashes are made of. What this makes impossible to say is said, and not guessed.
 
-use crate::catalog::{Catalog, Collation, Column, RelationInfo, RelationKind, WireType};
+use crate::catalog::{
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
+};
 use crate::plan::PlanningContext;
 use crate::sql::facts::{InsertSource, Kind};
+use crate::sql::name::ObjectName;
 use crate::topology::{Key, Placement, TableRule, Topology};
 
 /// PostgreSQL's own types, by OID and name.
@@ -20,17 +23,27 @@ const UUID: Type = (2950, "uuid");
 /// Of a hash's key.
 const UNKNOWN: Type = (0, "unknown");
 
+/// The functions that nearly every report needs; an aggregate of the same name in the servers would be told by them.
+const AGGREGATES: [&str; 5] = ["avg", "count", "max", "min", "sum"];
+
 /// The configured tables.
 pub(super) fn catalog(topology: &Topology) -> Catalog {
     let relations = topology.tables.iter().map(|rule| (rule.name.clone(), relation(rule))).collect();
-    Catalog { loaded: true, relations, ..Catalog::default() }
+    let aggregate = FunctionInfo {
+        volatility: Volatility::Immutable,
+        kind: FunctionKind::Aggregate,
+        returns_set: false,
+        built_in: true,
+    };
+    let functions = AGGREGATES.map(|name| (ObjectName::qualified("pg_catalog", name), aggregate)).into();
+    Catalog { loaded: true, relations, functions, ..Catalog::default() }
 }
 
 /// What a reader of the plans must know.
 pub(super) fn notes(topology: &Topology) -> Vec<String> {
     let mut notes = vec![
         "without catalogs, only the configured tables and the columns that place their rows are known: other names count as \
-         tables of the default shard, and functions are not known"
+         tables of the default shard, and functions are not known but count, sum, avg, min and max"
             .to_owned(),
     ];
     let hashed = topology.tables.iter().filter(|rule| matches!(rule.placement, Placement::Hash(_)));

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::catalog::{self, Catalog, CatalogParts, CatalogReader, LoadError};
 use crate::config::Config;
-use crate::health::{self, ControlError};
+use crate::health::{self, ControlConnection, ControlError};
 use crate::topology::{NodeId, NodeRole, ShardId};
 use crate::transaction::{self, registry::Fitness};
 
@@ -25,6 +25,11 @@ SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('
   pg_catalog.pg_has_role('pg_monitor', 'member'),
   CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
        THEN round(extract(epoch FROM now() - pg_last_xact_replay_timestamp())::numeric, 1) END";
+
+/// Those of the roles that the account may not become: only then it can finish their prepared transactions.
+const STRANGERS: &str = "
+SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles
+WHERE rolname::pg_catalog.text = ANY ($1) AND NOT pg_catalog.pg_has_role(oid, 'MEMBER') ORDER BY 1";
 
 /// What one server says of itself.
 #[derive(Debug, Clone)]
@@ -43,6 +48,8 @@ pub(super) struct NodeFacts {
     pub lag_seconds: Option<String>,
     /// Of a primary: whether transactions over several shards can be committed there, once Meridian runs.
     pub fitness: Fitness,
+    /// Of a primary: accounts of the file's users that the service account is no member of.
+    pub strangers: Vec<String>,
 }
 
 /// A node, and what came of asking it; an error says in words what to look at, without the node's address.
@@ -72,9 +79,12 @@ async fn node_facts(config: &Config, id: NodeId) -> Result<NodeFacts, String> {
     let number = |index: usize| text(index).parse().unwrap_or(0);
     let truth = |index: usize| row.get(index) == Some("t");
     let is_replica = truth(1);
-    let fitness = match is_replica {
-        true => Fitness::Unknown,
-        false => transaction::inspect(&connection).await.map_err(|error| error.reason())?,
+    let (fitness, strangers) = match is_replica {
+        true => (Fitness::Unknown, Vec::new()),
+        false => (
+            transaction::inspect(&connection).await.map_err(|error| error.reason())?,
+            strangers(config, &connection).await.map_err(|error| error.reason())?,
+        ),
     };
     Ok(NodeFacts {
         version: text(0),
@@ -89,7 +99,22 @@ async fn node_facts(config: &Config, id: NodeId) -> Result<NodeFacts, String> {
         is_monitor: truth(9),
         lag_seconds: row.get(10).map(str::to_owned),
         fitness,
+        strangers,
     })
+}
+
+async fn strangers(config: &Config, connection: &ControlConnection) -> Result<Vec<String>, ControlError> {
+    let named = config.users.iter().filter_map(|user| match (&user.server_user, &user.pattern) {
+        (Some(account), _) => Some(account.as_str()),
+        (None, None) => Some(user.name.as_str()),
+        (None, Some(_)) => None,
+    });
+    let named: Vec<&str> = named.collect();
+    let rows = tokio::time::timeout(ASK_TIME, connection.query(STRANGERS, &[&named])).await;
+    let late =
+        |_| ControlError::Timeout { address: connection.address.clone(), milliseconds: ASK_TIME.as_millis() };
+    let rows = rows.map_err(late)?.map_err(|error| connection.error(&error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// The catalogs, and what is wrong with them.

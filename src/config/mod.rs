@@ -28,6 +28,8 @@ mod value;
 mod written;
 
 #[cfg(test)]
+mod secret_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ const DOCUMENTED: &str = include_str!("../../config/meridian.toml");
 const DEMO: &str = include_str!("../../config/demo.toml");
 
 /// Ten lines, so that what is appended begins at line 11.
-const BASE: &str = r#"
+pub(super) const BASE: &str = r#"
 [[regions]]
 name = "east"
 area = [{ latitude = [0, 10], longitude = [0, 10] }]
@@ -504,28 +504,6 @@ fn a_file_with_which_nobody_can_log_in_is_warned_of() {
     assert_eq!(warnings("").iter().map(ToString::to_string).collect::<Vec<_>>(), [told]);
     assert_eq!(warnings("[[users]]\nname = \"a\""), []);
     assert_eq!(warnings("[auth_query]"), []);
-}
-
-#[test]
-fn secrets_are_never_empty() {
-    let folder = std::env::temp_dir().join(format!("meridian-secrets-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("empty"), "\n").unwrap();
-    std::fs::write(folder.join("two"), "one\ntwo\n").unwrap();
-    std::fs::write(folder.join("right"), "${not a variable}\r\n").unwrap();
-    let server = |keys: &str| Config::parse(&format!("{BASE}[server]\n{keys}"), "test.toml", &folder);
-    for (keys, told) in [
-        ("password = \"\"", "test.toml:12: server.password: is empty: leave the key out"),
-        ("password = \"${}\"", "test.toml:12: server.password: \"${}\" names no environment variable"),
-        ("password_file = \"empty\"", "test.toml:12: server.password_file: \"empty\" is empty"),
-        ("password_file = \"two\"", "test.toml:12: server.password_file: \"two\" has more than one line"),
-    ] {
-        let found = server(keys).unwrap_err().to_string();
-        assert!(found.starts_with(told), "{keys}: {found}");
-    }
-    let right = server("password_file = \"right\"").unwrap().server.password;
-    assert_eq!(right.as_ref().map(Secret::expose), Some("${not a variable}"));
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

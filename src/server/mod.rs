@@ -14,6 +14,7 @@
 //!    the time for that has passed.
 //! 2. [`Running::stop`] refuses new clients, lets transactions end within a bound, and joins every thread.
 
+mod descriptors;
 mod worker;
 
 use std::net::SocketAddr;
@@ -66,6 +67,7 @@ pub struct Running {
 impl Server {
     /// Starts all threads; returns when clients can be served. `file` is where the configuration came from, for reloads.
     pub async fn start(config: Config, file: Option<PathBuf>) -> anyhow::Result<Running> {
+        descriptors::prepare(config.proxy.clients_max);
         let (live, topology) = Live::new(config);
         let topology = Arc::new(Topology { version: crate::topology::TopologyVersion(1), ..topology });
         let (catalog, requests) = CatalogHandle::new(Catalog::default());

@@ -151,6 +151,11 @@ async fn check_notices_that_decisions_cannot_be_kept() {
     cluster.on_every_shard("demo", "GRANT CREATE ON DATABASE demo TO limited").await;
     let output = run(&["check", "--config", config, "--connect"]);
     assert!(output.status.success(), "{}", said(&output));
+    let stranger = format!("warning: shard us-east: the [server] account is no member of {APP_USER}: ");
+    assert!(said(&output).contains(&stranger), "{}", said(&output));
+    cluster.on_every_shard("demo", &format!("GRANT {APP_USER} TO limited")).await;
+    let output = run(&["check", "--config", config, "--connect"]);
+    assert!(!said(&output).contains("no member of"), "{}", said(&output));
     for shard in ["us-east", "eu-central"] {
         let client = cluster.direct(shard).await;
         let row = client
@@ -213,6 +218,35 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
     assert!(serving.try_wait().expect("it is a child").is_none(), "it goes on");
     serving.kill().expect("it is killed");
     let _ = serving.wait();
+}
+
+#[tokio::test]
+async fn as_many_files_are_open_as_may_be() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("right.toml");
+    std::fs::write(&path, NOWHERE).expect("a file");
+    for (limits, told) in [("ulimit -Sn 200", false), ("ulimit -n 200", true)] {
+        let log = directory.path().join("log");
+        let file = std::fs::File::create(&log).expect("a file");
+        let mut command = Command::new("sh");
+        let script = format!("{limits} && exec \"$0\" serve --config \"$1\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_meridian")]).arg(&path);
+        let mut serving = command.stderr(file).env_remove("MERIDIAN_LOG").spawn().expect("meridian runs");
+        let limits = format!("/proc/{}/limits", serving.id());
+        let log = eventually("it serves", async || {
+            let text = std::fs::read_to_string(&log).ok()?;
+            text.contains("is down").then_some(text)
+        })
+        .await;
+        let limits = std::fs::read_to_string(limits).unwrap_or_default();
+        serving.kill().expect("it is killed");
+        let _ = serving.wait();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default();
+        let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+        assert!(line.is_empty() || numbers[0] == numbers[1], "{line}");
+        let warned = log.contains("fewer files may be open than [proxy] clients_max clients can need");
+        assert!(warned || !told, "{log}");
+    }
 }
 
 #[test]
