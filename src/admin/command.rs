@@ -77,14 +77,13 @@ fn parse(text: &[u8]) -> Result<Command, SqlError> {
         ["reload"] => Command::Order(Order::Reload),
         ["reconnect"] => Command::Order(Order::Reconnect),
         ["pause"] => Command::Order(Order::Pause(None)),
-        ["pause", shard] => Command::Order(Order::Pause(Some(unquoted(shard)))),
+        ["pause", ..] => Command::Order(Order::Pause(Some(shard(text, &words)?))),
         ["resume"] => Command::Order(Order::Resume(None)),
-        ["resume", shard] => Command::Order(Order::Resume(Some(unquoted(shard)))),
+        ["resume", ..] => Command::Order(Order::Resume(Some(shard(text, &words)?))),
         ["disable", ..] => Command::Order(Order::Disable(address(text)?)),
         ["enable", ..] => Command::Order(Order::Enable(address(text)?)),
-        ["kill", id] => Command::Order(Order::Kill(
-            id.parse().map_err(|_| syntax_error("KILL takes the id of a client"))?,
-        )),
+        ["kill", rest @ ..] => Command::Order(Order::Kill(client(rest)?)),
+        ["help"] => Command::Show(Topic::Help),
         ["begin", ..] | ["start", "transaction", ..] => Command::Begin,
         ["commit" | "end"] | ["commit" | "end", "work" | "transaction"] => Command::Commit,
         ["rollback" | "abort"] | ["rollback" | "abort", "work" | "transaction"] => Command::Rollback,
@@ -103,18 +102,32 @@ fn parse(text: &[u8]) -> Result<Command, SqlError> {
     })
 }
 
-/// A name may be written as a string: shards have hyphens.
-fn unquoted(word: &str) -> Box<str> {
-    word.trim_matches('\'').into()
+/// A shard's name: in quotes, or as the file has it, hyphens and all.
+fn shard(text: &[u8], words: &[&str]) -> Result<Box<str>, SqlError> {
+    match (argument(text), words) {
+        (Some(name), _) if !name.starts_with(['\'', '"']) => Ok(name),
+        (_, [_, word]) => Ok(word.trim_matches('\'').into()),
+        _ => Err(syntax_error("this command takes one shard; a name with blanks is written in quotes")),
+    }
 }
 
-/// What stands behind the first word: `'host:port'`, or without quotes.
+/// A node's address: `'host:port'`, or without quotes.
 fn address(text: &[u8]) -> Result<Box<str>, SqlError> {
+    let name = argument(text).map(|name| name.trim_matches('\'').into());
+    name.ok_or_else(|| syntax_error("this command takes one node, as 'host:port'"))
+}
+
+fn client(words: &[&str]) -> Result<u32, SqlError> {
+    let id = if let [word] = words { word.parse().ok() } else { None };
+    id.ok_or_else(|| syntax_error("KILL takes the id of a client; SHOW CLIENTS has it"))
+}
+
+/// What stands behind the first word, where it is one word as blanks divide it.
+fn argument(text: &[u8]) -> Option<Box<str>> {
     let text = String::from_utf8_lossy(text);
-    let text = text.trim().trim_end_matches(';');
-    let name = text.split_whitespace().nth(1).filter(|_| text.split_whitespace().count() == 2);
-    name.map(|name| name.trim_matches('\'').into())
-        .ok_or_else(|| syntax_error("this command takes one node, as 'host:port'"))
+    let mut words = text.trim().trim_end_matches(';').split_whitespace().skip(1);
+    let word = words.next()?;
+    words.next().is_none().then(|| word.into())
 }
 
 /// The first words of a statement: keywords and names in lower case, quoted names as they are, anything else as written.
@@ -147,6 +160,9 @@ fn syntax_error(message: impl Into<String>) -> SqlError {
 }
 
 fn no_such_command(first: &str) -> SqlError {
+    if let Some(topic) = Topic::named(first) {
+        return syntax_error(format!("a table is shown by SHOW {}", topic.name()));
+    }
     let message = format!("the console has no command \"{first}\"");
     SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint(commands_hint())
 }
@@ -183,16 +199,28 @@ mod tests {
     fn orders_take_names_with_and_without_quotes() {
         assert_eq!(one("reload;"), Command::Order(Order::Reload));
         assert_eq!(one("PAUSE"), Command::Order(Order::Pause(None)));
-        for text in ["PAUSE \"us-east\"", "pause 'us-east';"] {
+        for text in ["PAUSE \"us-east\"", "pause 'us-east';", "PAUSE us-east", "pause us-east ;"] {
             assert_eq!(one(text), Command::Order(Order::Pause(Some("us-east".into()))), "{text}");
         }
+        assert_eq!(one("RESUME 'far away'"), Command::Order(Order::Resume(Some("far away".into()))));
+        assert_eq!(one("RESUME EU"), Command::Order(Order::Resume(Some("EU".into()))));
         for text in ["DISABLE '10.0.0.1:5432'", "disable 10.0.0.1:5432 ;"] {
             assert_eq!(one(text), Command::Order(Order::Disable("10.0.0.1:5432".into())), "{text}");
         }
         assert_eq!(one("KILL 42"), Command::Order(Order::Kill(42)));
-        for text in ["KILL me", "DISABLE", "ENABLE a b"] {
-            assert_eq!(parse_one(text.as_bytes()).expect_err(text).sqlstate, SqlState::SYNTAX_ERROR);
+        for (text, message) in [
+            ("KILL me", "KILL takes the id of a client; SHOW CLIENTS has it"),
+            ("KILL", "KILL takes the id of a client; SHOW CLIENTS has it"),
+            ("KILL 1 2", "KILL takes the id of a client; SHOW CLIENTS has it"),
+            ("DISABLE", "this command takes one node, as 'host:port'"),
+            ("ENABLE a b", "this command takes one node, as 'host:port'"),
+            ("PAUSE far away", "this command takes one shard; a name with blanks is written in quotes"),
+            ("CLIENTS", "a table is shown by SHOW CLIENTS"),
+        ] {
+            let error = parse_one(text.as_bytes()).expect_err(text);
+            assert_eq!((error.sqlstate, error.message.as_str()), (SqlState::SYNTAX_ERROR, message));
         }
+        assert_eq!(one("HELP;"), Command::Show(Topic::Help));
     }
 
     #[test]

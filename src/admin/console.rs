@@ -14,7 +14,7 @@ use super::order::{self, Order};
 use super::show::{ClientView, PRODUCT, Topic, View};
 use super::table::Table;
 use crate::session::ConsoleClient;
-use crate::session::shared::{ClientInfo, Doing, Shared};
+use crate::session::shared::{ClientInfo, ClientNames, Doing, Shared};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode::server as say;
 use crate::wire::error::{SqlError, SqlState};
@@ -84,7 +84,8 @@ async fn talk(client: &mut ConsoleClient) -> End {
         };
         client.info.set_doing(Doing::Active);
         let frame = client.stream.inbox.split_to(header.len);
-        let process = Running { shared: &client.shared, given: RefCell::default() };
+        let process =
+            Running { shared: &client.shared, names: &client.info.names, given: RefCell::default() };
         let body = frame.get(HEADER_BYTES..).unwrap_or_default();
         if conversation.on_message(header.tag, body, &process, &mut client.stream.outbox) == Next::Leave {
             return End::Left;
@@ -137,6 +138,8 @@ const fn waiting(status: TransactionStatus) -> Doing {
 /// The process, as a conversation sees it.
 struct Running<'s> {
     shared: &'s Shared,
+    /// Who speaks.
+    names: &'s ClientNames,
     /// Orders of this message, whose answers may have to wait.
     given: RefCell<Vec<Order>>,
 }
@@ -147,7 +150,7 @@ impl Process for Running<'_> {
     }
 
     fn carry_out(&self, order: &Order) -> Result<(), SqlError> {
-        order::carry_out(self.shared, order)?;
+        order::carry_out(self.shared, order, self.names)?;
         self.given.borrow_mut().push(order.clone());
         Ok(())
     }

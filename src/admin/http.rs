@@ -1,14 +1,19 @@
 //! The HTTP address: whether this process lives, whether it is ready, and its figures for Prometheus.
 //!
 //! `server` binds the listener, so that a taken port is an error at start, and the control thread runs [`serve`]. No
-//! HTTP library: four pages without input need one request line.
+//! HTTP library: a few pages without input need one request line.
 //!
 //! | page | answer |
 //! | --- | --- |
 //! | `/healthz` | 200 while the process serves |
-//! | `/readyz` | 200, or 503 with the reasons, one a line |
+//! | `/readyz` | 200 where clients can be served, or 503 with the reasons, one a line |
+//! | `/readyz?shards=all` | the same, and 503 also while a shard has no primary |
 //! | `/metrics` | the figures (`metrics`) |
 //! | `/status` | the state as JSON (`status`) |
+//! | `/` | these paths |
+//!
+//! A shard without a primary does not make Meridian unready by itself: all Meridians see the same servers, so a balancer
+//! would turn clients away from all of them, and the other shards would be lost, too.
 //!
 //! Invariants:
 //! 1. A stranger costs a bounded amount: [`CONNECTIONS_MAX`] at once, [`HEAD_BYTES_MAX`] and [`TIME_MAX`] each, and one
@@ -76,14 +81,14 @@ pub async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
 }
 
 async fn attend(mut socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
-    let answer = match read_head(&mut socket).await? {
-        Some(head) => match Page::asked_for(&head) {
-            Ok(page) => page.answer(shared),
-            Err(refusal) => refusal,
+    let (answer, method) = match read_head(&mut socket).await? {
+        Some(head) => match asked_for(&head) {
+            Ok((method, page)) => (page.answer(shared), method),
+            Err(refusal) => (refusal, Method::Get),
         },
-        None => Answer::BAD_REQUEST,
+        None => (Answer::BAD_REQUEST, Method::Get),
     };
-    socket.write_all(answer.render().as_bytes()).await?;
+    socket.write_all(answer.render(method).as_bytes()).await?;
     socket.shutdown().await?;
     tokio::io::copy(&mut socket.take(REST_BYTES_MAX), &mut tokio::io::sink()).await.map(drop)
 }
@@ -103,43 +108,82 @@ async fn read_head(socket: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Page {
+    Paths,
     Health,
-    Ready,
+    Ready(Demand),
     Metrics,
     Status,
 }
 
+/// What must be there for Meridian to count as ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    Catalog,
+    /// And a primary of every shard.
+    EveryShard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    /// As GET, without the body.
+    Head,
+}
+
+const PATHS: &str = "\
+/healthz             whether the process serves
+/readyz              whether clients can be served
+/readyz?shards=all   the same, and whether every shard has a primary
+/metrics             figures for Prometheus
+/status              the state as JSON
+";
+
+/// Reads the request line (RFC 9112, section 3); headers mean nothing to these pages.
+fn asked_for(head: &[u8]) -> Result<(Method, Page), Answer> {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = std::str::from_utf8(line).map_err(|_| Answer::BAD_REQUEST)?;
+    let mut words = line.split(' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(Answer::BAD_REQUEST);
+    };
+    let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+    if !is_method || !target.starts_with('/') || !matches!(version, "HTTP/1.0" | "HTTP/1.1") {
+        return Err(Answer::BAD_REQUEST);
+    }
+    let page = Page::named(target).ok_or(Answer::NOT_FOUND)?;
+    match method {
+        "GET" => Ok((Method::Get, page)),
+        "HEAD" => Ok((Method::Head, page)),
+        _ => Err(Answer::METHOD_NOT_ALLOWED),
+    }
+}
+
 impl Page {
-    /// Reads the request line (RFC 9112, section 3); headers mean nothing to these pages.
-    fn asked_for(head: &[u8]) -> Result<Self, Answer> {
-        let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-        let line = std::str::from_utf8(line).map_err(|_| Answer::BAD_REQUEST)?;
-        let mut words = line.split(' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(Answer::BAD_REQUEST);
+    fn named(target: &str) -> Option<Self> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let demand = match query.split('&').any(|part| part == "shards=all") {
+            true => Demand::EveryShard,
+            false => Demand::Catalog,
         };
-        let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
-        if !is_method || !target.starts_with('/') || !matches!(version, "HTTP/1.0" | "HTTP/1.1") {
-            return Err(Answer::BAD_REQUEST);
-        }
-        let page = match target.split('?').next() {
-            Some("/healthz") => Self::Health,
-            Some("/readyz") => Self::Ready,
-            Some("/metrics") => Self::Metrics,
-            Some("/status") => Self::Status,
-            _ => return Err(Answer::NOT_FOUND),
-        };
-        if method == "GET" { Ok(page) } else { Err(Answer::METHOD_NOT_ALLOWED) }
+        Some(match path {
+            "/" => Self::Paths,
+            "/healthz" => Self::Health,
+            "/readyz" => Self::Ready(demand),
+            "/metrics" => Self::Metrics,
+            "/status" => Self::Status,
+            _ => return None,
+        })
     }
 
     fn answer(self, shared: &Shared) -> Answer {
         match self {
+            Self::Paths => Answer::text("200 OK", PATHS),
             Self::Health => Answer::text("200 OK", "ok\n"),
-            Self::Ready => {
+            Self::Ready(demand) => {
                 let (topology, catalog) = (shared.topology.load(), shared.catalog.current());
-                ready(&unready(&topology, &catalog, shared.stopping.has_begun()))
+                ready(&Readiness::of(&topology, &catalog, shared.stopping.has_begun()), demand)
             }
             Self::Metrics => {
                 let body = with_view(shared, metrics::render);
@@ -173,28 +217,44 @@ fn with_view(shared: &Shared, call: impl FnOnce(&View<'_>) -> String) -> String 
     })
 }
 
-/// Why statements cannot all be answered now; empty when they can.
-fn unready(topology: &Topology, catalog: &Catalog, stopping: bool) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if stopping {
-        reasons.push("meridian is stopping".to_owned());
-    }
-    if !catalog.loaded {
-        reasons.push("the catalog is not loaded".to_owned());
-    }
-    let headless = topology.shards.iter().filter(|shard| {
-        let mut nodes = shard.nodes.iter().map(|id| topology.node(*id));
-        !nodes.any(|node| node.state.role() == NodeRole::Primary)
-    });
-    reasons.extend(headless.map(|shard| format!("shard \"{}\" has no known primary", shard.name)));
-    reasons
+/// Why statements cannot all be answered now.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Readiness {
+    /// Nothing can be served.
+    closed: Vec<String>,
+    /// What belongs to one shard cannot be.
+    headless: Vec<String>,
 }
 
-fn ready(reasons: &[String]) -> Answer {
-    if reasons.is_empty() {
-        return Answer::text("200 OK", "ready\n");
+impl Readiness {
+    fn of(topology: &Topology, catalog: &Catalog, stopping: bool) -> Self {
+        let mut closed = Vec::new();
+        if stopping {
+            closed.push("meridian is stopping".to_owned());
+        }
+        if !catalog.loaded {
+            closed.push("the catalog is not loaded".to_owned());
+        }
+        let headless = topology.shards.iter().filter(|shard| {
+            let mut nodes = shard.nodes.iter().map(|id| topology.node(*id));
+            !nodes.any(|node| node.state.role() == NodeRole::Primary)
+        });
+        let headless = headless.map(|shard| format!("shard \"{}\" has no known primary", shard.name));
+        Self { closed, headless: headless.collect() }
     }
-    Answer::text("503 Service Unavailable", reasons.join("\n") + "\n")
+}
+
+/// What is wrong with single shards is told in any case.
+fn ready(readiness: &Readiness, demand: Demand) -> Answer {
+    let Readiness { closed, headless } = readiness;
+    let is_ready = closed.is_empty() && (demand == Demand::Catalog || headless.is_empty());
+    let (status, word) = match is_ready {
+        true => ("200 OK", Some("ready")),
+        false => ("503 Service Unavailable", None),
+    };
+    let reasons = closed.iter().chain(headless).map(String::as_str);
+    let lines: String = word.into_iter().chain(reasons).map(|line| format!("{line}\n")).collect();
+    Answer::text(status, lines)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -207,7 +267,7 @@ struct Answer {
 impl Answer {
     const BAD_REQUEST: Self = Self::empty("400 Bad Request");
     const NOT_FOUND: Self = Self::empty("404 Not Found");
-    const METHOD_NOT_ALLOWED: Self = Self::empty("405 Method Not Allowed\r\nAllow: GET");
+    const METHOD_NOT_ALLOWED: Self = Self::empty("405 Method Not Allowed\r\nAllow: GET, HEAD");
     const TEXT: &str = "text/plain; charset=utf-8";
 
     const fn empty(status: &'static str) -> Self {
@@ -218,9 +278,10 @@ impl Answer {
         Self { status, kind: Self::TEXT, body: body.into() }
     }
 
-    fn render(&self) -> String {
+    fn render(&self, method: Method) -> String {
         let Self { status, kind, body } = self;
         let length = body.len();
+        let body = if method == Method::Head { "" } else { body };
         format!(
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
              Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}"
@@ -235,10 +296,13 @@ mod tests {
 
     #[test]
     fn a_request_line_names_a_page_or_is_refused() {
-        let page = |line: &str| Page::asked_for(format!("{line}\r\nHost: x").as_bytes());
-        assert_eq!(page("GET /healthz HTTP/1.1"), Ok(Page::Health));
-        assert_eq!(page("GET /readyz HTTP/1.0"), Ok(Page::Ready));
-        assert_eq!(page("GET /metrics?name=x HTTP/1.1"), Ok(Page::Metrics));
+        let page = |line: &str| asked_for(format!("{line}\r\nHost: x").as_bytes());
+        assert_eq!(page("GET / HTTP/1.1"), Ok((Method::Get, Page::Paths)));
+        assert_eq!(page("GET /healthz HTTP/1.1"), Ok((Method::Get, Page::Health)));
+        assert_eq!(page("HEAD /readyz HTTP/1.0"), Ok((Method::Head, Page::Ready(Demand::Catalog))));
+        let strict = Page::Ready(Demand::EveryShard);
+        assert_eq!(page("GET /readyz?x=1&shards=all HTTP/1.1"), Ok((Method::Get, strict)));
+        assert_eq!(page("GET /metrics?name=x HTTP/1.1"), Ok((Method::Get, Page::Metrics)));
         assert_eq!(page("GET /metrics/ HTTP/1.1"), Err(Answer::NOT_FOUND));
         assert_eq!(page("POST /metrics HTTP/1.1"), Err(Answer::METHOD_NOT_ALLOWED));
         for line in
@@ -246,7 +310,15 @@ mod tests {
         {
             assert_eq!(page(line), Err(Answer::BAD_REQUEST), "{line}");
         }
-        assert_eq!(Page::asked_for(b"GET /\xff HTTP/1.1"), Err(Answer::BAD_REQUEST));
+        assert_eq!(asked_for(b"GET /\xff HTTP/1.1"), Err(Answer::BAD_REQUEST));
+    }
+
+    #[test]
+    fn head_is_answered_as_get_without_the_body() {
+        let answer = Answer::text("200 OK", "ok\n");
+        let head = answer.render(Method::Head);
+        assert!(head.contains("Content-Length: 3\r\n"), "{head}");
+        assert_eq!(head.clone() + "ok\n", answer.render(Method::Get));
     }
 
     #[test]
@@ -255,13 +327,24 @@ mod tests {
         let mut catalog = Catalog::default();
         let first = topology.node(topology.shards[0].nodes[0]);
         first.state.set_role(NodeRole::Primary);
-        let reasons = unready(&topology, &catalog, false);
-        assert_eq!(reasons, ["the catalog is not loaded", "shard \"west\" has no known primary"]);
-        assert!(ready(&reasons).render().starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+        let answer = |catalog: &Catalog, stopping, demand| {
+            let Answer { status, body, .. } = ready(&Readiness::of(&topology, catalog, stopping), demand);
+            (status.split(' ').next().unwrap_or_default().to_owned(), body)
+        };
+        let (unavailable, ok) = ("503".to_owned(), "200".to_owned());
+        let west = "shard \"west\" has no known primary\n";
+        let unloaded = format!("the catalog is not loaded\n{west}");
+        assert_eq!(answer(&catalog, false, Demand::Catalog), (unavailable.clone(), unloaded));
+
+        catalog.loaded = true;
+        assert_eq!(answer(&catalog, false, Demand::Catalog), (ok.clone(), format!("ready\n{west}")));
+        assert_eq!(answer(&catalog, false, Demand::EveryShard), (unavailable.clone(), west.to_owned()));
 
         topology.node(topology.shards[1].nodes[0]).state.set_role(NodeRole::Primary);
-        catalog.loaded = true;
-        assert!(unready(&topology, &catalog, false).is_empty());
-        assert_eq!(unready(&topology, &catalog, true), ["meridian is stopping"]);
+        assert_eq!(answer(&catalog, false, Demand::EveryShard), (ok, "ready\n".to_owned()));
+        assert_eq!(
+            answer(&catalog, true, Demand::Catalog),
+            (unavailable, "meridian is stopping\n".to_owned())
+        );
     }
 }

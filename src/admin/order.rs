@@ -12,12 +12,13 @@
 //! | `KILL client` | its statement is cancelled, its session ended |
 //! | `RECONNECT` | every connection to a server is made anew as soon as it is free |
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::show::address;
 use crate::session::cancel::end_client;
-use crate::session::shared::Shared;
+use crate::session::shared::{ClientNames, Shared};
 use crate::topology::{Node, ShardSet, Topology};
 use crate::wire::error::{SqlError, SqlState};
 
@@ -53,6 +54,20 @@ impl Order {
     }
 }
 
+/// As it is written at the console.
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.tag())?;
+        match self {
+            Self::Pause(Some(name)) | Self::Resume(Some(name)) | Self::Disable(name) | Self::Enable(name) => {
+                write!(f, " '{name}'")
+            }
+            Self::Kill(client) => write!(f, " {client}"),
+            Self::Reload | Self::Pause(None) | Self::Resume(None) | Self::Reconnect => Ok(()),
+        }
+    }
+}
+
 /// Command, argument and meaning, for `SHOW HELP` and hints.
 pub const ORDERS: [(&str, &str); 7] = [
     ("RELOAD", "read the configuration again, whole or not at all"),
@@ -64,7 +79,8 @@ pub const ORDERS: [(&str, &str); 7] = [
     ("RECONNECT", "make every connection to the servers anew, as soon as it is free"),
 ];
 
-pub fn carry_out(shared: &Shared, order: &Order) -> Result<(), SqlError> {
+/// Does what `by` has ordered.
+pub fn carry_out(shared: &Shared, order: &Order, by: &ClientNames) -> Result<(), SqlError> {
     let topology = shared.topology.load_full();
     match order {
         Order::Reload => super::reload::reload(shared).map_err(|error| {
@@ -77,7 +93,7 @@ pub fn carry_out(shared: &Shared, order: &Order) -> Result<(), SqlError> {
         Order::Kill(client) => kill(shared, *client)?,
         Order::Reconnect => shared.orders.reconnects.send_modify(|count| *count += 1),
     }
-    tracing::info!(?order, "an order was given at the console");
+    tracing::info!(user = by.user, address = by.address, "an order was given at the console: {order}");
     Ok(())
 }
 
@@ -125,6 +141,22 @@ fn kill(shared: &Shared, id: u32) -> Result<(), SqlError> {
         return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("there is no client {id}"))
             .hint("SHOW CLIENTS lists them."));
     };
+    let ClientNames { user, address, .. } = &client.names;
+    tracing::info!(client = id, user, address, "a client is sent away by an order");
     end_client(shared, &client);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_told_as_they_are_written() {
+        let told = |order: Order| order.to_string();
+        assert_eq!(told(Order::Pause(None)), "PAUSE");
+        assert_eq!(told(Order::Pause(Some("us-east".into()))), "PAUSE 'us-east'");
+        assert_eq!(told(Order::Disable("10.0.0.1:5432".into())), "DISABLE '10.0.0.1:5432'");
+        assert_eq!(told(Order::Kill(7)), "KILL 7");
+    }
 }

@@ -72,6 +72,8 @@ fn refuse_restarts(now: &Live, then: &Live, before: &Topology, after: &Topology)
         ("[proxy] workers", now.proxy.workers != then.proxy.workers),
         ("[proxy] plan_cache_bytes", now.proxy.plan_cache_bytes != then.proxy.plan_cache_bytes),
         ("[http] listen", http(now) != http(then)),
+        ("[log] format", now.log.format != then.log.format),
+        ("[log] level", now.log.level != then.log.level),
         ("[database] name", before.database != after.database),
         ("[database] default_shard", before.default_shard != after.default_shard),
     ];

@@ -54,6 +54,7 @@ fn shard(view: &View<'_>, id: ShardId) -> Value {
         "region": view.topology.region(shard.region).name,
         "database": shard.database,
         "default": id == view.topology.default_shard,
+        "paused": view.paused.contains(id),
         "nodes": shard.nodes.iter().map(|id| node(view, *id)).collect::<Vec<_>>(),
     })
 }
@@ -69,6 +70,7 @@ fn node(view: &View<'_>, id: NodeId) -> Value {
         "address": address(node),
         "region": view.topology.region(node.region).name,
         "role": role_name(state.role()),
+        "disabled": state.is_disabled(),
         "timeline": Some(state.timeline()).filter(|timeline| *timeline > 0),
         "lag_seconds": lag,
         "lag_bytes": bytes,
@@ -88,6 +90,17 @@ mod tests {
     use crate::admin::show::facts::{node as find, topology, view};
     use crate::catalog::Catalog;
     use crate::figures::Figures;
+
+    #[test]
+    fn what_operators_have_ordered_is_told() {
+        let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
+        topology.node(find(&topology, "10.0.1.1:5432")).state.set_disabled(true);
+        let paused = crate::topology::ShardSet::one(ShardId(0));
+        let shards = &document(&View { paused, ..view(&topology, &catalog, &figures) })["shards"];
+        assert_eq!((&shards[0]["paused"], &shards[1]["paused"]), (&true.into(), &false.into()));
+        let disabled = |shard: usize| &shards[shard]["nodes"][0]["disabled"];
+        assert_eq!((disabled(0), disabled(1)), (&false.into(), &true.into()));
+    }
 
     #[test]
     fn what_is_not_known_is_null() {

@@ -246,26 +246,7 @@ pub(super) mod tests {
 
     pub fn parts(columns: Vec<Column>) -> CatalogParts {
         let name = ObjectName::qualified("public", "rides");
-        let relation = RelationInfo {
-            name: name.clone(),
-            kind: RelationKind::Table,
-            columns,
-            definition: None,
-            reads: Vec::new(),
-            calls: Vec::new(),
-            write_calls: Vec::new(),
-            parents: Vec::new(),
-            children: Vec::new(),
-            triggers: Vec::new(),
-            has_rules: false,
-            row_security: false,
-            unlogged: false,
-            unique_sets: Vec::new(),
-            conflict_sets: Vec::new(),
-            referenced_by: Vec::new(),
-            primary_key: Vec::new(),
-            owner: None,
-        };
+        let relation = RelationInfo { columns, ..RelationInfo::new(name.clone(), RelationKind::Table) };
         CatalogParts { relations: [(name, relation)].into_iter().collect(), ..CatalogParts::default() }
     }
 

@@ -115,24 +115,12 @@ impl Interpreter<'_> {
         for row in self.answers.of(Query::Relations) {
             let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
             let info = RelationInfo {
-                name: name.clone(),
-                kind: relation_kind(row.try_get(3)?),
-                columns: Vec::new(),
                 definition: row.try_get(8)?,
-                reads: Vec::new(),
-                calls: Vec::new(),
-                write_calls: Vec::new(),
-                parents: Vec::new(),
-                children: Vec::new(),
                 triggers: zip_names(row.try_get(5)?, row.try_get(6)?),
                 has_rules: row.try_get(7)?,
                 row_security: row.try_get(4)?,
                 unlogged: row.try_get(9)?,
-                unique_sets: Vec::new(),
-                conflict_sets: Vec::new(),
-                referenced_by: Vec::new(),
-                primary_key: Vec::new(),
-                owner: None,
+                ..RelationInfo::new(name.clone(), relation_kind(row.try_get(3)?))
             };
             owned.extend(row.try_get::<_, Option<u32>>(10)?.map(|table| (name.clone(), table)));
             // PostgreSQL's own are never shown.

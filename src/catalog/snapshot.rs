@@ -112,6 +112,32 @@ pub struct RelationInfo {
     pub owner: Option<ObjectName>,
 }
 
+impl RelationInfo {
+    /// One of which nothing is known but what it is.
+    pub fn new(name: ObjectName, kind: RelationKind) -> Self {
+        Self {
+            name,
+            kind,
+            columns: Vec::new(),
+            definition: None,
+            reads: Vec::new(),
+            calls: Vec::new(),
+            write_calls: Vec::new(),
+            parents: Vec::new(),
+            children: Vec::new(),
+            triggers: Vec::new(),
+            has_rules: false,
+            row_security: false,
+            unlogged: false,
+            unique_sets: Vec::new(),
+            conflict_sets: Vec::new(),
+            referenced_by: Vec::new(),
+            primary_key: Vec::new(),
+            owner: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Volatility {
     Immutable,

@@ -13,39 +13,16 @@ use std::process::ExitCode;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::servers::{self, NodeFacts};
+use super::findings::{self, Finding, Level};
+use super::servers::{self, Asked, CatalogFailure};
 use crate::catalog::{self, Severity};
 use crate::config::Config;
-use crate::health;
-use crate::session::lookup;
-use crate::topology::{NodeId, Topology};
+use crate::health::{self, ControlError};
+use crate::session::lookup::{self, LookupError};
+use crate::topology::NodeId;
 use crate::wire::credential::LoginSecret;
-use crate::wire::login::{self, Login};
+use crate::wire::login::{self, Login, LoginError};
 use crate::wire::secret::Secret;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Note,
-    Warning,
-    Error,
-}
-
-impl Level {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// What was found, and about what.
-struct Finding {
-    level: Level,
-    about: String,
-    message: String,
-}
 
 /// How the outcome is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +30,6 @@ pub(super) enum Form {
     Text,
     Json,
 }
-
-type Asked = Vec<(NodeId, Result<NodeFacts, String>)>;
 
 /// Says what the file describes; it has been checked already.
 pub(super) fn describe(config: &Config, file: &str) -> String {
@@ -78,8 +53,8 @@ pub(super) async fn servers(config: &Config, form: Form) -> ExitCode {
         message: warning.to_string(),
     });
     let mut findings: Vec<Finding> = warnings.collect();
-    findings.extend(node_findings(&config.topology, &asked));
-    findings.extend(shard_findings(&config.topology, &asked));
+    findings.extend(findings::of_nodes(&config.topology, &asked));
+    findings.extend(findings::of_shards(config, &asked));
     findings.extend(catalog_findings(config).await);
     findings.extend(lookup_findings(config).await);
     findings.extend(user_findings(config).await);
@@ -93,100 +68,15 @@ pub(super) async fn servers(config: &Config, form: Form) -> ExitCode {
     }
 }
 
-fn node_findings(topology: &Topology, asked: &Asked) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (id, facts) in asked {
-        let about = health::connect::address(topology.node(*id));
-        let mut report =
-            |level, message: String| findings.push(Finding { level, about: about.clone(), message });
-        let facts = match facts {
-            Ok(facts) => facts,
-            Err(reason) => {
-                report(Level::Error, format!("cannot be asked: {reason}"));
-                continue;
-            }
-        };
-        if facts.max_prepared_transactions == 0 {
-            let message = "max_prepared_transactions is 0: statements for every shard (DDL, reference tables, COPY) \
-                           are refused; set it to max_connections and restart the server";
-            report(Level::Error, message.to_owned());
-        } else if facts.max_prepared_transactions < facts.max_connections {
-            let message = format!(
-                "max_prepared_transactions ({}) is below max_connections ({}): under load some commits over several \
-                 shards would fail",
-                facts.max_prepared_transactions, facts.max_connections
-            );
-            report(Level::Warning, message);
-        }
-        if facts.encoding != "UTF8" {
-            report(Level::Error, format!("the database's encoding is {}, and must be UTF8", facts.encoding));
-        }
-        if facts.wal_level == "minimal" {
-            report(
-                Level::Warning,
-                "wal_level is minimal: no replica can follow; set it to replica".to_owned(),
-            );
-        }
-        if !facts.is_monitor && !facts.is_superuser {
-            let message = "the [server] account is no member of pg_monitor: lag is told with less detail; GRANT pg_monitor";
-            report(Level::Warning, message.to_owned());
-        }
-        if facts.synchronous_commit == "off" {
-            let message =
-                "synchronous_commit is off: an acknowledged commit can be lost when the server fails";
-            report(Level::Error, message.to_owned());
-        }
-    }
-    findings
-}
-
-fn shard_findings(topology: &Topology, asked: &Asked) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for shard in &topology.shards {
-        let known = |id: &NodeId| {
-            asked.iter().find(|(node, _)| node == id).and_then(|(_, facts)| facts.as_ref().ok())
-        };
-        let nodes: Vec<&NodeFacts> = shard.nodes.iter().filter_map(known).collect();
-        let primaries: Vec<&&NodeFacts> = nodes.iter().filter(|facts| !facts.is_replica).collect();
-        let mut report = |level, message: &str| {
-            findings.push(Finding {
-                level,
-                about: format!("shard {}", shard.name),
-                message: message.to_owned(),
-            });
-        };
-        match primaries.as_slice() {
-            [] => report(Level::Error, "has no primary that can be reached: promote a replica"),
-            [primary] => {
-                if shard.nodes.len() == 1 {
-                    report(Level::Warning, "has one node only: its data do not survive it");
-                } else if primary.synchronous_standby_names.is_empty() {
-                    report(
-                        Level::Warning,
-                        "synchronous_standby_names is empty on the primary: a commit that was acknowledged can be lost \
-                         with it",
-                    );
-                }
-            }
-            _ => report(
-                Level::Error,
-                "has more than one primary: stop the older one, and bring it back as a replica",
-            ),
-        }
-        let majors: std::collections::BTreeSet<&str> =
-            nodes.iter().filter_map(|facts| facts.version.split('.').next()).collect();
-        if majors.len() > 1 {
-            report(Level::Error, "its nodes run different major versions");
-        }
-    }
-    findings
-}
-
 async fn catalog_findings(config: &Config) -> Vec<Finding> {
     let catalogs = servers::catalogs(config).await;
     let finding = |level, message: String| Finding { level, about: "catalogs".to_owned(), message };
+    // A shard without a primary was told of, and why, where the nodes were.
+    let told =
+        |failure: &&CatalogFailure| matches!(failure, CatalogFailure::Connect(ControlError::NoPrimary(_)));
+    let failures = catalogs.failures.iter().filter(|failure| !told(failure));
     let mut findings: Vec<Finding> =
-        catalogs.failures.into_iter().map(|reason| finding(Level::Error, reason)).collect();
+        failures.map(|failure| finding(Level::Error, failure.to_string())).collect();
     findings.extend(catalogs.drift.iter().map(|drift| finding(Level::Error, drift.message.clone())));
     if let Some(catalog) = &catalogs.catalog {
         let level = |severity| match severity {
@@ -207,6 +97,10 @@ async fn lookup_findings(config: &Config) -> Option<Finding> {
     let query = config.auth_query.as_ref()?;
     let asking = lookup::Asking { query, topology: &config.topology, server: &config.server };
     let error = lookup::check(&asking).await.err()?;
+    if matches!(error, LookupError::NoServer(_)) {
+        // Each of them was told of.
+        return None;
+    }
     let message = format!("users cannot be looked up: {error}");
     Some(Finding { level: Level::Error, about: "auth_query".to_owned(), message })
 }
@@ -242,13 +136,17 @@ async fn user_findings(config: &Config) -> Vec<Finding> {
         Some(Finding {
             level: Level::Error,
             about: format!("user {}", user.name),
-            message: format!("cannot log in to {address} as \"{account}\": {failure}"),
+            message: match &failure {
+                LoginError::Server(words) => format!("cannot log in to {address} as \"{account}\": {words}"),
+                // These name the server themselves.
+                other => format!("cannot log in as \"{account}\": {other}"),
+            },
         })
     });
     join_all(tried).await.into_iter().flatten().collect()
 }
 
-fn print_text(config: &Config, asked: &Asked, findings: &[Finding]) {
+fn print_text(config: &Config, asked: &[Asked], findings: &[Finding]) {
     let topology = &config.topology;
     let mut rows = vec![["NODE", "SHARD", "REGION", "VERSION", "ROLE", "LAG"].map(str::to_owned)];
     for (id, facts) in asked {
@@ -285,7 +183,7 @@ fn print_text(config: &Config, asked: &Asked, findings: &[Finding]) {
     println!("{} errors, {} warnings", count(Level::Error), count(Level::Warning));
 }
 
-fn print_json(config: &Config, asked: &Asked, findings: &[Finding]) {
+fn print_json(config: &Config, asked: &[Asked], findings: &[Finding]) {
     let topology = &config.topology;
     let nodes: Vec<_> = asked
         .iter()

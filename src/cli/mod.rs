@@ -4,19 +4,20 @@
 //! here, printed with their causes.
 
 mod check;
+mod findings;
+mod logging;
+mod outline;
 mod route;
 mod servers;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat, LogSettings};
+use crate::config::Config;
 use crate::demo::{self, DemoOptions};
 use crate::server::Server;
 
@@ -56,7 +57,8 @@ enum Command {
     },
     /// Say where a statement would go, and why, without running it.
     ///
-    /// The servers' catalogs are read, as a running proxy does. Exit code 0: it would run; 2: it is refused.
+    /// The servers' catalogs are read, as a running proxy does. Exit code 0: it would be sent; 2: it is refused. Whether its
+    /// names and its syntax are right is for PostgreSQL to say.
     ///
     /// Example: meridian route --config meridian.toml "SELECT * FROM rides WHERE region = \$1" --param 1=eu-central
     Route {
@@ -71,14 +73,18 @@ enum Command {
         /// The session's search_path, separated by commas.
         #[arg(long, value_name = "SCHEMAS", value_delimiter = ',', default_value = "public")]
         search_path: Vec<String>,
-        /// Do not ask the servers: plan by the file alone.
+        /// Do not ask the servers: plan by the file alone, which knows the configured tables and the columns that place rows.
         #[arg(long)]
         offline: bool,
     },
     /// Print what a shell needs to complete these commands.
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page.
-    Man,
+    /// Print the manual page, or that of a command.
+    Man {
+        /// Such as "serve": its options.
+        #[arg(value_name = "COMMAND")]
+        of: Option<String>,
+    },
     /// Start a real cluster of four regions on this machine, fill it with a ride-sharing service's data, and serve it.
     Demo(DemoOptions),
 }
@@ -102,6 +108,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => demonstrate(options).map(done),
         Command::Check { config, connect, json } => {
             let checked = Config::load(&config)?;
+            logging::Chosen::new(&checked.log)?;
             let form = if json { check::Form::Json } else { check::Form::Text };
             if form == check::Form::Text {
                 println!("{}", check::describe(&checked, &config.display().to_string()));
@@ -123,11 +130,22 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "meridian", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Man { of } => manual(of.as_deref()).map(done),
     }
+}
+
+fn manual(of: Option<&str>) -> anyhow::Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    let page = match of {
+        None => command,
+        Some(name) => {
+            let found = command.find_subcommand(name).cloned();
+            found.with_context(|| format!("there is no command \"{name}\""))?
+        }
+    };
+    clap_mangen::Man::new(page).render(&mut std::io::stdout())?;
+    Ok(())
 }
 
 /// `1=value`.
@@ -139,34 +157,13 @@ fn parameter(text: &str) -> Result<(usize, String), String> {
     }
 }
 
-/// Log lines go to standard error. `MERIDIAN_LOG` and `MERIDIAN_LOG_FORMAT` are stronger than the file.
-fn start_logging(settings: &LogSettings) {
-    let filter = EnvFilter::try_from_env("MERIDIAN_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("tokio_postgres=warn,sqlparser=warn,{}", settings.level)));
-    let format = match std::env::var("MERIDIAN_LOG_FORMAT").as_deref() {
-        Ok("json") => LogFormat::Json,
-        Ok("text") => LogFormat::Text,
-        Ok(_) | Err(_) => settings.format,
-    };
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        // It would tell of a line that cannot be written on the very stream, and panic when that fails too.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-    }
-}
-
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")
 }
 
 fn serve(file: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
-    start_logging(&config.log);
+    logging::start(&config.log)?;
     runtime()?.block_on(async {
         let running = Server::start(config, Some(file.to_owned())).await?;
         let mut hang_up = signal(SignalKind::hangup())?;
@@ -190,7 +187,7 @@ fn serve(file: &std::path::Path) -> anyhow::Result<()> {
 fn demonstrate(options: DemoOptions) -> anyhow::Result<()> {
     let start = async |text: String| {
         let config = Config::parse(&text, "demo.toml", std::path::Path::new("."))?;
-        start_logging(&config.log);
+        logging::start(&config.log)?;
         Server::start(config, None).await
     };
     runtime()?.block_on(demo::run(options, start, demo::interrupted()))

@@ -2,18 +2,20 @@
 //!
 //! The plan is made by the same functions as in a session, from the servers' catalogs where they can be asked.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::servers;
+use super::{outline, servers};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::health;
 use crate::plan::explain::render_refusal;
 use crate::plan::{Action, Many, PlanningContext};
 use crate::session::planning::make_plan;
 use crate::sql::arguments::{Arguments, Parameters};
-use crate::sql::lexer::LexOptions;
+use crate::sql::lexer::{LexOptions, Lexer, TokenKind};
 use crate::sql::parse::parse;
 use crate::sql::shape::{ShapeBuffers, shape};
 use crate::sql::split::split;
@@ -35,7 +37,7 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Servers,
-    /// Nothing is known of tables but what the file says.
+    /// Nothing is known of tables but what the file says (`outline`).
     Nowhere,
 }
 
@@ -64,8 +66,8 @@ pub(super) async fn route(config: Config, asked: Asked) -> anyhow::Result<ExitCo
     let catalog = match asked.catalogs {
         Source::Servers => read_catalogs(&config).await?,
         Source::Nowhere => {
-            eprintln!("note: without catalogs nothing is known of columns, types, views and functions");
-            Catalog::default()
+            outline::notes(&config.topology).iter().for_each(|note| eprintln!("note: {note}"));
+            outline::catalog(&config.topology)
         }
     };
     let search_path = match asked.search_path.as_slice() {
@@ -77,8 +79,9 @@ pub(super) async fn route(config: Config, asked: Asked) -> anyhow::Result<ExitCo
         topology: Arc::new(config.topology),
         search_path: search_path.into(),
     };
+    let options = LexOptions::default();
     let mut pieces = Vec::new();
-    split(text.as_bytes(), LexOptions::default(), &mut pieces);
+    split(text.as_bytes(), options, &mut pieces);
     anyhow::ensure!(!pieces.is_empty(), "there is no statement");
     let mut code = ExitCode::SUCCESS;
     for piece in &pieces {
@@ -86,11 +89,35 @@ pub(super) async fn route(config: Config, asked: Asked) -> anyhow::Result<ExitCo
         if pieces.len() > 1 {
             println!("-- {}", String::from_utf8_lossy(statement).trim());
         }
+        note_missing(statement, &asked.parameters);
+        if asked.catalogs == Source::Nowhere
+            && let Some(obstacle) = outline::obstacle(&parse(statement, options).facts.kind, &planning)
+        {
+            anyhow::bail!("{obstacle}; without --offline it can be said");
+        }
         if let Outcome::Refused = print_plan(statement, &planning, &Given(&asked.parameters))? {
             code = ExitCode::from(REFUSED);
         }
     }
     Ok(code)
+}
+
+/// Says which parameters have no value here: what they would narrow is not narrowed.
+fn note_missing(statement: &[u8], given: &[(usize, String)]) {
+    for number in missing(statement, given) {
+        eprintln!("note: ${number} has no value here, and narrows nothing: give --param {number}=VALUE");
+    }
+}
+
+/// The numbers of parameters that are named and not given.
+fn missing(statement: &[u8], given: &[(usize, String)]) -> BTreeSet<usize> {
+    let tokens = Lexer::new(statement, LexOptions::default());
+    let params = tokens.filter(|token| token.kind == TokenKind::Param);
+    let numbers = params.filter_map(|token| {
+        let digits = token.bytes(statement).get(1..)?;
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    });
+    numbers.filter(|number| !given.iter().any(|(known, _)| known == number)).collect()
 }
 
 enum Outcome {
@@ -132,12 +159,31 @@ fn print_plan(
 }
 
 async fn read_catalogs(config: &Config) -> anyhow::Result<Catalog> {
-    servers::facts(config).await;
+    let asked = servers::facts(config).await;
     let catalogs = servers::catalogs(config).await;
     catalogs.catalog.ok_or_else(|| {
-        let reasons = catalogs.failures.join("; ");
+        let nodes = &config.topology.shard(config.topology.default_shard).nodes;
+        let silent = asked.iter().filter(|(id, _)| nodes.contains(id)).filter_map(|(id, facts)| {
+            let reason = facts.as_ref().err()?;
+            Some(format!("{}: {reason}", health::connect::address(config.topology.node(*id))))
+        });
+        let failures = catalogs.failures.iter().map(ToString::to_string);
+        let reasons: Vec<String> = failures.chain(silent).collect();
         anyhow::anyhow!(
-            "the catalogs of the default shard cannot be read ({reasons}); --offline plans without them"
+            "the catalogs of the default shard cannot be read ({}); --offline plans without them",
+            reasons.join("; ")
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_are_not_given_are_found() {
+        let given = [(2, "x".to_owned())];
+        let sql = b"UPDATE t SET a = $2, b = '$4' WHERE k = $1 AND l = $1 -- $5";
+        assert_eq!(missing(sql, &given).into_iter().collect::<Vec<_>>(), [1]);
+    }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::catalog::{self, Catalog, CatalogParts, CatalogReader};
+use crate::catalog::{self, Catalog, CatalogParts, CatalogReader, LoadError};
 use crate::config::Config;
-use crate::health;
+use crate::health::{self, ControlConnection, ControlError};
 use crate::topology::{NodeId, NodeRole, ShardId};
+use crate::transaction::{self, registry::Fitness};
 
 /// For one node's facts, and for one shard's catalogs.
 const ASK_TIME: Duration = Duration::from_secs(10);
@@ -24,6 +25,11 @@ SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('
   pg_catalog.pg_has_role('pg_monitor', 'member'),
   CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
        THEN round(extract(epoch FROM now() - pg_last_xact_replay_timestamp())::numeric, 1) END";
+
+/// Those of the roles that the account may not become: only then it can finish their prepared transactions.
+const STRANGERS: &str = "
+SELECT rolname::pg_catalog.text FROM pg_catalog.pg_roles
+WHERE rolname::pg_catalog.text = ANY ($1) AND NOT pg_catalog.pg_has_role(oid, 'MEMBER') ORDER BY 1";
 
 /// What one server says of itself.
 #[derive(Debug, Clone)]
@@ -40,10 +46,17 @@ pub(super) struct NodeFacts {
     pub is_monitor: bool,
     /// How long ago the last transaction that it shows was committed, where something waits to be replayed.
     pub lag_seconds: Option<String>,
+    /// Of a primary: whether transactions over several shards can be committed there, once Meridian runs.
+    pub fitness: Fitness,
+    /// Of a primary: accounts of the file's users that the service account is no member of.
+    pub strangers: Vec<String>,
 }
 
-/// Asks every node at once; an error says in words what to look at.
-pub(super) async fn facts(config: &Config) -> Vec<(NodeId, Result<NodeFacts, String>)> {
+/// A node, and what came of asking it; an error says in words what to look at, without the node's address.
+pub(super) type Asked = (NodeId, Result<NodeFacts, String>);
+
+/// Asks every node at once.
+pub(super) async fn facts(config: &Config) -> Vec<Asked> {
     let topology = &config.topology;
     let nodes = (0..topology.nodes.len()).map(|index| NodeId(index as u16));
     let asked = nodes.map(|id| async move {
@@ -59,15 +72,23 @@ pub(super) async fn facts(config: &Config) -> Vec<(NodeId, Result<NodeFacts, Str
 
 async fn node_facts(config: &Config, id: NodeId) -> Result<NodeFacts, String> {
     let connection = health::connect(&config.topology, id, &config.server).await;
-    let connection = connection.map_err(|error| error.to_string())?;
-    let rows = connection.rows(FACTS, ASK_TIME).await.map_err(|error| error.to_string())?;
+    let connection = connection.map_err(|error| error.reason())?;
+    let rows = connection.rows(FACTS, ASK_TIME).await.map_err(|error| error.reason())?;
     let row = rows.first().ok_or_else(|| "it gave no answer".to_owned())?;
     let text = |index: usize| row.get(index).unwrap_or_default().to_owned();
     let number = |index: usize| text(index).parse().unwrap_or(0);
     let truth = |index: usize| row.get(index) == Some("t");
+    let is_replica = truth(1);
+    let (fitness, strangers) = match is_replica {
+        true => (Fitness::Unknown, Vec::new()),
+        false => (
+            transaction::inspect(&connection).await.map_err(|error| error.reason())?,
+            strangers(config, &connection).await.map_err(|error| error.reason())?,
+        ),
+    };
     Ok(NodeFacts {
         version: text(0),
-        is_replica: truth(1),
+        is_replica,
         max_prepared_transactions: number(2),
         max_connections: number(3),
         wal_level: text(4),
@@ -77,7 +98,23 @@ async fn node_facts(config: &Config, id: NodeId) -> Result<NodeFacts, String> {
         is_superuser: truth(8),
         is_monitor: truth(9),
         lag_seconds: row.get(10).map(str::to_owned),
+        fitness,
+        strangers,
     })
+}
+
+async fn strangers(config: &Config, connection: &ControlConnection) -> Result<Vec<String>, ControlError> {
+    let named = config.users.iter().filter_map(|user| match (&user.server_user, &user.pattern) {
+        (Some(account), _) => Some(account.as_str()),
+        (None, None) => Some(user.name.as_str()),
+        (None, Some(_)) => None,
+    });
+    let named: Vec<&str> = named.collect();
+    let rows = tokio::time::timeout(ASK_TIME, connection.query(STRANGERS, &[&named])).await;
+    let late =
+        |_| ControlError::Timeout { address: connection.address.clone(), milliseconds: ASK_TIME.as_millis() };
+    let rows = rows.map_err(late)?.map_err(|error| connection.error(&error))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// The catalogs, and what is wrong with them.
@@ -85,7 +122,18 @@ pub(super) struct Catalogs {
     /// The default shard's; None if it could not be read.
     pub catalog: Option<Catalog>,
     pub drift: Vec<catalog::Drift>,
-    pub failures: Vec<String>,
+    pub failures: Vec<CatalogFailure>,
+}
+
+/// Why a shard's catalogs could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CatalogFailure {
+    #[error("{0}")]
+    Connect(#[from] ControlError),
+    #[error("{address}: {error}")]
+    Load { address: String, error: LoadError },
+    #[error("{address} did not answer in time")]
+    Timeout { address: String },
 }
 
 /// Reads the catalogs of every shard's primary; the roles must be known.
@@ -108,11 +156,14 @@ pub(super) async fn catalogs(config: &Config) -> Catalogs {
     Catalogs { catalog, drift, failures }
 }
 
-async fn load(config: &Config, shard: ShardId) -> Result<CatalogParts, String> {
-    let connection = health::connect_primary(&config.topology, shard, &config.server).await;
-    let connection = connection.map_err(|error| error.to_string())?;
+async fn load(config: &Config, shard: ShardId) -> Result<CatalogParts, CatalogFailure> {
+    let connection = health::connect_primary(&config.topology, shard, &config.server).await?;
     let mut reader = CatalogReader::default();
     let loaded = tokio::time::timeout(LOAD_TIME, reader.load(&connection)).await;
-    let loaded = loaded.map_err(|_| format!("{} did not answer in time", connection.address))?;
-    loaded.map_err(|error| format!("{}: {error}", connection.address))
+    let address = connection.address.clone();
+    match loaded {
+        Ok(Ok(parts)) => Ok(parts),
+        Ok(Err(error)) => Err(CatalogFailure::Load { address, error }),
+        Err(_) => Err(CatalogFailure::Timeout { address }),
+    }
 }

@@ -20,11 +20,15 @@
 mod access;
 mod check;
 mod error;
+mod level;
 mod pattern;
 mod raw;
 mod settings;
 mod value;
+mod written;
 
+#[cfg(test)]
+mod secret_tests;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +36,13 @@ use std::path::Path;
 
 pub use access::{AccessMethod, AccessRules, Arrival, Names, Verdict};
 pub use error::{ConfigError, ConfigErrors};
+pub use level::check_level;
 pub use settings::{
     AuthMethod, AuthQuery, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogFormat, LogSettings,
     PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, StatementText, User,
 };
 pub use value::Secret;
+pub use written::Written;
 
 use crate::topology::Topology;
 use crate::wire::tls::Acceptor;
@@ -67,6 +73,8 @@ pub struct Config {
     pub log: LogSettings,
     /// Version 0: [`Topology::following`] numbers it.
     pub topology: Topology,
+    /// What of this the file says, as it spells it.
+    pub written: Written,
     /// What is allowed and yet hardly meant.
     pub warnings: Vec<ConfigError>,
 }
@@ -90,7 +98,12 @@ impl Config {
             .map_err(|e| ConfigErrors::locate(text, name, vec![error::Finding::from_toml(&e)]))?;
         let (mut config, warnings) =
             check::check(raw, folder).map_err(|findings| ConfigErrors::locate(text, name, findings))?;
+        config.written = Written::of(text);
         config.warnings = ConfigErrors::locate(text, name, warnings).0;
+        if config.users.is_empty() && config.auth_query.is_none() {
+            let message = "nobody can log in: there are no [[users]], and no [auth_query] to look them up";
+            config.warnings.extend(ConfigErrors::whole_file(name, message.to_owned()).0);
+        }
         Ok(config)
     }
 

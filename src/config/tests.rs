@@ -12,7 +12,7 @@ const DOCUMENTED: &str = include_str!("../../config/meridian.toml");
 const DEMO: &str = include_str!("../../config/demo.toml");
 
 /// Ten lines, so that what is appended begins at line 11.
-const BASE: &str = r#"
+pub(super) const BASE: &str = r#"
 [[regions]]
 name = "east"
 area = [{ latitude = [0, 10], longitude = [0, 10] }]
@@ -35,10 +35,12 @@ fn mistake(more: &str) -> String {
 
 #[test]
 fn the_documented_file_has_the_defaults() {
-    let documented = parse(DOCUMENTED).unwrap();
+    let mut documented = parse(DOCUMENTED).unwrap();
+    documented.written = Written::default();
     let (head, tail) = DOCUMENTED.split_at(DOCUMENTED.find("[[regions]]").unwrap());
     assert!(head.contains("[proxy]"));
-    let bare = parse(tail).unwrap();
+    let mut bare = parse(tail).unwrap();
+    bare.written = Written::default();
     let mut documented_text = format!("{documented:#?}");
     documented_text = documented_text.replace(&format!("workers: {}", documented.proxy.workers), "");
     let bare_text = format!("{bare:#?}").replace(&format!("workers: {}", bare.proxy.workers), "");
@@ -260,6 +262,16 @@ fn mistakes_name_line_and_key() {
         ("[auth_query]\nshard = \"two\"", "test.toml:12: auth_query.shard: there is no shard \"two\""),
         ("[auth_query]\nlifetime = \"0\"", "test.toml:12: auth_query.lifetime: must be longer than 0"),
         ("[distances]\neast = { west = 5 }", "test.toml:12: distances.east.west: there is no region"),
+        (
+            "listen = \"127.0.0.1:6433\"\n[http]\nlisten = \"0.0.0.0:6433\"",
+            "test.toml:13: http.listen: 0.0.0.0:6433 is taken by [proxy] listen, 127.0.0.1:6433",
+        ),
+        (
+            "[log]\nlevel = \"warning\"",
+            "test.toml:12: log.level: \"warning\" is neither a level (off, error, warn, info, debug, trace) nor",
+        ),
+        ("[log]\nlevel = \"\"", "test.toml:12: log.level: \"\" is neither a level"),
+        ("[log]\nlevel = \"info,health\"", "test.toml:12: log.level: \"health\" is neither a level"),
         ("[nonsense]", "test.toml:11: nonsense: unknown field"),
     ];
     for (more, expected) in cases {
@@ -486,6 +498,15 @@ fn a_following_topology_keeps_what_is_known_of_its_nodes() {
 }
 
 #[test]
+fn a_file_with_which_nobody_can_log_in_is_warned_of() {
+    let warnings = |more: &str| parse(&format!("{BASE}{more}")).unwrap().warnings;
+    let told = "test.toml: nobody can log in: there are no [[users]], and no [auth_query] to look them up";
+    assert_eq!(warnings("").iter().map(ToString::to_string).collect::<Vec<_>>(), [told]);
+    assert_eq!(warnings("[[users]]\nname = \"a\""), []);
+    assert_eq!(warnings("[auth_query]"), []);
+}
+
+#[test]
 fn rules_that_never_decide_are_warned_of() {
     let rule = |keys: &str| format!("[[access]]\nmethod = \"scram-sha-256\"\n{keys}\n");
     let text = [
@@ -493,7 +514,8 @@ fn rules_that_never_decide_are_warned_of() {
         rule("users = [\"app_1\"]\naddresses = [\"10.1.0.0/16\", \"::ffff:10.2.0.0/112\"]"),
         rule("users = [\"app_1\"]"),
     ];
-    let config = parse(&format!("{BASE}{}", text.concat())).unwrap();
+    let user = "[[users]]\nname = \"app_1\"\npassword = \"x\"\n";
+    let config = parse(&format!("{BASE}{}{user}", text.concat())).unwrap();
     assert_eq!(config.access.0.len(), 3);
     let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(

@@ -52,12 +52,17 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
-        let Some(variable) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
-            return Ok(Secret::new(text));
-        };
-        match std::env::var(variable) {
-            Ok(value) => Ok(Secret(value)),
-            Err(_) => Err(E::custom(format!("the environment variable {variable} is not set"))),
+        match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+            None if text.is_empty() => Err(E::custom("is empty: leave the key out where there is no secret")),
+            None => Ok(Secret::new(text)),
+            Some("") => Err(E::custom("\"${}\" names no environment variable")),
+            Some(variable) => match std::env::var(variable) {
+                Ok(value) if value.is_empty() => {
+                    Err(E::custom(format!("the environment variable {variable} is empty")))
+                }
+                Ok(value) => Ok(Secret(value)),
+                Err(_) => Err(E::custom(format!("the environment variable {variable} is not set"))),
+            },
         }
     }
 

@@ -68,6 +68,17 @@ impl ControlError {
         Self::Unreachable { address, reason }
     }
 
+    /// Without the server's address, for where that is said already.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NoPrimary(_) => self.to_string(),
+            Self::Server { message, sqlstate, .. } => format!("{message} ({sqlstate})"),
+            Self::Unreachable { reason, .. } => reason.clone(),
+            Self::NotPostgres { reason, .. } => format!("does not speak the PostgreSQL protocol ({reason})"),
+            Self::Timeout { milliseconds, .. } => format!("did not answer within {milliseconds} ms"),
+        }
+    }
+
     /// The server's SQLSTATE, if it was the server who refused.
     pub fn sqlstate(&self) -> Option<&str> {
         match self {

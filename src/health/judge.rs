@@ -122,6 +122,16 @@ impl Change {
 pub struct Verdict {
     pub standings: Vec<Standing>,
     pub changes: Vec<Change>,
+    /// What is news of the shard as a whole.
+    pub headship: Option<Headship>,
+}
+
+/// Whether a shard has a primary, where that has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Headship {
+    /// It had one, or none was found at first.
+    Lost(ShardId),
+    Regained(ShardId),
 }
 
 /// All that is remembered of all nodes.
@@ -153,6 +163,7 @@ struct ShardView {
     timeline: Option<u32>,
     system_identifier: Option<u64>,
     history: History,
+    headless: bool,
 }
 
 impl Judge {
@@ -228,6 +239,11 @@ impl Judge {
         let conditions: Vec<_> =
             view.members.iter().map(|id| view.condition(*id, node(*id), primary, *failures_max)).collect();
         let mut verdict = Verdict::default();
+        if settled && view.headless != primary.is_none() {
+            view.headless = primary.is_none();
+            let news = if view.headless { Headship::Lost(shard) } else { Headship::Regained(shard) };
+            verdict.headship = Some(news);
+        }
         for (id, to) in view.members.iter().copied().zip(conditions) {
             let node = &mut nodes[usize::from(id.0)];
             verdict.standings.push(view.standing(id, node, to.role(), now));

@@ -90,6 +90,20 @@ fn a_node_is_down_after_failures_in_a_row_and_comes_back_at_once() {
 }
 
 #[test]
+fn a_shard_that_loses_its_primary_is_told_once_and_so_is_its_return() {
+    let mut scene = scene(2);
+    assert_eq!(scene.report(0, primary(1, 100)).headship, None);
+    assert_eq!(scene.report(1, replica(1, 100)).headship, None, "what is as it should be is no news");
+    scene.report(0, failed());
+    assert_eq!(scene.report(0, failed()).headship, None);
+    assert_eq!(scene.report(0, failed()).headship, Some(Headship::Lost(ShardId(0))));
+    assert_eq!(scene.report(0, failed()).headship, None);
+    assert_eq!(scene.report(1, primary(2, 120)).headship, Some(Headship::Regained(ShardId(0))));
+    let mut never = self::scene(1);
+    assert_eq!(never.report(0, failed()).headship, Some(Headship::Lost(ShardId(0))));
+}
+
+#[test]
 fn a_node_that_never_answered_is_down_at_once_and_each_new_reason_is_told() {
     let mut scene = scene(1);
     assert_eq!(scene.report(0, failed()).changes.len(), 1);

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::connect::{ControlConnection, ControlError, address, connect};
-use super::judge::{Answer, Change, Condition, Duty, Judge, Report};
+use super::judge::{Answer, Change, Condition, Duty, Headship, Judge, Report};
 use crate::config::{HealthSettings, ServerSettings};
 use crate::topology::{Lsn, NodeId, NodeRole, ShardId, Signals, Topology};
 
@@ -155,6 +155,16 @@ impl Context {
         }
         for change in &verdict.changes {
             self.log(change);
+        }
+        match verdict.headship {
+            Some(Headship::Lost(shard)) => tracing::warn!(
+                shard = self.topology.shard(shard).name,
+                "shard has no primary: statements that need it wait up to [proxy] primary_wait, and fail then"
+            ),
+            Some(Headship::Regained(shard)) => {
+                tracing::info!(shard = self.topology.shard(shard).name, "shard has a primary again");
+            }
+            None => {}
         }
     }
 

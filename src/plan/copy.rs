@@ -145,6 +145,9 @@ fn refuse_missing(
     sent: &impl Fn(&str) -> bool,
 ) -> Result<(), Refusal> {
     if let Some(key) = rule.key().filter(|key| !sent(key)) {
+        if !info.columns.iter().any(|column| column.name == key) {
+            return Err(refusal::PLACING_COLUMN_ABSENT.naming(&[table, key]));
+        }
         return Err(refusal::COPY_COLUMN.naming(&[table, key]));
     }
     let Some(position) = &rule.position else { return Ok(()) };

@@ -113,12 +113,14 @@ const NOT_REFUSED: &str = "
   noticed a moment later.
 - `FOR UPDATE` and its like lock a row of a reference table on one shard: to keep others from changing it, change it.
 - A sequence is the default shard's, but for one that a `serial` or identity column of a `single` table has made, or that is
-  OWNED BY one: it is where the table is, and `nextval()` and `setval()` are refused for it if that is another shard (M065).
+  OWNED BY one: it is where the table is, and `nextval()` and `setval()` are refused for it if that is another shard (M066).
 - Names are looked up in every schema of `search_path`, also in one that the role may not use.
 - A view is read with the rights of the role that asks, where rows of several shards are combined: the role needs SELECT on
   its tables, on the columns that the statement names.
-- `pg_dump` takes the schema `meridian_internal` along: leave it out by `-N meridian_internal`. `-j` wants one snapshot for
-  several sessions, which shards do not have.
+- `pg_dump` takes the schema `meridian_internal` along, and every role may: leave it out by `-N meridian_internal` where the
+  dump is for a plain PostgreSQL. `-j` wants one snapshot for several sessions, which shards do not have.
+- Programs that ask for the databases `postgres` or `template1` (`createuser`, `dropuser`, `pg_dumpall`, `vacuumdb -a`) are for
+  servers, one by one: Meridian has one database.
 - A foreign key is enforced by each shard against the rows that it has: from a sharded table to one that is placed otherwise
   it misses rows that are there. Make the other table a reference table, or place both by the same key.
 - Rows of several shards are combined in temporary tables: where that is done (EXPLAIN says `gather`), the role needs
@@ -398,7 +400,11 @@ limits! {
         "DO with DDL beside other statements is not supported",
         "Send the DDL by itself, or in a DO of its own.",
         "DDL is for every shard, and what else code does for one.";
-    SEQUENCE_ELSEWHERE = "M065" "0A000",
+    PLACING_COLUMN_ABSENT = "M065" "42703",
+        "table \"{}\" has no column \"{}\", which its placement needs",
+        "Add the column, or correct the table's entry in the configuration.",
+        "A row is placed by its columns.";
+    SEQUENCE_ELSEWHERE = "M066" "0A000",
         "sequence \"{}\" numbers rows of a table on another shard than the default one",
         "Leave the column out of INSERT; ALTER SEQUENCE … RESTART sets it on every shard. SELECT last_value FROM it reads it.",
         "The function would ask the default shard's sequence of that name, which numbers nothing.";

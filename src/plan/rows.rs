@@ -177,8 +177,13 @@ impl Finder<'_> {
     }
 
     fn key_type(&self, name: &str) -> Result<KeyType, Refusal> {
-        let column = self.column(name).ok_or_else(|| refusal::CATALOG_UNKNOWN.naming(&[self.table]))?;
+        let column = self.column(name).ok_or_else(|| self.absent(name))?;
         scope::key_type(column).ok_or_else(|| refusal::KEY_UNREADABLE.naming(&[name, self.table]))
+    }
+
+    /// The table is known, and has no such column.
+    fn absent(&self, name: &str) -> Refusal {
+        refusal::PLACING_COLUMN_ABSENT.naming(&[self.table, name])
     }
 
     fn row(&self, rule: &TableRule, cells: &[Cell]) -> Result<Row, Refusal> {
@@ -207,7 +212,7 @@ impl Finder<'_> {
                 Some(column) => {
                     default_of(column).ok_or_else(|| refusal::KEY_MISSING.naming(&[self.table, name]))
                 }
-                None => Err(refusal::CATALOG_UNKNOWN.naming(&[self.table])),
+                None => Err(self.absent(name)),
             },
         }
     }

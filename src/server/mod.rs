@@ -14,6 +14,7 @@
 //!    the time for that has passed.
 //! 2. [`Running::stop`] refuses new clients, lets transactions end within a bound, and joins every thread.
 
+mod descriptors;
 mod worker;
 
 use std::net::SocketAddr;
@@ -66,12 +67,14 @@ pub struct Running {
 impl Server {
     /// Starts all threads; returns when clients can be served. `file` is where the configuration came from, for reloads.
     pub async fn start(config: Config, file: Option<PathBuf>) -> anyhow::Result<Running> {
+        descriptors::prepare(config.proxy.clients_max);
         let (live, topology) = Live::new(config);
         let topology = Arc::new(Topology { version: crate::topology::TopologyVersion(1), ..topology });
         let (catalog, requests) = CatalogHandle::new(Catalog::default());
-        let listener = listen(live.proxy.listen)?;
+        let listener = listen(live.proxy.listen).context("[proxy] listen")?;
         let address = listener.local_addr()?;
-        let http_listener = live.http.as_ref().map(|http| listen(http.listen)).transpose()?;
+        let http_listener = live.http.as_ref().map(|http| listen(http.listen)).transpose();
+        let http_listener = http_listener.context("[http] listen")?;
         let workers = live.proxy.workers.max(1);
         let extent = Extent {
             workers,
@@ -189,7 +192,7 @@ fn listen(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into()).with_context(|| format!("listening on {address}"))?;
+    socket.bind(&address.into()).with_context(|| address.to_string())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())

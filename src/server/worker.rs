@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions, Runtime};
@@ -17,6 +17,7 @@ use crate::health;
 use crate::session::{
     self,
     shared::{Live, Shared, Worker},
+    throttle::Throttle,
 };
 use crate::transaction::Recovery;
 
@@ -60,6 +61,7 @@ async fn accept(listener: std::net::TcpListener, hands: Vec<mpsc::Sender<std::ne
         Err(error) => return tracing::error!(%error, "the listener cannot be used"),
     };
     let mut turn = 0;
+    let throttle = Throttle::default();
     loop {
         match listener.accept().await.and_then(|(socket, _)| socket.into_std()) {
             Ok(socket) => {
@@ -70,7 +72,9 @@ async fn accept(listener: std::net::TcpListener, hands: Vec<mpsc::Sender<std::ne
             }
             Err(error) => {
                 // Out of descriptors, usually: others will free some.
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(held_back) = throttle.admit(Instant::now()) {
+                    tracing::warn!(%error, held_back, "a connection could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

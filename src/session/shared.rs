@@ -35,7 +35,7 @@ use crate::backend::Pools;
 use crate::catalog::{CatalogHandle, Defaults};
 use crate::config::{
     AccessRules, AuthQuery, Config, DatabaseSettings, HealthSettings, HttpSettings, Limits, LogSettings,
-    PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User,
+    PoolSettings, ProxySettings, ScratchSettings, ServerSettings, SessionSettings, User, Written,
 };
 use crate::execute::Buffers;
 use crate::execute::lane::Owed;
@@ -111,6 +111,8 @@ pub struct Live {
     pub tls: Option<Acceptor>,
     pub http: Option<HttpSettings>,
     pub log: LogSettings,
+    /// What of this the file says, as it spells it.
+    pub written: Written,
 }
 
 impl Live {
@@ -121,7 +123,7 @@ impl Live {
         }
         let Config { proxy, session, database, server, users, access, pool, health, limits, scratch, .. } =
             config;
-        let Config { tls, http, log, topology, auth_query, .. } = config;
+        let Config { tls, http, log, topology, auth_query, written, .. } = config;
         let stored = users.iter().filter(|user| user.has_credential());
         let credentials = stored.map(|user| (user.name.clone(), Arc::new(credential(user)))).collect();
         let live = Self {
@@ -140,6 +142,7 @@ impl Live {
             tls,
             http,
             log,
+            written,
         };
         (live, topology)
     }

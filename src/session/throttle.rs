@@ -1,7 +1,7 @@
 //! Log lines that strangers can cause: one of a kind in a while, with the number of those that were held back.
 //!
-//! Asked by `greet` and `admission` where a client is refused for a limit, and where a user cannot be looked up. Pure: the
-//! time is given.
+//! Asked by `greet` and `admission` where a client is refused for a limit, and where a user cannot be looked up; by `server`
+//! where no client can be accepted. Pure: the time is given.
 //!
 //! Invariants:
 //! 1. However many ask, at most one in [`PAUSE`] may write.

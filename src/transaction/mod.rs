@@ -49,3 +49,4 @@ pub use commit::{CommitError, Participant, commit};
 pub use gid::Gid;
 pub use recovery::Recovery;
 pub use registry::Registry;
+pub use schema::inspect;

@@ -32,7 +32,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::gid::Gid;
-use super::registry::{Fitness, Registry};
+use super::registry::{Fitness, Obstacle, Registry};
 use super::schema;
 use super::unfinished::Part;
 use crate::backend::settings::quote_identifier;
@@ -317,11 +317,12 @@ async fn ask(
     if is_new || registry.fitness(shard) != Fitness::Fit {
         let fitness = schema::prepare(&primary).await?;
         let name = topology.shard(shard).name.as_str();
-        if registry.set_fitness(shard, fitness.clone()) && fitness != Fitness::Fit {
+        if registry.set_fitness(shard, fitness.clone())
+            && let Some(Obstacle { reason, hint }) = fitness.obstacle(name)
+        {
             tracing::warn!(
                 shard = name,
-                ?fitness,
-                "transactions over several shards that write here are refused"
+                "transactions over several shards that write here are refused. {reason}. {hint}"
             );
         }
     }

@@ -29,6 +29,38 @@ pub enum Fitness {
     NoDecisions(String),
 }
 
+/// Why two-phase commit does not work on a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Without a stop.
+    pub reason: String,
+    /// What to do, as sentences.
+    pub hint: &'static str,
+}
+
+impl Fitness {
+    /// What stands in the way on the shard of this name.
+    pub fn obstacle(&self, shard: &str) -> Option<Obstacle> {
+        let (reason, hint) = match self {
+            Self::Fit => return None,
+            Self::Unknown => (
+                format!("Shard \"{shard}\" has not been asked yet whether it can take part"),
+                "Try again in a moment; SHOW NODES tells whether its primary is up.",
+            ),
+            Self::PreparedTransactionsDisabled => (
+                format!("Prepared transactions are disabled on shard \"{shard}\""),
+                "Set max_prepared_transactions to at least max_connections on its servers, and restart them.",
+            ),
+            Self::NoDecisions(why) => (
+                format!("Decisions cannot be recorded on shard \"{shard}\": {why}"),
+                "Make the account of [server] the owner of the database there, or GRANT CREATE ON DATABASE to it; the \
+                 schema \"meridian_internal\" and what is in it must belong to that account or to a superuser.",
+            ),
+        };
+        Some(Obstacle { reason, hint })
+    }
+}
+
 #[derive(Debug)]
 pub struct Registry {
     instance: u64,
@@ -131,28 +163,11 @@ impl Registry {
             return Ok(());
         }
         for shard in shards.iter() {
-            let name = &topology.shard(shard).name;
-            let refuse = |reason: String| {
+            if let Some(Obstacle { reason, hint }) = self.fitness(shard).obstacle(&topology.shard(shard).name)
+            {
                 let message = "a transaction that writes on several shards cannot be committed";
-                SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(reason)
-            };
-            match self.fitness(shard) {
-                Fitness::Fit => {}
-                Fitness::Unknown => {
-                    let reason = format!("Shard \"{name}\" has not been asked yet whether it can take part.");
-                    return Err(refuse(reason)
-                        .hint("Try again in a moment; SHOW NODES tells whether its primary is up."));
-                }
-                Fitness::PreparedTransactionsDisabled => {
-                    let reason = format!("Prepared transactions are disabled on shard \"{name}\".");
-                    let hint = "Set max_prepared_transactions to at least max_connections on its servers, and restart them.";
-                    return Err(refuse(reason).hint(hint));
-                }
-                Fitness::NoDecisions(why) => {
-                    let reason = format!("Decisions cannot be recorded on shard \"{name}\": {why}.");
-                    let hint = "Let Meridian's account create the schema \"meridian_internal\" there (GRANT CREATE ON DATABASE).";
-                    return Err(refuse(reason).hint(hint));
-                }
+                let refusal = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
+                return Err(refusal.detail(format!("{reason}.")).hint(hint));
             }
         }
         Ok(())
@@ -172,6 +187,17 @@ mod tests {
         drop(live);
         assert!(!registry.is_live(&gid) && registry.is_own(&gid));
         assert!(!Registry::default().is_own(&gid));
+    }
+
+    #[test]
+    fn an_obstacle_says_what_to_do() {
+        assert_eq!(Fitness::Fit.obstacle("asia"), None);
+        let obstacle =
+            Fitness::NoDecisions("permission denied for database shop".to_owned()).obstacle("asia");
+        let Some(Obstacle { reason, hint }) = obstacle else { panic!("an obstacle is expected") };
+        let expected = "Decisions cannot be recorded on shard \"asia\": permission denied for database shop";
+        assert_eq!(reason, expected);
+        assert!(hint.contains("GRANT CREATE ON DATABASE"), "{hint}");
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! A coordinator records its decision inside the client's own transaction, so under the client's own role. That role gets
 //! no right on the table: it could forge or remove decisions. It may only call `meridian_internal.decide`, which runs as the
 //! owner (SECURITY DEFINER, with a search path that holds nothing of others), writes nothing but 'commit', and asks for
-//! the proof whose digest is in the gid: who has read a gid in `pg_prepared_xacts` cannot decide it.
+//! the proof whose digest is in the gid: who has read a gid in `pg_prepared_xacts` cannot decide it. Every role may read the
+//! table, since `pg_dump` locks whatever it dumps and reads it: a row has a gid, which `pg_prepared_xacts` shows to every role
+//! too, and an outcome. The right to read is no right to lock out: it allows ACCESS SHARE only.
 //!
 //! It is not called `meridian`: the default search_path begins with "$user", so a schema of a role's name takes that role's
 //! new tables, and `meridian` is a likely name for a role.
@@ -37,6 +39,9 @@ END";
 /// Two Meridians must not create at once: `IF NOT EXISTS` does not keep them from colliding.
 const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(5567913742801121)";
 
+/// What a plain `pg_dump` needs of a table that is not its role's.
+const READABLE: &str = "GRANT SELECT ON meridian_internal.decisions TO PUBLIC";
+
 const TABLE: &str = "
 CREATE SCHEMA IF NOT EXISTS meridian_internal;
 GRANT USAGE ON SCHEMA meridian_internal TO PUBLIC;
@@ -46,10 +51,12 @@ CREATE TABLE IF NOT EXISTS meridian_internal.decisions (
   decided_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 REVOKE ALL ON meridian_internal.decisions FROM PUBLIC;
+GRANT SELECT ON meridian_internal.decisions TO PUBLIC;
 COMMENT ON SCHEMA meridian_internal IS 'decisions of transactions over several shards, kept by Meridian'";
 
 /// One row: max_prepared_transactions; owners that are not to be trusted; whether the table may be used, and the
-/// function's body, both NULL where there is none.
+/// function's body, both NULL where there is none; whether what is missing may be made; whether every role may read the
+/// table.
 const LOOK: &str = "
 WITH trusted AS (
   SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper OR rolname = current_user
@@ -68,7 +75,16 @@ SELECT pg_catalog.current_setting('max_prepared_transactions'),
           AND pg_catalog.has_table_privilege(oid, 'DELETE')
      FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('meridian_internal.decisions')),
   (SELECT prosrc FROM pg_catalog.pg_proc
-    WHERE oid = pg_catalog.to_regprocedure('meridian_internal.decide(text, text)') AND prosecdef)";
+    WHERE oid = pg_catalog.to_regprocedure('meridian_internal.decide(text, text)') AND prosecdef),
+  CASE WHEN pg_catalog.to_regnamespace('meridian_internal') IS NULL
+    THEN pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')
+    ELSE pg_catalog.has_schema_privilege('meridian_internal', 'CREATE') AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_proc
+      WHERE oid = pg_catalog.to_regprocedure('meridian_internal.decide(text, text)')
+        AND NOT pg_catalog.pg_has_role(proowner, 'USAGE')) END,
+  (SELECT pg_catalog.bool_or(entry.grantee = 0 AND entry.privilege_type = 'SELECT')
+     FROM pg_catalog.pg_class, pg_catalog.aclexplode(relacl) AS entry
+     WHERE oid = pg_catalog.to_regclass('meridian_internal.decisions'))";
 
 /// Whether recording the decision has failed because there is one already: recovery's, that it is not committed.
 pub(super) fn is_decided(error: &SqlError) -> bool {
@@ -78,21 +94,16 @@ pub(super) fn is_decided(error: &SqlError) -> bool {
 
 /// Looks at a primary, and makes what is missing. An error is one of the connection: nothing is known then.
 pub(super) async fn prepare(connection: &ControlConnection) -> Result<Fitness, ControlError> {
-    let found = match look(connection).await {
-        Err(ControlError::Server { message, .. }) => return Ok(Fitness::NoDecisions(message)),
-        Err(error) => return Err(error),
-        Ok(found) => found,
-    };
-    let found = match found {
-        Found::Disabled => return Ok(Fitness::PreparedTransactionsDisabled),
-        Found::Foreign(owners) => return Ok(Fitness::NoDecisions(format!("the {owners}"))),
-        Found::NoRight => {
-            return Ok(Fitness::NoDecisions("no right to use meridian_internal.decisions".to_owned()));
+    let seen = look(connection).await;
+    let table = match &seen {
+        Ok(Seen { found: Found::Nothing, .. }) => TABLE,
+        Ok(Seen { found: Found::OtherFunction, .. }) => "",
+        Ok(Seen { found: Found::Right, is_readable: false, .. }) => {
+            share(connection).await?;
+            return judged(seen);
         }
-        Found::Right => return Ok(Fitness::Fit),
-        found @ (Found::Nothing | Found::OtherFunction) => found,
+        Ok(_) | Err(_) => return judged(seen),
     };
-    let table = if matches!(found, Found::Nothing) { TABLE } else { "" };
     let function = format!(
         "CREATE OR REPLACE FUNCTION meridian_internal.decide(gid pg_catalog.text, proof pg_catalog.text) \
          RETURNS pg_catalog.void LANGUAGE plpgsql VOLATILE SECURITY DEFINER \
@@ -102,13 +113,55 @@ pub(super) async fn prepare(connection: &ControlConnection) -> Result<Fitness, C
     // One message is one transaction.
     let made = connection.rows(&format!("{LOCK}; {table}; {function}"), ANSWER_TIME_MAX).await;
     match made {
-        Ok(_) => match look(connection).await? {
+        Ok(_) => match look(connection).await?.found {
             Found::Right => Ok(Fitness::Fit),
             _ => Ok(Fitness::NoDecisions("what was made is not what is there".to_owned())),
         },
         Err(ControlError::Server { message, .. }) => Ok(Fitness::NoDecisions(message)),
         Err(error) => Err(error),
     }
+}
+
+/// What [`prepare`] would come to on this primary; nothing is made.
+pub async fn inspect(connection: &ControlConnection) -> Result<Fitness, ControlError> {
+    let seen = look(connection).await;
+    let lacks_right =
+        matches!(seen, Ok(Seen { found: Found::Nothing | Found::OtherFunction, may_make: false, .. }));
+    if lacks_right {
+        let why = "no right to create what is missing of the schema \"meridian_internal\"";
+        return Ok(Fitness::NoDecisions(why.to_owned()));
+    }
+    judged(seen)
+}
+
+/// What can be said without making anything; what is missing is expected to be made.
+fn judged(seen: Result<Seen, ControlError>) -> Result<Fitness, ControlError> {
+    Ok(match seen {
+        Err(ControlError::Server { message, .. }) => Fitness::NoDecisions(message),
+        Err(error) => return Err(error),
+        Ok(seen) => match seen.found {
+            Found::Disabled => Fitness::PreparedTransactionsDisabled,
+            Found::Foreign(owners) => Fitness::NoDecisions(format!("the {owners}")),
+            Found::NoRight => Fitness::NoDecisions("no right to use meridian_internal.decisions".to_owned()),
+            Found::Right | Found::Nothing | Found::OtherFunction => Fitness::Fit,
+        },
+    })
+}
+
+/// Of a table that an earlier Meridian has made. Who may not is no worse off than before.
+async fn share(connection: &ControlConnection) -> Result<(), ControlError> {
+    match connection.rows(READABLE, ANSWER_TIME_MAX).await {
+        Ok(_) | Err(ControlError::Server { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+struct Seen {
+    found: Found,
+    /// Whether the account may create what is missing.
+    may_make: bool,
+    /// Whether every role may read the table.
+    is_readable: bool,
 }
 
 enum Found {
@@ -120,15 +173,16 @@ enum Found {
     Right,
 }
 
-async fn look(connection: &ControlConnection) -> Result<Found, ControlError> {
+async fn look(connection: &ControlConnection) -> Result<Seen, ControlError> {
     let rows = connection.rows(LOOK, ANSWER_TIME_MAX).await?;
     let text = |column: usize| rows.first().and_then(|row| row.try_get(column).ok().flatten());
-    Ok(match (text(0), text(1), text(2), text(3)) {
+    let found = match (text(0), text(1), text(2), text(3)) {
         (Some("0"), ..) => Found::Disabled,
         (_, Some(owners), ..) => Found::Foreign(owners.to_owned()),
         (_, _, None, _) => Found::Nothing,
         (_, _, Some("f"), _) => Found::NoRight,
         (_, _, Some(_), Some(body)) if body == DECIDE => Found::Right,
         (_, _, Some(_), _) => Found::OtherFunction,
-    })
+    };
+    Ok(Seen { found, may_make: text(4) == Some("t"), is_readable: text(5) == Some("t") })
 }

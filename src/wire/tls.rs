@@ -40,6 +40,8 @@ pub enum TlsError {
     Pem(#[from] rustls::pki_types::pem::Error),
     #[error("there is no certificate in it")]
     NoCertificate,
+    #[error("there is no private key in it ({0})")]
+    NoKey(rustls::pki_types::pem::Error),
     #[error("{0}")]
     Rustls(#[from] rustls::Error),
     #[error("{0}")]
@@ -48,6 +50,13 @@ pub enum TlsError {
     Certificate(#[from] x509_cert::der::Error),
     #[error("the system has no roots of trust: give a tls_ca_file")]
     NoRoots,
+}
+
+impl TlsError {
+    /// Whether it is the key that is wrong, or not the certificate's.
+    pub fn is_of_key(&self) -> bool {
+        matches!(self, Self::NoKey(_) | Self::Rustls(rustls::Error::InconsistentKeys(_)))
+    }
 }
 
 /// What clients are asked for besides a password.
@@ -85,7 +94,7 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
         let certificates = certificates(self.certificates)?;
-        Ok((certificates, PrivateKeyDer::from_pem_slice(self.key)?))
+        Ok((certificates, PrivateKeyDer::from_pem_slice(self.key).map_err(TlsError::NoKey)?))
     }
 }
 

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::harness::{RIDE_TABLES, TemporaryDirectory, TestCluster, cluster, connect, free_port, meridian};
+use crate::harness::{
+    RIDE_TABLES, TemporaryDirectory, TestCluster, cluster, connect, eventually, free_port, meridian,
+};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
@@ -80,12 +83,170 @@ async fn check_finds_what_the_servers_lack() {
         "auth_query: users cannot be looked up",
         "permission denied for view pg_shadow",
         "does not speak the PostgreSQL protocol",
-        "shard strange: has no primary that can be reached",
         "unreachable",
     ] {
         assert!(said.contains(words), "{words} is not in:\n{said}");
     }
+    assert!(!said.contains("shard strange: has no primary") && !said.contains("promote"), "{said}");
     drop(banner);
+}
+
+#[tokio::test]
+async fn check_tells_one_cause_once() {
+    let cluster = cluster().region("us-east").region("eu-central").start();
+    let directory = TemporaryDirectory::new();
+    let path = file(directory.path(), &cluster, "");
+    let config = path.to_str().expect("UTF-8");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    let outcome = |from: &str, to: &str| {
+        std::fs::write(&path, text.replacen(from, to, 1)).expect("a file");
+        let output = run(&["check", "--config", config, "--connect"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        said(&output)
+    };
+    let node = cluster.shard("us-east").primary().address().to_string();
+    for (from, to, reason) in [
+        (
+            format!("password = \"{APP_PASSWORD}\""),
+            "password = \"wrong\"".to_owned(),
+            "password authentication failed for user \"meridian\" (28P01)",
+        ),
+        (
+            "name = \"demo\"".to_owned(),
+            "name = \"nothing\"".to_owned(),
+            "database \"nothing\" does not exist (3D000)",
+        ),
+        ("[server]".to_owned(), "[server]\ntls = \"require\"".to_owned(), "server does not support TLS"),
+    ] {
+        let said = outcome(&from, &to);
+        let told: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert_eq!(told.len(), 2, "one for each node:\n{said}");
+        let one = told.iter().find(|line| line.contains(&node)).expect("the node is named");
+        assert!(
+            one.starts_with(&format!("error: {node}: cannot be asked: ")) && one.contains(reason),
+            "{one}"
+        );
+        assert_eq!(one.matches(&node).count(), 1, "{one}");
+        assert!(said.contains("2 errors"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn check_notices_that_decisions_cannot_be_kept() {
+    let cluster = cluster().region("us-east").region("eu-central").start();
+    let role = "CREATE ROLE limited LOGIN PASSWORD 'limited' IN ROLE pg_monitor";
+    cluster.on_every_shard("demo", role).await;
+    let directory = TemporaryDirectory::new();
+    let path = file(directory.path(), &cluster, "");
+    let account = format!("user = \"{APP_USER}\"\npassword = \"{APP_PASSWORD}\"");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    std::fs::write(&path, text.replacen(&account, "user = \"limited\"\npassword = \"limited\"", 1))
+        .expect("a file");
+    let config = path.to_str().expect("UTF-8");
+    let output = run(&["check", "--config", config, "--connect"]);
+    let told = "error: shard eu-central: statements for every shard (DDL, reference tables, COPY) would be refused. Decisions \
+                cannot be recorded on shard \"eu-central\": no right to create what is missing of the schema \
+                \"meridian_internal\". Make the account of [server] the owner of the database there, or GRANT CREATE ON DATABASE";
+    assert!(said(&output).contains(told), "{}", said(&output));
+    cluster.on_every_shard("demo", "GRANT CREATE ON DATABASE demo TO limited").await;
+    let output = run(&["check", "--config", config, "--connect"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let stranger = format!("warning: shard us-east: the [server] account is no member of {APP_USER}: ");
+    assert!(said(&output).contains(&stranger), "{}", said(&output));
+    cluster.on_every_shard("demo", &format!("GRANT {APP_USER} TO limited")).await;
+    let output = run(&["check", "--config", config, "--connect"]);
+    assert!(!said(&output).contains("no member of"), "{}", said(&output));
+    for shard in ["us-east", "eu-central"] {
+        let client = cluster.direct(shard).await;
+        let row = client
+            .query_one("SELECT to_regnamespace('meridian_internal') IS NULL", &[])
+            .await
+            .expect("a row");
+        assert!(row.get::<_, bool>(0), "nothing is made by a check");
+    }
+}
+
+#[test]
+fn a_log_that_would_be_silent_by_mistake_is_refused() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("right.toml");
+    std::fs::write(&path, NOWHERE).expect("a file");
+    for (variable, value, told) in [
+        (
+            "MERIDIAN_LOG",
+            "loud",
+            "meridian: MERIDIAN_LOG: \"loud\" is neither a level (off, error, warn, info",
+        ),
+        (
+            "MERIDIAN_LOG_FORMAT",
+            "xml",
+            "meridian: MERIDIAN_LOG_FORMAT: \"xml\" is neither \"text\" nor \"json\"",
+        ),
+    ] {
+        for command in ["check", "serve"] {
+            let mut meridian = Command::new(env!("CARGO_BIN_EXE_meridian"));
+            meridian.args([command, "--config"]).arg(&path).env(variable, value);
+            let output = meridian.output().expect("meridian runs");
+            assert_eq!(output.status.code(), Some(1), "{command}");
+            assert!(said(&output).contains(told), "{}", said(&output));
+        }
+    }
+}
+
+/// A configuration whose only server is not there.
+const NOWHERE: &str = "[proxy]\nlisten = \"127.0.0.1:0\"\n[[regions]]\nname = \"east\"\n\
+                       [[shards]]\nname = \"one\"\nregion = \"east\"\nnodes = [\"127.0.0.1:1\"]\n";
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("right.toml");
+    let port = free_port();
+    std::fs::write(&path, format!("{NOWHERE}[http]\nlisten = \"127.0.0.1:{port}\"\n")).expect("a file");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
+    command.args(["serve", "--config"]).arg(&path).stderr(full).env_remove("MERIDIAN_LOG");
+    let mut serving = command.spawn().expect("meridian runs");
+    let answered = eventually("it answers", async || {
+        let mut socket = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        socket.write_all(b"GET /healthz HTTP/1.1\r\n\r\n").await.ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.ok()?;
+        answer.starts_with("HTTP/1.1 200 OK").then_some(())
+    });
+    answered.await;
+    assert!(serving.try_wait().expect("it is a child").is_none(), "it goes on");
+    serving.kill().expect("it is killed");
+    let _ = serving.wait();
+}
+
+#[tokio::test]
+async fn as_many_files_are_open_as_may_be() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("right.toml");
+    std::fs::write(&path, NOWHERE).expect("a file");
+    for (limits, told) in [("ulimit -Sn 200", false), ("ulimit -n 200", true)] {
+        let log = directory.path().join("log");
+        let file = std::fs::File::create(&log).expect("a file");
+        let mut command = Command::new("sh");
+        let script = format!("{limits} && exec \"$0\" serve --config \"$1\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_meridian")]).arg(&path);
+        let mut serving = command.stderr(file).env_remove("MERIDIAN_LOG").spawn().expect("meridian runs");
+        let limits = format!("/proc/{}/limits", serving.id());
+        let log = eventually("it serves", async || {
+            let text = std::fs::read_to_string(&log).ok()?;
+            text.contains("is down").then_some(text)
+        })
+        .await;
+        let limits = std::fs::read_to_string(limits).unwrap_or_default();
+        serving.kill().expect("it is killed");
+        let _ = serving.wait();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap_or_default();
+        let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+        assert!(line.is_empty() || numbers[0] == numbers[1], "{line}");
+        let warned = log.contains("fewer files may be open than [proxy] clients_max clients can need");
+        assert!(warned || !told, "{log}");
+    }
 }
 
 #[test]
@@ -143,6 +304,30 @@ async fn route_says_what_explain_says() {
     let offline =
         run(&["route", "--config", config, "--offline", "SELECT * FROM rides WHERE region = 'us-west'"]);
     assert!(said(&offline).contains("without catalogs"), "{}", said(&offline));
+    assert!(said(&offline).contains("shards=[us-west] because region = 'us-west'"), "{}", said(&offline));
+    let insert = "INSERT INTO rides (price, region) VALUES (1, $1)";
+    let offline = run(&["route", "--config", config, "--offline", insert, "--param", "1=us-west"]);
+    assert!(offline.status.success() && said(&offline).contains("shards=[us-west]"), "{}", said(&offline));
+    let offline = run(&["route", "--config", config, "--offline", "INSERT INTO rides VALUES (1, 'us-west')"]);
+    assert_eq!(offline.status.code(), Some(1), "{}", said(&offline));
+    assert!(said(&offline).contains("names no columns"), "{}", said(&offline));
+    let unknown = run(&["route", "--config", config, "SELECT * FROM rides WHERE region = $1"]);
+    assert!(unknown.status.success(), "{}", said(&unknown));
+    let told = "note: $1 has no value here, and narrows nothing: give --param 1=VALUE";
+    assert!(said(&unknown).contains(told), "{}", said(&unknown));
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_with_its_key() {
+    let directory = TemporaryDirectory::new();
+    let path = directory.path().join("taken.toml");
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = taken.local_addr().expect("its address");
+    std::fs::write(&path, format!("{NOWHERE}[http]\nlisten = \"{address}\"\n")).expect("a file");
+    let output = run(&["serve", "--config", path.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let told = format!("meridian: [http] listen: {address}: Address already in use");
+    assert!(said(&output).contains(&told), "{}", said(&output));
 }
 
 #[test]
@@ -151,6 +336,9 @@ fn shells_and_manuals_are_served() {
         assert!(said(&run(&["completions", shell])).contains("route"), "{shell}");
     }
     assert!(said(&run(&["man"])).contains(".TH meridian 1"));
+    let page = said(&run(&["man", "check"]));
+    assert!(page.contains(".TH meridian-check 1") && page.contains("connect"), "{page}");
+    assert_eq!(run(&["man", "nothing"]).status.code(), Some(1));
     for command in ["serve", "check", "route", "demo"] {
         let help = said(&run(&[command, "--help"]));
         assert!(help.contains("Usage:") && help.len() > 300, "{command}: {help}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{connect, database, eventually, free_port, meridian};
+use crate::harness::{cluster, connect, database, eventually, free_port, meridian};
 
 /// The whole answer, read until the server closes.
 pub async fn ask(port: u16, request: &str) -> String {
@@ -82,13 +82,46 @@ async fn metrics_health_and_readiness_are_served() {
     assert!(status["clients"]["connected"].as_u64().is_some_and(|count| count >= 1), "{body}");
     assert!(!body.contains("password"), "{body}");
 
+    let paths = get(port, "/").await;
+    assert!(paths.starts_with("HTTP/1.1 200 OK\r\n") && paths.contains("\n/status "), "{paths}");
+    let head = ask(port, "HEAD /healthz HTTP/1.1\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("Content-Length: 3\r\n"), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
     for (request, status) in [
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "404"),
+        ("GET /nothing HTTP/1.1\r\n\r\n".to_owned(), "404"),
         ("POST /metrics HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody".to_owned(), "405"),
         ("nonsense\r\n\r\n".to_owned(), "400"),
         (format!("GET /metrics HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(9000)), "400"),
     ] {
         let answer = ask(port, &request).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_shard_without_a_primary_leaves_meridian_ready() {
+    let cluster = cluster().region("us-east").region("eu-central").start();
+    let port = free_port();
+    let meridian = meridian(&cluster).section("http", &format!("listen = \"127.0.0.1:{port}\"")).start();
+    let is = async |page: &str, status: &str| {
+        eventually("the page says so", async || {
+            get(port, page).await.starts_with(&format!("HTTP/1.1 {status} ")).then_some(())
+        })
+        .await;
+    };
+    is("/readyz?shards=all", "200").await;
+    cluster.shard("eu-central").primary().kill().expect("it is killed");
+    is("/readyz?shards=all", "503").await;
+    let answer = get(port, "/readyz").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nready\nshard \"eu-central\" has no known primary\n"), "{answer}");
+    let strict = get(port, "/readyz?shards=all").await;
+    assert!(strict.ends_with("\r\n\r\nshard \"eu-central\" has no known primary\n"), "{strict}");
+    connect(&meridian.app()).await.simple_query("SELECT 1").await.expect("the default shard answers");
+    for line in ["shard has no primary", "shard has a primary again"] {
+        if line.ends_with("again") {
+            cluster.shard("eu-central").primary().start().expect("it starts");
+        }
+        eventually(line, async || meridian.log().contains(line).then_some(())).await;
     }
 }

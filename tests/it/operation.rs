@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use meridian::demo::cluster::APP_USER;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
@@ -143,7 +144,10 @@ async fn a_paused_shard_comes_to_rest_and_goes_on() {
     let console = connect(&console(&meridian)).await;
     let load = Load::start(&meridian, 4).await;
     load.progress(10).await;
-    console.batch_execute("PAUSE 'us-east'").await.expect("it is paused");
+    console.batch_execute("PAUSE us-east").await.expect("it is paused");
+    let log = meridian.log();
+    let told = log.lines().find(|line| line.contains("an order was given at the console: PAUSE 'us-east'"));
+    assert!(told.is_some_and(|line| line.contains(APP_USER) && line.contains("127.0.0.1")), "{told:?}");
     let paused = column(&console, "SHOW SHARDS", "paused").await;
     assert_eq!(paused, ["yes", "no", "no", "no"]);
     let nodes = database.cluster.shard("us-east").nodes().iter().map(|node| node.address().to_string());

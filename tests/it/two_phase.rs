@@ -174,6 +174,32 @@ async fn only_the_coordinator_can_decide() {
 }
 
 #[tokio::test]
+async fn every_role_may_dump_the_decisions_and_lock_nobody_out() {
+    let (cluster, _control) = two_shards().await;
+    let superuser = connect(&cluster.shard("us-east").primary().superuser(APP_DATABASE)).await;
+    superuser.batch_execute("CREATE ROLE reader").await.unwrap();
+    superuser.batch_execute("SET ROLE reader").await.unwrap();
+    let dump = "BEGIN; LOCK TABLE meridian_internal.decisions IN ACCESS SHARE MODE; \
+                SELECT * FROM meridian_internal.decisions; COMMIT";
+    superuser.batch_execute(dump).await.unwrap();
+    for mode in ["ROW SHARE", "ROW EXCLUSIVE", "SHARE", "ACCESS EXCLUSIVE"] {
+        let lock = format!("BEGIN; LOCK TABLE meridian_internal.decisions IN {mode} MODE");
+        let error = superuser.batch_execute(&lock).await.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), "42501", "{mode}");
+        superuser.batch_execute("ROLLBACK").await.unwrap();
+    }
+    // What an earlier Meridian has made is shared, too.
+    superuser.batch_execute("RESET ROLE").await.unwrap();
+    superuser.batch_execute("REVOKE ALL ON meridian_internal.decisions FROM PUBLIC").await.unwrap();
+    let _second = Control::start(&cluster).await;
+    eventually("the table is readable", async || {
+        let sql = "SELECT has_table_privilege('reader', 'meridian_internal.decisions', 'SELECT')";
+        superuser.query_one(sql, &[]).await.unwrap().get::<_, bool>(0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn shards_without_prepared_transactions_are_refused_before_anything_is_sent() {
     let cluster =
         cluster().region("us-east").region("eu-central").setting("max_prepared_transactions", "0").start();

@@ -98,31 +98,23 @@ fn relation(kind: &str, object: ObjectName, words: &[&str]) -> RelationInfo {
     let list = |key: &str| value(key).map(names).unwrap_or_default();
     let unique: Vec<Vec<String>> =
         value("unique").map(|set| set.split(',').map(str::to_owned).collect()).into_iter().collect();
+    let kind = match kind {
+        "table" => RelationKind::Table,
+        "partitioned" => RelationKind::PartitionedTable,
+        "view" => RelationKind::View,
+        "matview" => RelationKind::MaterializedView,
+        other => panic!("{other}"),
+    };
     RelationInfo {
-        name: object,
-        kind: match kind {
-            "table" => RelationKind::Table,
-            "partitioned" => RelationKind::PartitionedTable,
-            "view" => RelationKind::View,
-            "matview" => RelationKind::MaterializedView,
-            other => panic!("{other}"),
-        },
-        columns: Vec::new(),
-        definition: None,
         reads: list("reads"),
         calls: list("calls"),
         write_calls: list("fires"),
         parents: list("parent"),
-        children: Vec::new(),
         triggers: list("triggers"),
         has_rules: words.contains(&"rules"),
-        row_security: false,
-        unlogged: false,
         conflict_sets: unique.clone(),
         unique_sets: unique,
-        referenced_by: Vec::new(),
-        primary_key: Vec::new(),
-        owner: None,
+        ..RelationInfo::new(object, kind)
     }
 }
 

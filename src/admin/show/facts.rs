@@ -312,26 +312,8 @@ fn tables_tell_how_they_are_spread() {
 }
 
 fn relation(schema: &str, name: &str) -> crate::catalog::RelationInfo {
-    crate::catalog::RelationInfo {
-        name: crate::sql::name::ObjectName::qualified(schema, name),
-        kind: crate::catalog::RelationKind::Table,
-        columns: Vec::new(),
-        definition: None,
-        reads: Vec::new(),
-        calls: Vec::new(),
-        write_calls: Vec::new(),
-        parents: Vec::new(),
-        children: Vec::new(),
-        triggers: Vec::new(),
-        has_rules: false,
-        row_security: false,
-        unlogged: false,
-        unique_sets: Vec::new(),
-        conflict_sets: Vec::new(),
-        referenced_by: Vec::new(),
-        primary_key: Vec::new(),
-        owner: None,
-    }
+    let name = crate::sql::name::ObjectName::qualified(schema, name);
+    crate::catalog::RelationInfo::new(name, crate::catalog::RelationKind::Table)
 }
 
 #[test]

@@ -50,6 +50,10 @@ pub(super) fn clients(raw: &RawTls, folder: &Path, findings: &mut Findings) -> O
             (acceptor.required, acceptor.name_is_user) = (required, name_is_user);
             Some(acceptor)
         }
+        Err(error) if error.is_of_key() => {
+            findings.report(key.span(), format!("cannot be used with the certificate: {error}"));
+            None
+        }
         Err(error) => {
             findings.report(certificate.span(), format!("cannot be used with its key: {error}"));
             None
@@ -97,7 +101,10 @@ pub(super) fn servers(raw: &RawServer, folder: &Path, findings: &mut Findings) -
     };
     let identity = pem.as_ref().map(|(certificates, key)| Identity { certificates, key });
     Connector::new(mode, authority.as_deref(), identity.as_ref()).unwrap_or_else(|error| {
-        let place = raw.tls_ca_file.as_ref().or(raw.tls.as_ref());
+        let place = match error.is_of_key() {
+            true => raw.tls_key_file.as_ref(),
+            false => raw.tls_ca_file.as_ref().or(raw.tls.as_ref()),
+        };
         findings.report(place.map(Spanned::span).unwrap_or_default(), format!("cannot be used: {error}"));
         Connector::default()
     })

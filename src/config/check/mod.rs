@@ -35,6 +35,7 @@ use super::Config;
 use super::error::Finding;
 use super::raw::RawConfig;
 use super::value::{RawDuration, RawSize};
+use super::written::Written;
 use crate::topology::{Topology, TopologyVersion};
 
 /// Checks everything; `folder` is where relative paths begin. Besides the configuration: what is to be warned of.
@@ -50,14 +51,14 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
     let health = settings::health(&raw.health, &mut findings);
     let limits = settings::limits(&raw.limits, &mut findings);
     let scratch = settings::scratch(&raw.scratch, &mut findings);
-    let http = settings::http(&raw.http, &mut findings);
+    let http = settings::http(&raw.http, proxy.listen, &mut findings);
     let tls = encryption::clients(&raw.tls, folder, &mut findings);
     let log = settings::log(&raw.log, &mut findings);
     let database = settings::database_settings(&raw.database, proxy.workers, &mut findings);
     let topology = topology(&raw, folder, &mut findings);
     match topology {
         Some(topology) if findings.errors.is_empty() => {
-            let warnings = Vec::new();
+            let (written, warnings) = (Written::default(), Vec::new());
             let config = Config {
                 proxy,
                 session,
@@ -74,6 +75,7 @@ pub(super) fn check(raw: RawConfig, folder: &Path) -> Result<(Config, Vec<Findin
                 http,
                 log,
                 topology,
+                written,
                 warnings,
             };
             Ok((config, findings.warnings))

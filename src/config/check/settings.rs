@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::super::access::Names;
+use super::super::level::check_level;
 use super::super::pattern::Pattern;
 use super::super::raw::{
     RawDatabase, RawHealth, RawHttp, RawLimits, RawLog, RawPool, RawProxy, RawScratch, RawServer,
@@ -153,13 +154,16 @@ pub(super) fn secret(
         findings.report(file.span(), "give the password or the file that holds it, not both");
         return None;
     }
-    match std::fs::read_to_string(folder.join(file.get_ref())) {
-        Ok(content) => Some(Secret::new(content.trim_end_matches(['\n', '\r']))),
-        Err(error) => {
-            findings.report(file.span(), format!("\"{}\" cannot be read: {error}", file.get_ref()));
-            None
-        }
-    }
+    let message = match std::fs::read_to_string(folder.join(file.get_ref())) {
+        Ok(content) => match content.trim_end_matches(['\n', '\r']) {
+            "" => "is empty".to_owned(),
+            text if text.contains('\n') => "has more than one line".to_owned(),
+            text => return Some(Secret::new(text)),
+        },
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    findings.report(file.span(), format!("\"{}\" {message}", file.get_ref()));
+    None
 }
 
 pub(super) fn pool(raw: &RawPool, findings: &mut Findings) -> PoolSettings {
@@ -225,13 +229,23 @@ pub(super) fn log(raw: &RawLog, findings: &mut Findings) -> LogSettings {
     };
     let level = Findings::text(&raw.level, "info");
     if let Some(text) = &raw.level
-        && let Err(error) = level.parse::<tracing_subscriber::filter::Targets>()
+        && let Err(message) = check_level(&level)
     {
-        findings.report(text.span(), format!("\"{level}\" is not a level: {error}"));
+        findings.report(text.span(), message);
     }
     LogSettings { format, level, slow_statement: optional_duration(&raw.slow_statement, None), statements }
 }
 
-pub(super) fn http(raw: &RawHttp, findings: &mut Findings) -> Option<HttpSettings> {
-    listen(&raw.listen, findings).map(|listen| HttpSettings { listen })
+pub(super) fn http(raw: &RawHttp, clients: SocketAddr, findings: &mut Findings) -> Option<HttpSettings> {
+    let address = listen(&raw.listen, findings)?;
+    if let Some(written) = raw.listen.as_ref().filter(|_| collide(address, clients)) {
+        findings.report(written.span(), format!("{address} is taken by [proxy] listen, {clients}"));
+    }
+    Some(HttpSettings { listen: address })
+}
+
+/// Whether two listeners cannot have these addresses. Port 0 is any that is free.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
 }

@@ -16,6 +16,28 @@ with three server connections to a node, and what it prints is compared line by 
 to what the programs see (`make test-clients`; `UPDATE=1` rewrites them). Numbers are those of [limits.md](limits.md).
 ";
 
+const ORMS: &str = "
+## What an ORM needs of sharded tables
+
+An ORM writes a row by its model's primary key (`UPDATE … WHERE id = 500`). Where the table is sharded, this names no shard and
+is refused (M001), unless the table's key is a part of the primary key. Put it there, in the database and in the model:
+
+| ORM | in the model |
+| --- | --- |
+| SQLAlchemy | `primary_key=True` on the key and on the id |
+| Django | `pk = models.CompositePrimaryKey(\"region\", \"id\")`, from 5.2 on; not for its admin site, nor for foreign keys to the model |
+| Hibernate | `@PartitionKey` on the key (from 6.2 on), or `@EmbeddedId` of key and id |
+| Drizzle and other builders | the key in each `where` of an update and a delete |
+
+Reads need none of this: without a key they go to all shards. Nor do reference tables and tables of one shard. A transaction
+writes rows of one shard (X001), and so does one INSERT (M002): group by the key what a session flushes, and what is sent in
+batches (`executemany`, `bulk_create`). The features of ORMs below are, where they do not say sharded, of tables of one shard.
+
+Tools that list schemas (`\\dn`, pgAdmin, `inspect(engine).get_schema_names()`) show `meridian_internal`, where the decisions of
+transactions over several shards are. Leave it out where schemas are compared with models: for Alembic's
+`include_schemas=True` by an `include_name`, or it proposes to drop what is in it.
+";
+
 const SESSIONS: &str = "\
 Server connections are shared by transaction. A session that keeps something on a server is pinned to one connection, until
 that is gone (UNLISTEN, DROP, CLOSE, DEALLOCATE, an unlock, DISCARD) or the session is; everything else follows it from
@@ -34,6 +56,7 @@ the table. Skipped are tests that the suite itself skips, and those that are lef
 pub fn render() -> String {
     let mut text = HEAD.to_owned();
     drivers(&mut text);
+    text.push_str(ORMS);
     suites_of_drivers(&mut text);
     sessions(&mut text);
     features(&mut text);

@@ -167,3 +167,13 @@ fn the_unit_calls_commands_that_exist() {
         assert!(help.expect("meridian runs").status.success(), "meridian {command} does not exist");
     }
 }
+
+/// systemd gives a configuration directory to root, whatever account the service runs under.
+#[test]
+fn the_units_account_can_read_the_configuration() {
+    let (unit, manual) = (read("deploy/systemd/meridian.service"), read("docs/deployment.md"));
+    assert!(unit.lines().any(|line| line == "DynamicUser=yes"));
+    assert!(unit.lines().any(|line| line == "ConfigurationDirectoryMode=0755"));
+    assert!(manual.contains("install -d -m 0755 /etc/meridian"));
+    assert!(manual.contains("install -m 0644 config/meridian.toml /etc/meridian/meridian.toml"));
+}

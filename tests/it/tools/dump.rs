@@ -1,8 +1,11 @@
 //! pg_dump and pg_restore: what is dumped through Meridian is what is dumped of a plain PostgreSQL, and comes back through it.
 
-use std::process::Output;
+use std::process::{Command, Output};
+
+use meridian::demo::cluster::Installation;
 
 use super::run;
+use crate::harness::{connect, database, meridian};
 use crate::stand::{Pair, Target};
 
 /// Everything else is on the default shard.
@@ -121,4 +124,32 @@ fn what_was_dumped_is_restored() {
         let found = script(restored, &["-n", "shop"]);
         assert_eq!(difference(&found, &expected), [""; 0], "{program} {arguments:?}");
     }
+}
+
+/// The schema of Meridian's own decisions is locked and dumped, too, and belongs to another role.
+#[tokio::test]
+async fn a_role_that_owns_nothing_can_dump_everything() {
+    let database = database().await;
+    let role = format!("{}_dumps", database.name);
+    let create = format!("CREATE ROLE {role} LOGIN PASSWORD '{role}'");
+    database.cluster.on_every_shard(&database.name, &create).await;
+    let user = format!("[[users]]\nname = \"{role}\"\npassword = \"{role}\"\n");
+    let meridian = meridian(&database.cluster).database(&database.name).tables(&user).start();
+    let client = connect(&meridian.app()).await;
+    let shown =
+        format!("CREATE TABLE shown (i int); INSERT INTO shown VALUES (7); GRANT SELECT ON shown TO {role}");
+    client.batch_execute(&shown).await.expect("a table");
+    let port = meridian.address().port().to_string();
+    let dump = Installation::find().expect("PostgreSQL is installed").program("pg_dump");
+    let mut dump = Command::new(dump);
+    dump.args(["-h", "127.0.0.1", "-p", &port, "-U", &role, "-d", &database.name]).env("PGPASSWORD", &role);
+    let output =
+        tokio::task::spawn_blocking(move || dump.output()).await.expect("a thread").expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let dumped = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        dumped.contains("COPY public.shown") && dumped.contains("COPY meridian_internal.decisions"),
+        "{dumped}"
+    );
 }

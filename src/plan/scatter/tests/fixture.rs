@@ -76,26 +76,8 @@ fn column((name, type_oid): &(&str, u32)) -> Column {
 
 fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
     let name = ObjectName::qualified("public", name);
-    let info = RelationInfo {
-        name: name.clone(),
-        kind: RelationKind::Table,
-        columns: columns.iter().map(column).collect(),
-        definition: None,
-        reads: Vec::new(),
-        calls: Vec::new(),
-        write_calls: Vec::new(),
-        parents: Vec::new(),
-        children: Vec::new(),
-        triggers: Vec::new(),
-        has_rules: false,
-        row_security: false,
-        unlogged: false,
-        unique_sets: Vec::new(),
-        conflict_sets: Vec::new(),
-        referenced_by: Vec::new(),
-        primary_key: Vec::new(),
-        owner: None,
-    };
+    let columns = columns.iter().map(column).collect();
+    let info = RelationInfo { columns, ..RelationInfo::new(name.clone(), RelationKind::Table) };
     (name, info)
 }
 
