@@ -179,7 +179,12 @@ fn serve(file: &std::path::Path) -> anyhow::Result<()> {
             }
         }
         tracing::info!("stopping");
-        running.stop().await;
+        // Told again, it waits for nobody.
+        tokio::select! {
+            () = running.stop() => {}
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
         Ok(())
     })
 }

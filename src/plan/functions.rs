@@ -318,6 +318,11 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
     Some(match name {
         "random" | "random_normal" | "clock_timestamp" | "gen_random_uuid" | "uuidv4" | "uuidv7"
         | "timeofday" | "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => Class::Computes,
+        // Stable for the sake of their arguments' output alone, which follows settings that are the same everywhere.
+        "json_build_object" | "json_build_array" | "jsonb_build_object" | "jsonb_build_array" | "to_json"
+        | "to_jsonb" | "row_to_json" | "array_to_json" | "array_to_string" | "concat" | "concat_ws" | "format" => {
+            Class::Pure
+        }
         "nextval" | "setval" | "pg_notify" => Class::ServerEffect,
         "currval" | "lastval" => Class::SequenceState,
         // The session asks the server afterwards what has been set.

@@ -160,9 +160,10 @@ impl Running {
         self.halt();
     }
 
-    /// Stops all threads; clients that are idle hear of it first.
+    /// Stops all threads; clients that are not waiting for a server hear of it first.
     fn halt(&mut self) {
         self.shared.stop();
+        self.shared.clients.iter().for_each(|client| client.dismiss());
         let deadline = Instant::now() + FAREWELL_WAIT;
         while self.shared.figures.clients.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));

@@ -20,6 +20,7 @@ use crate::execute::scatter::reduce::expected_rows;
 use crate::plan::scatter::scratch::Counts;
 use crate::plan::scatter::{Combine, Scratch, ShardText};
 use crate::plan::{Access, Action, Many, Plan};
+use crate::sql::hint::HintRole;
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::facts::Explain;
 use crate::topology::{NodeRole, ShardId, ShardSet};
@@ -57,8 +58,12 @@ impl Session {
             line.insert_str(0, "Meridian: ");
         }
         if let Some((sql, shards)) = shard_statement(&inner, &arguments, bound.shards, explain)? {
+            let hinted = match Self::hinted_role(planned) {
+                Some(HintRole::Primary) => Access::ReadPrimary,
+                Some(HintRole::Replica) | None => Access::Read,
+            };
             for shard in shards.iter() {
-                let access = if explain.analyze { inner.access } else { Access::Read };
+                let access = if explain.analyze { inner.access.max(hinted) } else { hinted };
                 let question = Question { sql: &sql, access, analyze: explain.analyze };
                 self.explain_on(shard, &question, &mut lines).await?;
             }

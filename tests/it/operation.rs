@@ -319,3 +319,21 @@ async fn sigterm_lets_transactions_end_and_refuses_new_clients() {
         database.direct("us-east").await.query_one("SELECT count(*) FROM places WHERE id = 9", &[]).await;
     assert_eq!(row.expect("an answer").get::<_, i64>(0), 1);
 }
+
+#[tokio::test]
+async fn who_is_told_to_stop_twice_waits_for_no_transaction_and_tells_it() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
+    let (idle, working) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
+    fill(&idle).await;
+    working.batch_execute("BEGIN; INSERT INTO places VALUES (9, 'us-east')").await.expect("a transaction");
+    meridian.signal(libc::SIGTERM);
+    eventually("idle clients are sent away", async || idle.simple_query("SELECT 1").await.err()).await;
+    assert!(meridian.is_running());
+    meridian.signal(libc::SIGTERM);
+    eventually("the process ends", async || (!meridian.is_running()).then_some(())).await;
+    let error = working.batch_execute("COMMIT").await.expect_err("it was sent away");
+    assert!(error.code().is_none_or(|code| *code == SqlState::ADMIN_SHUTDOWN), "{error}");
+    let left = database.direct("us-east").await.query_one("SELECT count(*) FROM places WHERE id = 9", &[]).await;
+    assert_eq!(left.expect("an answer").get::<_, i64>(0), 0);
+}
