@@ -10,7 +10,7 @@
 //!    [`Catalog::drift`].
 //!
 //! The way of a load: `load` on every shard ([`CatalogParts`]), [`compare`] what they say, make the default shard's
-//! parts the [`Catalog`], [`check_tables`] the configuration against it. [`fingerprint`] tells cheaply whether any of
+//! parts the [`Catalog`], [`check_tables`] the configuration against it. [`CatalogReader::fingerprint`] tells cheaply whether any of
 //! it changed.
 
 pub mod defaults;

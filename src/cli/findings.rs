@@ -129,7 +129,8 @@ fn of_shard(shard: &Shard, asked: &[&Result<NodeFacts, String>], report: &mut im
     }
 }
 
-/// Whether transactions over several shards can be committed here, and finished. Servers without prepared transactions were told of.
+/// Whether transactions over several shards can be committed here, and finished. Servers without prepared transactions were
+/// told of.
 fn of_decisions(shard: &Shard, asked: &[&Result<NodeFacts, String>], report: &mut impl FnMut(Level, String)) {
     let mut primaries =
         asked.iter().filter_map(|facts| facts.as_ref().ok()).filter(|facts| !facts.is_replica);

@@ -81,6 +81,10 @@ metrics! {
     PLAN_ENTRIES = Gauge "meridian_plan_cache_plans" [] "Plans in the caches of all workers.";
     PLAN_BYTES = Gauge "meridian_plan_cache_bytes" [] "Memory of these plans, estimated.";
 
+    SHARD_PAUSED = Gauge "meridian_shard_paused" ["shard"]
+        "1 while the console's PAUSE keeps new transactions of the shard waiting.";
+    NODE_DISABLED = Gauge "meridian_node_disabled" ["shard", "node", "region"]
+        "1 while the console's DISABLE keeps everything new away from the node.";
     NODE_UP = Gauge "meridian_node_up" ["shard", "node", "region"]
         "Whether the node answers probes; absent before the first one.";
     NODE_ROLE = Gauge "meridian_node_role" ["shard", "node", "region", "role"]

@@ -21,7 +21,7 @@ use crate::figures::{
     Count, HistogramSum, NodeFigures, REFUSAL_LETTERS, REFUSALS_MAX, Route, Verb, WorkerFigures,
 };
 use crate::session::shared::Doing;
-use crate::topology::{Node, NodeId, NodeRole, Topology};
+use crate::topology::{Node, NodeId, NodeRole, ShardId, Topology};
 use crate::wire::fault::{CLASSES, Fault};
 
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -144,6 +144,10 @@ fn totals(page: &mut Page, view: &View<'_>) {
 
 fn nodes(page: &mut Page, view: &View<'_>) {
     let topology = view.topology;
+    for (index, shard) in topology.shards.iter().enumerate() {
+        let paused = view.paused.contains(ShardId(index as u16));
+        page.sample(&list::SHARD_PAUSED, &[&shard.name], f64::from(u8::from(paused)));
+    }
     each_node(topology, |_, node, place| {
         for role in ROLES {
             let [shard, address, region] = place;
@@ -160,6 +164,7 @@ fn nodes(page: &mut Page, view: &View<'_>) {
     };
     let known = |node: &Node| node.state.role() != NodeRole::Unknown;
     let replica = |node: &Node| node.state.role() == NodeRole::Replica;
+    gauge(&list::NODE_DISABLED, &|node| Some(f64::from(u8::from(node.state.is_disabled()))));
     gauge(&list::NODE_UP, &|node| {
         known(node).then(|| f64::from(u8::from(node.state.role() != NodeRole::Down)))
     });
@@ -285,6 +290,22 @@ mod tests {
         let typed = text.lines().filter(|line| line.starts_with("# TYPE")).count();
         let helped = text.lines().filter(|line| line.starts_with("# HELP")).count();
         assert_eq!(typed, helped);
+    }
+
+    #[test]
+    fn what_operators_have_ordered_is_told() {
+        let (topology, catalog, figures) = (topology(), Catalog::default(), Figures::default());
+        topology.node(node(&topology, "10.0.0.2:5432")).state.set_disabled(true);
+        let paused = crate::topology::ShardSet::one(ShardId(1));
+        let text = render(&View { paused, ..view(&topology, &catalog, &figures) });
+        for line in [
+            "meridian_shard_paused{shard=\"east\"} 0",
+            "meridian_shard_paused{shard=\"west\"} 1",
+            "meridian_node_disabled{shard=\"east\",node=\"10.0.0.2:5432\",region=\"west\"} 1",
+            "meridian_node_disabled{shard=\"west\",node=\"10.0.1.1:5432\",region=\"west\"} 0",
+        ] {
+            assert!(has(&text, line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]
