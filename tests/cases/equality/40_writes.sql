@@ -112,7 +112,6 @@ DROP TABLE IF EXISTS copied;
 -- may be refused
 SELECT * INTO copied FROM rides WHERE price > 1000;
 DROP TABLE IF EXISTS copied;
--- may be refused
 CREATE TABLE copied AS SELECT * FROM notes WHERE id < 5;
 DROP TABLE IF EXISTS copied;
 CREATE TABLE copied (id int PRIMARY KEY, region varchar(50), body text);

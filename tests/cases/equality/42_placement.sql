@@ -14,7 +14,6 @@ SELECT * FROM badges ORDER BY owner;
 UPDATE badges SET badge = 'a  ' WHERE badge = 'a';
 -- may be refused
 UPDATE badges SET badge = 'z' WHERE badge = 'a';
--- may be refused
 UPDATE small SET k = k WHERE k = 1;
 UPDATE small SET k = 1 WHERE k = 1;
 UPDATE small SET (k, v) = (1, 'uno') WHERE k = 1;
@@ -27,7 +26,6 @@ UPDATE small SET v = 'never' WHERE k = 1 AND k = 2;
 DELETE FROM small WHERE k IN (1, 1) AND v = 'none';
 -- may be refused
 INSERT INTO small VALUES (100, 'a') ON CONFLICT (k) DO UPDATE SET k = 101;
--- may be refused
 INSERT INTO small VALUES (100, 'a') ON CONFLICT (k) DO UPDATE SET k = excluded.k, v = 'b';
 INSERT INTO small VALUES (100, 'a') ON CONFLICT (k) DO UPDATE SET k = 100, v = 'b' WHERE small.v = 'a' RETURNING *;
 -- may be refused

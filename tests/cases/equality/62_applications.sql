@@ -80,7 +80,7 @@ CREATE TABLE macaddr (day text, region varchar(50), PRIMARY KEY (region, day));
 INSERT INTO macaddr VALUES ('08:00:2b:01:02:03', 'us-west');
 INSERT INTO macaddr VALUES ('08:00:2b:01:02:04', 'us-east');
 -- may be refused
-SELECT max(d.day::pg_catalog.macaddr), max(d.day::macaddr) FROM macaddr d JOIN tenants t ON t.tenant <> d.region;
+SELECT max(d.day::pg_catalog.macaddr::text), max((d.day::macaddr)::text) FROM macaddr d JOIN tenants t ON t.tenant <> d.region;
 SELECT day::macaddr FROM macaddr WHERE region = 'us-west';
 DROP TABLE macaddr;
 -- a materialized view that is refreshed beside its readers
@@ -92,3 +92,6 @@ REFRESH MATERIALIZED VIEW CONCURRENTLY counted;
 SELECT * FROM counted ORDER BY note;
 DROP MATERIALIZED VIEW counted;
 DROP TABLE notes_of_all;
+-- a reference table written with functions that follow settings alone
+UPDATE fares SET per_km = (jsonb_build_object('a', 1.25) ->> 'a')::numeric WHERE region = 'us-west';
+SELECT * FROM fares ORDER BY region;
