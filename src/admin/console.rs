@@ -13,8 +13,8 @@ use super::conversation::{Conversation, Next, Process};
 use super::order::{self, Order};
 use super::show::{ClientView, PRODUCT, Topic, View};
 use super::table::Table;
-use crate::session::ConsoleClient;
 use crate::session::shared::{ClientInfo, ClientNames, Doing, Shared};
+use crate::session::{ConsoleClient, ConsoleWord as Word};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode::server as say;
 use crate::wire::error::{SqlError, SqlState};
@@ -87,21 +87,64 @@ async fn talk(client: &mut ConsoleClient) -> End {
         let process =
             Running { shared: &client.shared, names: &client.info.names, given: RefCell::default() };
         let body = frame.get(HEADER_BYTES..).unwrap_or_default();
+        let mark = client.stream.outbox.len();
         if conversation.on_message(header.tag, body, &process, &mut client.stream.outbox) == Next::Leave {
             return End::Left;
         }
         let given = process.given.into_inner();
-        for order in &given {
-            // Who leaves meanwhile is not waited for.
-            tokio::select! {
-                () = order::settled(&client.shared, order) => {}
-                read = client.stream.fill() => if matches!(read, Ok(0) | Err(_)) {
-                    return End::Left;
-                },
+        match settle(client, &given).await {
+            Settled::Yes => {}
+            Settled::Cancelled => {
+                // The answers that would have been given.
+                client.stream.outbox.truncate(mark);
+                say::error_response(&mut client.stream.outbox, &cancelled());
+                say::ready_for_query(&mut client.stream.outbox, conversation.status());
             }
+            Settled::End(end) => return end,
         }
         client.stream.shrink();
     }
+}
+
+/// Whether the orders are true by now.
+enum Settled {
+    Yes,
+    /// They hold, but were not waited for.
+    Cancelled,
+    End(End),
+}
+
+async fn settle(client: &mut ConsoleClient, given: &[Order]) -> Settled {
+    let shared = std::sync::Arc::clone(&client.shared);
+    for order in given {
+        let mut settled = std::pin::pin!(order::settled(&shared, order));
+        loop {
+            let word = tokio::select! {
+                () = &mut settled => break,
+                word = client.hear() => word,
+            };
+            match word {
+                Word::Cancelled => return Settled::Cancelled,
+                Word::Dismissed => return Settled::End(dismissed()),
+                Word::Said if client.stream.inbox.len() <= MESSAGE_BYTES_MAX => {}
+                // Who leaves meanwhile is not waited for.
+                Word::Left | Word::Said => return Settled::End(End::Left),
+            }
+        }
+    }
+    Settled::Yes
+}
+
+fn dismissed() -> End {
+    let message = "terminating connection due to administrator command";
+    End::Dismissed(SqlError::fatal(SqlState::ADMIN_SHUTDOWN, message))
+}
+
+/// Of the wait: what was ordered is in force from the moment that it was.
+fn cancelled() -> SqlError {
+    SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")
+        .detail("What was ordered holds; it was not waited for until nothing runs any more.")
+        .hint("RESUME takes a PAUSE back.")
 }
 
 /// Waits until a whole message is at the front of the inbox.
@@ -115,15 +158,10 @@ async fn next_message(client: &mut ConsoleClient, limits: &Limits) -> Result<Fra
                 return Err(End::Dismissed(fatal));
             }
         }
-        tokio::select! {
-            read = client.stream.fill() => match read {
-                Ok(0) | Err(_) => return Err(End::Left),
-                Ok(_) => {}
-            },
-            () = client.shared.stopping.begun() => return Err(End::Dismissed(SqlError::fatal(
-                SqlState::ADMIN_SHUTDOWN,
-                "terminating connection due to administrator command",
-            ))),
+        match client.hear().await {
+            Word::Said | Word::Cancelled => {}
+            Word::Left => return Err(End::Left),
+            Word::Dismissed => return Err(dismissed()),
         }
     }
 }

@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 use super::catalog::Loaded;
 use super::connect::{ControlConnection, connect_primary};
 use crate::backend::settings::quote_identifier;
-use crate::catalog::{Catalog, CatalogHandle, RelationInfo};
+use crate::catalog::{Catalog, CatalogHandle, RelationInfo, RelationKind};
 use crate::config::ServerSettings;
 use crate::plan::key_type;
 use crate::topology::{Placement, RowPosition, ShardId, TableRule, Topology};
@@ -27,8 +27,11 @@ use crate::topology::{Placement, RowPosition, ShardId, TableRule, Topology};
 /// Rows of a table that are read on each shard.
 const SAMPLE: usize = 1000;
 
-/// For one question; a table that is locked is passed over.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// For one question; what takes longer, or is locked, is passed over.
+const BOUNDS: &str = "SET lock_timeout = '1s'; SET statement_timeout = '5s'";
+
+/// Then the server itself is away.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What one shard says of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +81,19 @@ async fn of_shard(
     shard: ShardId,
 ) -> Vec<(usize, Sample)> {
     let Ok(connection) = connect_primary(topology, shard, server).await else { return Vec::new() };
+    if connection.rows(BOUNDS, ANSWER_TIME_MAX).await.is_err() {
+        return Vec::new();
+    }
     let mut samples = Vec::new();
     for (index, rule) in topology.tables.iter().enumerate() {
         let Some(info) = catalog.relations.get(&rule.name) else { continue };
-        if connection.is_closed() {
-            break;
+        if !matches!(info.kind, RelationKind::Table | RelationKind::PartitionedTable) {
+            continue;
         }
         match of_table(&connection, topology, rule, info, shard).await {
             Some(sample) => samples.push((index, sample)),
+            // Behind an answer that did not come, no other does.
+            None if connection.is_closed() => break,
             None => tracing::debug!(table = %rule.name, "its rows could not be looked at"),
         }
     }

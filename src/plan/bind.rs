@@ -7,12 +7,15 @@
 //! 1. A bound set is never empty: what no row can satisfy is answered by one shard.
 //! 2. A hint narrows a read that the statement leaves open; it never adds a shard and never moves a row.
 
+use std::sync::Arc;
+
 use crate::sql::arguments::{Argument, Arguments, LiteralKind};
 use crate::sql::facts::{Kind, Value};
 use crate::topology::{ShardId, ShardSet};
 
 use super::action::{Access, Action, Bound, Many};
 use super::changes::Changes;
+use super::functions::Numbering;
 use super::make::Plan;
 use super::refusal::{self, Refusal};
 use super::route::Keyed;
@@ -31,8 +34,8 @@ pub(super) struct Route {
     pub no_clock_words: bool,
     /// The statement asks the state of a server and names no table: a hint may ask another server.
     pub any_server: bool,
-    /// Sequences of other shards that functions of the statement must not mean, and tables that such sequences number.
-    pub elsewhere: Vec<String>,
+    /// Sequences that the statement's functions may mean, where some are on other shards.
+    pub numbering: Option<Arc<Numbering>>,
 }
 
 impl Plan {
@@ -62,13 +65,15 @@ impl Plan {
             }
             None => None,
         };
-        if !self.route.elsewhere.is_empty() {
-            self.refuse_elsewhere(arguments)?;
-        }
+        let numbered = match &self.route.numbering {
+            Some(numbering) => self.shard_of_sequence(numbering, arguments)?,
+            None => None,
+        };
         let shards = match &self.action {
             Action::Refuse(refusal) => return Err(refusal.clone()),
             Action::Routed { many } => self.routed(many, arguments, hint)?,
             Action::Anywhere => hint.map_or_else(|| self.topology.all_shards(), ShardSet::one),
+            Action::Fixed(_) if numbered.is_some() => numbered.map(ShardSet::one).unwrap_or_default(),
             Action::Fixed(shard) => match hint {
                 Some(hint) if hint == *shard || self.route.any_server => ShardSet::one(hint),
                 Some(hint) => return Err(self.contradicts(hint, ShardSet::one(*shard))),
@@ -185,21 +190,37 @@ impl Plan {
         })
     }
 
-    fn refuse_elsewhere(&self, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+    /// The other shard that the statement belongs to by the one sequence that it names. What is named beside other things
+    /// must be here, and something must be: a name that is put together can be any.
+    fn shard_of_sequence(
+        &self,
+        numbering: &Numbering,
+        arguments: &Arguments<'_>,
+    ) -> Result<Option<ShardId>, Refusal> {
+        let (mut shard, mut any) = (None, false);
         self.check_texts(arguments, |text| {
-            let name = text.rsplit('.').next().unwrap_or(text).trim_matches(['"', ' ']);
-            match self.route.elsewhere.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-                Some(known) => Err(refusal::SEQUENCE_ELSEWHERE.naming(&[known])),
-                None => Ok(()),
+            let (elsewhere, here) = numbering.names(text);
+            any |= here;
+            if let Some(elsewhere) = elsewhere {
+                if !numbering.alone || shard.is_some_and(|known| known != elsewhere) {
+                    return Err(refusal::SEQUENCE_ELSEWHERE.naming(&[text]));
+                }
+                shard = Some(elsewhere);
             }
-        })
+            Ok(())
+        })?;
+        match (shard, any) {
+            (None, true) => Ok(None),
+            (Some(shard), false) => Ok(Some(shard)),
+            (None, false) | (Some(_), true) => Err(refusal::SEQUENCE_UNSURE.refuse()),
+        }
     }
 
     /// Every literal and parameter that may be a string.
     fn check_texts(
         &self,
         arguments: &Arguments<'_>,
-        check: impl Fn(&str) -> Result<(), Refusal>,
+        mut check: impl FnMut(&str) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         let literals = arguments
             .literals

@@ -123,7 +123,10 @@ pub(super) fn has_word(facts: &Facts, word: &str) -> bool {
 /// ALTER TABLE reference ADD COLUMN … DEFAULT now(): computed for the rows that are there, on each shard for itself.
 /// The functions of DDL are known by its words only.
 fn refuse_computed_columns(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    if !has_word(facts, "alter") || !(has_word(facts, "add") || has_word(facts, "using")) {
+    let counts = |word: &str| word.ends_with("serial") || word == "identity";
+    let has_default = |word: &String| matches!(word.as_str(), "default" | "generated") || counts(word);
+    let fills = has_word(facts, "add") && facts.words.iter().any(has_default);
+    if !has_word(facts, "alter") || !(fills || has_word(facts, "using")) {
         return Ok(());
     }
     let reference = context
@@ -136,7 +139,6 @@ fn refuse_computed_columns(facts: &Facts, context: &PlanningContext) -> Result<(
         _ => None,
     });
     let Some(rule) = reference.or(targeted) else { return Ok(()) };
-    let counts = |word: &str| word.ends_with("serial") || word == "identity";
     match facts.words.iter().find(|word| counts(word) || functions::may_differ(context, word)) {
         Some(word) => Err(refusal::DDL_VALUES.naming(&[word, &rule.name.name])),
         None => Ok(()),

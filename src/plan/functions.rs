@@ -13,8 +13,10 @@
 //!   know its settings. Functions that run SQL out of a string are refused: the string may name sharded tables.
 //! - A function of the user's own, or one that nobody knows, may read tables: never over several shards.
 
+use std::collections::HashSet;
+
 use crate::catalog::{FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility};
-use crate::sql::facts::{Block, Facts, FunctionUse, Relation};
+use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation, SessionObject};
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
 
@@ -121,7 +123,9 @@ impl Demands {
     fn add_relation(&mut self, context: &PlanningContext, relation: &Relation) {
         let name = home::resolve(context, &relation.name);
         let Some(info) = name.and_then(|name| context.catalog.relations.get(&name)) else { return };
-        if home::is_unlogged(context, info, 0) || tells_of_its_server(&info.name) {
+        // A replica's sequence is ahead of what was drawn: as far as the log says that it may have been.
+        let is_ahead = info.kind == RelationKind::Sequence;
+        if is_ahead || home::is_unlogged(context, info, 0) || tells_of_its_server(&info.name) {
             self.raise(Access::ReadPrimary);
         }
         let is_view = matches!(info.kind, RelationKind::View | RelationKind::MaterializedView);
@@ -233,23 +237,69 @@ pub fn shard_of_code(context: &PlanningContext, facts: &Facts) -> Result<Option<
     demands.refused.map_or(Ok(demands.server.map(|server| server.shard)), Err)
 }
 
-/// Where the statement calls functions for sequences: those of other shards than the default one, with which they are not
-/// to be called; and the tables that these number, where a function looks sequences up by their tables.
-pub(super) fn numbering_elsewhere(facts: &Facts, context: &PlanningContext) -> Vec<String> {
-    let calls = |names: &[&str]| facts.functions.iter().any(|call| names.contains(&call.name.name.as_str()));
-    if !calls(&["nextval", "setval", "pg_sequence_last_value"]) {
-        return Vec::new();
+/// Sequences by which the statement's functions may draw or set numbers, by their bare names, folded.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Numbering {
+    /// On another shard than the default one, where functions run; and tables that such sequences number, if a function looks
+    /// sequences up by their tables.
+    pub elsewhere: Vec<(String, ShardId)>,
+    /// The default shard's, and tables likewise.
+    pub here: HashSet<String>,
+    /// The statement does nothing but call such functions: it can be run where the sequence is.
+    pub alone: bool,
+}
+
+impl Numbering {
+    /// None where no sequence is elsewhere, or none is asked.
+    pub fn of(facts: &Facts, context: &PlanningContext) -> Option<Self> {
+        const DRAWING: [&str; 3] = ["nextval", "setval", "pg_sequence_last_value"];
+        // Of code, and of a write that is prepared, there are the words only.
+        let unseen = matches!(facts.kind, Kind::Do | Kind::Session(SessionObject::Prepare { .. }));
+        let words = if unseen { facts.words.as_slice() } else { &[] };
+        let calls = |name: &str| {
+            let mut functions = facts.functions.iter();
+            functions.any(|call| call.name.name == name) || words.iter().any(|word| word == name)
+        };
+        if !DRAWING.into_iter().any(calls) {
+            return None;
+        }
+        let by_table = calls("pg_get_serial_sequence");
+        let plain = matches!(facts.kind, Kind::Select { locking: false, into: false })
+            && facts.block.relations.is_empty()
+            && facts.block.children.is_empty();
+        let of_sequences = |call: &FunctionUse| {
+            let name = call.name.name.as_str();
+            DRAWING.contains(&name) || name == "pg_get_serial_sequence"
+        };
+        let mut found = Self { alone: plain && facts.functions.iter().all(of_sequences), ..Self::default() };
+        for info in context.catalog.relations.values() {
+            let shard = home::shard_of_owner(&context.topology, info);
+            let away = shard.filter(|shard| *shard != context.topology.default_shard);
+            let owner = info.owner.as_ref().filter(|_| by_table);
+            let names = [Some(&info.name), owner].into_iter().flatten().map(|name| folded(&name.name));
+            match (away, info.kind) {
+                (Some(shard), _) => found.elsewhere.extend(names.map(|name| (name, shard))),
+                (None, RelationKind::Sequence) => found.here.extend(names),
+                (None, _) => {}
+            }
+        }
+        (!found.elsewhere.is_empty()).then_some(found)
     }
-    let by_table = calls(&["pg_get_serial_sequence"]);
-    let away = |info: &&RelationInfo| {
-        let shard = home::shard_of_owner(&context.topology, info);
-        shard.is_some_and(|shard| shard != context.topology.default_shard)
-    };
-    let names = |info: &RelationInfo| {
-        let owner = info.owner.as_ref().filter(|_| by_table).map(|owner| owner.name.clone());
-        [Some(info.name.name.clone()), owner]
-    };
-    context.catalog.relations.values().filter(away).flat_map(names).flatten().collect()
+
+    /// The shard of what the text names elsewhere, and whether it names one here; qualified or not.
+    pub fn names(&self, text: &str) -> (Option<ShardId>, bool) {
+        let text = folded(text.trim());
+        let ends = |name: &String| {
+            text == *name || text.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        };
+        let elsewhere = self.elsewhere.iter().find(|(name, _)| ends(name)).map(|(_, shard)| *shard);
+        (elsewhere, self.here.iter().any(ends))
+    }
+}
+
+/// As names are compared here: without quotes, and whatever their case.
+fn folded(name: &str) -> String {
+    name.replace('"', "").to_lowercase()
 }
 
 /// What sessions do and have on the server that is asked: they are expected where most of them are.
@@ -320,9 +370,8 @@ fn listed(name: &str, argument_count: usize) -> Option<Class> {
         | "timeofday" | "pg_sleep" | "pg_sleep_for" | "pg_sleep_until" => Class::Computes,
         // Stable for the sake of their arguments' output alone, which follows settings that are the same everywhere.
         "json_build_object" | "json_build_array" | "jsonb_build_object" | "jsonb_build_array" | "to_json"
-        | "to_jsonb" | "row_to_json" | "array_to_json" | "array_to_string" | "concat" | "concat_ws" | "format" => {
-            Class::Pure
-        }
+        | "to_jsonb" | "row_to_json" | "array_to_json" | "array_to_string" | "concat" | "concat_ws"
+        | "format" => Class::Pure,
         "nextval" | "setval" | "pg_notify" => Class::ServerEffect,
         "currval" | "lastval" => Class::SequenceState,
         // The session asks the server afterwards what has been set.

@@ -22,11 +22,12 @@ use crate::topology::Topology;
 
 use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
+use super::functions::Numbering;
 use super::refusal::{self, Refusal};
 use super::scatter::{Scatter, Ways};
 use super::survey::Fixed;
 use super::traces::Traces;
-use super::{commands, functions, home, reads, steady, writes};
+use super::{commands, home, reads, steady, writes};
 
 /// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
 pub type Combine<'a> = &'a dyn Fn(Ways) -> Result<Scatter, Refusal>;
@@ -91,7 +92,8 @@ impl Plan {
             _ => outcome(&facts, context, combine).unwrap_or_else(Outcome::from),
         };
         let traces = Traces::of(&facts, context);
-        let route = Route { elsewhere: functions::numbering_elsewhere(&facts, context), ..outcome.route };
+        let numbering = Numbering::of(&facts, context).map(Arc::new);
+        let route = Route { numbering, ..outcome.route };
         Self {
             action: outcome.action,
             access: if traces.locks { outcome.access.max(Access::ReadPrimary) } else { outcome.access },

@@ -113,7 +113,8 @@ const NOT_REFUSED: &str = "
   noticed a moment later.
 - `FOR UPDATE` and its like lock a row of a reference table on one shard: to keep others from changing it, change it.
 - A sequence is the default shard's, but for one that a `serial` or identity column of a `single` table has made, or that is
-  OWNED BY one: it is where the table is, and `nextval()` and `setval()` are refused for it if that is another shard (M066).
+  OWNED BY one: it is where the table is. If that is another shard, `nextval()` and `setval()` are for a SELECT of their own
+  (M066), which names the sequence by a literal or a parameter (M067).
 - Names are looked up in every schema of `search_path`, also in one that the role may not use.
 - A view is read with the rights of the role that asks, where rows of several shards are combined: the role needs SELECT on
   its tables, on the columns that the statement names.
@@ -406,8 +407,12 @@ limits! {
         "A row is placed by its columns.";
     SEQUENCE_ELSEWHERE = "M066" "0A000",
         "sequence \"{}\" numbers rows of a table on another shard than the default one",
-        "Leave the column out of INSERT; ALTER SEQUENCE … RESTART sets it on every shard. SELECT last_value FROM it reads it.",
+        "Call the function in a SELECT of its own, or leave the column out of INSERT.",
         "The function would ask the default shard's sequence of that name, which numbers nothing.";
+    SEQUENCE_UNSURE = "M067" "0A000",
+        "it cannot be seen which sequence is meant",
+        "Name it by a literal or a parameter: nextval('orders_id_seq').",
+        "Some sequences number tables of other shards than the default one, where the function would be run.";
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub(super) struct Survey<'a> {
     scopes: Vec<Scope<'a>>,
     /// Of each level the one around it.
     around: Vec<Option<usize>>,
+    /// The first relation of the outermost level is written.
+    writes: bool,
 }
 
 /// A shard that a statement must run on, and what demands it.
@@ -30,7 +32,7 @@ pub(super) struct Fixed {
 impl<'a> Survey<'a> {
     /// `target` is the relation that the outermost level writes; its WHERE speaks of it.
     pub fn new(context: &'a PlanningContext, target: Option<&'a Relation>, block: &'a Block) -> Self {
-        let mut survey = Self { context, scopes: Vec::new(), around: Vec::new() };
+        let mut survey = Self { context, scopes: Vec::new(), around: Vec::new(), writes: target.is_some() };
         survey.enter(target, block, None);
         survey
     }
@@ -108,10 +110,14 @@ impl<'a> Survey<'a> {
         let found = self.scopes[level].resolve(column);
         let alike =
             |column| scope::key_type(column).is_some_and(|other| predicate::same_values(other, key_type));
-        match found.filter(|found| alike(found.column)) {
-            Some(found) => self.test(level, &Carriers::of_column(found, key_type)),
-            None => Test::Any,
+        let Some(found) = found.filter(|found| alike(found.column)) else { return Test::Any };
+        // RETURNING sees the row as it has become, and the filter speaks of what it was; but its key names its shard still.
+        let target = &self.scopes[level].members[found.member];
+        let is_key = target.rule().and_then(TableRule::key) == Some(found.column.name.as_str());
+        if self.writes && level == 0 && found.member == 0 && !is_key {
+            return Test::Any;
         }
+        self.test(level, &Carriers::of_column(found, key_type))
     }
 
     /// The first relation behind which sharded rows stand.

@@ -282,8 +282,11 @@ fn turned_away(why: &str, arrival: &Arrival<'_>) -> SqlError {
 
 /// As PostgreSQL's `clientcert=verify-full`: the certificate's common name is the user's.
 fn check_certificate(connection: &Connection, user: &str) -> Result<(), SqlError> {
-    let name = connection.stream.peer_certificate().and_then(common_name);
-    if name.as_deref() == Some(user) {
+    let Some(certificate) = connection.stream.peer_certificate() else {
+        let message = "connection requires a valid client certificate";
+        return Err(SqlError::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message));
+    };
+    if common_name(certificate).as_deref() == Some(user) {
         return Ok(());
     }
     Err(SqlError::fatal(

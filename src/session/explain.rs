@@ -20,9 +20,9 @@ use crate::execute::scatter::reduce::expected_rows;
 use crate::plan::scatter::scratch::Counts;
 use crate::plan::scatter::{Combine, Scratch, ShardText};
 use crate::plan::{Access, Action, Many, Plan};
-use crate::sql::hint::HintRole;
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::facts::Explain;
+use crate::sql::hint::HintRole;
 use crate::topology::{NodeRole, ShardId, ShardSet};
 use crate::wire::error::SqlError;
 

@@ -105,6 +105,7 @@ async fn receive(worker: Rc<Worker>, socket: TcpStream) -> Option<Guest> {
     let opening = match negotiate(&mut connection, live.tls.as_ref(), &limits, deadline).await {
         Ok(opening) => opening,
         Err(error) => {
+            tracing::debug!(%error, "a client did not come to its login");
             refuse(connection, &error).await;
             return None;
         }
@@ -140,6 +141,20 @@ fn note_full(shared: &Shared, user: Option<&str>) {
     if let Some(held_back) = shared.throttles.clients.admit(std::time::Instant::now()) {
         let limit = shared.live.load().proxy.clients_max;
         tracing::info!(user, limit, held_back, "a client is refused: [proxy] clients_max is reached");
+    }
+}
+
+/// A login that failed, by the words that its client is told. Limits have lines of their own.
+fn note_refused(shared: &Shared, hello: &ClientHello, address: Option<SocketAddr>, error: &StartupError) {
+    let StartupError::Refused(error) = error else { return };
+    if error.sqlstate.class() == SqlState::TOO_MANY_CONNECTIONS.class() {
+        return;
+    }
+    if let Some(held_back) = shared.throttles.login.admit(std::time::Instant::now()) {
+        let address = address.map(|address| address.to_string()).unwrap_or_default();
+        let (user, database) = (hello.user.as_str(), hello.database.as_str());
+        let (sqlstate, reason) = (error.sqlstate.to_string(), error.message.as_str());
+        tracing::info!(user, database, address, sqlstate, reason, held_back, "a login failed");
     }
 }
 
@@ -224,6 +239,7 @@ async fn welcome(
     let mut admitted = match door.admit(&mut connection).await {
         Ok(admitted) => admitted,
         Err(error) => {
+            note_refused(&shared, &hello, address, &error);
             refuse(connection, &error).await;
             return Err(error);
         }
@@ -306,8 +322,7 @@ fn open(
         return Err(Box::new((connection, error.severity(Severity::Fatal))));
     }
     let shared = &worker.shared;
-    let topology = shared.topology.load_full();
-    let live = shared.live.load_full();
+    let (topology, live) = (shared.topology.load_full(), shared.live.load_full());
     let own = setting::default_own(&live.session, &topology, initial_encoding);
     let registered = register(shared, hello, &admitted);
     worker.figures.connections.one();
@@ -353,6 +368,7 @@ fn open(
         request: super::Request::Extended,
         behind: 0,
         awaiting_sync: false,
+        begun_at: Default::default(),
         passage: Default::default(),
         worker: Rc::clone(worker),
         live,

@@ -73,8 +73,12 @@ impl Session {
 /// Names and Values").
 fn milliseconds(value: &str) -> Option<Duration> {
     let text = value.trim_matches('\'').trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
+    let number = |end: usize| match text[..end].strip_prefix("0x").or(text[..end].strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok().map(f64::from),
+        None => text[..end].parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0),
+    };
+    let ends = (1..=text.len()).rev().filter(|end| text.is_char_boundary(*end));
+    let (number, unit) = ends.filter_map(|end| Some((number(end)?, &text[end..]))).next()?;
     let unit = match unit.trim_start() {
         "us" => 1e-6,
         "" | "ms" => 1e-3,
@@ -84,7 +88,7 @@ fn milliseconds(value: &str) -> Option<Duration> {
         "d" => 86_400.0,
         _ => return None,
     };
-    let seconds = number.parse::<f64>().ok()? * unit;
+    let seconds = number * unit;
     Some(Duration::from_millis((seconds * 1e3).round() as u64))
 }
 
@@ -102,6 +106,9 @@ mod tests {
         assert_eq!(read("'1h'"), Some(3_600_000));
         assert_eq!(read("'1d'"), Some(86_400_000));
         assert_eq!(read("'1500us'"), Some(2));
+        assert_eq!(read("3e2"), Some(300));
+        assert_eq!(read("'3e2ms'"), Some(300));
+        assert_eq!(read("'0x100'"), Some(256));
         assert_eq!(read("'10 S'"), None);
         assert_eq!(read("DEFAULT"), None);
         assert_eq!(read("-1"), None);

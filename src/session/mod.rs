@@ -82,7 +82,7 @@ use cancel::CancelTarget;
 use shared::{ClientInfo, Doing, Live, Registered, Worker};
 use statements::Statements;
 
-pub use console::ConsoleClient;
+pub use console::{ConsoleClient, Word as ConsoleWord};
 pub use greet::{CONSOLE_DATABASE, serve};
 
 use crate::backend::{Account, Settings};
@@ -147,6 +147,8 @@ pub struct Session {
     behind: u32,
     /// COPY in the extended protocol has used up the Sync that came before its data: the next one is answered.
     awaiting_sync: bool,
+    /// What pauses there had been when the transaction or statement under way took its first server.
+    begun_at: std::cell::Cell<u64>,
     /// How the statement that runs now went so far.
     passage: watch::Passage,
 }

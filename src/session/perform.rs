@@ -223,7 +223,10 @@ impl Session {
         match &planned.plan.action {
             Action::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
             Action::Control => Box::pin(self.obey(planned, work)).await,
-            Action::Pinned(reason) => Box::pin(self.perform_pinned(&planned.plan.facts, work, reason)).await,
+            Action::Pinned(reason) => {
+                self.bind_work(planned, work)?;
+                Box::pin(self.perform_pinned(&planned.plan.facts, work, reason)).await
+            }
             Action::Routed { many } => self.route(planned, work, many).await,
             Action::Anywhere | Action::Fixed(_) => {
                 let shards = self.bind_work(planned, work)?;

@@ -70,7 +70,7 @@ impl Session {
         avoid: &[NodeId],
     ) -> Result<Box<Connection>, BackendError> {
         self.check_regions(shard, need)?;
-        let paused = self.worker.shared.orders.is_paused(shard) && !self.has_begun();
+        let paused = self.is_held_up(shard);
         let behind = self.worker.shared.registry.unfinished.is_on(shard);
         // As a rule there is a server with a free connection: nothing else is made ready before it is missing.
         let topology = &self.context.planning.topology;
@@ -98,16 +98,21 @@ impl Session {
         }
     }
 
-    /// What has begun may go on, so that a pausing shard comes to rest: a transaction, and a statement that holds servers
-    /// already.
-    fn has_begun(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.in_block || !self.is_pinned_to(lane))
+    /// Whether the shard is paused for what runs. What had begun before may go on, so that the shard comes to rest: a
+    /// transaction, and a statement that holds servers already.
+    fn is_held_up(&self, shard: ShardId) -> bool {
+        let orders = &self.worker.shared.orders;
+        let has_begun = self.lanes.iter().any(|lane| lane.in_block || !self.is_pinned_to(lane));
+        if !has_begun {
+            self.begun_at.set(orders.moment());
+        }
+        orders.is_paused_since(shard, self.begun_at.get())
     }
 
     /// Before the first of these shards is joined: behind it, the statement has begun for all of them.
     pub(super) async fn await_resumed(&self, shards: ShardSet) -> Outcome {
         let orders = &self.worker.shared.orders;
-        if self.has_begun() || !shards.iter().any(|shard| orders.is_paused(shard)) {
+        if !shards.iter().any(|shard| self.is_held_up(shard)) {
             return Ok(());
         }
         let resumed = async {

@@ -1,6 +1,6 @@
 //! Log lines that strangers can cause: one of a kind in a while, with the number of those that were held back.
 //!
-//! Asked by `greet` and `admission` where a client is refused for a limit, and where a user cannot be looked up; by `server`
+//! Asked by `greet` and `admission` where a client is refused for a limit or fails to log in, and where a user cannot be looked up; by `server`
 //! where no client can be accepted. Pure: the time is given.
 //!
 //! Invariants:
@@ -29,6 +29,7 @@ pub struct Throttles {
     pub user: Throttle,
     pub database: Throttle,
     pub lookup: Throttle,
+    pub login: Throttle,
 }
 
 impl Throttle {

@@ -35,6 +35,12 @@ async fn the_log_keeps_what_clients_say_to_itself() {
     let mut stranger = meridian.app();
     stranger.password("tell-tale-literal");
     assert!(stranger.connect(tokio_postgres::NoTls).await.is_err());
+    eventually("the login is logged", async || {
+        let log = meridian.log();
+        let line = log.lines().find(|line| line.contains("a login failed"))?;
+        (line.contains("28P01") && line.contains(APP_USER) && line.contains("127.0.0.1:")).then_some(())
+    })
+    .await;
 
     let log = eventually("the last statement is logged", async || {
         let log = meridian.log();

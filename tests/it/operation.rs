@@ -180,12 +180,19 @@ async fn statements_over_several_shards_wait_for_a_paused_one() {
     let client = connect(&meridian.app()).await;
     fill(&client).await;
     let console = connect(&console(&meridian)).await;
+    let early = connect(&meridian.app()).await;
+    early
+        .batch_execute("BEGIN; SELECT FROM places WHERE region = 'us-west'")
+        .await
+        .expect("it begins before");
     console.batch_execute("PAUSE 'eu-central'").await.expect("it is paused");
+    early.batch_execute("SELECT FROM places WHERE region = 'eu-central'; COMMIT").await.expect("it may end");
     client.batch_execute("SET statement_timeout = '300ms'").await.expect("it is set");
     for statement in [
         "SELECT count(*) FROM places",
         "SELECT p.region, q.region FROM places p JOIN places q ON p.region < q.region",
         "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM places; COMMIT",
+        "BEGIN; SELECT FROM places WHERE region = 'us-west'; SELECT FROM places WHERE region = 'eu-central'",
         "CREATE TABLE more_places (id int)",
         "CREATE INDEX CONCURRENTLY ON places (region)",
     ] {
@@ -334,6 +341,43 @@ async fn who_is_told_to_stop_twice_waits_for_no_transaction_and_tells_it() {
     eventually("the process ends", async || (!meridian.is_running()).then_some(())).await;
     let error = working.batch_execute("COMMIT").await.expect_err("it was sent away");
     assert!(error.code().is_none_or(|code| *code == SqlState::ADMIN_SHUTDOWN), "{error}");
-    let left = database.direct("us-east").await.query_one("SELECT count(*) FROM places WHERE id = 9", &[]).await;
+    let left =
+        database.direct("us-east").await.query_one("SELECT count(*) FROM places WHERE id = 9", &[]).await;
     assert_eq!(left.expect("an answer").get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn the_wait_of_a_pause_can_be_cancelled_and_killed() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
+    let client = connect(&meridian.app()).await;
+    fill(&client).await;
+    client.batch_execute("BEGIN; INSERT INTO places VALUES (9, 'us-east')").await.expect("a transaction");
+    let mut named = console(&meridian);
+    let (first, second) =
+        (connect(named.application_name("first")).await, connect(&console(&meridian)).await);
+    let cancel = first.cancel_token();
+    let is_paused = async || {
+        let paused = column(&second, "SHOW SHARDS", "paused").await;
+        (paused[0] == "yes").then_some(())
+    };
+    let cancelled = async {
+        eventually("it pauses", is_paused).await;
+        cancel.cancel_query(tokio_postgres::NoTls).await.expect("it is asked");
+    };
+    let (paused, ()) = tokio::join!(first.batch_execute("PAUSE 'us-east'"), cancelled);
+    assert_eq!(paused.expect_err("a transaction is open").code(), Some(&SqlState::QUERY_CANCELED));
+    first.batch_execute("RESUME").await.expect("it goes on");
+    // By another administrator.
+    let killed = async {
+        eventually("it pauses", is_paused).await;
+        let names = column(&second, "SHOW CLIENTS", "application_name").await;
+        let place = names.iter().position(|name| name == "first").expect("it is there");
+        let id = &column(&second, "SHOW CLIENTS", "id").await[place];
+        second.batch_execute(&format!("KILL {id}")).await.expect("the order is given");
+    };
+    let (paused, ()) = tokio::join!(first.batch_execute("PAUSE 'us-east'"), killed);
+    paused.expect_err("it was sent away");
+    second.batch_execute("RESUME").await.expect("it goes on");
+    client.batch_execute("COMMIT").await.expect("it goes on");
 }

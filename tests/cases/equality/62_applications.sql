@@ -60,6 +60,18 @@ DELETE FROM leaflets WHERE tenant = 'globex' AND EXISTS (SELECT FROM pages WHERE
 UPDATE leaflets SET total = 1 WHERE tenant = 'acme' AND id IN (SELECT p.leaflet FROM pages p WHERE p.tenant = leaflets.tenant AND p.words > 15) RETURNING *;
 SELECT l.*, (SELECT max(words) FROM pages p WHERE p.tenant = l.tenant) FROM leaflets l WHERE l.tenant = 'acme';
 SELECT l.*, m.most FROM leaflets l, LATERAL (SELECT max(words) AS most FROM pages p WHERE p.tenant = l.tenant) m WHERE l.tenant IN ('acme', 'globex') ORDER BY 1, 2;
+-- RETURNING sees the row as it has become
+UPDATE leaflets SET total = 0, id = 9 WHERE tenant = 'initech' AND leaflets.id = 2 RETURNING id, (SELECT count(*) FROM pages p WHERE p.tenant = leaflets.tenant);
+CREATE TABLE moves (tenant text PRIMARY KEY, goal text);
+INSERT INTO moves VALUES ('acme', 'acme');
+-- may be refused
+UPDATE moves SET goal = 'globex' WHERE tenant = 'acme' AND moves.goal = 'acme' RETURNING (SELECT count(*) FROM pages p WHERE p.tenant = moves.goal);
+-- may be refused
+UPDATE moves AS m SET goal = 'globex' WHERE m.tenant = m.goal AND m.tenant = 'acme' RETURNING (SELECT count(*) FROM pages p WHERE p.tenant = m.goal);
+-- may be refused
+UPDATE moves AS m SET goal = p.tenant FROM pages p WHERE m.tenant = 'acme' AND p.tenant = m.tenant RETURNING (SELECT count(*) FROM pages q WHERE q.tenant = m.goal);
+SELECT * FROM moves;
+DROP TABLE moves;
 -- not tied, or not for certain
 -- may be refused
 UPDATE leaflets SET total = (SELECT sum(words) FROM pages p WHERE p.leaflet = leaflets.id) WHERE tenant = 'acme';
@@ -95,3 +107,11 @@ DROP TABLE notes_of_all;
 -- a reference table written with functions that follow settings alone
 UPDATE fares SET per_km = (jsonb_build_object('a', 1.25) ->> 'a')::numeric WHERE region = 'us-west';
 SELECT * FROM fares ORDER BY region;
+-- a type that is called as a gathered table is
+CREATE SCHEMA typed;
+CREATE TYPE typed.tenants AS (tenant text, id text, v text);
+SET search_path = typed, public;
+-- may be refused
+SELECT (('(01,02,03)'::tenants).tenant)::text, count(*) FROM public.tenants t JOIN public.accounts a ON a.id = t.id;
+RESET search_path;
+DROP SCHEMA typed CASCADE;

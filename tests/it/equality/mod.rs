@@ -68,6 +68,11 @@ placement = "region"
 key = "region"
 
 [[tables]]
+name = "moves"
+placement = "hash"
+key = "tenant"
+
+[[tables]]
 name = "pages"
 placement = "hash"
 key = "tenant"

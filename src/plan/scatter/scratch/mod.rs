@@ -236,7 +236,10 @@ pub(super) fn compile(parsed: &Parsed, source: Source<'_>, ctx: &PlanningContext
     found.sort_by(|a, b| a.info.name.cmp(&b.info.name));
     let views = survey.views.iter().chain(spread.iter().map(|view| &view.name));
     let names: Vec<&ObjectName> = found.iter().map(|found| &found.info.name).chain(views).collect();
-    if !names::are_distinct(&names) || !names::are_respellable(&words, &names) || names::hide_types(&names) {
+    if !names::are_distinct(&names)
+        || !names::are_respellable(&words, &names)
+        || names::hide_types(&names, facts)
+    {
         return None;
     }
     let whole = columns::asks_for_rows(&words, &found, ctx);

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use crate::sql::clocks::clocks;
+use crate::sql::facts::Facts;
 use crate::sql::name::ObjectName;
 use crate::sql::words::{Word, Words};
 
@@ -18,9 +19,9 @@ pub(super) fn are_distinct(names: &[&ObjectName]) -> bool {
     names.iter().all(|name| !whole.insert(name) || seen.insert(name.name.as_str()))
 }
 
-/// Whether a temporary table of one of these names would be found for a type of PostgreSQL's: its rows have a type of its
-/// name, and temporary ones are looked up first.
-pub(super) fn hide_types(names: &[&ObjectName]) -> bool {
+/// Whether a temporary table of one of these names would be found for a type, of PostgreSQL's or one that the text names: its
+/// rows have a type of its name, and temporary ones are looked up first.
+pub(super) fn hide_types(names: &[&ObjectName], facts: &Facts) -> bool {
     const TYPES: [&str; 60] = [
         "bit",
         "bool",
@@ -83,7 +84,8 @@ pub(super) fn hide_types(names: &[&ObjectName]) -> bool {
         "varchar",
         "xml",
     ];
-    names.iter().any(|name| TYPES.contains(&name.name.as_str()))
+    let named = |name: &str| facts.casts.iter().any(|cast| cast.type_name.as_deref() == Some(name));
+    names.iter().any(|name| TYPES.contains(&name.name.as_str()) || named(&name.name))
 }
 
 /// Whether the schemas of these relations are named as schemas only.
