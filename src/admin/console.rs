@@ -92,11 +92,14 @@ async fn talk(client: &mut ConsoleClient) -> End {
             return End::Left;
         }
         let given = process.given.into_inner();
-        match settle(client, &given).await {
+        let settled = settle(client, &given).await;
+        if !matches!(settled, Settled::Yes) {
+            // The answers that would have been given.
+            client.stream.outbox.truncate(mark);
+        }
+        match settled {
             Settled::Yes => {}
             Settled::Cancelled => {
-                // The answers that would have been given.
-                client.stream.outbox.truncate(mark);
                 say::error_response(&mut client.stream.outbox, &cancelled());
                 say::ready_for_query(&mut client.stream.outbox, conversation.status());
             }

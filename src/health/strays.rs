@@ -42,22 +42,47 @@ enum Sample {
     Rows(usize),
 }
 
-/// Looks once, as soon as the catalogs are known, and logs what is found. Never ends; cancel safe: yes.
+/// After the catalogs are known, so that the first clients have the servers for themselves.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks at what seems to be wrong: a commit may have been seen on one shard and not yet on another.
+const SECOND_THOUGHT: Duration = Duration::from_secs(1);
+
+/// Looks once, some time after the catalogs are known, and logs what is found. Never ends; cancel safe: yes.
 pub async fn watch(
     topology: Arc<Topology>,
     catalog: Arc<CatalogHandle>,
     server: ServerSettings,
     mut loaded: Loaded,
 ) {
-    while !loaded.wait(ANSWER_TIME_MAX).await {}
+    while !loaded.wait(ANSWER_TIME_MAX).await {
+        tokio::time::sleep(PATIENCE).await;
+    }
+    tokio::time::sleep(PATIENCE).await;
     for message in look(&topology, &catalog.current(), &server).await {
         tracing::warn!("{message}");
     }
     std::future::pending::<()>().await;
 }
 
-/// One message for each table that has strays.
+/// One message for each table that has strays, twice in a row.
 pub async fn look(topology: &Topology, catalog: &Catalog, server: &ServerSettings) -> Vec<String> {
+    let suspects = look_once(topology, catalog, server).await;
+    if suspects.is_empty() {
+        return Vec::new();
+    }
+    tokio::time::sleep(SECOND_THOUGHT).await;
+    let mut found = look_once(topology, catalog, server).await;
+    found.retain(|table, _| suspects.contains_key(table));
+    found.into_values().collect()
+}
+
+/// By the tables' indexes.
+async fn look_once(
+    topology: &Topology,
+    catalog: &Catalog,
+    server: &ServerSettings,
+) -> BTreeMap<usize, String> {
     let shards = topology.all_shards();
     let looks =
         join_all(shards.iter().map(async |shard| (shard, of_shard(topology, catalog, server, shard).await)));
@@ -67,10 +92,9 @@ pub async fn look(topology: &Topology, catalog: &Catalog, server: &ServerSetting
             found.entry(table).or_default().push((shard, sample));
         }
     }
-    found
-        .into_iter()
-        .filter_map(|(table, samples)| tell(topology, &topology.tables[table], &samples))
-        .collect()
+    let told =
+        |(table, samples): (usize, Vec<_>)| Some((table, tell(topology, &topology.tables[table], &samples)?));
+    found.into_iter().filter_map(told).collect()
 }
 
 /// The samples by the tables' indexes.
