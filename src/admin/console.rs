@@ -14,7 +14,7 @@ use super::order::{self, Order};
 use super::show::{ClientView, PRODUCT, Topic, View};
 use super::table::Table;
 use crate::session::shared::{ClientInfo, ClientNames, Doing, Shared};
-use crate::session::{ConsoleClient, ConsoleWord as Word};
+use crate::session::{ConsoleClient, ConsoleWord as Word, dismissed};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::encode::server as say;
 use crate::wire::error::{SqlError, SqlState};
@@ -128,7 +128,7 @@ async fn settle(client: &mut ConsoleClient, given: &[Order]) -> Settled {
             };
             match word {
                 Word::Cancelled => return Settled::Cancelled,
-                Word::Dismissed => return Settled::End(dismissed()),
+                Word::Dismissed => return Settled::End(End::Dismissed(dismissed())),
                 Word::Said if client.stream.inbox.len() <= MESSAGE_BYTES_MAX => {}
                 // Who leaves meanwhile is not waited for.
                 Word::Left | Word::Said => return Settled::End(End::Left),
@@ -136,11 +136,6 @@ async fn settle(client: &mut ConsoleClient, given: &[Order]) -> Settled {
         }
     }
     Settled::Yes
-}
-
-fn dismissed() -> End {
-    let message = "terminating connection due to administrator command";
-    End::Dismissed(SqlError::fatal(SqlState::ADMIN_SHUTDOWN, message))
 }
 
 /// Of the wait: what was ordered is in force from the moment that it was.
@@ -164,7 +159,7 @@ async fn next_message(client: &mut ConsoleClient, limits: &Limits) -> Result<Fra
         match client.hear().await {
             Word::Said | Word::Cancelled => {}
             Word::Left => return Err(End::Left),
-            Word::Dismissed => return Err(dismissed()),
+            Word::Dismissed => return Err(End::Dismissed(dismissed())),
         }
     }
 }

@@ -12,6 +12,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::sql::name::ObjectName;
+
 /// Names that are not ordinary parameters: set and reset by their own syntax, and after all others, because a role
 /// may lose the right to set something.
 const IDENTITY: [&str; 2] = ["session_authorization", "role"];
@@ -128,6 +130,12 @@ fn quote_parameter(name: &str) -> String {
 /// Quotes always: a reserved word is never taken for a keyword.
 pub fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// With its schema, if it has one.
+pub fn quote_name(name: &ObjectName) -> String {
+    let schema = name.schema.iter().map(|schema| quote_identifier(schema));
+    schema.chain([quote_identifier(&name.name)]).collect::<Vec<_>>().join(".")
 }
 
 /// A string literal that means `value` whatever standard_conforming_strings says.

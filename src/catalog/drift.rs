@@ -224,24 +224,9 @@ fn functions(shards: &Shards<'_>, found: &mut Vec<Drift>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::catalog::{Collation, WireType};
 
     pub fn column(name: &str, type_name: &str) -> Column {
-        Column {
-            name: name.to_owned(),
-            type_oid: 1,
-            type_name: type_name.to_owned(),
-            type_modifier: -1,
-            wire_type: WireType { oid: 1, modifier: -1 },
-            collation: Collation::None,
-            collation_name: None,
-            not_null: false,
-            default: None,
-            volatile_default: false,
-            stable_default: false,
-            generated: false,
-            identity: false,
-        }
+        Column::new(name, 1, type_name)
     }
 
     pub fn parts(columns: Vec<Column>) -> CatalogParts {

@@ -64,6 +64,27 @@ pub struct Column {
     pub identity: bool,
 }
 
+impl Column {
+    /// One of which nothing is known but its type.
+    pub fn new(name: &str, type_oid: u32, type_name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            type_oid,
+            type_name: type_name.to_owned(),
+            type_modifier: -1,
+            wire_type: WireType { oid: type_oid, modifier: -1 },
+            collation: Collation::None,
+            collation_name: None,
+            not_null: false,
+            default: None,
+            volatile_default: false,
+            stable_default: false,
+            generated: false,
+            identity: false,
+        }
+    }
+}
+
 /// A foreign key that has rows of another table changed or removed with those that they refer to.
 #[derive(Debug, Clone)]
 pub struct ForeignKey {

@@ -5,7 +5,7 @@
 //! that hashes are made of. What this makes impossible to say is said, and not guessed.
 
 use crate::catalog::{
-    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
 };
 use crate::plan::PlanningContext;
 use crate::sql::facts::{InsertSource, Kind};
@@ -104,21 +104,8 @@ fn key_type(rule: &TableRule) -> Type {
 }
 
 fn column(name: &str, (type_oid, type_name): Type) -> Column {
-    Column {
-        name: name.to_owned(),
-        type_oid,
-        type_name: type_name.to_owned(),
-        type_modifier: -1,
-        wire_type: WireType { oid: type_oid, modifier: -1 },
-        collation: if type_oid == TEXT.0 { Collation::Deterministic } else { Collation::None },
-        collation_name: None,
-        not_null: false,
-        default: None,
-        volatile_default: false,
-        stable_default: false,
-        generated: false,
-        identity: false,
-    }
+    let collation = if type_oid == TEXT.0 { Collation::Deterministic } else { Collation::None };
+    Column { collation, ..Column::new(name, type_oid, type_name) }
 }
 
 #[cfg(test)]

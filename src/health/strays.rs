@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 
 use super::catalog::Loaded;
 use super::connect::{ControlConnection, connect_primary};
-use crate::backend::settings::quote_identifier;
+use crate::backend::settings::{quote_identifier, quote_name};
 use crate::catalog::{Catalog, CatalogHandle, RelationInfo, RelationKind};
 use crate::config::ServerSettings;
 use crate::plan::key_type;
@@ -33,6 +33,12 @@ const BOUNDS: &str = "SET lock_timeout = '1s'; SET statement_timeout = '5s'";
 /// Then the server itself is away.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// After the catalogs are known, so that the first clients have the servers for themselves.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks at what seems to be wrong: a commit may have been seen on one shard and not yet on another.
+const SECOND_THOUGHT: Duration = Duration::from_secs(1);
+
 /// What one shard says of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sample {
@@ -41,12 +47,6 @@ enum Sample {
     /// Rows, up to one more than [`SAMPLE`].
     Rows(usize),
 }
-
-/// After the catalogs are known, so that the first clients have the servers for themselves.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Between two looks at what seems to be wrong: a commit may have been seen on one shard and not yet on another.
-const SECOND_THOUGHT: Duration = Duration::from_secs(1);
 
 /// Looks once, some time after the catalogs are known, and logs what is found. Never ends; cancel safe: yes.
 pub async fn watch(
@@ -131,8 +131,7 @@ async fn of_table(
     info: &RelationInfo,
     shard: ShardId,
 ) -> Option<Sample> {
-    let schema = rule.name.schema.as_deref().map(|schema| format!("{}.", quote_identifier(schema)));
-    let table = format!("{}{}", schema.unwrap_or_default(), quote_identifier(&rule.name.name));
+    let table = quote_name(&rule.name);
     let columns: Vec<&String> = match &rule.placement {
         Placement::Reference | Placement::Single(_) => {
             let count = format!("SELECT count(*) FROM (SELECT FROM {table} LIMIT {}) AS s", SAMPLE + 1);

@@ -13,8 +13,6 @@
 //!   know its settings. Functions that run SQL out of a string are refused: the string may name sharded tables.
 //! - A function of the user's own, or one that nobody knows, may read tables: never over several shards.
 
-use std::collections::HashSet;
-
 use crate::catalog::{FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility};
 use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation, SessionObject};
 use crate::sql::name::ObjectName;
@@ -244,7 +242,7 @@ pub(super) struct Numbering {
     /// sequences up by their tables.
     pub elsewhere: Vec<(String, ShardId)>,
     /// The default shard's, and tables likewise.
-    pub here: HashSet<String>,
+    pub here: Vec<String>,
     /// The statement does nothing but call such functions: it can be run where the sequence is.
     pub alone: bool,
 }
@@ -260,7 +258,12 @@ impl Numbering {
             let mut functions = facts.functions.iter();
             functions.any(|call| call.name.name == name) || words.iter().any(|word| word == name)
         };
-        if !DRAWING.into_iter().any(calls) {
+        let away = |info: &RelationInfo| {
+            let shard = home::shard_of_owner(&context.topology, info);
+            shard.filter(|shard| *shard != context.topology.default_shard)
+        };
+        let relations = || context.catalog.relations.values();
+        if !DRAWING.into_iter().any(calls) || !relations().any(|info| away(info).is_some()) {
             return None;
         }
         let by_table = calls("pg_get_serial_sequence");
@@ -272,18 +275,16 @@ impl Numbering {
             DRAWING.contains(&name) || name == "pg_get_serial_sequence"
         };
         let mut found = Self { alone: plain && facts.functions.iter().all(of_sequences), ..Self::default() };
-        for info in context.catalog.relations.values() {
-            let shard = home::shard_of_owner(&context.topology, info);
-            let away = shard.filter(|shard| *shard != context.topology.default_shard);
+        for info in relations() {
             let owner = info.owner.as_ref().filter(|_| by_table);
             let names = [Some(&info.name), owner].into_iter().flatten().map(|name| folded(&name.name));
-            match (away, info.kind) {
+            match (away(info), info.kind) {
                 (Some(shard), _) => found.elsewhere.extend(names.map(|name| (name, shard))),
                 (None, RelationKind::Sequence) => found.here.extend(names),
                 (None, _) => {}
             }
         }
-        (!found.elsewhere.is_empty()).then_some(found)
+        Some(found)
     }
 
     /// The shard of what the text names elsewhere, and whether it names one here; qualified or not.

@@ -16,11 +16,11 @@ use super::fence::says_true;
 use super::redefinition::Redefinition;
 use super::{Failure, Outcome, Request, Session};
 use crate::execute::drain::{Drained, drain};
-use crate::execute::lane::{Hidden, Lane, POSITION_QUERY};
+use crate::execute::lane::{Hidden, Lane};
 use crate::execute::refusals;
 use crate::plan::{Access, refusal};
 use crate::sql::facts::{Isolation, Modes, TransactionCommand};
-use crate::topology::{Consistency, ShardSet, WriteToken};
+use crate::topology::{ShardSet, WriteToken};
 use crate::transaction::{self, Participant};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -448,7 +448,6 @@ impl Session {
 
     /// Readers first; the one writer's answer is the transaction's.
     async fn commit_one_writer(&mut self, tell_notices: bool) -> Outcome {
-        let ask = self.own.consistency == Consistency::Session;
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && !lane.wrote) {
             lane.hidden_query("COMMIT", Hidden::Prologue);
@@ -463,13 +462,12 @@ impl Session {
                 self.pass_aside(aside);
             }
         }
-        let Some(writer) = self.lanes.iter_mut().find(|lane| lane.in_block && lane.wrote) else {
+        let Some(index) = self.lanes.iter().position(|lane| lane.in_block && lane.wrote) else {
             return Ok(());
         };
-        writer.hidden_query("COMMIT", Hidden::Prologue);
-        if ask && topology.shard(writer.shard).nodes.len() > 1 {
-            writer.hidden_query(POSITION_QUERY, Hidden::Position);
-        }
+        self.lanes[index].hidden_query("COMMIT", Hidden::Prologue);
+        self.ask_position(index);
+        let writer = &mut self.lanes[index];
         let shard = writer.shard;
         let timeline = topology.node(writer.connection.node).state.timeline();
         let Ok(drained) = drain(writer).await else {

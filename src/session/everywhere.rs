@@ -17,7 +17,7 @@ use super::copies::{self, lock_writers};
 use super::perform::Work;
 use super::planning::Planned;
 use super::{Failure, Outcome, Session};
-use crate::backend::settings::quote_identifier;
+use crate::backend::settings::quote_name;
 use crate::execute::drain::drain;
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
@@ -77,8 +77,7 @@ impl Session {
             else {
                 continue;
             };
-            let schema = child.schema.iter().map(|schema| format!("{}.", quote_identifier(schema)));
-            let table = schema.chain([quote_identifier(&child.name)]).collect::<String>();
+            let table = quote_name(&child);
             let captured = self.capture_on(index, &format!("SELECT EXISTS (SELECT FROM {table})")).await?;
             if captured.error.is_some() || captured.rows.first() != Some(&vec![Some("f".to_owned())]) {
                 return Err(Failure::Sql(refusal::ADOPTED_ROWS.naming(&[&child.name, &parent.name]).into()));

@@ -343,6 +343,6 @@ impl Session {
 }
 
 /// What PostgreSQL says to a client that an operator sends away.
-fn dismissed() -> SqlError {
+pub fn dismissed() -> SqlError {
     SqlError::fatal(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
 }

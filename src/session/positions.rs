@@ -10,7 +10,7 @@
 use super::Session;
 use crate::execute::drain::drain;
 use crate::execute::lane::{Hidden, Lane, POSITION_QUERY};
-use crate::topology::{Consistency, Lsn, ShardId, WriteToken};
+use crate::topology::{Consistency, Lsn, ShardId, ShardSet, WriteToken};
 
 impl Session {
     pub(super) fn learn_position(&mut self, shard: ShardId, token: WriteToken) {
@@ -24,11 +24,17 @@ impl Session {
         self.learn_position(shard, WriteToken { timeline: u32::MAX, position: Lsn(u64::MAX) });
     }
 
-    /// Asks for the log position behind a write, if a later read of this session may care: the shard has replicas.
+    /// Whether a later read of this session may care up to where the shard was written: it has replicas.
+    pub(super) fn minds_position(&self, shard: ShardId) -> bool {
+        let has_replicas = self.context.planning.topology.shard(shard).nodes.len() > 1;
+        has_replicas && self.own.consistency == Consistency::Session
+    }
+
+    /// Asks for the log position behind a write, if a later read may care.
     pub(super) fn ask_position(&mut self, index: usize) {
+        let minds = self.minds_position(self.lanes[index].shard);
         let lane = &mut self.lanes[index];
-        let has_replicas = self.context.planning.topology.shard(lane.shard).nodes.len() > 1;
-        if has_replicas && !lane.replica && self.own.consistency == Consistency::Session {
+        if minds && !lane.replica {
             lane.hidden_query(POSITION_QUERY, Hidden::Position);
         }
     }
@@ -51,12 +57,10 @@ impl Session {
 
     /// After a commit over several shards: the positions that later reads of this session must have seen.
     pub(super) async fn learn_positions(&mut self) {
-        if self.own.consistency != Consistency::Session {
-            return;
-        }
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
-        let replicated = |shard| topology.shard(shard).nodes.len() > 1;
-        let wrote = |lane: &&mut Lane| lane.in_block && lane.wrote && replicated(lane.shard);
+        let minded = self.lanes.iter().map(|lane| lane.shard).filter(|shard| self.minds_position(*shard));
+        let minded: ShardSet = minded.collect();
+        let wrote = |lane: &&mut Lane| lane.in_block && lane.wrote && minded.contains(lane.shard);
         let asked: Vec<_> = self.lanes.iter_mut().filter(wrote).collect();
         let places: Vec<_> = asked.iter().map(|lane| (lane.shard, lane.connection.node)).collect();
         let answers = futures_util::future::join_all(asked.into_iter().map(async |lane| {

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
-use crate::harness::{Meridian, cluster, connect, database, eventually, meridian, try_connect};
+use crate::harness::{Database, Meridian, cluster, connect, database, eventually, meridian, try_connect};
 
 const TABLES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
 
@@ -310,40 +310,55 @@ async fn reconnect_replaces_every_server_connection() {
     .await;
 }
 
+/// A Meridian that was told to stop while a client has written a row and not committed.
+struct Stopping {
+    database: Database,
+    meridian: Meridian,
+    working: Client,
+}
+
+impl Stopping {
+    /// Returns when an idle client has been sent away.
+    async fn begin() -> Self {
+        let database = database().await;
+        let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
+        let (idle, working) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
+        fill(&idle).await;
+        working
+            .batch_execute("BEGIN; INSERT INTO places VALUES (9, 'us-east')")
+            .await
+            .expect("a transaction");
+        meridian.signal(libc::SIGTERM);
+        eventually("idle clients are sent away", async || idle.simple_query("SELECT 1").await.err()).await;
+        Self { database, meridian, working }
+    }
+}
+
+/// How many rows of that client there are.
+async fn written(database: &Database) -> i64 {
+    let row =
+        database.direct("us-east").await.query_one("SELECT count(*) FROM places WHERE id = 9", &[]).await;
+    row.expect("an answer").get(0)
+}
+
 #[tokio::test]
 async fn sigterm_lets_transactions_end_and_refuses_new_clients() {
-    let database = database().await;
-    let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
-    let (idle, working) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
-    fill(&idle).await;
-    working.batch_execute("BEGIN; INSERT INTO places VALUES (9, 'us-east')").await.expect("a transaction");
-    meridian.signal(libc::SIGTERM);
-    eventually("idle clients are sent away", async || idle.simple_query("SELECT 1").await.err()).await;
+    let Stopping { database, meridian, working } = Stopping::begin().await;
     eventually("new clients are refused", async || try_connect(&meridian.app()).await.err()).await;
     working.batch_execute("COMMIT").await.expect("what runs may end");
     eventually("the process ends", async || (!meridian.is_running()).then_some(())).await;
-    let row =
-        database.direct("us-east").await.query_one("SELECT count(*) FROM places WHERE id = 9", &[]).await;
-    assert_eq!(row.expect("an answer").get::<_, i64>(0), 1);
+    assert_eq!(written(&database).await, 1);
 }
 
 #[tokio::test]
 async fn who_is_told_to_stop_twice_waits_for_no_transaction_and_tells_it() {
-    let database = database().await;
-    let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
-    let (idle, working) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
-    fill(&idle).await;
-    working.batch_execute("BEGIN; INSERT INTO places VALUES (9, 'us-east')").await.expect("a transaction");
-    meridian.signal(libc::SIGTERM);
-    eventually("idle clients are sent away", async || idle.simple_query("SELECT 1").await.err()).await;
+    let Stopping { database, meridian, working } = Stopping::begin().await;
     assert!(meridian.is_running());
     meridian.signal(libc::SIGTERM);
     eventually("the process ends", async || (!meridian.is_running()).then_some(())).await;
     let error = working.batch_execute("COMMIT").await.expect_err("it was sent away");
     assert!(error.code().is_none_or(|code| *code == SqlState::ADMIN_SHUTDOWN), "{error}");
-    let left =
-        database.direct("us-east").await.query_one("SELECT count(*) FROM places WHERE id = 9", &[]).await;
-    assert_eq!(left.expect("an answer").get::<_, i64>(0), 0);
+    assert_eq!(written(&database).await, 0);
 }
 
 #[tokio::test]

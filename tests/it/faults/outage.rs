@@ -115,13 +115,13 @@ async fn what_was_told_to_be_committed_is_seen_on_a_shard_that_was_lost_meanwhil
     }
     let client = connect(&meridian.app()).await;
     eventually("the table is known", async || client.query("SELECT FROM rates", &[]).await.ok()).await;
-    let server = cluster.direct("eu-central").await;
+    let (recorder, server) = (cluster.direct("us-east").await, cluster.direct("eu-central").await);
     let loses_it = async {
         let prepared =
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'PREPARE TRANSACTION%' AND state = 'idle'";
         eventually("it is prepared", async || server.query_opt(prepared, &[]).await.ok().flatten()).await;
-        // To decide takes no time compared with the stall behind it.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let decided = "SELECT FROM meridian_internal.decisions WHERE outcome = 'commit'";
+        eventually("it is decided", async || recorder.query_opt(decided, &[]).await.ok().flatten()).await;
         let ended =
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'PREPARE TRANSACTION%'";
         assert_eq!(server.query(ended, &[]).await.expect("it is told").len(), 1);

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{
-    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility, WireType,
+    Catalog, Collation, Column, FunctionInfo, FunctionKind, RelationInfo, RelationKind, Volatility,
 };
 use crate::merge::types::oid;
 use crate::plan::PlanningContext;
@@ -57,21 +57,7 @@ fn column((name, type_oid): &(&str, u32)) -> Column {
         oid::TEXT | oid::VARCHAR | oid::BPCHAR => Collation::Deterministic,
         _ => Collation::None,
     };
-    Column {
-        name: (*name).to_owned(),
-        type_oid: *type_oid,
-        type_name: "some type".to_owned(),
-        type_modifier: -1,
-        wire_type: WireType { oid: *type_oid, modifier: -1 },
-        collation,
-        collation_name: None,
-        not_null: *name == "region",
-        default: None,
-        volatile_default: false,
-        stable_default: false,
-        generated: false,
-        identity: false,
-    }
+    Column { collation, not_null: *name == "region", ..Column::new(name, *type_oid, "some type") }
 }
 
 fn table(name: &str, columns: &[(&str, u32)]) -> (ObjectName, RelationInfo) {
