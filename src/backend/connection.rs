@@ -178,19 +178,24 @@ impl Lifeline {
         super::pool::ServerFigures { pid: self.pid, lent: self.lent.get(), age: self.born.elapsed() }
     }
 
-    /// Cuts it if the node has been down for too long.
+    /// Cuts it if the node has been down for too long, or has been superseded.
     pub fn check(&self, now: Instant) {
         if self.state.role() != NodeRole::Down {
             return self.down_since.set(None);
         }
         let since = self.down_since.get().unwrap_or(now);
         self.down_since.set(Some(since));
-        if now.duration_since(since) >= self.patience {
+        if now.duration_since(since) >= self.patience || self.is_severed() {
             self.cut.set(true);
             if let Some(reader) = self.reader.take() {
                 reader.wake();
             }
         }
+    }
+
+    /// Whether the connection counts as lost, whatever the socket says.
+    fn is_severed(&self) -> bool {
+        self.cut.get() || self.state.is_superseded()
     }
 
     /// Wakes this reader when it is cut later.
@@ -199,7 +204,7 @@ impl Lifeline {
         if !reader.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *reader = Some(cx.waker().clone());
         }
-        self.cut.get()
+        self.is_severed()
     }
 }
 
@@ -250,8 +255,16 @@ impl Connection {
         self.server_major >= 18
     }
 
+    /// Then nothing is said, nor heard: an acknowledgement would be one of what is lost.
+    fn is_superseded(&self) -> bool {
+        self.lifeline.as_ref().is_some_and(|lifeline| lifeline.state.is_superseded())
+    }
+
     /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes, nothing is lost.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.is_superseded() {
+            return Poll::Ready(Ok(0));
+        }
         let want = if self.large { READ_BYTES_LARGE } else { READ_BYTES };
         if self.inbox.capacity() - self.inbox.len() < want / 2 {
             self.inbox.reserve(want);
@@ -274,6 +287,9 @@ impl Connection {
 
     /// Writes what it can of `outbox`; Ready once all is written.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_superseded() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         while !self.outbox.is_empty() {
             let write = pin!(self.stream.write(&self.outbox));
             let written = std::task::ready!(write.poll(cx))?;
@@ -297,7 +313,7 @@ impl Connection {
         let mut cx = Context::from_waker(Waker::noop());
         if self.stream.is_silent(&mut cx) {
             return self.inbox.is_empty()
-                && !self.lifeline.as_ref().is_some_and(|lifeline| lifeline.cut.get());
+                && !self.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_severed());
         }
         match self.poll_fill(&mut cx) {
             Poll::Pending => self.inbox.is_empty(),

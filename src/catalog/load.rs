@@ -46,13 +46,15 @@ pub enum LoadError {
 }
 
 /// Reads one server's catalogs over one connection, again and again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CatalogReader {
+    /// Whether it reads the functions that PostgreSQL itself has, too.
+    reads_built_in: bool,
     /// In the order of [`Query::ALL`]; empty before the first load.
     statements: Vec<Statement>,
     /// Relations that there were when the statements were prepared.
     planned_for: usize,
-    /// The functions that PostgreSQL itself has.
+    /// The functions that PostgreSQL itself has, as of the first load.
     built_in: HashMap<ObjectName, FunctionInfo>,
 }
 
@@ -78,6 +80,12 @@ impl Answers {
 }
 
 impl CatalogReader {
+    /// Of the shards, plans are made for the default one's catalogs: only there need `built_in` functions be known.
+    pub fn new(built_in: bool) -> Self {
+        let (statements, planned_for) = (Vec::new(), 0);
+        Self { reads_built_in: built_in, statements, planned_for, built_in: HashMap::new() }
+    }
+
     /// A number that changes when the catalogs may have changed; one query.
     pub async fn fingerprint(&self, client: &Client) -> Result<u64, LoadError> {
         let row = match self.statements.get(Query::Fingerprint as usize) {
@@ -119,10 +127,14 @@ impl CatalogReader {
     async fn ask(&mut self, client: &Client) -> Result<Vec<Vec<Row>>, LoadError> {
         if self.statements.is_empty() {
             let prepared = try_join_all(Query::ALL.map(|query| client.prepare(query.text())));
-            let built_in = client.query(queries::BUILT_IN, &[]);
+            let built_in = async {
+                match self.reads_built_in && self.built_in.is_empty() {
+                    true => client.query(queries::BUILT_IN, &[]).await,
+                    false => Ok(Vec::new()),
+                }
+            };
             let (prepared, built_in) = try_join(prepared, built_in).await?;
             self.statements = prepared;
-            self.built_in.clear();
             rows::add_functions(&mut self.built_in, &built_in)?;
         }
         let asked = try_join_all(self.statements.iter().map(|statement| client.query(statement, &[])));

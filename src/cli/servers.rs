@@ -158,7 +158,7 @@ pub(super) async fn catalogs(config: &Config) -> Catalogs {
 
 async fn load(config: &Config, shard: ShardId) -> Result<CatalogParts, CatalogFailure> {
     let connection = health::connect_primary(&config.topology, shard, &config.server).await?;
-    let mut reader = CatalogReader::default();
+    let mut reader = CatalogReader::new(shard == config.topology.default_shard);
     let loaded = tokio::time::timeout(LOAD_TIME, reader.load(&connection)).await;
     let address = connection.address.clone();
     match loaded {

@@ -135,13 +135,8 @@ impl CatalogService {
     /// Loads if some shard's catalogs have changed, or could not be read before.
     async fn poll(&mut self) {
         let (topology, server) = (&self.topology, &self.server);
-        let asked = self.shards.iter_mut().enumerate().map(|(index, shard)| async move {
-            let known = shard.fingerprint.filter(|_| !shard.incomplete);
-            shard
-                .poll(topology, server, ShardId(index as u16))
-                .await
-                .is_some_and(|found| Some(found) != known)
-        });
+        let shards = self.shards.iter_mut().enumerate();
+        let asked = shards.map(|(index, shard)| shard.is_outdated(topology, server, ShardId(index as u16)));
         let changed = join_all(asked).await.contains(&true);
         if changed && let Err(reason) = self.load().await {
             tracing::warn!(reason, "the catalog cannot be loaded");
@@ -246,13 +241,21 @@ impl ShardCatalog {
         }
     }
 
-    /// The shard's fingerprint now; None if it cannot be asked.
-    async fn poll(&mut self, topology: &Topology, server: &ServerSettings, shard: ShardId) -> Option<u64> {
-        let asked = self.asked(topology, server, shard).await.ok()?;
-        let found = timeout(POLL_TIME_MAX, asked.reader.fingerprint(&asked.connection)).await;
-        let found = found.ok()?.ok()?;
-        self.asked = Some(asked);
-        Some(found)
+    /// Whether a load would find what is not known yet; no, if the shard cannot be asked.
+    async fn is_outdated(&mut self, topology: &Topology, server: &ServerSettings, shard: ShardId) -> bool {
+        let Ok(asked) = self.asked(topology, server, shard).await else { return false };
+        // What is not known need not be compared: the load asks for the fingerprint itself.
+        let outdated = match self.fingerprint.filter(|_| !self.incomplete) {
+            None => Some(true),
+            Some(known) => match timeout(POLL_TIME_MAX, asked.reader.fingerprint(&asked.connection)).await {
+                Ok(Ok(found)) => Some(found != known),
+                Ok(Err(_)) | Err(_) => None,
+            },
+        };
+        if outdated.is_some() {
+            self.asked = Some(asked);
+        }
+        outdated == Some(true)
     }
 
     async fn load(
@@ -298,6 +301,6 @@ impl ShardCatalog {
             return Ok(asked);
         }
         let connection = connect_primary(topology, shard, server).await.map_err(|error| error.to_string())?;
-        Ok(Asked { connection, reader: CatalogReader::default() })
+        Ok(Asked { connection, reader: CatalogReader::new(shard == topology.default_shard) })
     }
 }

@@ -14,12 +14,15 @@
 //! 1. At most one node of a shard has the role of primary.
 //! 2. A node on an older timeline than the shard's primary has ever had is never the primary, also when it is the only
 //!    one that answers: what was written since the promotion would be missing there.
-//! 3. No primary is named before every node of the shard was asked once: the newer one may be about to answer.
+//! 3. No primary is named before every node of the shard was asked once: the newer one may be about to answer. Where no
+//!    timeline of the shard is known yet, nodes of other shards are waited for, too: they may have one on record.
 //! 4. Of equals the one that is known already stays; at first, the first in the configuration.
-//! 5. A node is out after `failures` failed probes in a row, or at the first if it has never answered.
+//! 5. A replica on an older timeline than its shard's is not known to have anything.
+//! 6. A node is out after `failures` failed probes in a row, or at the first if it has never answered.
 //!
 //! Not here: asking, publishing, logging (`probe`).
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::history::{History, LAG_UNKNOWN};
@@ -53,8 +56,8 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     Answered(Answer),
-    /// It is alive and has no connection left for us: neither a failure nor news.
-    Crowded(String),
+    /// It is alive and does not let us in, for want of connections or because it does not know us: neither a failure nor news.
+    Refused(String),
     Failed(String),
 }
 
@@ -96,7 +99,10 @@ impl Condition {
 pub struct Standing {
     pub node: NodeId,
     pub role: NodeRole,
+    /// It calls itself the primary and is not: what is written there is lost.
+    pub superseded: bool,
     pub timeline: u32,
+    pub system_identifier: Option<u64>,
     pub position: Lsn,
     pub lag: Duration,
     pub lag_bytes: u64,
@@ -162,6 +168,8 @@ struct ShardView {
     /// The newest timeline that a primary of this shard has been on.
     timeline: Option<u32>,
     system_identifier: Option<u64>,
+    /// Newest timelines that are on record, by system identifier.
+    recorded: HashMap<u64, u32>,
     history: History,
     headless: bool,
 }
@@ -197,6 +205,14 @@ impl Judge {
         }
     }
 
+    /// Tells the judge that a primary of the shard, with data of this cluster, has been on that timeline once.
+    pub fn recall(&mut self, shard: ShardId, system_identifier: u64, timeline: u32) {
+        if let Some(view) = self.shards.get_mut(usize::from(shard.0)) {
+            let known = view.recorded.entry(system_identifier).or_default();
+            *known = timeline.max(*known);
+        }
+    }
+
     /// A node that nobody asks any more.
     pub fn ignore(&mut self, node: NodeId) {
         if let Some(view) = self.nodes.get_mut(usize::from(node.0)) {
@@ -216,7 +232,7 @@ impl Judge {
         view.asked = true;
         match report {
             Report::Answered(answer) => view.on_answer(answer, sent),
-            Report::Crowded(reason) => {
+            Report::Refused(reason) => {
                 if view.answer.is_none() {
                     view.fail(reason);
                 }
@@ -231,7 +247,9 @@ impl Judge {
         let Self { nodes, shards, failures_max } = self;
         let view = &mut shards[usize::from(shard.0)];
         let node = |id: NodeId| &nodes[usize::from(id.0)];
-        let settled = view.members.iter().all(|id| node(*id).asked);
+        let all_asked = || nodes.iter().all(|node| node.asked);
+        let settled =
+            view.members.iter().all(|id| node(*id).asked) && (view.timeline.is_some() || all_asked());
         let primary = if settled { view.elect(nodes, *failures_max) } else { None };
         if let Some(id) = primary {
             view.on_primary(id, node(id));
@@ -246,7 +264,7 @@ impl Judge {
         }
         for (id, to) in view.members.iter().copied().zip(conditions) {
             let node = &mut nodes[usize::from(id.0)];
-            verdict.standings.push(view.standing(id, node, to.role(), now));
+            verdict.standings.push(view.standing(id, node, &to, now));
             if node.condition != to {
                 let from = std::mem::replace(&mut node.condition, to.clone());
                 verdict.changes.push(Change { node: id, from, to });
@@ -288,13 +306,25 @@ impl ShardView {
         let candidates = self.members.iter().copied().filter_map(|id| {
             let node = &nodes[usize::from(id.0)];
             let answer = node.answer.as_ref().filter(|_| !node.is_down(failures_max))?;
-            let timeline = answer.timeline.or(self.timeline);
-            let fits = answer.duty == Duty::Primary && !self.is_stranger(answer) && timeline >= self.timeline;
+            let newest = self.newest(answer);
+            let timeline = answer.timeline.or(newest);
+            let fits = answer.duty == Duty::Primary && !self.is_stranger(answer) && timeline >= newest;
             fits.then_some((id, timeline))
         });
         let best = candidates
             .max_by_key(|(id, timeline)| (*timeline, self.primary == Some(*id), std::cmp::Reverse(*id)));
         best.map(|(id, _)| id)
+    }
+
+    /// Whether a replica's log is of an older timeline than the shard's.
+    fn is_of_the_past(&self, answer: Option<&Answer>) -> bool {
+        answer.and_then(|answer| answer.timeline).is_some_and(|timeline| Some(timeline) < self.timeline)
+    }
+
+    /// The newest timeline that is known of the cluster which has answered.
+    fn newest(&self, answer: &Answer) -> Option<u32> {
+        let recorded = answer.system_identifier.and_then(|identifier| self.recorded.get(&identifier));
+        self.timeline.max(recorded.copied())
     }
 
     fn on_primary(&mut self, id: NodeId, node: &NodeView) {
@@ -333,19 +363,24 @@ impl ShardView {
             Duty::Replica => Condition::Replica,
             Duty::Primary if primary == Some(id) => Condition::Primary { timeline: answer.timeline },
             Duty::Primary
-                if primary.is_some() || answer.timeline.is_some() && answer.timeline < self.timeline =>
+                if primary.is_some()
+                    || answer.timeline.is_some() && answer.timeline < self.newest(answer) =>
             {
-                Condition::Superseded { timeline: answer.timeline, newest: self.timeline }
+                Condition::Superseded { timeline: answer.timeline, newest: self.newest(answer) }
             }
             Duty::Primary => Condition::Unknown,
         }
     }
 
-    fn standing(&self, id: NodeId, node: &NodeView, role: NodeRole, now: Instant) -> Standing {
+    fn standing(&self, id: NodeId, node: &NodeView, condition: &Condition, now: Instant) -> Standing {
+        let role = condition.role();
+        let superseded = matches!(condition, Condition::Superseded { .. });
         let answer = node.answer.as_ref();
         let position = answer.and_then(|answer| answer.position).unwrap_or_default();
         let (lag, lag_bytes) = match role {
             NodeRole::Primary => (Duration::ZERO, 0),
+            // It follows an old primary, or has not got to the promotion: positions on two timelines do not compare.
+            NodeRole::Replica if self.is_of_the_past(answer) => (LAG_UNKNOWN, 0),
             NodeRole::Replica => {
                 let behind = self.history.newest().map_or(0, |newest| newest.0.saturating_sub(position.0));
                 (self.history.lag(position, now), behind)
@@ -353,7 +388,19 @@ impl ShardView {
             NodeRole::Unknown | NodeRole::Down => (LAG_UNKNOWN, 0),
         };
         let timeline = answer.and_then(|answer| answer.timeline).unwrap_or(0);
-        Standing { node: id, role, timeline, position, lag, lag_bytes, round_trip: node.round_trip }
+        let system_identifier = answer.and_then(|answer| answer.system_identifier);
+        let round_trip = node.round_trip;
+        Standing {
+            node: id,
+            role,
+            superseded,
+            timeline,
+            system_identifier,
+            position,
+            lag,
+            lag_bytes,
+            round_trip,
+        }
     }
 }
 

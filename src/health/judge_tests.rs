@@ -163,6 +163,36 @@ fn a_judge_that_is_reminded_refuses_the_old_timeline() {
 }
 
 #[test]
+fn a_recorded_timeline_is_that_of_one_cluster_behind_one_name() {
+    let mut scene = scene(1);
+    scene.judge.recall(ShardId(0), 7, 2);
+    scene.judge.recall(ShardId(0), 7, 1);
+    scene.judge.recall(ShardId(0), 8, 5);
+    scene.judge.recall(ShardId(3), 7, 9);
+    scene.report(0, primary(1, 100));
+    assert_eq!(scene.roles(), [Down]);
+    scene.report(0, primary(2, 100));
+    assert_eq!(scene.roles(), [Primary]);
+    scene.judge.recall(ShardId(0), 7, 3);
+    scene.report(0, primary(2, 100));
+    assert_eq!(scene.roles(), [Down], "another node has brought the record later");
+}
+
+#[test]
+fn records_of_other_shards_are_awaited_where_no_timeline_is_known() {
+    let judge = |remembered: bool| {
+        let mut judge = Judge::new([ShardId(0), ShardId(1)], 3);
+        if remembered {
+            judge.remember(ShardId(0), 1);
+        }
+        let now = Instant::now();
+        let verdict = judge.on_report(NodeId(0), primary(1, 100), now, now);
+        verdict.standings[0].role
+    };
+    assert_eq!((judge(false), judge(true)), (Unknown, Primary));
+}
+
+#[test]
 fn of_equal_primaries_the_known_one_stays() {
     let mut scene = scene(2);
     scene.report(0, replica(1, 100));
@@ -200,13 +230,32 @@ fn a_node_of_another_cluster_is_left_out() {
 }
 
 #[test]
-fn a_crowded_server_keeps_its_role() {
+fn a_server_that_refuses_us_keeps_its_role() {
     let mut scene = scene(1);
     scene.report(0, primary(1, 100));
     for _ in 0..9 {
-        scene.report(0, Report::Crowded("too many clients".to_owned()));
+        scene.report(0, Report::Refused("too many clients".to_owned()));
     }
     assert_eq!(scene.roles(), [Primary]);
+}
+
+#[test]
+fn who_follows_an_old_primary_is_not_known_to_have_anything() {
+    let mut scene = scene(3);
+    scene.report(0, primary(1, 100));
+    scene.report(1, replica(1, 100));
+    scene.report(2, primary(2, 120));
+    // It has more of the old log than there is of the new one.
+    let verdict = scene.report(1, replica(1, 500));
+    let standing = |node: u16| verdict.standings.iter().find(|standing| standing.node == NodeId(node));
+    assert_eq!(standing(1).map(|standing| standing.lag), Some(LAG_UNKNOWN));
+    assert_eq!(standing(0).map(|standing| standing.superseded), Some(true));
+    assert_eq!(standing(2).map(|standing| standing.superseded), Some(false));
+    let verdict = scene.report(1, replica(2, 120));
+    let standing = verdict.standings.iter().find(|standing| standing.node == NodeId(1));
+    assert_eq!(standing.map(|standing| standing.lag), Some(Duration::ZERO));
+    scene.report(0, replica(2, 120));
+    assert_eq!(scene.roles(), [Replica, Replica, Primary]);
 }
 
 #[test]

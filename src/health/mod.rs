@@ -8,7 +8,9 @@
 //! ```text
 //!   probe (one task per node) ──report──▶ judge (pure) ──standings──▶ NodeState, Signals, log
 //!                        ▲ connect                                         ▲ read by backend, session, admin
-//!   catalog service ─────┘ ──▶ CatalogHandle
+//!                        │                                                 │
+//!   catalog service ─────┤ ──▶ CatalogHandle                               ▼ promotions
+//!   timelines ───────────┘ ──▶ a table on every shard, which probes read once
 //! ```
 //!
 //! | file | owns |
@@ -18,6 +20,7 @@
 //! | `judge` | what a node's answers and silences mean for its shard; pure |
 //! | `history` | lag in time from positions; pure |
 //! | `catalog` | loading, comparing and polling the catalogs |
+//! | `timelines` | what is recorded of promotions, for who starts later |
 //! | `strays` | rows that are not where the configuration puts them |
 //!
 //! Invariants:
@@ -34,6 +37,7 @@ pub mod history;
 pub mod judge;
 pub mod probe;
 pub mod strays;
+pub mod timelines;
 
 pub use catalog::{CatalogService, Loaded};
 pub use connect::{ControlConnection, ControlError, connect, connect_primary, primary};

@@ -20,12 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::connect::{ControlConnection, ControlError, address, connect};
 use super::judge::{Answer, Change, Condition, Duty, Headship, Judge, Report};
+use super::timelines::{self, Sighting};
 use crate::config::{HealthSettings, ServerSettings};
 use crate::topology::{Lsn, NodeId, NodeRole, ShardId, Signals, Topology};
 
@@ -100,8 +102,13 @@ impl Watch {
         let mut tasks = JoinSet::new();
         let retired = |index: usize| context.topology.nodes[index].retired;
         for index in (0..count).filter(|index| !retired(*index)) {
-            let prober =
-                Prober { context: Arc::clone(context), node: NodeId(index as u16), connection: None };
+            let prober = Prober {
+                context: Arc::clone(context),
+                node: NodeId(index as u16),
+                connection: None,
+                has_read: false,
+                is_refused: false,
+            };
             tasks.spawn(prober.run(reports.clone(), asked.subscribe()));
         }
         let mut judge = context.judge();
@@ -111,7 +118,8 @@ impl Watch {
         loop {
             tokio::select! {
                 () = context.signals.probe_asked() => asked.send_modify(|count| *count += 1),
-                Some(Message { node, report, sent }) = inbox.recv() => {
+                Some(Message { node, report, sent, recorded }) = inbox.recv() => {
+                    context.recall(&mut judge, &recorded);
                     let verdict = judge.on_report(node, report, sent, Instant::now());
                     context.publish(&verdict);
                     if judge.settled() {
@@ -136,15 +144,27 @@ impl Context {
         judge
     }
 
+    fn recall(&self, judge: &mut Judge, recorded: &[Sighting]) {
+        for Sighting { shard, system_identifier, timeline } in recorded {
+            let index = self.topology.shards.iter().position(|known| known.name == *shard);
+            // Of a shard that is no longer configured nothing need be known.
+            if let Some(index) = index {
+                judge.recall(ShardId(index as u16), *system_identifier, *timeline);
+            }
+        }
+    }
+
     fn publish(&self, verdict: &super::judge::Verdict) {
         for standing in &verdict.standings {
             let state = &self.topology.node(standing.node).state;
             state.set_timeline(standing.timeline);
+            state.set_system_identifier(standing.system_identifier);
             state.set_position(standing.position);
             state.set_lag(standing.lag);
             state.set_lag_bytes(standing.lag_bytes);
             state.set_round_trip(standing.round_trip);
             state.set_role(standing.role);
+            state.set_superseded(standing.superseded);
             if standing.role == NodeRole::Primary {
                 let shard = self.topology.shard(self.topology.node(standing.node).shard);
                 shard.timeline.fetch_max(standing.timeline, Ordering::AcqRel);
@@ -185,7 +205,8 @@ impl Context {
                 timeline,
                 newest,
                 "calls itself primary beside or behind a newer one: nothing is sent to it; stop it, and bring it back \
-                 as a replica (if the shard has been restored to an older timeline on purpose, restart Meridian)"
+                 as a replica (if the shard has been restored to an older timeline on purpose, delete its rows from \
+                 meridian_internal.timelines on every shard, and restart Meridian)"
             ),
             Condition::Stranger { own, shard: identifier } => tracing::error!(
                 shard,
@@ -202,6 +223,8 @@ struct Message {
     node: NodeId,
     report: Report,
     sent: Instant,
+    /// What is recorded on the node, at its first answer.
+    recorded: Vec<Sighting>,
 }
 
 /// Asks one node.
@@ -209,6 +232,8 @@ struct Prober {
     context: Arc<Context>,
     node: NodeId,
     connection: Option<ControlConnection>,
+    has_read: bool,
+    is_refused: bool,
 }
 
 impl Prober {
@@ -235,7 +260,8 @@ impl Prober {
     async fn probe(&mut self) -> Message {
         let bound = self.context.health.timeout;
         let mut sent = Instant::now();
-        let outcome = tokio::time::timeout(bound, self.ask(&mut sent)).await;
+        let mut recorded = Vec::new();
+        let outcome = tokio::time::timeout(bound, self.ask(&mut sent, &mut recorded)).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let address = address(self.context.topology.node(self.node));
             Err(ControlError::Timeout { address, milliseconds: bound.as_millis() })
@@ -243,31 +269,78 @@ impl Prober {
         let report = outcome.map_or_else(
             |error| {
                 self.connection = None;
+                // Too many connections; a password or an account that is not the server's.
                 match error.sqlstate() {
-                    Some("53300") => Report::Crowded(error.to_string()),
+                    Some("53300" | "28P01" | "28000") => Report::Refused(error.to_string()),
                     _ => Report::Failed(error.to_string()),
                 }
             },
             Report::Answered,
         );
-        Message { node: self.node, report, sent }
+        self.tell_refusal(&report);
+        Message { node: self.node, report, sent, recorded }
+    }
+
+    /// What is known of the node grows old then, so it is said, once.
+    fn tell_refusal(&mut self, report: &Report) {
+        let Report::Refused(reason) = report else {
+            self.is_refused = false;
+            return;
+        };
+        if !std::mem::replace(&mut self.is_refused, true) {
+            let node = self.context.topology.node(self.node);
+            let shard = self.context.topology.shard(node.shard).name.as_str();
+            tracing::warn!(
+                shard,
+                node = address(node),
+                reason,
+                "refuses the account of [server]: it is taken for what it was, and promotions are not noticed"
+            );
+        }
     }
 
     /// Asks over the connection that there is; if that fails, which may only mean that the server was restarted in
     /// between, over a new one.
-    async fn ask(&mut self, sent: &mut Instant) -> Result<Answer, ControlError> {
+    async fn ask(
+        &mut self,
+        sent: &mut Instant,
+        recorded: &mut Vec<Sighting>,
+    ) -> Result<Answer, ControlError> {
         if let Some(connection) = self.connection.take()
             && !connection.is_closed()
-            && let Ok(answer) = question(&connection, sent).await
+            && let Ok(answer) = self.ask_over(&connection, sent, recorded).await
         {
             self.connection = Some(connection);
             return Ok(answer);
         }
         let context = &self.context;
         let connection = connect(&context.topology, self.node, &context.server).await?;
-        let answer = question(&connection, sent).await?;
+        let answer = self.ask_over(&connection, sent, recorded).await?;
         self.connection = Some(connection);
         Ok(answer)
+    }
+
+    /// Asks for what is recorded, too, until it was read once.
+    async fn ask_over(
+        &mut self,
+        connection: &ControlConnection,
+        sent: &mut Instant,
+        recorded: &mut Vec<Sighting>,
+    ) -> Result<Answer, ControlError> {
+        if self.has_read {
+            return question(connection, sent).await;
+        }
+        match join(question(connection, sent), timelines::read(connection)).await {
+            (answer, Ok(found)) => {
+                self.has_read = true;
+                *recorded = found;
+                answer
+            }
+            (answer, Err(error)) => {
+                tracing::debug!(%error, "recorded timelines cannot be read yet");
+                answer
+            }
+        }
     }
 }
 

@@ -235,6 +235,7 @@ async fn watch_servers(
         &live.health,
     );
     let strays = health::strays::watch(Arc::clone(&topology), catalog, server.clone(), loaded.clone());
+    let timelines = health::timelines::keep(Arc::clone(&topology), Arc::clone(&signals), server.clone());
     let (recovery, mut looked) = Recovery::new(topology, signals, server, registry);
     let tell_ready = async {
         nodes_known.wait().await;
@@ -250,6 +251,7 @@ async fn watch_servers(
         () = recovery.run() => {}
         () = catalogs.run(requests) => {}
         () = strays => {}
+        () = timelines => {}
         () = tell_ready => {}
     }
 }

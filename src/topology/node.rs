@@ -23,12 +23,15 @@ pub enum NodeRole {
 pub struct NodeState {
     role: AtomicU8,
     timeline: AtomicU32,
+    /// 0: not known.
+    system_identifier: AtomicU64,
     position: AtomicU64,
     lag_micros: AtomicU64,
     lag_bytes: AtomicU64,
     round_trip_micros: AtomicU64,
     in_use: AtomicU32,
     disabled: AtomicBool,
+    superseded: AtomicBool,
     promotions: AtomicU64,
 }
 
@@ -68,6 +71,15 @@ impl NodeState {
         self.timeline.store(timeline, Ordering::Release);
     }
 
+    /// Of the cluster whose data it has; None if the account may not see it.
+    pub fn system_identifier(&self) -> Option<u64> {
+        Some(self.system_identifier.load(Ordering::Acquire)).filter(|identifier| *identifier > 0)
+    }
+
+    pub fn set_system_identifier(&self, identifier: Option<u64>) {
+        self.system_identifier.store(identifier.unwrap_or(0), Ordering::Release);
+    }
+
     /// Written position of a primary, replayed position of a replica, at the last probe.
     pub fn position(&self) -> Lsn {
         Lsn(self.position.load(Ordering::Acquire))
@@ -101,6 +113,16 @@ impl NodeState {
 
     pub fn set_round_trip(&self, time: Duration) {
         self.round_trip_micros.store(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// Another node is the primary in its place, and it does not know: nothing is sent to it, and nothing that it says counts,
+    /// on connections that exist neither.
+    pub fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Relaxed)
+    }
+
+    pub fn set_superseded(&self, superseded: bool) {
+        self.superseded.store(superseded, Ordering::Relaxed);
     }
 
     /// An operator wants nothing new sent to it.

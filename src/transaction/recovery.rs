@@ -12,7 +12,8 @@
 //! ```
 //!
 //! Coordinators of this process are known by name. Those of others (another Meridian, this one before it was killed) are
-//! given [`FOREIGN_AGE_MIN`]; one that is slower finds the 'abort' row in its way and rolls back.
+//! given [`FOREIGN_AGE_MIN`]; one that is slower finds the 'abort' row in its way and rolls back. What is recorded as committed
+//! needs no such patience.
 //!
 //! `COMMIT PREPARED` must be run by the role that prepared the transaction, by a member of it (we SET ROLE), or by a
 //! superuser: Meridian's own account must be one of these for every role that clients use.
@@ -47,6 +48,9 @@ const HASTE: Duration = Duration::from_millis(100);
 
 /// Age of a prepared transaction of an unknown coordinator before it counts as abandoned.
 const FOREIGN_AGE_MIN: Duration = Duration::from_secs(10);
+
+/// The same where it is recorded as committed: its coordinator is about to say so to its shards, or never will.
+const DECIDED_AGE_MIN: Duration = Duration::from_secs(1);
 
 /// Longest wait for one answer of a server; recovery's own lock waits are shorter.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
@@ -152,8 +156,10 @@ impl Recovery {
         self.settle(left, &surveys);
         let prepared: Vec<_> = surveys.into_iter().flatten().flatten().collect();
         let mut abandoned: BTreeMap<Gid, Vec<Prepared>> = BTreeMap::new();
-        for part in prepared.iter().filter(|part| self.is_abandoned(part)) {
-            abandoned.entry(part.gid.clone()).or_default().push(part.clone());
+        for part in &prepared {
+            if self.is_abandoned(part) || self.is_left_committed(part).await {
+                abandoned.entry(part.gid.clone()).or_default().push(part.clone());
+            }
         }
         self.told.retain(|gid| abandoned.contains_key(gid));
         for (gid, parts) in &abandoned {
@@ -190,9 +196,31 @@ impl Recovery {
         }
     }
 
+    /// Whether another coordinator's transaction is committed, by what is recorded, and this part of it has not been for a moment:
+    /// its client may have been told long ago. What is not decided yet is left to its coordinator.
+    async fn is_left_committed(&mut self, part: &Prepared) -> bool {
+        // At the start nobody here has been told of its rows yet, nor must be told that they are not there.
+        let grace = if *self.looked.borrow() { DECIDED_AGE_MIN } else { Duration::ZERO };
+        if self.registry.is_own(&part.gid) || part.age < grace {
+            return false;
+        }
+        let Some(index) = self.recorder(&part.gid) else { return false };
+        let Some(primary) = &self.primaries[index] else { return false };
+        match decided(primary, &part.gid).await {
+            Ok(fate) => fate == Some(Fate::Commit),
+            Err(error) => {
+                self.forget_broken(index, &error);
+                false
+            }
+        }
+    }
+
+    fn recorder(&self, gid: &Gid) -> Option<usize> {
+        self.topology.shards.iter().position(|shard| gid.is_recorded_on(&shard.name))
+    }
+
     async fn finish(&mut self, gid: &Gid, parts: &[Prepared]) {
-        let recorder = self.topology.shards.iter().position(|shard| gid.is_recorded_on(&shard.name));
-        let Some(recorder) = recorder else {
+        let Some(recorder) = self.recorder(gid) else {
             return self.tell(gid, "the shard that records its decision is not in the configuration");
         };
         let Some(primary) = &self.primaries[recorder] else {
@@ -342,14 +370,19 @@ async fn ask(
     Ok((primary, prepared))
 }
 
+/// What is recorded, if anything is.
+async fn decided(recorder: &ControlConnection, gid: &Gid) -> Result<Option<Fate>, ControlError> {
+    let look = format!("SELECT outcome FROM meridian_internal.decisions WHERE gid = '{gid}'");
+    let rows = recorder.rows(&look, ANSWER_TIME_MAX).await?;
+    let outcome = rows.first().and_then(|row| row.try_get(0).ok().flatten());
+    Ok(outcome.map(|outcome| if outcome == "commit" { Fate::Commit } else { Fate::Abort }))
+}
+
 /// What has been decided; if nothing has been, it is decided now: abort.
 async fn fate(recorder: &ControlConnection, gid: &Gid) -> Result<Fate, ControlError> {
-    let look = format!("SELECT outcome FROM meridian_internal.decisions WHERE gid = '{gid}'");
     for attempt in 0..2 {
-        let rows = recorder.rows(&look, ANSWER_TIME_MAX).await?;
-        match rows.first().and_then(|row| row.try_get(0).ok().flatten()) {
-            Some("commit") => return Ok(Fate::Commit),
-            Some(_) => return Ok(Fate::Abort),
+        match decided(recorder, gid).await? {
+            Some(fate) => return Ok(fate),
             None if attempt == 0 => {
                 let abort = format!(
                     "INSERT INTO meridian_internal.decisions (gid, outcome) VALUES ('{gid}', 'abort') ON CONFLICT DO NOTHING"

@@ -21,6 +21,7 @@
 use std::time::Duration;
 
 use super::registry::Fitness;
+use crate::health::timelines::{LOCK, SCHEMA};
 use crate::health::{ControlConnection, ControlError};
 use crate::wire::error::{SqlError, SqlState};
 
@@ -36,23 +37,17 @@ BEGIN
   INSERT INTO meridian_internal.decisions (gid, outcome) VALUES (decide.gid, 'commit');
 END";
 
-/// Two Meridians must not create at once: `IF NOT EXISTS` does not keep them from colliding.
-const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(5567913742801121)";
-
 /// What a plain `pg_dump` needs of a table that is not its role's.
 const READABLE: &str = "GRANT SELECT ON meridian_internal.decisions TO PUBLIC";
 
 const TABLE: &str = "
-CREATE SCHEMA IF NOT EXISTS meridian_internal;
-GRANT USAGE ON SCHEMA meridian_internal TO PUBLIC;
 CREATE TABLE IF NOT EXISTS meridian_internal.decisions (
   gid pg_catalog.text PRIMARY KEY,
   outcome pg_catalog.text NOT NULL CHECK (outcome IN ('commit', 'abort')),
   decided_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 REVOKE ALL ON meridian_internal.decisions FROM PUBLIC;
-GRANT SELECT ON meridian_internal.decisions TO PUBLIC;
-COMMENT ON SCHEMA meridian_internal IS 'decisions of transactions over several shards, kept by Meridian'";
+GRANT SELECT ON meridian_internal.decisions TO PUBLIC";
 
 /// One row: max_prepared_transactions; owners that are not to be trusted; whether the table may be used, and the
 /// function's body, both NULL where there is none; whether what is missing may be made; whether every role may read the
@@ -96,8 +91,8 @@ pub(super) fn is_decided(error: &SqlError) -> bool {
 pub(super) async fn prepare(connection: &ControlConnection) -> Result<Fitness, ControlError> {
     let seen = look(connection).await;
     let table = match &seen {
-        Ok(Seen { found: Found::Nothing, .. }) => TABLE,
-        Ok(Seen { found: Found::OtherFunction, .. }) => "",
+        Ok(Seen { found: Found::Nothing, .. }) => format!("{SCHEMA}; {TABLE}"),
+        Ok(Seen { found: Found::OtherFunction, .. }) => String::new(),
         Ok(Seen { found: Found::Right, is_readable: false, .. }) => {
             share(connection).await?;
             return judged(seen);

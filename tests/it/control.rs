@@ -6,7 +6,7 @@ use std::time::Duration;
 use meridian::catalog::{Catalog, CatalogHandle};
 use meridian::config::Config;
 use meridian::demo::cluster::{APP_DATABASE, APP_PASSWORD, APP_USER};
-use meridian::health::{CatalogService, Watch};
+use meridian::health::{CatalogService, Watch, timelines};
 use meridian::topology::{NodeRole, NodeState, Signals, Topology};
 use meridian::transaction::{Recovery, Registry};
 use tokio::task::JoinSet;
@@ -72,6 +72,7 @@ impl Control {
             Recovery::new(topology.clone(), signals.clone(), server.clone(), registry.clone());
         tasks.spawn(recovery.run());
         looked.wait().await;
+        tasks.spawn(timelines::keep(topology.clone(), signals.clone(), server.clone()));
         let (service, mut loaded) =
             CatalogService::new(topology.clone(), catalog.clone(), signals.clone(), server, &health);
         tasks.spawn(async move { service.run(&mut requests).await });

@@ -83,6 +83,39 @@ async fn a_promotion_by_others_is_followed_and_the_old_primary_is_never_taken_ba
 }
 
 #[tokio::test]
+async fn who_starts_while_the_new_primary_is_away_does_not_take_the_old_one() {
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().region("eu-central").start();
+    let shard = cluster.shard("us-east");
+    let heir = shard.replica(0).unwrap().clone();
+    let control = Control::start(&cluster).await;
+    let elsewhere = cluster.direct("eu-central").await;
+    let exists = "SELECT to_regclass('meridian_internal.timelines') IS NOT NULL";
+    assert!(!elsewhere.query_one(exists, &[]).await.unwrap().get::<_, bool>(0), "nothing was promoted yet");
+    heir.promote().unwrap();
+    eventually("it is recorded on the other shard", async || {
+        let recorded = "SELECT FROM meridian_internal.timelines WHERE shard = 'us-east' AND timeline = 2";
+        elsewhere.query(recorded, &[]).await.ok().filter(|rows| rows.len() == 1).map(|_| ())
+    })
+    .await;
+    drop(control);
+    heir.kill().unwrap();
+    let control = Control::start(&cluster).await;
+    assert_eq!(control.roles(), [Down, Down, Primary, Replica]);
+    heir.start().unwrap();
+    eventually("the new one is back", async || {
+        (control.roles() == [Down, Primary, Primary, Replica]).then_some(())
+    })
+    .await;
+    // The records are read by whoever dumps, and written by nobody but Meridian.
+    let superuser = crate::harness::connect(&cluster.shard("eu-central").primary().superuser("demo")).await;
+    superuser.batch_execute("CREATE ROLE reader").await.unwrap();
+    for (right, expected) in [("SELECT", true), ("INSERT", false), ("UPDATE", false), ("DELETE", false)] {
+        let sql = format!("SELECT has_table_privilege('reader', 'meridian_internal.timelines', '{right}')");
+        assert_eq!(superuser.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0), expected, "{right}");
+    }
+}
+
+#[tokio::test]
 async fn catalogs_are_loaded_again_when_asked_and_when_they_changed() {
     let cluster = cluster().region("us-east").region("eu-central").start();
     let control = Control::start(&cluster).await;

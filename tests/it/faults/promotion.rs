@@ -138,6 +138,50 @@ async fn promotion_by_others_is_followed_under_load() {
     }
 }
 
+/// The old primary lives, and so do the connections to it: what is written there now would be lost.
+#[tokio::test]
+async fn nothing_is_acknowledged_by_a_primary_that_has_been_superseded() {
+    if std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres") {
+        return;
+    }
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().start();
+    let meridian = meridian(&cluster).tables(TABLES).section("proxy", "primary_wait = \"5min\"").start();
+    let admin = connect(&meridian.app()).await;
+    admin.batch_execute("CREATE TABLE places (id int PRIMARY KEY, region text NOT NULL)").await.unwrap();
+    let heir = cluster.shard("us-east").replica(0).expect("a replica").clone();
+    eventually("the heir has the table", async || heir.sql("SELECT pg_last_wal_replay_lsn()").ok()).await;
+
+    let writer = connect(&meridian.app()).await;
+    writer.batch_execute("BEGIN; INSERT INTO places VALUES (1, 'us-east')").await.unwrap();
+    let reader = connect(&meridian.app()).await;
+    reader.batch_execute("BEGIN; SELECT FROM places WHERE region = 'us-east' FOR UPDATE").await.unwrap();
+    // Its connection to the default shard is its own.
+    let pinned = connect(&meridian.app()).await;
+    pinned.batch_execute("LISTEN news").await.unwrap();
+    blocking(&heir, Node::promote).await;
+    eventually("the new primary is followed", async || {
+        meridian.log().contains("calls itself primary beside or behind a newer one").then_some(())
+    })
+    .await;
+    eventually("who listens there is sent away", async || pinned.is_closed().then_some(())).await;
+    let pinned = connect(&meridian.app()).await;
+    for (what, told) in [
+        ("commit", writer.batch_execute("COMMIT").await),
+        ("write", reader.batch_execute("INSERT INTO places VALUES (2, 'us-east')").await),
+    ] {
+        let error = told.expect_err(what);
+        assert!(error.code().is_some_and(|code| code.code().starts_with("08")), "{what}: {error}");
+    }
+    for (id, client) in [&writer, &reader, &pinned].into_iter().enumerate() {
+        let insert = format!("ROLLBACK; INSERT INTO places VALUES ({id}, 'us-east')");
+        client.batch_execute(&insert).await.unwrap();
+    }
+    let rows =
+        connect(&heir.app("demo")).await.query("SELECT id FROM places ORDER BY id", &[]).await.unwrap();
+    let ids: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(ids, [0, 1, 2]);
+}
+
 #[tokio::test]
 async fn meridian_killed_and_started_again_serves_on() {
     if std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres") {
