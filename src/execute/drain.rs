@@ -18,6 +18,8 @@ pub struct Drained {
     /// Tag of the first CommandComplete after the prologue's.
     pub tag: Option<String>,
     pub position: Option<Lsn>,
+    /// The server was lost before it told the position, when all else had been answered.
+    pub lost_behind: bool,
     /// Notices and parameter reports.
     pub asides: Vec<Bytes>,
 }
@@ -25,11 +27,23 @@ pub struct Drained {
 /// Sends the outbox and reads until every ReadyForQuery that is owed has come. Cancel safe: no; the lane is then broken.
 ///
 /// The queue must end with something that is answered by ReadyForQuery. Errors that the server meets on its way skip to
-/// the next one, as the relay's do.
+/// the next one, as the relay's do. A server that is lost with nothing but the position owed has answered what counts.
 pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
-    let limits = Limits::default();
     let mut drained = Drained::default();
     lane.connection.broken = true;
+    match read_all(lane, &mut drained).await {
+        Err(_) if lane.owes_position_only() => {
+            lane.owed.clear();
+            drained.lost_behind = true;
+        }
+        read => read?,
+    }
+    lane.connection.broken = drained.lost_behind;
+    Ok(drained)
+}
+
+async fn read_all(lane: &mut Lane, drained: &mut Drained) -> Result<(), BackendError> {
+    let limits = Limits::default();
     while !lane.owed.is_empty() {
         let frame = lane.connection.next_frame(&limits).await?;
         let body = &frame[HEADER_BYTES..];
@@ -87,6 +101,5 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
             _ => {}
         }
     }
-    lane.connection.broken = false;
-    Ok(drained)
+    Ok(())
 }

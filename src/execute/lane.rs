@@ -220,7 +220,7 @@ impl Lane {
 
     /// Nothing is owed and nothing is torn: no statement can be running there.
     pub fn is_at_rest(&self) -> bool {
-        self.owed.is_empty() && !self.connection.broken
+        self.owed.is_empty() && !self.connection.broken && !self.open_pipeline
     }
 
     /// A simple query whose whole frame is at hand; its ReadyForQuery is the client's.
@@ -294,6 +294,11 @@ impl Lane {
     /// Whether the last thing that is owed is a ReadyForQuery, so that [`super::drain::drain`] comes to its end.
     pub fn ends_with_ready(&self) -> bool {
         matches!(self.owed.back(), Some(Owed::Sync { .. } | Owed::Query { .. } | Owed::Hidden(_)))
+    }
+
+    /// Whether everything is answered but our own question for the position.
+    pub fn owes_position_only(&self) -> bool {
+        self.owed.len() == 1 && self.owed.front() == Some(&Owed::Hidden(Hidden::Position))
     }
 
     /// Parse for a client's statement. `tail` is the message after its name.

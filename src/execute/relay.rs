@@ -14,7 +14,9 @@
 //! 2. A row larger than the buffer passes through it in pieces; memory does not grow with the answer.
 //! 3. A slow client stops the reading of its rows: nothing more is read while a write to it is pending.
 //! 4. Rows that fill no write of their own wait for those that follow, a moment at most; the end of an answer never waits.
-//! 5. While the server works the client is watched: if it goes, the statement is cancelled by the caller.
+//! 5. What the client was told to be done stays done: of a server that is lost behind its last answer, before that to our own
+//!    question for the position, the client hears nothing.
+//! 6. While the server works the client is watched: if it goes, the statement is cancelled by the caller.
 //!
 //! Not here: which lane, and what the answer means for the transaction (session).
 
@@ -28,7 +30,7 @@ use std::task::Poll;
 use bytes::{Buf, BytesMut};
 
 use super::client::ClientStream;
-use super::lane::{Hidden, Lane, LocalReply, Owed};
+use super::lane::{Lane, LocalReply, Owed};
 use super::numbers::{self, Carried};
 use super::told::Told;
 use crate::backend::BackendError;
@@ -68,7 +70,11 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
     relay.local_replies(&mut report);
     while !relay.lane.owed.is_empty() || state.passing > 0 {
         let is_empty = relay.lane.connection.inbox.is_empty();
-        let scanned = if is_empty { 0 } else { relay.scan(&mut state, &mut report)? };
+        let scanned = match is_empty {
+            true => Ok(0),
+            false => relay.scan(&mut state, &mut report),
+        };
+        let scanned = scanned.map_err(|error| state.torn(error, relay.lane))?;
         if state.may_wait(scanned) {
             state.waiting = scanned;
         } else {
@@ -78,14 +84,19 @@ pub async fn relay(mut relay: Relay<'_>) -> Result<Report, RelayError> {
         if relay.lane.owed.is_empty() && state.passing == 0 {
             break;
         }
-        relay.exchange(&mut state, &mut report).await.map_err(|error| state.torn(error))?;
+        match relay.exchange(&mut state, &mut report).await {
+            Err(RelayError::Server { .. }) if relay.lane.owes_position_only() => {
+                relay.lost_behind(&mut report)
+            }
+            exchanged => exchanged.map_err(|error| state.torn(error, relay.lane))?,
+        }
     }
     if !relay.lane.connection.outbox.is_empty() {
         // A Flush with nothing behind it that is answered.
         let flushed = poll_fn(|cx| relay.lane.connection.poll_flush(cx)).await;
         flushed.map_err(|_| relay.lost(&report))?;
     }
-    relay.lane.connection.broken = false;
+    relay.lane.connection.broken = report.lost_behind;
     report.awaits_sync |= state.copy_extended;
     Ok(report)
 }
@@ -96,6 +107,12 @@ impl Relay<'_> {
             error: BackendError::lost(&self.lane.connection.address),
             forwarded: report.forwarded,
         }
+    }
+
+    /// The client has its whole answer; only ours is missing.
+    fn lost_behind(&mut self, report: &mut Report) {
+        self.lane.owed.clear();
+        report.lost_behind = true;
     }
 
     fn broken(&self, reason: impl Into<String>, report: &Report) -> RelayError {
@@ -294,7 +311,6 @@ impl Relay<'_> {
                 Some(_) => {}
                 None => return Err(self.unexpected(tag, report)),
             },
-            b't' => {}
             b'T' | b'n' => {
                 report.note_probe(owed, &state.carried);
                 self.lane.confirm(header.tag);
@@ -308,8 +324,9 @@ impl Relay<'_> {
             }
             b'E' => return self.on_error(at, header, hidden, report),
             b'Z' => {
-                let ready = ReadyForQuery::decode(body);
-                return self.on_ready(ready, hidden, report);
+                let told = self.on_ready(ReadyForQuery::decode(body), hidden, report)?;
+                state.answered |= told;
+                return Ok(told);
             }
             b'N' => return Ok(true),
             b'A' => {
@@ -343,7 +360,7 @@ impl Relay<'_> {
                     }
                 }
             }
-            b'H' | b'c' | b'V' => {}
+            b't' | b'H' | b'c' | b'V' => {}
             other => return Err(self.unexpected(other, report)),
         }
         Ok(!hidden)
@@ -375,6 +392,10 @@ impl Relay<'_> {
             Ok(error) => error,
             Err(decode) => return Err(self.broken(decode.to_string(), report)),
         };
+        if error.ends_session() && self.lane.owes_position_only() {
+            self.lost_behind(report);
+            return Ok(false);
+        }
         if error.ends_session() {
             let error = BackendError::ended(&self.lane.connection.address, error);
             return Err(RelayError::Server { error, forwarded: report.forwarded });
@@ -540,9 +561,4 @@ fn is_of_the_text(error: &SqlError) -> bool {
 fn is_about_our_statements(error: &SqlError) -> bool {
     let states = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PREPARED_STATEMENT];
     states.contains(&error.sqlstate) && error.message.contains("\"mrd_")
-}
-
-/// True for a lane whose answer ends with our own query for the position.
-pub fn asks_position(lane: &Lane) -> bool {
-    lane.owed.back() == Some(&Owed::Hidden(Hidden::Position))
 }

@@ -40,6 +40,13 @@ pub(super) enum Place {
     Session,
 }
 
+impl Place {
+    /// The server reads data from the client there.
+    pub fn copies_in(&self) -> bool {
+        matches!(self, Self::Shard(place) if place.planned.as_ref().is_some_and(|planned| planned.copies_in()))
+    }
+}
+
 /// They are relayed to one shard.
 pub(super) struct ShardPlace {
     pub shard: ShardId,

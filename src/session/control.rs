@@ -474,8 +474,10 @@ impl Session {
             self.lose_position(shard);
             return Err(Failure::Sql(outcome_unknown()));
         };
-        if let Some(position) = drained.position {
-            self.learn_position(shard, WriteToken { timeline, position });
+        match drained.position {
+            Some(position) => self.learn_position(shard, WriteToken { timeline, position }),
+            None if drained.lost_behind => self.lose_position(shard),
+            None => {}
         }
         for aside in &drained.asides {
             if !tell_notices && aside.first() == Some(&b'N') {
@@ -530,6 +532,11 @@ impl Session {
         let mut index = 0;
         while index < self.lanes.len() {
             let lane = &mut self.lanes[index];
+            // It was not of the block, and waits for its Sync.
+            if lane.open_pipeline && !lane.in_block && !lane.connection.broken {
+                index += 1;
+                continue;
+            }
             let idle = lane.connection.status == crate::wire::backend::TransactionStatus::Idle;
             lane.set_in_block(false);
             lane.wrote = false;

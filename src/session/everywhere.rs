@@ -135,11 +135,12 @@ impl Session {
             .await
         };
         self.note_time(default, sent.elapsed());
-        let rows = match report {
+        let mut rows = match report {
             Ok(report) => {
                 self.note_report(&report);
                 self.after_performance(first, &report)?;
-                report.rows
+                // All rows are written where the client wants some of them first; how many, the others say.
+                (!report.suspended).then_some(report.rows)
             }
             Err(error) => return Err(self.relay_failed(first, error).await),
         };
@@ -168,7 +169,7 @@ impl Session {
             }
             if let Some(table) = &copies {
                 let changed = drained.tag.map_or(0, |tag| rows_of_tag(tag.as_bytes()));
-                copies::compare(table, rows, changed, name)?;
+                copies::compare(table, *rows.get_or_insert(changed), changed, name)?;
             }
         }
         Ok(())

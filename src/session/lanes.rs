@@ -195,8 +195,11 @@ impl Session {
 
     fn after_relay(&mut self, index: usize, report: &Report) {
         self.note_report(report);
-        if let Some(position) = report.position {
-            let lane = &self.lanes[index];
+        let lane = &self.lanes[index];
+        if report.lost_behind {
+            self.worker.shared.signals.probe_now();
+            self.lose_position(lane.shard);
+        } else if let Some(position) = report.position {
             let timeline = self.context.planning.topology.node(lane.connection.node).state.timeline();
             let (shard, replica) = (lane.shard, lane.replica);
             if !replica {

@@ -7,6 +7,8 @@
 //! 1. A message is put on a lane once; a segment that is tried again (a read whose server died) is put on a fresh lane.
 //! 2. A named statement is prepared on a connection at most once, in the flight that needs it first.
 //! 3. A pipeline that a Flush left open is ended by the client's Sync, or before another shard is used.
+//! 4. What is changed before a Flush is in a block of ours up to the Sync: statements of whatever kind may follow, and what
+//!    fails among them undoes it.
 
 use std::rc::Rc;
 
@@ -62,11 +64,13 @@ impl Session {
         if one && !self.block.is_open() {
             self.begin_implicit();
         }
+        let goes_on = self.goes_on(end);
         let last = segments.len() - 1;
         let mut sent = false;
         for (at, segment @ Segment { place, changes, .. }) in segments.iter().enumerate() {
             // What fails behind it must undo it, as the one transaction that a pipeline is.
-            if *changes && !self.block.is_open() && batch.goes_on_behind(at, segment) {
+            let alone = !goes_on && !batch.goes_on_behind(at, segment) || place.copies_in();
+            if *changes && !self.block.is_open() && !alone {
                 self.begin_implicit();
             }
             let messages = batch.messages(segment);
@@ -88,6 +92,15 @@ impl Session {
             self.close_open_pipelines().await;
         }
         Ok(sent)
+    }
+
+    /// Whether what is behind the batch belongs to its transaction: no Sync has ended it, nor will a Query.
+    fn goes_on(&self, end: BatchEnd) -> bool {
+        match end {
+            BatchEnd::Sync => false,
+            BatchEnd::Flush => true,
+            BatchEnd::Full => self.client.inbox.first().is_none_or(|tag| b"PBDECHS".contains(tag)),
+        }
     }
 
     /// Sync after an error: open pipelines hear it too.
@@ -153,20 +166,21 @@ impl Session {
             return Ok(false);
         }
         let Some(index) = self.lanes.iter().position(|lane| lane.open_pipeline) else { return Ok(false) };
+        // Behind a block of ours the client hears that it is ready when that is committed.
+        let told = self.sync_is_theirs();
         self.lanes[index].open_pipeline = false;
-        self.lanes[index].sync(false);
+        self.lanes[index].sync(!told);
         let wrote = self.lanes[index].wrote && !self.lanes[index].in_block;
         if wrote {
             self.lanes[index].wrote = false;
             self.ask_position(index);
         }
         match self.run_lane(index).await {
-            Ok(report) => {
-                if report.error.is_some() {
-                    self.block.fail();
-                }
-                Ok(true)
+            Ok(report) if report.error.is_some() => {
+                self.block.fail();
+                if told { Ok(true) } else { Err(Failure::Told) }
             }
+            Ok(_) => Ok(told),
             Err(error) => Err(self.relay_failed(index, error).await),
         }
     }
@@ -301,7 +315,7 @@ impl Session {
             return Err((Failure::Sql(self.in_failed_block()), Confirmed::default()));
         }
         self.leave_other_pipelines(shard).await.map_err(before_all)?;
-        let client_sync = end == Some(BatchEnd::Sync) && self.block_is_ours();
+        let client_sync = end == Some(BatchEnd::Sync) && self.sync_is_theirs();
         let mut avoid = Vec::new();
         let mut reuse = self.may_reuse(messages, part);
         loop {
@@ -380,8 +394,14 @@ impl Session {
 
     /// What stands behind the messages of a segment: Flush, or a Sync that is the client's or ours.
     fn end_segment(&mut self, index: usize, end: Option<BatchEnd>, client_sync: bool, copies_in: bool) {
+        let in_ours = !self.sync_is_theirs();
         let lane = &mut self.lanes[index];
         match end {
+            // Only ours ends a transaction that is ours.
+            Some(BatchEnd::Flush | BatchEnd::Full) if in_ours && !copies_in => {
+                lane.open_pipeline = false;
+                lane.sync(true);
+            }
             Some(BatchEnd::Flush | BatchEnd::Full) => {
                 lane.flush_message();
                 lane.open_pipeline = true;
@@ -437,7 +457,7 @@ impl Session {
     }
 
     /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
-    fn block_is_ours(&self) -> bool {
+    fn sync_is_theirs(&self) -> bool {
         !self.block.is_open() || self.block.is_explicit()
     }
 

@@ -47,11 +47,11 @@ impl Session {
             return;
         }
         let (shard, node) = (lane.shard, lane.connection.node);
-        if let Ok(drained) = drain(lane).await
-            && let Some(position) = drained.position
-        {
-            let timeline = self.context.planning.topology.node(node).state.timeline();
-            self.learn_position(shard, WriteToken { timeline, position });
+        let position = drain(lane).await.ok().and_then(|drained| drained.position);
+        let timeline = self.context.planning.topology.node(node).state.timeline();
+        match position {
+            Some(position) => self.learn_position(shard, WriteToken { timeline, position }),
+            None => self.lose_position(shard),
         }
     }
 

@@ -422,10 +422,9 @@ impl Session {
             }
             let lane = &mut self.lanes[index];
             lane.connection.suspect |= what == Discard::Temp;
+            // PLANS leaves the statements whose plans they are.
             if what == Discard::All {
                 lane.connection.applied = Rc::default();
-            }
-            if matches!(what, Discard::All | Discard::Plans) {
                 lane.connection.statements.clear();
                 lane.connection.unnamed = None;
             }

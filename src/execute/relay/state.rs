@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::report::RelayError;
+use crate::execute::lane::Lane;
 use crate::execute::numbers::Carried;
 
 /// What PostgreSQL sends at a time, if there is more.
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub copy_extended: bool,
     /// What was passed on is to be thrown away (a hidden query's row).
     pub swallowing: bool,
+    /// The client was told that the server is ready for what it asks next.
+    pub answered: bool,
     /// In the values of the rows that come.
     pub carried: Carried,
     /// The last thing that was passed is a row, or a part of one: others follow.
@@ -43,12 +46,14 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A server that is lost amid a message whose beginning the client has: nothing can be said behind that, and no other server
-    /// has the rest. As PostgreSQL's, the client's connection ends.
-    pub fn torn(&self, error: RelayError) -> RelayError {
+    /// A server that is lost amid a message whose beginning the client has, or behind the end of its answer: nothing can be said
+    /// there, and no other server has the rest. As PostgreSQL's, the client's connection ends.
+    pub fn torn(&self, error: RelayError, lane: &Lane) -> RelayError {
+        let amid_message = self.passing > 0 && !self.swallowing;
+        let behind_answer = self.answered && lane.owed.iter().all(|owed| owed.is_hidden());
         match error {
-            RelayError::Server { error, .. } if self.passing > 0 && !self.swallowing => {
-                tracing::info!(%error, "the connection of a client ends amid a message");
+            RelayError::Server { error, .. } if amid_message || behind_answer => {
+                tracing::info!(%error, "the connection of a client ends where nothing can be told");
                 RelayError::ClientGone
             }
             other => other,

@@ -1,5 +1,6 @@
 //! Faults: nodes that are killed and promoted, clients that vanish or err. Each breaks servers of its own, if any.
 
+mod behind;
 mod clients;
 mod copies;
 mod hostile;
