@@ -33,7 +33,7 @@ pub use load::{CatalogReader, LoadError};
 pub use numbers::{Numbers, Objects, Shape};
 pub use parts::CatalogParts;
 pub use snapshot::{
-    CastCall, Catalog, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, HiddenCalls, RelationInfo,
-    RelationKind, Volatility, WireType,
+    CastCall, Catalog, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, HiddenCalls, OnDelete,
+    RelationInfo, RelationKind, Volatility, WireType,
 };
 pub use tables::{Severity, TableFinding, check_tables};

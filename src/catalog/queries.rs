@@ -360,11 +360,15 @@ SELECT i.indrelid, i.indexrelid, a.attname::text, i.indisprimary AND i.indimmedi
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
  ORDER BY i.indrelid, NOT i.indisprimary, i.indexrelid, k.place";
 
-/// Foreign keys with actions, by the table that is referenced: the one that refers, its columns, and whether an action sets them.
+/// Foreign keys with actions, by the table that is referenced: the one that refers, its columns, those that are referred to, whether
+/// there is an action ON UPDATE, the one ON DELETE, and the columns that this one sets (since PostgreSQL 15 not always all).
 const FOREIGN_KEYS: &str = "
 SELECT f.confrelid, f.conrelid,
        (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey)),
-       f.confupdtype IN ('c', 'n', 'd') OR f.confdeltype IN ('n', 'd')
+       (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = f.confrelid AND a.attnum = ANY (f.confkey)),
+       f.confupdtype IN ('c', 'n', 'd'), f.confdeltype::text,
+       (SELECT array_agg(a.attname::text) FROM pg_attribute a
+         WHERE a.attrelid = f.conrelid AND to_jsonb(f)->'confdelsetcols' @> to_jsonb(a.attnum))
   FROM pg_constraint f
  WHERE f.contype = 'f' AND f.conrelid >= 16384 AND (f.confupdtype IN ('c', 'n', 'd') OR f.confdeltype IN ('c', 'n', 'd'))
  ORDER BY f.confrelid, f.oid";
@@ -432,7 +436,7 @@ SELECT n.nspname::text, p.proname::text, string_agg(CASE
  WHERE n.nspname !~ '^pg_(toast|temp_)' AND p.oid >= 16384
  GROUP BY 1, 2";
 
-/// User-defined types; labels of enums in their order; what the binary form of each is made of.
+/// User-defined types; labels of enums in their order; what the binary form of each is made of; defaults of domains.
 const TYPES: &str = "
 WITH enum AS MATERIALIZED (
     SELECT e.enumtypid AS type, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) AS labels
@@ -443,7 +447,7 @@ WITH enum AS MATERIALIZED (
     SELECT (to_jsonb(r)->>'rngmultitypid')::oid, r.rngsubtype FROM pg_range r)
 SELECT t.oid, n.nspname::text, t.typname::text, enum.labels,
        CASE WHEN t.typoutput = 'array_out'::regproc THEN 'a' ELSE t.typtype::text END, t.typelem, t.typbasetype,
-       range.element
+       range.element, CASE WHEN t.typtype = 'd' THEN t.typdefault END
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN enum ON enum.type = t.oid
   LEFT JOIN range ON range.type = t.oid

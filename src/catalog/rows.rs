@@ -17,8 +17,8 @@ use super::queries::Query;
 use super::reading::{SETS, SETS_READING, parameters_set, sets_reading, words};
 use super::settings;
 use super::snapshot::{
-    CastCall, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, RelationInfo, RelationKind,
-    Volatility, WireType,
+    CastCall, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, OnDelete, RelationInfo,
+    RelationKind, Volatility, WireType,
 };
 use crate::merge::types::USER_TYPES_FROM;
 use crate::sql::name::ObjectName;
@@ -264,7 +264,16 @@ impl Interpreter<'_> {
     fn foreign_keys(&mut self) -> Result<(), LoadError> {
         for row in self.answers.of(Query::ForeignKeys) {
             let Some(child) = self.names.get(&row.try_get(1)?).cloned() else { continue };
-            let key = ForeignKey { child, columns: row.try_get(2)?, sets_columns: row.try_get(3)? };
+            let columns: Vec<String> = row.try_get(2)?;
+            let on_delete = match row.try_get::<_, &str>(5)? {
+                "c" => OnDelete::Cascade,
+                "n" | "d" => {
+                    OnDelete::Sets(row.try_get::<_, Option<_>>(6)?.unwrap_or_else(|| columns.clone()))
+                }
+                _ => OnDelete::Nothing,
+            };
+            let (referenced, on_update) = (row.try_get(3)?, row.try_get(4)?);
+            let key = ForeignKey { child, columns, referenced, on_update, on_delete };
             if let Some(relation) = self.relation(row.try_get(0)?) {
                 relation.referenced_by.push(key);
             }
@@ -341,6 +350,9 @@ impl Interpreter<'_> {
             let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
             if let Some(labels) = row.try_get::<_, Option<Vec<String>>>(3)? {
                 self.parts.enums.insert(name.clone(), labels);
+            }
+            if let Some(default) = row.try_get::<_, Option<String>>(8)? {
+                self.parts.hidden.domain_defaults.insert(name.name.clone(), default);
             }
             let number: u32 = row.try_get(0)?;
             let element: u32 = row.try_get(5)?;

@@ -89,10 +89,22 @@ impl Column {
 #[derive(Debug, Clone)]
 pub struct ForeignKey {
     pub child: ObjectName,
-    /// Those of the child that refer.
+    /// Those of the child that refer, which ON UPDATE CASCADE, SET NULL and SET DEFAULT set.
     pub columns: Vec<String>,
-    /// An action sets them: ON UPDATE CASCADE, SET NULL, SET DEFAULT.
-    pub sets_columns: bool,
+    /// Those that are referred to.
+    pub referenced: Vec<String>,
+    pub on_update: bool,
+    pub on_delete: OnDelete,
+}
+
+/// What a foreign key does to the rows that refer to one that is removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnDelete {
+    /// NO ACTION, RESTRICT.
+    Nothing,
+    Cascade,
+    /// SET NULL and SET DEFAULT, of these columns.
+    Sets(Vec<String>),
 }
 
 #[derive(Debug, Clone)]
@@ -209,6 +221,8 @@ pub struct HiddenCalls {
     pub casts: Vec<CastCall>,
     /// Those of a domain's CHECK constraints, by its name; of the domains below it too.
     pub domains: HashMap<String, Vec<ObjectName>>,
+    /// The texts of domains' defaults, by their names.
+    pub domain_defaults: HashMap<String, String>,
 }
 
 /// A cast that calls a function, with the types' names without their schemas.

@@ -7,7 +7,7 @@
 //! Invariants:
 //! 1. After DDL that was let through every row is where the rule of its table, as it is named then, looks for it.
 //!
-//! Not here: what DDL computes for rows that are there (`commands`).
+//! Not here: what DDL computes for rows that are there (`computed`).
 
 use crate::catalog::Column;
 use crate::sql::facts::{Alteration, Facts, Kind, Relative};
@@ -45,8 +45,8 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
                 }
             }
             Alteration::Drops(column) => refuse_drop(facts, context, column)?,
-            Alteration::Born(_) => {}
-            Alteration::Retypes { column, words, converted } => {
+            Alteration::Born(_) | Alteration::Adds { .. } => {}
+            Alteration::Retypes { column, words, converted, .. } => {
                 refuse_type(facts, context, column, words, *converted)?;
             }
         }

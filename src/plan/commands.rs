@@ -9,16 +9,15 @@ use std::collections::HashSet;
 
 use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject, TransactionCommand};
 use crate::sql::name::ObjectName;
-use crate::topology::Placement;
 
 use super::action::{Access, Action, Many, PlanningContext};
-use super::functions::{self, Demands};
+use super::functions::Demands;
 use super::home::{self, Home};
 use super::make::Outcome;
 use super::reads;
 use super::refusal::{self, Refusal};
 use super::survey::{self, Fixed, Survey};
-use super::{alterations, code, fired};
+use super::{alterations, code, computed, fired};
 
 /// Parameters that replicas show otherwise.
 const OF_PRIMARIES: [&str; 3] = ["transaction_read_only", "in_hot_standby", "all"];
@@ -85,8 +84,8 @@ fn defines(facts: &Facts, context: &PlanningContext) -> Result<bool, Refusal> {
     if refuse_words(facts, context, &refusal::CODE_NAMES_TABLE).is_err() {
         // What moves rows from under their rules cannot be read out of code; what is computed for rows is known by its words.
         let moves = MOVING.iter().any(has) || reads || OTHERWISE.iter().any(has);
-        refuse_computed_columns(facts, context)?;
-        refuse_numbered_rows(facts, context)?;
+        computed::refuse_by_words(facts, context)?;
+        computed::refuse_numbers(facts, context)?;
         return Ok(!moves);
     }
     match reads || OTHERWISE.iter().any(has) {
@@ -104,8 +103,11 @@ fn ddl(
     alterations::check_parents(facts, context)?;
     if creates.is_none() {
         alterations::check(facts, context)?;
-        refuse_computed_columns(facts, context)?;
-        refuse_numbered_rows(facts, context)?;
+        computed::refuse(facts, context)?;
+        computed::refuse_calls(facts, context)?;
+        if computed::refuse_numbers(facts, context)? {
+            refuse_code(facts, context, "")?;
+        }
     }
     Ok(match scope {
         DdlScope::Transactional => Outcome::new(Action::Everywhere, Access::Write),
@@ -118,52 +120,6 @@ fn ddl(
 
 pub(super) fn has_word(facts: &Facts, word: &str) -> bool {
     facts.words.iter().any(|w| w.eq_ignore_ascii_case(word))
-}
-
-/// ALTER TABLE reference ADD COLUMN … DEFAULT now(): computed for the rows that are there, on each shard for itself.
-/// The functions of DDL are known by its words only.
-fn refuse_computed_columns(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    let counts = |word: &str| word.ends_with("serial") || word == "identity";
-    let has_default = |word: &String| matches!(word.as_str(), "default" | "generated") || counts(word);
-    let fills = has_word(facts, "add") && facts.words.iter().any(has_default);
-    if !has_word(facts, "alter") || !(fills || has_word(facts, "using")) {
-        return Ok(());
-    }
-    let reference = context
-        .topology
-        .tables
-        .iter()
-        .find(|rule| matches!(rule.placement, Placement::Reference) && has_word(facts, &rule.name.name));
-    let targeted = facts.targets.first().and_then(|target| match home::of(context, target) {
-        Home::Reference { rule, .. } => Some(rule),
-        _ => None,
-    });
-    let Some(rule) = reference.or(targeted) else { return Ok(()) };
-    match facts.words.iter().find(|word| counts(word) || functions::may_differ(context, word)) {
-        Some(word) => Err(refusal::DDL_VALUES.naming(&[word, &rule.name.name])),
-        None => Ok(()),
-    }
-}
-
-/// ALTER TABLE sharded ADD COLUMN … serial: each shard would count from one.
-fn refuse_numbered_rows(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    if !has_word(facts, "alter") || !has_word(facts, "add") || context.topology.shards.len() == 1 {
-        return Ok(());
-    }
-    let counts = |word: &String| word.ends_with("serial") || word == "identity" || word == "nextval";
-    let tables = &context.topology.tables;
-    let targeted = facts.targets.first().and_then(|target| match home::of(context, target) {
-        Home::Sharded { rule, .. } => Some(rule),
-        _ => None,
-    });
-    let named = tables.iter().find(|rule| rule.is_sharded() && has_word(facts, &rule.name.name));
-    match named.or(targeted) {
-        Some(rule) if facts.words.iter().any(counts) => {
-            Err(refusal::NUMBERED_ROWS.naming(&[&rule.name.name]))
-        }
-        Some(_) => refuse_code(facts, context, ""),
-        None => Ok(()),
-    }
 }
 
 /// Refuses a text whose words call what must not run on the default shard. `executor`: what runs EXECUTE, if anything.

@@ -16,7 +16,8 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::{ForeignKey, RelationInfo, RelationKind};
+use crate::catalog::{ForeignKey, OnDelete, RelationInfo, RelationKind};
+use crate::sql::facts::Cell;
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
 
@@ -51,37 +52,98 @@ pub(super) fn refuse(
     Ok(())
 }
 
+/// What is done to rows that are there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Change {
+    Removes,
+    /// These columns are set; None: any may be.
+    Sets(Option<Vec<String>>),
+}
+
+impl Change {
+    pub fn of_sets(sets: Option<&[(String, Cell)]>) -> Self {
+        Self::Sets(sets.map(|sets| sets.iter().map(|(column, _)| column.clone()).collect()))
+    }
+
+    /// Of a statement that is not looked into.
+    pub const ANY: [Self; 2] = [Self::Removes, Self::Sets(None)];
+
+    /// Whether one of these columns may have another value then: what triggers say of NEW they may set, too.
+    fn may_set(&self, context: &PlanningContext, info: &RelationInfo, columns: &[String]) -> bool {
+        let Self::Sets(sets) = self else { return false };
+        let Some(sets) = sets else { return true };
+        let words = info.triggers.iter().filter_map(|trigger| context.catalog.function_words.get(trigger));
+        let words: Vec<_> = words.collect();
+        let is_generated =
+            |name: &String| info.columns.iter().any(|column| column.name == *name && column.generated);
+        columns.iter().any(|column| {
+            sets.contains(column)
+                || is_generated(column)
+                || words.iter().any(|words| words.contains(&column.to_lowercase()))
+        })
+    }
+}
+
 /// As [`refuse`], for a write that changes or removes rows: what foreign keys then do to rows that refer to them, which is done
 /// on the shard of the write, must be done to all of them and leave each on its shard.
 pub(super) fn refuse_change(
     context: &PlanningContext,
     table: &ObjectName,
     home: Option<ShardId>,
+    changes: &[Change],
 ) -> Result<(), Refusal> {
     refuse(context, table, home)?;
     if !code::is_spread(context) {
         return Ok(());
     }
     let Some(name) = home::resolve(context, table) else { return Ok(()) };
-    let (mut open, mut seen) = (vec![name], HashSet::new());
-    while let Some(name) = open.pop() {
+    let mut open: Vec<_> = changes.iter().map(|change| (name.clone(), change.clone())).collect();
+    let mut seen: HashSet<_> = open.iter().cloned().collect();
+    while let Some((name, change)) = open.pop() {
         for info in written(context, &name) {
-            for key in info.referenced_by.iter().filter(|key| seen.insert(key.child.clone())) {
-                refuse_action(context, info, key)?;
+            for key in &info.referenced_by {
+                let Some(effect) = effect(context, info, key, &change) else { continue };
+                refuse_action(context, info, key, &effect)?;
                 refuse_triggers(context, &key.child, home)?;
-                open.push(key.child.clone());
+                let next = (key.child.clone(), effect);
+                if seen.insert(next.clone()) {
+                    open.push(next);
+                }
             }
         }
     }
     Ok(())
 }
 
-fn refuse_action(context: &PlanningContext, parent: &RelationInfo, key: &ForeignKey) -> Result<(), Refusal> {
+/// What the key does to rows that refer to one of `info`, if it does anything.
+fn effect(
+    context: &PlanningContext,
+    info: &RelationInfo,
+    key: &ForeignKey,
+    change: &Change,
+) -> Option<Change> {
+    match (change, &key.on_delete) {
+        (Change::Removes, OnDelete::Nothing) => None,
+        (Change::Removes, OnDelete::Cascade) => Some(Change::Removes),
+        (Change::Removes, OnDelete::Sets(columns)) => Some(Change::Sets(Some(columns.clone()))),
+        (Change::Sets(_), _) => {
+            let fires = key.on_update && change.may_set(context, info, &key.referenced);
+            fires.then(|| Change::Sets(Some(key.columns.clone())))
+        }
+    }
+}
+
+fn refuse_action(
+    context: &PlanningContext,
+    parent: &RelationInfo,
+    key: &ForeignKey,
+    effect: &Change,
+) -> Result<(), Refusal> {
     let action = || Err(refusal::FOREIGN_KEY_ACTION.naming(&[&parent.name.name, &key.child.name]));
     match home::of(context, &key.child) {
-        Home::Sharded { rule, .. } if key.sets_columns => {
-            match alterations::configured_columns(rule).any(|placed| key.columns.iter().any(|c| c == placed))
-            {
+        Home::Sharded { rule, info } => {
+            let placing: Vec<String> = alterations::configured_columns(rule).map(str::to_owned).collect();
+            match info.is_none_or(|info| effect.may_set(context, info, &placing)) {
                 true => action(),
                 false => Ok(()),
             }

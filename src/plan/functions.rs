@@ -106,6 +106,9 @@ impl Demands {
         for function in of_operators.chain(of_casts).chain(of_domains) {
             self.raise_for(context, function);
             self.look_inside(context, function);
+            if may_differ(context, function) {
+                self.unstable.get_or_insert_with(|| function.name.clone());
+            }
         }
         for attribute in facts.attributes.iter().filter(|name| !is_column(context, &facts.block, name)) {
             self.look_inside(context, &ObjectName::unqualified(attribute.as_str()));
@@ -346,12 +349,46 @@ fn is_column(context: &PlanningContext, block: &Block, name: &str) -> bool {
     block.relations.iter().any(has) || block.children.iter().any(|child| is_column(context, child, name))
 }
 
-/// Whether a word of DDL is a function whose value may differ between two servers.
-pub(super) fn may_differ(context: &PlanningContext, word: &str) -> bool {
-    let name = ObjectName::unqualified(word);
-    let known = context.catalog.function(&name, &context.search_path);
-    STABLE_SYNTAX.contains(&word) || known.is_some_and(|info| info.volatility != Volatility::Immutable)
+/// Whether it is a function whose value may differ between two servers; what is none, such as a type, does not.
+pub(super) fn may_differ(context: &PlanningContext, name: &ObjectName) -> bool {
+    let known = context.catalog.function(name, &context.search_path);
+    let follows_settings = |info: FunctionInfo| info.built_in && CONVERSIONS.contains(&name.name.as_str());
+    known.is_some_and(|info| info.volatility != Volatility::Immutable && !follows_settings(info))
 }
+
+/// Whether it is a call without parentheses, of what may differ between two servers.
+pub(super) fn is_stable_keyword(word: &str) -> bool {
+    STABLE_SYNTAX.contains(&word)
+}
+
+/// Conversions of PostgreSQL's that are called like types, and what it has beside them: stable for the sake of the session's
+/// settings alone, which are the same everywhere.
+const CONVERSIONS: &[&str] = &[
+    "date",
+    "time",
+    "timetz",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "numeric",
+    "text",
+    "to_char",
+    "to_date",
+    "to_timestamp",
+    "timezone",
+    "date_trunc",
+    "date_part",
+    "extract",
+    "concat",
+    "concat_ws",
+    "format",
+    "to_json",
+    "to_jsonb",
+    "jsonb_build_object",
+    "json_build_object",
+    "jsonb_build_array",
+    "json_build_array",
+];
 
 fn by_volatility(info: FunctionInfo) -> Class {
     match (info.volatility, info.kind) {

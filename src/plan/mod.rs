@@ -15,6 +15,7 @@ mod bind;
 mod changes;
 mod code;
 mod commands;
+mod computed;
 pub mod copy;
 pub mod explain;
 mod fired;

@@ -326,7 +326,7 @@ limits! {
         "Send the time itself.",
         "Every shard would store its own time.";
     DDL_VALUES = "M046" "0A000",
-        "function {}() in a change of reference table \"{}\" may give each shard other values",
+        "{} in a change of reference table \"{}\" may give each shard other values",
         "Add the column without a default, fill it, then set the default.",
         "A default that is computed while the table is changed differs between shards.";
     RENAME = "M047" "0A000",

@@ -15,7 +15,7 @@ use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
 use super::changes::Changes;
 use super::code;
-use super::fired;
+use super::fired::{self, Change};
 use super::functions::Demands;
 use super::home::{self, Home};
 use super::make::Outcome;
@@ -29,7 +29,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
     match home::of(context, &insert.target.name) {
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
-            fired::refuse(context, &insert.target.name, None)?;
+            fired::refuse_change(context, &insert.target.name, None, &of_conflicts(insert))?;
             let rows = Rows::of(rule, info, insert)?;
             let sets = match &insert.on_conflict {
                 Some(conflict) => conflict_sets(context, &table, (rule, info), conflict)?,
@@ -45,6 +45,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
             refuse_defaults(&table, info, insert)?;
             if let Some(OnConflict::DoUpdate(sets)) = &insert.on_conflict {
                 refuse_set_defaults(&table, info, Some(sets))?;
+                fired::refuse_change(context, &insert.target.name, None, &of_conflicts(insert))?;
             }
             if let (InsertSource::Query, Some(source)) = (&insert.source, &facts.block.children.first())
                 && source.opaque_sources
@@ -56,7 +57,7 @@ pub(super) fn insert(facts: &Facts, context: &PlanningContext, insert: &Insert) 
         }
         Home::OverSharded | Home::OverReference => Err(refusal::WRITE_TO_VIEW.naming(&[&table])),
         Home::Single(shard) | Home::Elsewhere(shard) => {
-            fired::refuse(context, &insert.target.name, Some(shard))?;
+            fired::refuse_change(context, &insert.target.name, Some(shard), &of_conflicts(insert))?;
             let survey = Survey::of_sources(context, &facts.block);
             let target = Fixed { shard, name: table };
             single(facts, context, &survey, target)
@@ -70,11 +71,12 @@ pub(super) fn update(facts: &Facts, context: &PlanningContext, update: &Update) 
     if let Home::Reference { info, .. } = home::of(context, &update.target.name) {
         refuse_set_defaults(&table, info, sets)?;
     }
-    change(facts, context, &update.target, &|rule, info| changes(&table, rule, info, sets))
+    let change_of_rows = [Change::of_sets(sets)];
+    change(facts, context, (&update.target, &change_of_rows), &|rule, info| changes(&table, rule, info, sets))
 }
 
 pub(super) fn delete(facts: &Facts, context: &PlanningContext, delete: &Delete) -> Result<Outcome, Refusal> {
-    change(facts, context, &delete.target, &|_, _| Ok(None))
+    change(facts, context, (&delete.target, &[Change::Removes]), &|_, _| Ok(None))
 }
 
 type ChangesOf<'c> = &'c dyn Fn(&TableRule, Option<&RelationInfo>) -> Result<Option<Changes>, Refusal>;
@@ -82,7 +84,7 @@ type ChangesOf<'c> = &'c dyn Fn(&TableRule, Option<&RelationInfo>) -> Result<Opt
 fn change(
     facts: &Facts,
     context: &PlanningContext,
-    target: &Relation,
+    (target, of_rows): (&Relation, &[Change]),
     changes: ChangesOf<'_>,
 ) -> Result<Outcome, Refusal> {
     let table = target.name.to_string();
@@ -90,18 +92,18 @@ fn change(
     match home::of(context, &target.name) {
         Home::Sharded { rule, info } => {
             refuse_rules(&table, info)?;
-            fired::refuse_change(context, &target.name, None)?;
+            fired::refuse_change(context, &target.name, None, of_rows)?;
             let route = Route { changes: changes(rule, info)?, ..Route::default() };
             relayed(facts, context, &survey, (&table, &refusal::WRITE_OVER_SHARDS.naming(&[&table])), route)
         }
         Home::Reference { info, .. } => {
-            fired::refuse_change(context, &target.name, None)?;
+            fired::refuse_change(context, &target.name, None, of_rows)?;
             // The target itself is the survey's first member.
             everywhere(facts, context, &table, info, survey.members().nth(1).map(|m| m.relation))
         }
         Home::OverSharded | Home::OverReference => Err(refusal::WRITE_TO_VIEW.naming(&[&table])),
         Home::Single(shard) | Home::Elsewhere(shard) => {
-            fired::refuse_change(context, &target.name, Some(shard))?;
+            fired::refuse_change(context, &target.name, Some(shard), of_rows)?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
     }
@@ -113,7 +115,7 @@ pub(super) fn merge(facts: &Facts, context: &PlanningContext, target: &Relation)
     let source = survey.sharded().map(|m| m.relation.name.to_string());
     match home::of(context, &target.name) {
         Home::Single(shard) | Home::Elsewhere(shard) if source.is_none() => {
-            fired::refuse_change(context, &target.name, Some(shard))?;
+            fired::refuse_change(context, &target.name, Some(shard), &Change::ANY)?;
             single(facts, context, &survey, Fixed { shard, name: table })
         }
         _ => Err(refusal::MERGE.naming(&[&table])),
@@ -128,9 +130,9 @@ pub(super) fn modifying_with(facts: &Facts, context: &PlanningContext) -> Result
     }
     let shard = survey.fixed()?.map_or(context.topology.default_shard, |fixed| fixed.shard);
     // Which of them is written is not told apart.
-    survey
-        .members()
-        .try_for_each(|member| fired::refuse_change(context, &member.relation.name, Some(shard)))?;
+    survey.members().try_for_each(|member| {
+        fired::refuse_change(context, &member.relation.name, Some(shard), &Change::ANY)
+    })?;
     single(facts, context, &survey, Fixed { shard, name: "WITH".to_owned() })
 }
 
@@ -309,6 +311,14 @@ fn refuse_set_defaults(
     match info.columns.iter().find(differs) {
         Some(column) => Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, table])),
         None => Ok(()),
+    }
+}
+
+/// What an INSERT does to rows that are there.
+fn of_conflicts(insert: &Insert) -> Vec<Change> {
+    match &insert.on_conflict {
+        Some(OnConflict::DoUpdate(sets)) => vec![Change::of_sets(Some(sets))],
+        Some(OnConflict::DoNothing) | None => Vec::new(),
     }
 }
 

@@ -411,7 +411,29 @@ pub enum Alteration {
         words: Vec<String>,
         /// USING.
         converted: bool,
+        /// What it is computed with.
+        computed: Computed,
     },
+    /// ADD COLUMN, and constraints, which are checked for the rows that are there.
+    Adds {
+        /// As for `Retypes`; none for a constraint.
+        words: Vec<String>,
+        /// It has a default of its own, or is generated.
+        filled: bool,
+        computed: Computed,
+    },
+}
+
+/// What stands in an expression of DDL, as far as its tokens tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Computed {
+    /// Functions that are called with parentheses; without what stands where a type does.
+    pub calls: Vec<ObjectName>,
+    /// All other unquoted words: columns, types, keywords such as CURRENT_DATE.
+    pub words: Vec<String>,
+    pub operators: Vec<String>,
+    /// A string that means the present time where it is read as one: `'now'`, `'today'`.
+    pub clock: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

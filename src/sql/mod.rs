@@ -44,5 +44,7 @@ mod tokens;
 mod unescape;
 pub mod words;
 
+pub use commands::computed_of_text;
+
 #[cfg(test)]
 mod tests;

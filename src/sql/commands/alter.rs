@@ -1,4 +1,5 @@
-//! What ALTER changes of the names, the families and the types by which rows are placed.
+//! What ALTER changes of the names, the families and the types by which rows are placed, and what it computes for rows that
+//! are there.
 //!
 //! Called by `ddl`. Whether a table is placed at all is for `plan`; here the actions are found, wherever they stand among
 //! others:
@@ -9,10 +10,15 @@
 //! ```
 //!
 //! Invariants:
-//! 1. Within parentheses nothing is looked for: they hold expressions and bounds.
+//! 1. Within parentheses no action is looked for: they hold expressions and bounds.
+
+use std::ops::Range;
 
 use super::Cursor;
-use crate::sql::facts::{Alteration, Relative};
+use crate::sql::facts::{Alteration, Computed, Relative};
+use crate::sql::lexer::{LexOptions, TokenKind};
+use crate::sql::name::ObjectName;
+use crate::sql::tokens::Tokens;
 
 /// For a cursor behind ALTER.
 pub(super) fn alterations(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
@@ -59,6 +65,9 @@ fn alteration(c: &mut Cursor<'_, '_>) -> Option<Alteration> {
         c.take_all(&["if", "exists"]);
         return c.identifier().filter(|_| !constraint).map(Alteration::Drops);
     }
+    if c.take("add") {
+        return added(c);
+    }
     if c.is("alter") {
         let start = c.at;
         c.take("alter");
@@ -99,17 +108,112 @@ pub(super) fn parents(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
 }
 
 fn new_type(c: &mut Cursor<'_, '_>, column: String) -> Alteration {
-    let (mut words, mut converted) = (Vec::new(), false);
-    while c.at < c.end && !c.t.punctuation(c.at, b',') {
+    let words = type_words(c, &["using", "collate"]);
+    let from = c.at;
+    let converted = to_comma(c, |c| c.is("using"));
+    Alteration::Retypes { column, words, converted, computed: expression(c.t, from..c.at) }
+}
+
+/// Behind ADD.
+fn added(c: &mut Cursor<'_, '_>) -> Option<Alteration> {
+    if c.t.is_any(c.at, &["constraint", "check", "unique", "primary", "foreign", "exclude"]) {
+        let from = c.at;
+        to_comma(c, |_| false);
+        let computed = expression(c.t, from..c.at);
+        return Some(Alteration::Adds { words: Vec::new(), filled: false, computed });
+    }
+    // ALTER COLUMN … ADD GENERATED: of rows that come.
+    if c.is("generated") {
+        return None;
+    }
+    c.take("column");
+    c.take_all(&["if", "not", "exists"]);
+    c.identifier()?;
+    let words = type_words(c, BEHIND_TYPE);
+    let from = c.at;
+    let filled = to_comma(c, |c| c.is("default") || c.is("generated"));
+    Some(Alteration::Adds { words, filled, computed: expression(c.t, from..c.at) })
+}
+
+/// What may stand behind the type of a column that is added.
+const BEHIND_TYPE: &[&str] = &[
+    "collate",
+    "storage",
+    "compression",
+    "constraint",
+    "not",
+    "null",
+    "check",
+    "default",
+    "generated",
+    "unique",
+    "primary",
+    "references",
+    "deferrable",
+    "initially",
+    "options",
+];
+
+/// The name of the type at the cursor, without what stands in parentheses, up to one of the words or a comma.
+fn type_words(c: &mut Cursor<'_, '_>, ends: &[&str]) -> Vec<String> {
+    let mut words = Vec::new();
+    while c.at < c.end && !c.t.punctuation(c.at, b',') && !c.t.is_any(c.at, ends) {
         if c.t.punctuation(c.at, b'(') {
             c.at = c.t.closing(c.at);
             continue;
         }
-        converted |= c.is("using");
-        if !converted {
-            words.extend(c.t.identifier(c.at));
-        }
+        words.extend(c.t.identifier(c.at));
         c.at += 1;
     }
-    Alteration::Retypes { column, words, converted }
+    words
+}
+
+/// Steps to the end of the action; whether `sought` was met outside of parentheses.
+fn to_comma(c: &mut Cursor<'_, '_>, sought: impl Fn(&Cursor<'_, '_>) -> bool) -> bool {
+    let mut met = false;
+    while c.at < c.end && !c.t.punctuation(c.at, b',') {
+        met |= sought(c);
+        c.at = if c.t.punctuation(c.at, b'(') { c.t.closing(c.at) } else { c.at + 1 };
+    }
+    c.at = c.at.min(c.end);
+    met
+}
+
+/// Words that mean the present in a string that is read as a date or a time.
+const PRESENT: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+
+/// What is computed by an expression that the catalogs show.
+pub fn computed_of_text(text: &str) -> Computed {
+    let options = LexOptions { standard_conforming_strings: true };
+    let tokens = Tokens::new(text.as_bytes(), options);
+    tokens.map(|tokens| expression(&tokens, 0..tokens.len())).unwrap_or_default()
+}
+
+/// What the tokens of an expression tell of it.
+fn expression(t: &Tokens<'_>, range: Range<usize>) -> Computed {
+    let mut found = Computed::default();
+    for at in range.clone() {
+        if t.kind(at) == Some(TokenKind::Operator) {
+            found.operators.push(String::from_utf8_lossy(t.bytes(at)).into_owned());
+        }
+        if t.is_string(at) {
+            let text = String::from_utf8_lossy(t.bytes(at)).to_lowercase();
+            let mut words = text.split(|c: char| !c.is_alphanumeric());
+            found.clock =
+                found.clock.or_else(|| words.find(|word| PRESENT.contains(word)).map(str::to_owned));
+        }
+        let Some(name) = t.identifier(at) else { continue };
+        let is_qualified = at > range.start && t.punctuation(at - 1, b'.');
+        let before = if is_qualified { at.saturating_sub(3) } else { at.saturating_sub(1) };
+        // `x::numeric(5, 2)`, `CAST(x AS varchar(5))`
+        let is_type = t.operator(before, "::") || t.is(before, "as");
+        match t.punctuation(at + 1, b'(') && !is_type {
+            true => {
+                let schema = if is_qualified { t.identifier(at - 2) } else { None };
+                found.calls.push(ObjectName { schema, name });
+            }
+            false => found.words.push(name),
+        }
+    }
+    found
 }

@@ -12,7 +12,7 @@
 use super::alter::{alterations, parents};
 use super::targets::{TEMPORARY_SCHEMA, Targets, targets};
 use super::{Command, Cursor};
-use crate::sql::facts::{DdlScope, Kind};
+use crate::sql::facts::{Alteration, DdlScope, Kind};
 use crate::sql::name::ObjectName;
 use crate::sql::tokens::Tokens;
 
@@ -38,8 +38,12 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     let renames = (c.at..c.end).any(|at| c.t.are(at, &["rename", "to"]));
     let alters = if first == "alter" { alterations(c.clone()) } else { Vec::new() };
     let Targets { names, temporary } = targets(&first, c);
+    // Values of literals: `'now'`.
+    let text_bound = alters.iter().any(|alteration| {
+        matches!(alteration, Alteration::Adds { .. } | Alteration::Retypes { converted: true, .. })
+    });
     let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates: None, renames, alters });
-    command.targets = names;
+    (command.targets, command.text_bound) = (names, text_bound);
     Some(command)
 }
 

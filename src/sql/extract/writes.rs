@@ -210,10 +210,8 @@ fn assignments(assignments: &[Assignment], row: &str) -> Option<Vec<(String, Cel
                     Some(cells) if cells.len() == columns.len() => {
                         sets.extend(columns.into_iter().zip(cells))
                     }
-                    _ if matches!(assignment.value, Expr::Subquery(_)) => {
-                        sets.extend(columns.into_iter().map(|column| (column, Cell::Expression)))
-                    }
-                    _ => return None,
+                    // Whatever makes the row, nothing but these columns is set.
+                    _ => sets.extend(columns.into_iter().map(|column| (column, Cell::Expression))),
                 }
             }
         }

@@ -1,0 +1,163 @@
+//! Values that DDL computes for rows that are there, on each shard for itself.
+//!
+//! Called by `commands`. On a reference table they must be the same everywhere; on a sharded one each shard would count its
+//! rows from one.
+//!
+//! ```text
+//!   ALTER TABLE rates ADD COLUMN price numeric(10, 2) DEFAULT 0         the same everywhere
+//!                     ADD COLUMN seen timestamptz DEFAULT now()         M046
+//!   ALTER TABLE rides ADD COLUMN number serial                          M057
+//! ```
+//!
+//! Invariants:
+//! 1. A column that is added to a reference table, or converted, has the same values on every shard.
+
+use crate::catalog::Volatility;
+use crate::sql::computed_of_text;
+use crate::sql::facts::{Alteration, Computed, Facts, Kind};
+use crate::sql::name::ObjectName;
+use crate::topology::Placement;
+
+use super::action::PlanningContext;
+use super::code;
+use super::commands::has_word;
+use super::functions;
+use super::home::{self, Home};
+use super::refusal::{self, Refusal};
+
+/// Types whose values may be written as the present time.
+const TIMES: [&str; 6] = ["date", "time", "timetz", "timestamp", "timestamptz", "interval"];
+
+/// ALTER TABLE reference ADD COLUMN …, ALTER COLUMN … TYPE … USING.
+pub(super) fn refuse(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
+    let target = facts.targets.first().map(|target| home::of(context, target));
+    let Some(Home::Reference { rule, .. }) = target else { return Ok(()) };
+    match alters.iter().find_map(|alteration| differing(context, alteration)) {
+        Some(cause) => Err(refusal::DDL_VALUES.naming(&[&cause, &rule.name.name])),
+        None => Ok(()),
+    }
+}
+
+/// What is called for rows that are there must find on their shard what it reads; and it must not number them, which each shard
+/// would do from one.
+pub(super) fn refuse_calls(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
+    let Some(target) = facts.targets.first().filter(|_| code::is_spread(context)) else { return Ok(()) };
+    let home = home::of(context, target);
+    let shard = match home {
+        Home::Single(shard) | Home::Elsewhere(shard) => Some(shard),
+        _ => None,
+    };
+    for alteration in alters {
+        let (words, computed) = match alteration {
+            Alteration::Adds { words, computed, .. } => (words, computed),
+            Alteration::Retypes { words, converted: true, computed, .. } => (words, computed),
+            _ => continue,
+        };
+        let inherited = words.last().and_then(|name| context.catalog.hidden.domain_defaults.get(name));
+        let inherited = inherited.map(|text| computed_of_text(text).calls).unwrap_or_default();
+        for call in computed.calls.iter().chain(&inherited) {
+            if matches!(home, Home::Sharded { .. }) && counts(context, call) {
+                return Err(refusal::NUMBERED_ROWS.naming(&[&target.name]));
+            }
+            if let Some(needed) = code::look_into(context, call)?.filter(|needed| Some(needed.shard) != shard)
+            {
+                return Err(refusal::MIXED_HOMES.naming(&[&target.name, &needed.name]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether it draws from a sequence, itself or in its definition.
+fn counts(context: &PlanningContext, call: &ObjectName) -> bool {
+    call.name == "nextval"
+        || context.catalog.definitions(call, &context.search_path).any(|(_, words)| words.contains("nextval"))
+}
+
+/// What may make the values of this column differ between servers.
+fn differing(context: &PlanningContext, alteration: &Alteration) -> Option<String> {
+    match alteration {
+        Alteration::Adds { words, filled, computed } => {
+            let serial = words.iter().find(|word| word.ends_with("serial"));
+            let counts = serial.or_else(|| computed.words.iter().find(|word| *word == "identity"));
+            if let Some(word) = counts {
+                return Some(word.clone());
+            }
+            match filled {
+                true => cause(context, words, computed),
+                false => of_domain(context, words),
+            }
+        }
+        Alteration::Retypes { words, converted: true, computed, .. } => cause(context, words, computed),
+        _ => None,
+    }
+}
+
+/// The default of a domain is that of the column.
+fn of_domain(context: &PlanningContext, words: &[String]) -> Option<String> {
+    let text = context.catalog.hidden.domain_defaults.get(words.last()?)?;
+    cause(context, &[], &computed_of_text(text))
+}
+
+fn cause(context: &PlanningContext, of_type: &[String], computed: &Computed) -> Option<String> {
+    let calls = computed.calls.iter().find(|name| functions::may_differ(context, name));
+    let keyword = || computed.words.iter().find(|word| functions::is_stable_keyword(word)).cloned();
+    let hidden = &context.catalog.hidden.operators;
+    let is_unsteady = |name: &ObjectName| {
+        let known = context.catalog.function(name, &context.search_path);
+        known.is_none_or(|info| info.volatility != Volatility::Immutable)
+    };
+    let of_user =
+        |operator: &&String| hidden.get(*operator).is_some_and(|calls| calls.iter().any(is_unsteady));
+    let operator = || computed.operators.iter().find(of_user).cloned();
+    let is_time = |word: &String| TIMES.contains(&word.as_str());
+    let clock = || computed.clock.clone().filter(|_| of_type.iter().chain(&computed.words).any(is_time));
+    calls.map(|name| format!("{}()", name.name)).or_else(keyword).or_else(operator).or_else(clock)
+}
+
+/// The same where there are words only: in the code of DO.
+pub(super) fn refuse_by_words(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let counts = |word: &str| word.ends_with("serial") || word == "identity";
+    let has_default = |word: &String| matches!(word.as_str(), "default" | "generated") || counts(word);
+    let fills = has_word(facts, "add") && facts.words.iter().any(has_default);
+    if !has_word(facts, "alter") || !(fills || has_word(facts, "using")) {
+        return Ok(());
+    }
+    let mut tables = context.topology.tables.iter();
+    let reference = tables
+        .find(|rule| matches!(rule.placement, Placement::Reference) && has_word(facts, &rule.name.name));
+    let Some(rule) = reference else { return Ok(()) };
+    let differs = |word: &&String| {
+        let name = ObjectName::unqualified(word.as_str());
+        counts(word) || functions::is_stable_keyword(word) || functions::may_differ(context, &name)
+    };
+    match facts.words.iter().find(differs) {
+        Some(word) => Err(refusal::DDL_VALUES.naming(&[word, &rule.name.name])),
+        None => Ok(()),
+    }
+}
+
+/// ALTER TABLE sharded ADD COLUMN … serial. Whether it changes a sharded table at all.
+pub(super) fn refuse_numbers(facts: &Facts, context: &PlanningContext) -> Result<bool, Refusal> {
+    if !has_word(facts, "alter") || !has_word(facts, "add") || context.topology.shards.len() == 1 {
+        return Ok(false);
+    }
+    let counts = |word: &String| word.ends_with("serial") || word == "identity" || word == "nextval";
+    let rule = match facts.targets.first() {
+        Some(target) => match home::of(context, target) {
+            Home::Sharded { rule, .. } => Some(rule),
+            _ => None,
+        },
+        None => {
+            context.topology.tables.iter().find(|rule| rule.is_sharded() && has_word(facts, &rule.name.name))
+        }
+    };
+    match rule {
+        Some(rule) if facts.words.iter().any(counts) => {
+            Err(refusal::NUMBERED_ROWS.naming(&[&rule.name.name]))
+        }
+        found => Ok(found.is_some()),
+    }
+}
