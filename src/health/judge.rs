@@ -243,6 +243,11 @@ impl Judge {
         self.judge(shard, now)
     }
 
+    /// Judges all shards anew, for what is true of all nodes: [`Self::settled`] has just become so.
+    pub fn review(&mut self, now: Instant) -> Vec<Verdict> {
+        (0..self.shards.len()).map(|index| self.judge(ShardId(index as u16), now)).collect()
+    }
+
     fn judge(&mut self, shard: ShardId, now: Instant) -> Verdict {
         let Self { nodes, shards, failures_max } = self;
         let view = &mut shards[usize::from(shard.0)];

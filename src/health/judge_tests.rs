@@ -193,6 +193,18 @@ fn records_of_other_shards_are_awaited_where_no_timeline_is_known() {
 }
 
 #[test]
+fn all_shards_are_judged_when_the_last_node_was_asked() {
+    let mut judge = Judge::new([ShardId(0), ShardId(1)], 3);
+    let now = Instant::now();
+    judge.on_report(NodeId(0), primary(1, 100), now, now);
+    judge.on_report(NodeId(1), primary(1, 100), now, now);
+    assert!(judge.settled());
+    let verdicts = judge.review(now);
+    let roles: Vec<_> = verdicts.iter().map(|verdict| verdict.standings[0].role).collect();
+    assert_eq!(roles, [Primary, Primary]);
+}
+
+#[test]
 fn of_equal_primaries_the_known_one_stays() {
     let mut scene = scene(2);
     scene.report(0, replica(1, 100));

@@ -122,8 +122,9 @@ impl Watch {
                     context.recall(&mut judge, &recorded);
                     let verdict = judge.on_report(node, report, sent, Instant::now());
                     context.publish(&verdict);
-                    if judge.settled() {
-                        self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
+                    if judge.settled() && !*self.ready.borrow() {
+                        judge.review(Instant::now()).iter().for_each(|verdict| context.publish(verdict));
+                        self.ready.send_replace(true);
                     }
                 }
             }

@@ -54,6 +54,9 @@ impl Session {
         self.fence.check_mode(modes.read_only)?;
         let starts = sql.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
         let tag = if starts { "START TRANSACTION" } else { "BEGIN" };
+        if self.written_pipeline().is_some() {
+            Box::pin(self.take_up_open_pipelines()).await?;
+        }
         let joined = self.lanes.iter().any(|lane| lane.in_block);
         let defaults = self.default_modes();
         match self.block.transaction() {

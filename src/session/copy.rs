@@ -63,8 +63,10 @@ impl Session {
             transaction.everywhere = true;
         }
         let outcome = self.run_copy_in(planned, work, plan).await;
+        // In a pipeline it is committed by the Sync behind it, with whatever stands between.
+        let at_once = own_block && !matches!(work, Work::Extended { .. });
         let outcome = match outcome {
-            Ok(rows) if own_block => self.commit_for(planned, work, true).await.map(|()| rows),
+            Ok(rows) if at_once => self.commit_for(planned, work, true).await.map(|()| rows),
             other => other,
         };
         match outcome {

@@ -56,13 +56,15 @@ impl Session {
         self.worker.keep_batch(batch);
         let failed = outcome.is_err();
         match end {
+            // That Sync was not one: what was copied, or has failed, goes on to the next.
+            BatchEnd::Sync if std::mem::take(&mut self.awaiting_sync) => {
+                if failed {
+                    let _ = self.conclude(outcome).await?;
+                }
+                self.skipping = failed;
+            }
             BatchEnd::Sync => {
                 let sent = self.conclude(outcome).await?;
-                if std::mem::take(&mut self.awaiting_sync) {
-                    // That Sync was not one: what has failed goes on to the next.
-                    self.skipping = failed;
-                    return Ok(());
-                }
                 if failed {
                     self.undo_open_pipelines().await?;
                     self.close_open_pipelines().await;

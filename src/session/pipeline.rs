@@ -138,7 +138,7 @@ impl Session {
         Ok(())
     }
 
-    /// Before a Query in the place of Sync: what a pipeline has done so far is in one transaction with it.
+    /// Before a Query in the place of Sync, or BEGIN: what a pipeline has done so far is in one transaction with it.
     pub(super) async fn take_up_open_pipelines(&mut self) -> Result<(), Failure> {
         while let Some(index) = self.written_pipeline() {
             self.lanes[index].pipeline("BEGIN");
@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// A lane whose pipeline was left open behind writes that no block has around them.
-    fn written_pipeline(&self) -> Option<usize> {
+    pub(super) fn written_pipeline(&self) -> Option<usize> {
         self.lanes.iter().position(|lane| lane.open_pipeline && lane.wrote && !lane.in_block)
     }
 
