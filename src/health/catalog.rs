@@ -1,5 +1,8 @@
 //! Keeps the catalog snapshot true: loads it from the shards' primaries, compares them, polls for changes.
 //!
+//! Other Meridians before the same servers are told of DDL through the default shard's primary (NOTIFY), so that they need
+//! not wait for their next poll; a moment passes all the same in which they plan by what was true before.
+//!
 //! Spawned by `server` through [`CatalogService::run`]. Sessions ask for a load after DDL
 //! ([`crate::catalog::CatalogHandle::refresh`]); what others change on the servers is found by a fingerprint per shard.
 //!
@@ -35,6 +38,9 @@ use crate::topology::{Lsn, ShardId, Signals, Topology, WriteToken};
 /// For everything that one shard's catalogs hold.
 const LOAD_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Where Meridians tell each other that definitions have changed; the payload says who.
+const CHANNEL: &str = "meridian_definitions";
+
 /// For one fingerprint.
 const POLL_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -61,6 +67,8 @@ pub struct CatalogService {
     version: u64,
     told: BTreeSet<String>,
     loaded: watch::Sender<bool>,
+    /// What this service is called among those that are told.
+    name: String,
 }
 
 /// What is kept of one shard between loads.
@@ -96,8 +104,9 @@ impl CatalogService {
         let shards = topology.shards.iter().map(|_| ShardCatalog::default()).collect();
         let version = handle.current().version;
         let interval = health.catalog_interval;
-        let told = BTreeSet::new();
-        let service = Self { topology, handle, signals, server, interval, shards, version, told, loaded };
+        let (told, name) = (BTreeSet::new(), rand::random::<u64>().to_string());
+        let service =
+            Self { topology, handle, signals, server, interval, shards, version, told, loaded, name };
         (service, Loaded(receiver))
     }
 
@@ -105,6 +114,7 @@ impl CatalogService {
     pub async fn run(mut self, requests: &mut mpsc::Receiver<RefreshRequest>) {
         let mut roles = self.signals.watch_roles();
         let mut due = Instant::now();
+        let default = usize::from(self.topology.default_shard.0);
         loop {
             tokio::select! {
                 request = requests.recv() => {
@@ -113,12 +123,14 @@ impl CatalogService {
                     while let Ok(request) = requests.try_recv() {
                         waiting.push(request);
                     }
+                    self.tell_others().await;
                     let outcome = self.load().await;
                     for request in waiting {
                         // Who has gone needs no answer.
                         let _ = request.send(outcome.clone());
                     }
                 }
+                () = hear_of_others(&mut self.shards[default], &self.name) => self.poll().await,
                 () = sleep_until(due) => {
                     self.poll().await;
                     due = Instant::now() + self.interval;
@@ -129,6 +141,17 @@ impl CatalogService {
                     }
                 }
             }
+        }
+    }
+
+    /// A client of ours has changed definitions. Who cannot be told finds it out by polling.
+    async fn tell_others(&mut self) {
+        let place = &mut self.shards[usize::from(self.topology.default_shard.0)].asked;
+        let Some(asked) = place else { return };
+        let notify = format!("NOTIFY {CHANNEL}, '{}'", self.name);
+        if let Err(error) = asked.connection.rows(&notify, POLL_TIME_MAX).await {
+            tracing::debug!(%error, "other Meridians cannot be told of DDL");
+            *place = None;
         }
     }
 
@@ -233,6 +256,14 @@ impl CatalogService {
     }
 }
 
+/// Resolves when another Meridian has said that its clients have changed definitions. Cancel safe: yes.
+async fn hear_of_others(shard: &mut ShardCatalog, own: &str) {
+    match &mut shard.asked {
+        Some(asked) => while asked.connection.heard().await == own {},
+        None => std::future::pending().await,
+    }
+}
+
 impl ShardCatalog {
     fn note_change(&mut self, topology: &Topology, shard: ShardId, position: Option<Lsn>) {
         if let (Some(node), Some(position)) = (primary(topology, shard), position) {
@@ -301,6 +332,10 @@ impl ShardCatalog {
             return Ok(asked);
         }
         let connection = connect_primary(topology, shard, server).await.map_err(|error| error.to_string())?;
+        if shard == topology.default_shard {
+            let listen = connection.rows(&format!("LISTEN {CHANNEL}"), POLL_TIME_MAX).await;
+            listen.map_err(|error| error.to_string())?;
+        }
         Ok(Asked { connection, reader: CatalogReader::new(shard == topology.default_shard) })
     }
 }

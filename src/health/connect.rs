@@ -13,9 +13,11 @@ use std::error::Error as _;
 use std::ops::Deref;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::ServerSettings;
@@ -96,6 +98,7 @@ impl ControlError {
 pub struct ControlConnection {
     client: Client,
     task: AbortHandle,
+    heard: watch::Receiver<String>,
     pub node: NodeId,
     /// `host:port`, for messages.
     pub address: String,
@@ -121,6 +124,15 @@ impl ControlConnection {
         match ControlError::new(&self.address, error) {
             ControlError::NotPostgres { address, reason } => ControlError::Unreachable { address, reason },
             other => other,
+        }
+    }
+
+    /// Resolves with the payload of the last notification, once there is a new one; never if the connection has ended.
+    /// Cancel safe: yes.
+    pub async fn heard(&mut self) -> String {
+        match self.heard.changed().await {
+            Ok(()) => self.heard.borrow_and_update().clone(),
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -175,21 +187,37 @@ pub async fn connect(
     let Ok(connected) = connected else {
         return Err(ControlError::Timeout { address, milliseconds: settings.connect_timeout.as_millis() });
     };
-    let (client, task) = connected.map_err(|error| ControlError::new(&address, &error))?;
-    Ok(ControlConnection { client, task, node: id, address })
+    let (client, task, heard) = connected.map_err(|error| ControlError::new(&address, &error))?;
+    Ok(ControlConnection { client, task, heard, node: id, address })
 }
 
+type Opened = (Client, AbortHandle, watch::Receiver<String>);
+
 /// The client, and the task that moves its bytes: whoever uses the client hears of its end.
-async fn open(config: &Config, tls: &Connector) -> Result<(Client, AbortHandle), tokio_postgres::Error> {
+async fn open(config: &Config, tls: &Connector) -> Result<Opened, tokio_postgres::Error> {
+    let (told, heard) = watch::channel(String::new());
     match tls.config() {
         None => {
             let (client, connection) = config.connect(NoTls).await?;
-            Ok((client, tokio::spawn(async move { drop(connection.await) }).abort_handle()))
+            Ok((client, tokio::spawn(drive(connection, told)).abort_handle(), heard))
         }
         Some(rustls) => {
             let encrypt = MakeRustlsConnect::new((*rustls).clone());
             let (client, connection) = config.connect(encrypt).await?;
-            Ok((client, tokio::spawn(async move { drop(connection.await) }).abort_handle()))
+            Ok((client, tokio::spawn(drive(connection, told)).abort_handle(), heard))
+        }
+    }
+}
+
+/// Moves the connection's bytes to its end; the payloads of notifications are told.
+async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>, told: watch::Sender<String>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+        if let AsyncMessage::Notification(notification) = message {
+            told.send_replace(notification.payload().to_owned());
         }
     }
 }

@@ -108,9 +108,29 @@ impl Plan {
 }
 
 fn outcome(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Result<Outcome, Refusal> {
-    if !context.catalog.loaded {
-        refuse_unknown(context, &facts.block)?;
+    if context.catalog.loaded {
+        return with_catalog(facts, context, combine);
     }
+    // Whatever is refused may be answered once the catalogs are there: drivers try that again.
+    let planned = refuse_unknown(context, &facts.block).and_then(|()| with_catalog(facts, context, combine));
+    let outcome = planned.map_err(|refusal| unless_read(&refusal))?;
+    match &outcome.action {
+        Action::Refuse(refusal) | Action::Routed { many: Many::Refuse(refusal) } => {
+            let action = Action::Refuse(unless_read(refusal));
+            Ok(Outcome { action, ..outcome })
+        }
+        _ => Ok(outcome),
+    }
+}
+
+fn unless_read(refusal: &Refusal) -> Refusal {
+    match refusal.sqlstate {
+        "0A000" => refusal::CATALOG_NOT_READ.refuse(),
+        _ => refusal.clone(),
+    }
+}
+
+fn with_catalog(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Result<Outcome, Refusal> {
     match &facts.kind {
         Kind::Select { into: true, .. } => Err(commands::not_from_query("")),
         Kind::Select { locking, into: false } => reads::select(facts, context, *locking, combine),

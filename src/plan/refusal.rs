@@ -413,6 +413,10 @@ limits! {
         "it cannot be seen which sequence is meant",
         "Name it by a literal or a parameter: nextval('orders_id_seq').",
         "Some sequences number tables of other shards than the default one, where the function would be run.";
+    CATALOG_NOT_READ = "M068" "57P03",
+        "the catalogs of the default shard have not been read yet, which this statement needs",
+        "Try again when SHOW NODES shows a primary of the default shard.",
+        "After a start while the default shard is down, the columns and functions are not known.";
 }
 
 #[cfg(test)]

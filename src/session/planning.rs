@@ -474,9 +474,12 @@ impl Session {
             return Ok(ShardSet::one(self.any_shard()));
         }
         let allowed = self.fence.check_shards(&self.context.planning.topology, bound.shards);
-        let hinted = planned.hint.as_ref().is_some_and(|hint| hint.shard.is_some());
-        if allowed.is_err() && planned.plan.asks_any_server() && !hinted {
-            return Ok(ShardSet::one(self.any_shard()));
+        if planned.plan.asks_any_server() {
+            let hinted = planned.hint.as_ref().is_some_and(|hint| hint.shard.is_some());
+            let served = bound.shards.iter().all(|shard| self.has_server(shard, Access::Read));
+            if !hinted && (allowed.is_err() || !served) {
+                return Ok(ShardSet::one(self.any_shard()));
+            }
         }
         allowed?;
         Ok(bound.shards)

@@ -248,11 +248,12 @@ impl Session {
         found.map_or(Ok(()), |node| refused(self.fence.region_refusal(topology, node)))
     }
 
-    /// A shard for what only asks or validates: the default one, where the fence leaves it.
+    /// A shard for what only asks or validates: the default one, where the fence leaves it and it has a server.
     pub(super) fn home_shard(&self) -> ShardId {
         let topology = &self.context.planning.topology;
         let default = topology.default_shard;
-        match self.pin.is_some() || self.fence.allows_shard(topology, default) {
+        let usable = self.fence.allows_shard(topology, default) && self.has_server(default, Access::Read);
+        match self.pin.is_some() || usable {
             true => default,
             false => self.any_shard(),
         }

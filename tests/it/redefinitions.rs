@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::eventually;
+use crate::harness::{cluster, connect, eventually, meridian};
 use crate::stand::{self, Pair, RawClient, Target, extended, lines};
 
 const RULES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
@@ -362,4 +362,30 @@ fn ddl_that_is_open_holds_up_no_other() {
     assert_eq!(client.value("SELECT count(*) FROM other").as_deref(), Some("1"));
     assert_eq!(lines(&open.simple("COMMIT")), ["C COMMIT", "Z I"]);
     assert_eq!(client.value("SELECT id FROM seen").as_deref(), Some("5"));
+}
+
+/// Two Meridians before the same servers; neither polls within the time of this test.
+#[tokio::test]
+async fn other_meridians_hear_of_ddl() {
+    if std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres") {
+        return;
+    }
+    let cluster = cluster().region("us-east").region("eu-central").start();
+    let described = || meridian(&cluster).tables(RULES).section("health", "catalog_interval = \"10min\"");
+    let (one, other) = (described().start(), described().start());
+    let (changer, writer) = (connect(&one.app()).await, connect(&other.app()).await);
+    changer.batch_execute("CREATE TABLE places (id text, region text)").await.expect("it is made");
+    eventually("the other has heard of the table", async || {
+        writer.batch_execute("INSERT INTO places VALUES ('one', 'eu-central')").await.ok()
+    })
+    .await;
+    // By the old columns the region is "two", and refused.
+    let swap = "BEGIN; DROP TABLE places; CREATE TABLE places (region text, id text); COMMIT";
+    changer.batch_execute(swap).await.expect("it is made anew");
+    eventually("the other has heard of the columns", async || {
+        writer.batch_execute("INSERT INTO places VALUES ('eu-central', 'two')").await.ok()
+    })
+    .await;
+    let there = cluster.direct("eu-central").await.query("SELECT region, id FROM places", &[]).await;
+    assert_eq!(there.expect("it is asked").len(), 1);
 }
