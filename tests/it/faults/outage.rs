@@ -51,6 +51,9 @@ async fn clients_log_in_and_work_without_the_default_shard() {
         "SELECT count(*), current_setting('extra_float_digits') FROM places WHERE region = 'eu-central'";
     let row = eventually("another shard describes", async || client.query_one(query, &[]).await.ok()).await;
     assert_eq!((row.get::<_, i64>(0), row.get::<_, &str>(1)), (2, "2"));
+    for statement in ["SELECT 1", "SET TimeZone TO 'UTC'", "SELECT now()"] {
+        client.simple_query(statement).await.expect("any server says it");
+    }
     for statement in ["SELECT count(*) FROM places", "INSERT INTO places VALUES (3, 'us-east')"] {
         let told = tokio::time::timeout(PATIENCE, client.batch_execute(statement)).await;
         let error = told.expect("the wait is bounded").expect_err("a shard is missing");
@@ -59,6 +62,15 @@ async fn clients_log_in_and_work_without_the_default_shard() {
         assert!(error.message().contains("us-east"), "{error}");
     }
     client.simple_query("SELECT 1 FROM places WHERE region = 'eu-central'").await.expect("it goes on");
+
+    // Who starts now does not know what the tables are: nothing is "not supported" for that.
+    meridian.kill();
+    meridian.run();
+    let client = eventually("a client logs in", async || try_connect(&config).await.ok()).await;
+    for statement in ["SELECT count(*) FROM places", "INSERT INTO places VALUES (3, 'eu-central')"] {
+        let error = client.batch_execute(statement).await.expect_err("the catalogs are missing");
+        assert_eq!(error.code(), Some(&SqlState::CANNOT_CONNECT_NOW), "{statement}: {error}");
+    }
 
     cluster.shard("us-east").primary().start().expect("it starts");
     eventually("all shards answer", async || client.query_one("SELECT count(*) FROM places", &[]).await.ok())
