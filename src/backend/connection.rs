@@ -260,6 +260,18 @@ impl Connection {
         self.lifeline.as_ref().is_some_and(|lifeline| lifeline.state.is_superseded())
     }
 
+    /// It stays with its session, which has no use for it until its client says something: nothing runs there.
+    pub fn rest(&mut self) {
+        if let Some(slot) = self.slot.as_mut() {
+            slot.rest();
+        }
+    }
+
+    /// Behind [`Self::rest`].
+    pub fn resume(&mut self) {
+        super::pool::lend(self);
+    }
+
     /// Reads once into `inbox`. `Ready(Ok(0))` is the end of the stream. Cancel safe: yes, nothing is lost.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.is_superseded() {

@@ -449,7 +449,8 @@ impl Pools {
     }
 }
 
-fn lend(connection: &mut Connection) {
+/// The connection serves its client from here on; it was made, or lay in the pool, or with a session that had no use for it.
+pub(super) fn lend(connection: &mut Connection) {
     if let Some(lifeline) = &connection.lifeline {
         lifeline.lent.set(true);
     }

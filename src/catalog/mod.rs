@@ -34,6 +34,6 @@ pub use numbers::{Numbers, Objects, Shape};
 pub use parts::CatalogParts;
 pub use snapshot::{
     CastCall, Catalog, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, HiddenCalls, OnDelete,
-    RelationInfo, RelationKind, Volatility, WireType,
+    OnUpdate, RelationInfo, RelationKind, Volatility, WireType,
 };
 pub use tables::{Severity, TableFinding, check_tables};

@@ -360,13 +360,15 @@ SELECT i.indrelid, i.indexrelid, a.attname::text, i.indisprimary AND i.indimmedi
    AND n.nspname !~ '^pg_(toast|temp_)' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
  ORDER BY i.indrelid, NOT i.indisprimary, i.indexrelid, k.place";
 
-/// Foreign keys with actions, by the table that is referenced: the one that refers, its columns, those that are referred to, whether
-/// there is an action ON UPDATE, the one ON DELETE, and the columns that this one sets (since PostgreSQL 15 not always all).
+/// Foreign keys with actions, by the table that is referenced: the one that refers, its columns, those that they refer to in the
+/// same order, the actions, and the columns that the one ON DELETE sets (since PostgreSQL 15 not always all).
 const FOREIGN_KEYS: &str = "
 SELECT f.confrelid, f.conrelid,
-       (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY (f.conkey)),
-       (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = f.confrelid AND a.attnum = ANY (f.confkey)),
-       f.confupdtype IN ('c', 'n', 'd'), f.confdeltype::text,
+       (SELECT array_agg(a.attname::text ORDER BY k.place) FROM unnest(f.conkey) WITH ORDINALITY AS k(attnum, place)
+          JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum),
+       (SELECT array_agg(a.attname::text ORDER BY k.place) FROM unnest(f.confkey) WITH ORDINALITY AS k(attnum, place)
+          JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum),
+       f.confupdtype::text, f.confdeltype::text,
        (SELECT array_agg(a.attname::text) FROM pg_attribute a
          WHERE a.attrelid = f.conrelid AND to_jsonb(f)->'confdelsetcols' @> to_jsonb(a.attnum))
   FROM pg_constraint f

@@ -17,7 +17,7 @@ use super::queries::Query;
 use super::reading::{SETS, SETS_READING, parameters_set, sets_reading, words};
 use super::settings;
 use super::snapshot::{
-    CastCall, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, OnDelete, RelationInfo,
+    CastCall, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, OnDelete, OnUpdate, RelationInfo,
     RelationKind, Volatility, WireType,
 };
 use crate::merge::types::USER_TYPES_FROM;
@@ -272,7 +272,12 @@ impl Interpreter<'_> {
                 }
                 _ => OnDelete::Nothing,
             };
-            let (referenced, on_update) = (row.try_get(3)?, row.try_get(4)?);
+            let on_update = match row.try_get::<_, &str>(4)? {
+                "c" => OnUpdate::Cascade,
+                "n" | "d" => OnUpdate::Sets,
+                _ => OnUpdate::Nothing,
+            };
+            let referenced = row.try_get(3)?;
             let key = ForeignKey { child, columns, referenced, on_update, on_delete };
             if let Some(relation) = self.relation(row.try_get(0)?) {
                 relation.referenced_by.push(key);

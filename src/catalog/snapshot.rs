@@ -89,12 +89,23 @@ impl Column {
 #[derive(Debug, Clone)]
 pub struct ForeignKey {
     pub child: ObjectName,
-    /// Those of the child that refer, which ON UPDATE CASCADE, SET NULL and SET DEFAULT set.
+    /// Those of the child that refer.
     pub columns: Vec<String>,
-    /// Those that are referred to.
+    /// Those that are referred to, one for each.
     pub referenced: Vec<String>,
-    pub on_update: bool,
+    pub on_update: OnUpdate,
     pub on_delete: OnDelete,
+}
+
+/// What a foreign key does to the rows that refer to one whose columns are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUpdate {
+    /// NO ACTION, RESTRICT.
+    Nothing,
+    /// What was changed is changed there, too.
+    Cascade,
+    /// SET NULL and SET DEFAULT, of all columns.
+    Sets,
 }
 
 /// What a foreign key does to the rows that refer to one that is removed.

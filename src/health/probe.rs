@@ -31,6 +31,9 @@ use super::timelines::{self, Sighting};
 use crate::config::{HealthSettings, ServerSettings};
 use crate::topology::{Lsn, NodeId, NodeRole, ShardId, Signals, Topology};
 
+/// Between two looks at what is recorded on a node.
+const RECORDS_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Least time between two probes of a node that somebody asked for.
 const SPACING: Duration = Duration::from_millis(50);
 
@@ -106,7 +109,7 @@ impl Watch {
                 context: Arc::clone(context),
                 node: NodeId(index as u16),
                 connection: None,
-                has_read: false,
+                read_at: None,
                 is_refused: false,
             };
             tasks.spawn(prober.run(reports.clone(), asked.subscribe()));
@@ -224,7 +227,7 @@ struct Message {
     node: NodeId,
     report: Report,
     sent: Instant,
-    /// What is recorded on the node, at its first answer.
+    /// What is recorded on the node, if that was read.
     recorded: Vec<Sighting>,
 }
 
@@ -233,7 +236,8 @@ struct Prober {
     context: Arc<Context>,
     node: NodeId,
     connection: Option<ControlConnection>,
-    has_read: bool,
+    /// When what is recorded on the node was read last.
+    read_at: Option<Instant>,
     is_refused: bool,
 }
 
@@ -321,19 +325,19 @@ impl Prober {
         Ok(answer)
     }
 
-    /// Asks for what is recorded, too, until it was read once.
+    /// Asks for what is recorded, too, at first and from time to time: another Meridian may see what we do not.
     async fn ask_over(
         &mut self,
         connection: &ControlConnection,
         sent: &mut Instant,
         recorded: &mut Vec<Sighting>,
     ) -> Result<Answer, ControlError> {
-        if self.has_read {
+        if self.read_at.is_some_and(|at| at.elapsed() < RECORDS_INTERVAL) {
             return question(connection, sent).await;
         }
         match join(question(connection, sent), timelines::read(connection)).await {
             (answer, Ok(found)) => {
-                self.has_read = true;
+                self.read_at = Some(Instant::now());
                 *recorded = found;
                 answer
             }

@@ -3,10 +3,11 @@
 //! An old primary is told from the new one by its timeline. Who starts while the new one is away sees the old one only, and
 //! would take it: what was written since the promotion would be missing. So whoever sees a promotion records it on all
 //! shards' primaries, from where it gets to all their replicas, and a new [`super::probe::Watch`] asks every node that it
-//! reaches what is recorded there, before a primary is named.
+//! reaches what is recorded there, before a primary is named. It goes on to ask: who is cut off from the new primary learns of
+//! it from another Meridian.
 //!
 //! ```text
-//!   promotion seen ─▶ keep ─▶ meridian_internal.timelines on every shard ─▶ read, at a node's first answer ─▶ judge
+//!   promotion seen ─▶ keep ─▶ meridian_internal.timelines on every shard ─▶ read by probes ─▶ judge
 //! ```
 //!
 //! Invariants:

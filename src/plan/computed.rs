@@ -25,8 +25,31 @@ use super::functions;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
 
-/// Types whose values may be written as the present time.
-const TIMES: [&str; 6] = ["date", "time", "timetz", "timestamp", "timestamptz", "interval"];
+/// Types whose values are no times, however they are written, and what may stand beside them.
+const TEXTS: [&str; 14] = [
+    "text",
+    "varchar",
+    "character",
+    "varying",
+    "char",
+    "bpchar",
+    "name",
+    "citext",
+    "json",
+    "jsonb",
+    "bytea",
+    "default",
+    "not",
+    "null",
+];
+
+/// What each server has of its own: columns of rows; numbers of objects have types that begin with `reg`.
+const OF_SERVERS: [&str; 6] = ["xmin", "xmax", "cmin", "cmax", "ctid", "tableoid"];
+
+/// Types that are made of a sequence, by all their names.
+fn is_serial(word: &str) -> bool {
+    ["serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"].contains(&word)
+}
 
 /// ALTER TABLE reference ADD COLUMN …, ALTER COLUMN … TYPE … USING.
 pub(super) fn refuse(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
@@ -80,7 +103,7 @@ fn counts(context: &PlanningContext, call: &ObjectName) -> bool {
 fn differing(context: &PlanningContext, alteration: &Alteration) -> Option<String> {
     match alteration {
         Alteration::Adds { words, filled, computed } => {
-            let serial = words.iter().find(|word| word.ends_with("serial"));
+            let serial = words.iter().find(|word| is_serial(word));
             let counts = serial.or_else(|| computed.words.iter().find(|word| *word == "identity"));
             if let Some(word) = counts {
                 return Some(word.clone());
@@ -103,7 +126,9 @@ fn of_domain(context: &PlanningContext, words: &[String]) -> Option<String> {
 
 fn cause(context: &PlanningContext, of_type: &[String], computed: &Computed) -> Option<String> {
     let calls = computed.calls.iter().find(|name| functions::may_differ(context, name));
-    let keyword = || computed.words.iter().find(|word| functions::is_stable_keyword(word)).cloned();
+    let is_own = |word: &str| OF_SERVERS.contains(&word) || word.starts_with("reg");
+    let keyword = |word: &&String| functions::is_stable_keyword(word) || is_own(word);
+    let keyword = || computed.words.iter().find(keyword).cloned();
     let hidden = &context.catalog.hidden.operators;
     let is_unsteady = |name: &ObjectName| {
         let known = context.catalog.function(name, &context.search_path);
@@ -112,14 +137,14 @@ fn cause(context: &PlanningContext, of_type: &[String], computed: &Computed) -> 
     let of_user =
         |operator: &&String| hidden.get(*operator).is_some_and(|calls| calls.iter().any(is_unsteady));
     let operator = || computed.operators.iter().find(of_user).cloned();
-    let is_time = |word: &String| TIMES.contains(&word.as_str());
-    let clock = || computed.clock.clone().filter(|_| of_type.iter().chain(&computed.words).any(is_time));
+    let is_text = |word: &String| TEXTS.contains(&word.as_str());
+    let clock = || computed.clock.clone().filter(|_| !of_type.iter().chain(&computed.words).all(is_text));
     calls.map(|name| format!("{}()", name.name)).or_else(keyword).or_else(operator).or_else(clock)
 }
 
 /// The same where there are words only: in the code of DO.
 pub(super) fn refuse_by_words(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
-    let counts = |word: &str| word.ends_with("serial") || word == "identity";
+    let counts = |word: &str| is_serial(word) || word == "identity";
     let has_default = |word: &String| matches!(word.as_str(), "default" | "generated") || counts(word);
     let fills = has_word(facts, "add") && facts.words.iter().any(has_default);
     if !has_word(facts, "alter") || !(fills || has_word(facts, "using")) {
@@ -144,7 +169,7 @@ pub(super) fn refuse_numbers(facts: &Facts, context: &PlanningContext) -> Result
     if !has_word(facts, "alter") || !has_word(facts, "add") || context.topology.shards.len() == 1 {
         return Ok(false);
     }
-    let counts = |word: &String| word.ends_with("serial") || word == "identity" || word == "nextval";
+    let counts = |word: &String| is_serial(word) || word == "identity" || word == "nextval";
     let rule = match facts.targets.first() {
         Some(target) => match home::of(context, target) {
             Home::Sharded { rule, .. } => Some(rule),

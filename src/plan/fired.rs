@@ -16,7 +16,7 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::{ForeignKey, OnDelete, RelationInfo, RelationKind};
+use crate::catalog::{ForeignKey, OnDelete, OnUpdate, RelationInfo, RelationKind};
 use crate::sql::facts::Cell;
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
@@ -127,8 +127,18 @@ fn effect(
         (Change::Removes, OnDelete::Cascade) => Some(Change::Removes),
         (Change::Removes, OnDelete::Sets(columns)) => Some(Change::Sets(Some(columns.clone()))),
         (Change::Sets(_), _) => {
-            let fires = key.on_update && change.may_set(context, info, &key.referenced);
-            fires.then(|| Change::Sets(Some(key.columns.clone())))
+            let is_set = |column: &String| change.may_set(context, info, std::slice::from_ref(column));
+            let pairs = key.columns.iter().zip(&key.referenced);
+            let changed =
+                pairs.filter(|(_, referenced)| is_set(referenced)).map(|(column, _)| column.clone());
+            let changed: Vec<String> = changed.collect();
+            let columns = match key.on_update {
+                OnUpdate::Nothing => return None,
+                OnUpdate::Cascade => changed,
+                OnUpdate::Sets if changed.is_empty() => return None,
+                OnUpdate::Sets => key.columns.clone(),
+            };
+            (!columns.is_empty()).then(|| Change::Sets(Some(columns)))
         }
     }
 }

@@ -52,7 +52,14 @@ impl Session {
             self.client.put_back(&rest);
         }
         let executions = batch.executions;
-        let outcome = self.run_batch(&batch).await;
+        let mut outcome = Ok(());
+        if self.pin.is_some() && executions > 0 {
+            outcome = Box::pin(self.take_up_pinned()).await;
+        }
+        let outcome = match outcome {
+            Ok(()) => self.run_batch(&batch).await,
+            Err(failure) => Err(failure),
+        };
         self.worker.keep_batch(batch);
         let failed = outcome.is_err();
         match end {

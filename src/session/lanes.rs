@@ -77,6 +77,17 @@ impl Session {
         self.enter(lane).await
     }
 
+    /// Before a request of a pinned session: it has its server already, and waits for the shard as others do who must acquire
+    /// one.
+    pub(super) async fn take_up_pinned(&mut self) -> Outcome {
+        let index = self.lanes.iter().position(|lane| self.is_pinned_to(lane) && !lane.in_block);
+        if let Some(index) = index {
+            self.await_resumed(ShardSet::one(self.lanes[index].shard)).await?;
+            self.lanes[index].connection.resume();
+        }
+        Ok(())
+    }
+
     /// A lane for a read on a server of `shard` that can be had without waiting; None if there is none.
     pub(super) async fn join_now(&mut self, shard: ShardId) -> Result<Option<usize>, Failure> {
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
@@ -315,6 +326,9 @@ impl Session {
             let pinned = self.pin.is_some() && lane.shard == self.default_shard();
             let needed = lane.open_pipeline || open && (lane.in_block || lane.connection.suspect);
             if needed || pinned && !lane.connection.broken {
+                if !needed && lane.is_at_rest() {
+                    self.lanes[index].connection.rest();
+                }
                 index += 1;
                 continue;
             }

@@ -43,10 +43,13 @@ impl Session {
             Ok(query) => query.sql,
             Err(error) => return Err(End::Fatal(error.into())),
         };
-        let taken_up = match self.lanes.iter().any(|lane| lane.open_pipeline) {
-            true => Box::pin(self.take_up_open_pipelines()).await,
-            false => Ok(()),
-        };
+        let mut taken_up = Ok(());
+        if self.pin.is_some() {
+            taken_up = Box::pin(self.take_up_pinned()).await;
+        }
+        if taken_up.is_ok() && self.lanes.iter().any(|lane| lane.open_pipeline) {
+            taken_up = Box::pin(self.take_up_open_pipelines()).await;
+        }
         if let Some(portal) = self.portals.forget_unnamed() {
             self.close_held(portal);
         }

@@ -432,7 +432,7 @@ pub struct Computed {
     /// All other unquoted words: columns, types, keywords such as CURRENT_DATE.
     pub words: Vec<String>,
     pub operators: Vec<String>,
-    /// A string that means the present time where it is read as one: `'now'`, `'today'`.
+    /// A string, as written, that may mean the present time where it is read as one: `'now'`, `'today'`.
     pub clock: Option<String>,
 }
 

@@ -99,6 +99,8 @@ const CASES: [Case; 19] = [
         runs: &[
             "UPDATE numbered SET name = 'b' WHERE id = 1",
             "UPDATE numbered SET (name) = ROW('c') WHERE id = 1",
+            "UPDATE places SET id = 7 WHERE region = 'us-east' AND id = 1",
+            "UPDATE places SET id = 1 WHERE region = 'us-east' AND id = 7",
             "DELETE FROM numbered WHERE id = 1",
             "DELETE FROM places WHERE region = 'us-east' AND id = 1",
             "DROP TABLE below, plain",
@@ -120,6 +122,11 @@ const CASES: [Case; 19] = [
             "ALTER TABLE rates ADD COLUMN z timestamptz NOT NULL DEFAULT ('today'::date + 1)",
             "ALTER TABLE rates ADD y int, ADD COLUMN z text DEFAULT CURRENT_USER",
             "ALTER TABLE rates ALTER COLUMN v TYPE text USING v || random()",
+            "ALTER TABLE rates ALTER COLUMN v TYPE text USING xmin::text",
+            "ALTER TABLE rates ADD COLUMN z oid DEFAULT 'rates'::regclass::oid",
+            "ALTER TABLE rates ADD COLUMN z tstzrange DEFAULT '[now,tomorrow)'",
+            "ALTER TABLE rates ADD COLUMN z timestamptz DEFAULT U&'\\006eow'",
+            "ALTER TABLE rates ADD COLUMN z serial8",
         ],
         because: "may give each shard other values",
         runs: &[
@@ -143,6 +150,7 @@ const CASES: [Case; 19] = [
             "ALTER TABLE plain ADD CHECK (counted() > 0)",
             "ALTER TABLE numbered ADD COLUMN z bigint DEFAULT ticked()",
             "ALTER TABLE numbered ALTER COLUMN v TYPE bigint USING nextval('ticks')",
+            "ALTER TABLE numbered ADD COLUMN z serial4",
         ],
         because: "",
         runs: &[

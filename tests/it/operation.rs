@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use meridian::demo::cluster::APP_USER;
 use tokio::task::JoinHandle;
@@ -173,6 +174,41 @@ async fn a_paused_shard_comes_to_rest_and_goes_on() {
 }
 
 /// Whichever shard it is: what needs it beside others has not begun when the others are ready.
+/// Who has a server to itself between transactions does not hold the shard up, and waits for it as all others do.
+#[tokio::test]
+async fn a_shard_comes_to_rest_though_sessions_are_pinned_to_it() {
+    if std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres") {
+        return;
+    }
+    let cluster = cluster().region("us-east").start();
+    let meridian = meridian(&cluster).start();
+    let console = connect(&console(&meridian)).await;
+    let (listener, worker) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
+    listener.batch_execute("LISTEN news").await.expect("it listens");
+    worker
+        .batch_execute("CREATE TEMP TABLE own (i int); BEGIN; INSERT INTO own VALUES (1)")
+        .await
+        .expect("it works");
+    let pause = console.batch_execute("PAUSE");
+    tokio::pin!(pause);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut pause).await;
+    assert!(early.is_err(), "a transaction is open");
+    worker.batch_execute("INSERT INTO own VALUES (2); COMMIT").await.expect("what has begun goes on");
+    tokio::time::timeout(Duration::from_secs(20), &mut pause)
+        .await
+        .expect("it settles")
+        .expect("it is paused");
+    let waiting = worker.batch_execute("INSERT INTO own VALUES (3)");
+    tokio::pin!(waiting);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
+    assert!(early.is_err(), "what begins now waits");
+    console.batch_execute("RESUME").await.expect("it goes on");
+    waiting.await.expect("it has waited");
+    let rows = worker.query("SELECT i FROM own", &[]).await.expect("its table is there");
+    assert_eq!(rows.len(), 3);
+    listener.batch_execute("NOTIFY news").await.expect("it has its server");
+}
+
 #[tokio::test]
 async fn statements_over_several_shards_wait_for_a_paused_one() {
     let database = database().await;

@@ -198,9 +198,10 @@ fn expression(t: &Tokens<'_>, range: Range<usize>) -> Computed {
         }
         if t.is_string(at) {
             let text = String::from_utf8_lossy(t.bytes(at)).to_lowercase();
-            let mut words = text.split(|c: char| !c.is_alphanumeric());
-            found.clock =
-                found.clock.or_else(|| words.find(|word| PRESENT.contains(word)).map(str::to_owned));
+            let present = text.split(|c: char| !c.is_alphanumeric()).any(|word| PRESENT.contains(&word));
+            // What is escaped is not read.
+            let escapes = t.kind(at) == Some(TokenKind::UnicodeString) || text.contains('\\');
+            found.clock = found.clock.or((present || escapes).then_some(text));
         }
         let Some(name) = t.identifier(at) else { continue };
         let is_qualified = at > range.start && t.punctuation(at - 1, b'.');
