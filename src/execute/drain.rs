@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::lane::{Lane, Owed};
+use super::lane::{Hidden, Lane, Owed};
 use crate::backend::BackendError;
 use crate::topology::Lsn;
 use crate::wire::backend::{DataRow, ReadyForQuery};
@@ -18,8 +18,8 @@ pub struct Drained {
     /// Tag of the first CommandComplete after the prologue's.
     pub tag: Option<String>,
     pub position: Option<Lsn>,
-    /// The server was lost before it told the position, when all else had been answered.
-    pub lost_behind: bool,
+    /// The query for it has failed, or was not answered.
+    pub no_position: bool,
     /// Notices and parameter reports.
     pub asides: Vec<Bytes>,
 }
@@ -33,12 +33,15 @@ pub async fn drain(lane: &mut Lane) -> Result<Drained, BackendError> {
     lane.connection.broken = true;
     match read_all(lane, &mut drained).await {
         Err(_) if lane.owes_position_only() => {
+            // The connection stays broken.
             lane.owed.clear();
-            drained.lost_behind = true;
+            drained.no_position = true;
         }
-        read => read?,
+        read => {
+            read?;
+            lane.connection.broken = false;
+        }
     }
-    lane.connection.broken = drained.lost_behind;
     Ok(drained)
 }
 
@@ -65,6 +68,10 @@ async fn read_all(lane: &mut Lane, drained: &mut Drained) -> Result<(), BackendE
                 if error.ends_session() {
                     return Err(BackendError::ended(&lane.connection.address, error));
                 }
+                if lane.owed.front() == Some(&Owed::Hidden(Hidden::Position)) {
+                    drained.no_position = true;
+                    continue;
+                }
                 drained.error.get_or_insert(lane.connection.key.as_told(error));
                 if !matches!(lane.owed.front(), Some(Owed::Query { .. } | Owed::Hidden(_))) {
                     lane.skip_to_sync();
@@ -73,9 +80,7 @@ async fn read_all(lane: &mut Lane, drained: &mut Drained) -> Result<(), BackendE
             b'C' => {
                 let tag = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(body)).into_owned();
                 drained.tag = match drained.tag.take() {
-                    Some(first)
-                        if matches!(lane.owed.front(), Some(Owed::Hidden(super::lane::Hidden::Position))) =>
-                    {
+                    Some(first) if matches!(lane.owed.front(), Some(Owed::Hidden(Hidden::Position))) => {
                         Some(first)
                     }
                     _ => Some(tag),

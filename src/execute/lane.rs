@@ -223,12 +223,12 @@ impl Lane {
         self.owed.is_empty() && !self.connection.broken && !self.open_pipeline
     }
 
-    /// A simple query whose whole frame is at hand; its ReadyForQuery is the client's.
-    pub fn query_frame(&mut self, frame: &[u8]) {
+    /// A simple query whose whole frame is at hand. `ready`: its ReadyForQuery is the client's.
+    pub fn query_frame(&mut self, frame: &[u8], ready: bool) {
         self.behind = 0;
         self.connection.outbox.extend_from_slice(frame);
         self.connection.unnamed = None;
-        self.owed.push_back(Owed::Query { ready: true });
+        self.owed.push_back(Owed::Query { ready });
     }
 
     /// One statement of a simple query; the session tells the client when it is ready.

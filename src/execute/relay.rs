@@ -30,7 +30,7 @@ use std::task::Poll;
 use bytes::{Buf, BytesMut};
 
 use super::client::ClientStream;
-use super::lane::{Lane, LocalReply, Owed};
+use super::lane::{Hidden, Lane, LocalReply, Owed};
 use super::numbers::{self, Carried};
 use super::told::Told;
 use crate::backend::BackendError;
@@ -112,7 +112,7 @@ impl Relay<'_> {
     /// The client has its whole answer; only ours is missing.
     fn lost_behind(&mut self, report: &mut Report) {
         self.lane.owed.clear();
-        report.lost_behind = true;
+        (report.no_position, report.lost_behind) = (true, true);
     }
 
     fn broken(&self, reason: impl Into<String>, report: &Report) -> RelayError {
@@ -407,6 +407,11 @@ impl Relay<'_> {
         }
         let error = Box::new(error);
         match self.lane.owed.front() {
+            // A late cancel, or a right that is missing: what the client was told stays true.
+            Some(Owed::Hidden(Hidden::Position)) => {
+                report.no_position = true;
+                Ok(false)
+            }
             Some(Owed::Hidden(_)) => {
                 report.hidden_error.get_or_insert(error);
                 Ok(false)

@@ -479,7 +479,7 @@ impl Session {
         };
         match drained.position {
             Some(position) => self.learn_position(shard, WriteToken { timeline, position }),
-            None if drained.lost_behind => self.lose_position(shard),
+            None if drained.no_position => self.lose_position(shard),
             None => {}
         }
         for aside in &drained.asides {

@@ -209,6 +209,8 @@ impl Session {
         let lane = &self.lanes[index];
         if report.lost_behind {
             self.worker.shared.signals.probe_now();
+        }
+        if report.no_position {
             self.lose_position(lane.shard);
         } else if let Some(position) = report.position {
             let timeline = self.context.planning.topology.node(lane.connection.node).state.timeline();

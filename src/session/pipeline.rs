@@ -94,12 +94,12 @@ impl Session {
         Ok(sent)
     }
 
-    /// Whether what is behind the batch belongs to its transaction: no Sync has ended it, nor will a Query.
+    /// Whether what is behind the batch belongs to its transaction: no Sync has ended it. The data of a COPY are its own.
     fn goes_on(&self, end: BatchEnd) -> bool {
         match end {
             BatchEnd::Sync => false,
             BatchEnd::Flush => true,
-            BatchEnd::Full => self.client.inbox.first().is_none_or(|tag| b"PBDECHS".contains(tag)),
+            BatchEnd::Full => self.client.inbox.first().is_none_or(|tag| !b"dcf".contains(tag)),
         }
     }
 
@@ -457,7 +457,7 @@ impl Session {
     }
 
     /// The client's Sync may be the server's: no implicit block of ours is to be committed by it.
-    fn sync_is_theirs(&self) -> bool {
+    pub(super) fn sync_is_theirs(&self) -> bool {
         !self.block.is_open() || self.block.is_explicit()
     }
 

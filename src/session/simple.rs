@@ -150,7 +150,7 @@ impl Session {
             let suspect = planned.is_suspect(self.pin.is_some());
             let lane = &mut self.lanes[index];
             let node = lane.connection.node;
-            lane.query_frame(frame);
+            lane.query_frame(frame, true);
             lane.runs_again = true;
             lane.connection.suspect |= suspect;
             if access == Access::Write {
@@ -343,20 +343,21 @@ impl Session {
             transaction.on_primaries = true;
         }
         let index = self.join_pinned().await?;
+        // Behind a block of ours the client hears that it is ready when that is committed.
+        let told = self.sync_is_theirs();
         let lane = &mut self.lanes[index];
-        lane.query_frame(frame);
+        lane.query_frame(frame, told);
         lane.note_write(true);
         lane.connection.suspect = true;
         if !lane.in_block {
             self.ask_position(index);
         }
         match self.run_lane(index).await {
-            Ok(report) => {
-                if report.error.is_some() {
-                    self.block.fail();
-                }
-                Ok(true)
+            Ok(report) if report.error.is_some() => {
+                self.block.fail();
+                if told { Ok(true) } else { Err(Failure::Told) }
             }
+            Ok(_) => Ok(told),
             Err(error) => Err(self.relay_failed(index, error).await),
         }
     }

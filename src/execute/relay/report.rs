@@ -29,7 +29,9 @@ pub struct Report {
     pub forwarded: bool,
     /// Answer to the position query.
     pub position: Option<Lsn>,
-    /// The server was lost before it gave that answer, when the client had its own: the position is not known.
+    /// That query has failed, or was not answered.
+    pub no_position: bool,
+    /// The server was lost before it gave that answer, when the client had its own.
     pub lost_behind: bool,
     /// The server is in an extended pipeline whose Sync the client has not sent.
     pub awaits_sync: bool,

@@ -1,4 +1,4 @@
-//! A server that is lost behind its answer: the client has heard that its statement is done, and Meridian still waits for the
+//! A server that is lost, or fails, behind its answer: the client has heard that its statement is done, and Meridian still waits for the
 //! answer to its own question, up to where the log was written.
 
 use crate::harness::{Meridian, TestCluster, cluster, connect, eventually, meridian};
@@ -8,6 +8,8 @@ const TABLES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey
 
 /// In the place of the function that Meridian asks for the position.
 const LOST_WHEN_ASKED: &str = "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60);";
+/// As where a cancel comes late, or the role may not call it.
+const FAILS_WHEN_ASKED: &str = "RAISE EXCEPTION 'no';";
 const SILENT_WHEN_ASKED: &str = "PERFORM pg_sleep(60);";
 
 /// One shard with a replica, so that positions are asked for; relays before its nodes.
@@ -52,7 +54,7 @@ async fn an_answer_that_was_given_is_not_followed_by_an_error() {
     let count = |client: &mut RawClient| client.value("SELECT count(*) FROM places WHERE region = 'us-east'");
     // Those that were cut off sleep on.
     let (mut written, mut asleep) = (0, 0);
-    for body in [LOST_WHEN_ASKED, SILENT_WHEN_ASKED] {
+    for body in [LOST_WHEN_ASKED, FAILS_WHEN_ASKED, SILENT_WHEN_ASKED] {
         replace(&cluster, body).await;
         for (form, messages, expected) in [
             ("simple", query("INSERT INTO places VALUES (1, 'us-east')"), "CZ"),
