@@ -34,6 +34,7 @@ impl Session {
     /// Every shard or none. The default shard speaks first, so that two sessions take its locks in one order; its
     /// answer is held back until all others have done the same.
     pub(super) async fn perform_everywhere(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        self.check_unused(planned, work)?;
         self.on_route(Route::Everywhere, None);
         let own_block = !self.block.is_open();
         if own_block {
@@ -192,6 +193,7 @@ impl Session {
             let message = format!("{} cannot run inside a transaction block", command_words(work.text()));
             return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message).into());
         }
+        self.check_unused(planned, work)?;
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         self.await_resumed(topology.all_shards()).await?;
         let default = topology.default_shard;
@@ -266,12 +268,12 @@ fn hide_answers(lane: &mut Lane) {
 }
 
 /// What PostgreSQL calls a command that cannot run in a transaction.
-fn command_words(text: &[u8]) -> String {
+pub(super) fn command_words(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut words = text.split_whitespace().map(|word| word.trim_end_matches(';').to_ascii_uppercase());
     let first = words.next().unwrap_or_default();
     match first.as_str() {
-        "VACUUM" | "CLUSTER" => first,
+        "VACUUM" | "CLUSTER" | "TRUNCATE" => first,
         "CREATE" | "DROP" | "ALTER" | "REINDEX" => {
             let second = words.find(|word| word != "UNIQUE").unwrap_or_default();
             let concurrently = if second == "INDEX" { " CONCURRENTLY" } else { "" };

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::everywhere::command_words;
 use super::perform::{Execution, Pieces, Work};
 use super::planning::Planned;
 use super::portals::cannot_be_run;
@@ -32,6 +33,7 @@ use crate::plan::scatter::{Combine, Scatter, Source};
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{Arguments, NoParameters};
 use crate::sql::facts::{Facts, Kind, SessionObject};
+use crate::sql::name::ObjectName;
 use crate::topology::ShardSet;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -134,6 +136,35 @@ impl Session {
             self.held.0.insert(self.portals.take_number(), Held { cursor: Some(name.clone()), ..held });
         }
         Ok(())
+    }
+
+    /// What takes a table for itself would wait for the sessions that hold rows of its own client's: for ever. PostgreSQL refuses
+    /// it, too, of tables that are in use.
+    pub(super) fn check_unused(&self, planned: &Planned, work: Work<'_>) -> Result<(), SqlError> {
+        if self.held.0.is_empty() {
+            return Ok(());
+        }
+        let facts = &planned.plan.facts;
+        let truncated = match &facts.kind {
+            Kind::Truncate { targets, .. } => targets.as_slice(),
+            _ => &[],
+        };
+        // In whatever schema.
+        let relations = &self.context.planning.catalog.relations;
+        let there = |name: &&ObjectName| relations.keys().any(|known| known.name == name.name);
+        let named = facts.targets.iter().chain(&facts.objects).filter(|_| planned.changes_schema());
+        let taken = named.chain(truncated.iter().map(|relation| &relation.name)).find(there);
+        let alone = matches!(planned.plan.action, Action::EachShard);
+        if taken.is_none() && !alone && !matches!(facts.kind, Kind::LockTable) {
+            return Ok(());
+        }
+        let table = taken.or(facts.block.relations.first().map(|relation| &relation.name));
+        let message = format!(
+            "cannot {} \"{}\" because it is being used by active queries in this session",
+            command_words(work.text()).trim_end_matches(" CONCURRENTLY"),
+            table.map_or("a table", |table| table.name.as_str())
+        );
+        Err(SqlError::new(SqlState::OBJECT_IN_USE, message))
     }
 
     fn check_cursor(&self, name: &str) -> Result<(), SqlError> {
