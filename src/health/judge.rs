@@ -228,8 +228,15 @@ impl Judge {
 
     /// Takes the outcome of a probe that was sent at `sent` and has ended at `now`.
     pub fn on_report(&mut self, node: NodeId, report: Report, sent: Instant, now: Instant) -> Verdict {
+        if let Some(view) = self.nodes.get_mut(usize::from(node.0)) {
+            view.asked = true;
+        }
+        self.on_half_report(node, report, sent, now)
+    }
+
+    /// The same, of a node whose record could not be read: it is still to be asked.
+    pub fn on_half_report(&mut self, node: NodeId, report: Report, sent: Instant, now: Instant) -> Verdict {
         let Some(view) = self.nodes.get_mut(usize::from(node.0)) else { return Verdict::default() };
-        view.asked = true;
         match report {
             Report::Answered(answer) => view.on_answer(answer, sent),
             Report::Refused(reason) => {

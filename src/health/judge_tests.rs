@@ -193,6 +193,18 @@ fn records_of_other_shards_are_awaited_where_no_timeline_is_known() {
 }
 
 #[test]
+fn a_node_whose_record_was_not_read_is_still_to_be_asked() {
+    let mut scene = scene(2);
+    scene.report(0, primary(1, 100));
+    scene.now += SECOND;
+    scene.judge.on_half_report(NodeId(1), failed(), scene.now, scene.now);
+    assert!(!scene.judge.settled());
+    assert_eq!(scene.roles()[0], Unknown);
+    scene.report(1, failed());
+    assert_eq!(scene.roles(), [Primary, Down]);
+}
+
+#[test]
 fn all_shards_are_judged_when_the_last_node_was_asked() {
     let mut judge = Judge::new([ShardId(0), ShardId(1)], 3);
     let now = Instant::now();

@@ -110,6 +110,7 @@ impl Watch {
                 node: NodeId(index as u16),
                 connection: None,
                 read_at: None,
+                vain: 0,
                 is_refused: false,
             };
             tasks.spawn(prober.run(reports.clone(), asked.subscribe()));
@@ -121,9 +122,12 @@ impl Watch {
         loop {
             tokio::select! {
                 () = context.signals.probe_asked() => asked.send_modify(|count| *count += 1),
-                Some(Message { node, report, sent, recorded }) = inbox.recv() => {
+                Some(Message { node, report, sent, recorded, unread }) = inbox.recv() => {
                     context.recall(&mut judge, &recorded);
-                    let verdict = judge.on_report(node, report, sent, Instant::now());
+                    let verdict = match unread {
+                        true => judge.on_half_report(node, report, sent, Instant::now()),
+                        false => judge.on_report(node, report, sent, Instant::now()),
+                    };
                     context.publish(&verdict);
                     if judge.settled() && !*self.ready.borrow() {
                         judge.review(Instant::now()).iter().for_each(|verdict| context.publish(verdict));
@@ -217,7 +221,8 @@ impl Context {
                 node = address,
                 own,
                 expected = identifier,
-                "belongs to another cluster (its system identifier differs from the shard's): nothing is sent to it"
+                "belongs to another cluster (its system identifier differs from the shard's): nothing is sent to it (if the shard \
+                 was set up anew on purpose, restart Meridian)"
             ),
         }
     }
@@ -229,6 +234,8 @@ struct Message {
     sent: Instant,
     /// What is recorded on the node, if that was read.
     recorded: Vec<Sighting>,
+    /// It could not be read, and will be tried again.
+    unread: bool,
 }
 
 /// Asks one node.
@@ -238,6 +245,8 @@ struct Prober {
     connection: Option<ControlConnection>,
     /// When what is recorded on the node was read last.
     read_at: Option<Instant>,
+    /// So often in vain, before that.
+    vain: u32,
     is_refused: bool,
 }
 
@@ -283,7 +292,8 @@ impl Prober {
             Report::Answered,
         );
         self.tell_refusal(&report);
-        Message { node: self.node, report, sent, recorded }
+        let unread = (1..self.context.health.failures).contains(&self.vain) && self.read_at.is_none();
+        Message { node: self.node, report, sent, recorded, unread }
     }
 
     /// What is known of the node grows old then, so it is said, once.
@@ -341,10 +351,14 @@ impl Prober {
                 *recorded = found;
                 answer
             }
-            (answer, Err(error)) => {
-                tracing::debug!(%error, "recorded timelines cannot be read yet");
-                answer
+            (Ok(answer), Err(error)) => {
+                self.vain = self.vain.saturating_add(1);
+                if self.vain == self.context.health.failures {
+                    tracing::warn!(%error, "recorded timelines cannot be read: an old primary may be taken for the present one");
+                }
+                Ok(answer)
             }
+            (failed, Err(_)) => failed,
         }
     }
 }

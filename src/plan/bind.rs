@@ -45,6 +45,30 @@ impl Plan {
         matches!(self.action, Action::Fixed(_)) && self.route.any_server
     }
 
+    /// Whether it asks for nothing that servers have each for themselves: no catalog, no object's number or size, no sequence.
+    pub fn asks_no_objects(&self) -> bool {
+        const SAME: [&str; 12] = [
+            "now",
+            "version",
+            "current_setting",
+            "set_config",
+            "clock_timestamp",
+            "statement_timestamp",
+            "transaction_timestamp",
+            "current_user",
+            "current_database",
+            "current_schema",
+            "current_timestamp",
+            "current_date",
+        ];
+        let crate::sql::facts::Facts { block, functions, casts, .. } = &*self.facts;
+        let is_plain = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.starts_with("reg"));
+        block.relations.is_empty()
+            && block.children.is_empty()
+            && functions.iter().all(|call| SAME.contains(&call.name.name.as_str()))
+            && casts.iter().all(|cast| is_plain(&cast.type_name))
+    }
+
     /// SELECT set_config(…) and nothing else: no rows of any table, and the same on whatever server it runs.
     pub fn only_sets(&self) -> bool {
         let facts = &self.facts;

@@ -100,7 +100,8 @@ const NOT_REFUSED: &str = "
 - Catalogs, `information_schema`, sizes (`pg_relation_size` …), sequences, advisory locks and `NOTIFY` are the default
   shard's. A hint (`/* meridian: shard=… */`) asks another shard's catalogs.
 - Triggers and foreign-key actions run on the shard of the row that fires them. A trigger must not change a column
-  that names the row's shard. A trigger of which a table name or `EXECUTE` can be read refuses the write (M050, M051).
+  that names the row's shard. Actions are looked at for the tables that a statement names (M063), not within functions, DO and
+  `PREPARE`. A trigger of which a table name or `EXECUTE` can be read refuses the write (M050, M051).
 - Functions are looked into by the words of their bodies, also where an operator, a cast, a default, a CHECK constraint
   or a row security policy calls them. A body in another language than SQL and PL/pgSQL counts as one that runs
   anything, but for immutable functions in C and those of well-known extensions.
@@ -109,8 +110,8 @@ const NOT_REFUSED: &str = "
 - Sessions that wait for each other on several servers are found within seconds, and one of them is told `40P01`.
   A table has a lock on each shard: DDL can meet in such a ring a transaction that only reads.
 - A statement that waits for another session's DDL is planned anew by the new definitions, and run again if it still goes to
-  the same shard, or only reads. Otherwise it fails with `40001`: run it again. DDL that is not run through this Meridian is
-  noticed a moment later.
+  the same shard, or only reads. Otherwise it fails with `40001`: run it again. DDL through another Meridian is noticed a moment
+  later, DDL past all of them after `[health] catalog_interval`.
 - `FOR UPDATE` and its like lock a row of a reference table on one shard: to keep others from changing it, change it.
 - A sequence is the default shard's, but for one that a `serial` or identity column of a `single` table has made, or that is
   OWNED BY one: it is where the table is. If that is another shard, `nextval()` and `setval()` are for a SELECT of their own

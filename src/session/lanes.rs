@@ -30,7 +30,7 @@ use crate::wire::error::{Severity, SqlError, SqlState};
 const FAILING: &str = "ROLLBACK TO SAVEPOINT meridian__failed";
 
 impl Session {
-    /// The index of the lane for `shard`, which is joined if it is not yet there.
+    /// The index of the lane for `shard`, which is joined if it is not yet there. Other lanes keep theirs.
     pub(super) async fn join(
         &mut self,
         shard: ShardId,
@@ -38,6 +38,7 @@ impl Session {
         avoid: &[NodeId],
     ) -> Result<usize, Failure> {
         let need = self.need(access);
+        let mut vacated = None;
         if let Some(index) = self.lanes.iter().position(|lane| lane.shard == shard) {
             let lane = &self.lanes[index];
             // A replica that has described a statement, before the block began that runs it, is no part of the block.
@@ -51,7 +52,9 @@ impl Session {
                 if self.block.is_open() && !self.lanes[index].in_block {
                     // A pinned server enters the transaction with the first statement that needs it.
                     let lane = self.lanes.swap_remove(index);
-                    return self.enter(lane).await;
+                    let entered = self.enter(lane).await?;
+                    self.lanes.swap(index, entered);
+                    return Ok(index);
                 }
                 if !self.block.is_open() {
                     bring_to(&mut self.lanes[index], &self.settings, self.request).await?;
@@ -61,6 +64,7 @@ impl Session {
             self.end_pipeline(index).await?;
             let lane = self.lanes.swap_remove(index);
             self.give(lane);
+            vacated = Some(index);
         }
         self.check_second_shard(shard, access)?;
         if self.pin.is_some() && shard == self.default_shard() {
@@ -74,7 +78,11 @@ impl Session {
             self.worker.figures.replica_reads.one();
         }
         let lane = self.lane(connection, shard, replica);
-        self.enter(lane).await
+        let entered = self.enter(lane).await?;
+        let Some(index) = vacated else { return Ok(entered) };
+        // The last one had taken its place.
+        self.lanes.swap(index, entered);
+        Ok(index)
     }
 
     /// Before a request of a pinned session: it has its server already, and waits for the shard as others do who must acquire

@@ -476,8 +476,8 @@ impl Session {
         let allowed = self.fence.check_shards(&self.context.planning.topology, bound.shards);
         if planned.plan.asks_any_server() {
             let hinted = planned.hint.as_ref().is_some_and(|hint| hint.shard.is_some());
-            let served = bound.shards.iter().all(|shard| self.has_server(shard, Access::Read));
-            if !hinted && (allowed.is_err() || !served) {
+            let served = || bound.shards.iter().all(|shard| self.has_server(shard, Access::Read));
+            if !hinted && (allowed.is_err() || planned.plan.asks_no_objects() && !served()) {
                 return Ok(ShardSet::one(self.any_shard()));
             }
         }

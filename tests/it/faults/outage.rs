@@ -54,7 +54,14 @@ async fn clients_log_in_and_work_without_the_default_shard() {
     for statement in ["SELECT 1", "SET TimeZone TO 'UTC'", "SELECT now()"] {
         client.simple_query(statement).await.expect("any server says it");
     }
-    for statement in ["SELECT count(*) FROM places", "INSERT INTO places VALUES (3, 'us-east')"] {
+    // What each server has for itself is the default shard's.
+    for statement in [
+        "SELECT count(*) FROM places",
+        "INSERT INTO places VALUES (3, 'us-east')",
+        "SELECT count(*) FROM pg_class",
+        "SELECT pg_relation_size('places')",
+        "SELECT 'places'::regclass::oid",
+    ] {
         let told = tokio::time::timeout(PATIENCE, client.batch_execute(statement)).await;
         let error = told.expect("the wait is bounded").expect_err("a shard is missing");
         let error = error.as_db_error().expect("an error of SQL").clone();
