@@ -138,7 +138,7 @@ fn effect(
                 OnUpdate::Sets if changed.is_empty() => return None,
                 OnUpdate::Sets => key.columns.clone(),
             };
-            (!columns.is_empty()).then(|| Change::Sets(Some(columns)))
+            (!columns.is_empty()).then_some(Change::Sets(Some(columns)))
         }
     }
 }
