@@ -25,26 +25,45 @@ use super::functions;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
 
-/// Types whose values are no times, however they are written, and what may stand beside them.
-const TEXTS: [&str; 14] = [
-    "text",
-    "varchar",
-    "character",
-    "varying",
-    "char",
-    "bpchar",
-    "name",
-    "citext",
-    "json",
-    "jsonb",
-    "bytea",
-    "default",
-    "not",
-    "null",
+/// Types whose values are no times, however they are written.
+const TEXTS: [&str; 11] =
+    ["text", "varchar", "character", "varying", "char", "bpchar", "name", "citext", "json", "jsonb", "bytea"];
+
+/// Types whose values may be written as the present.
+const TIMES: [&str; 11] = [
+    "date",
+    "time",
+    "timetz",
+    "timestamp",
+    "timestamptz",
+    "tsrange",
+    "tstzrange",
+    "daterange",
+    "tsmultirange",
+    "tstzmultirange",
+    "datemultirange",
 ];
 
-/// What each server has of its own: columns of rows; numbers of objects have types that begin with `reg`.
-const OF_SERVERS: [&str; 6] = ["xmin", "xmax", "cmin", "cmax", "ctid", "tableoid"];
+/// What each server has of its own: columns of rows, and numbers of objects.
+const OF_SERVERS: [&str; 17] = [
+    "xmin",
+    "xmax",
+    "cmin",
+    "cmax",
+    "ctid",
+    "tableoid",
+    "regclass",
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];
 
 /// Types that are made of a sequence, by all their names.
 fn is_serial(word: &str) -> bool {
@@ -126,7 +145,7 @@ fn of_domain(context: &PlanningContext, words: &[String]) -> Option<String> {
 
 fn cause(context: &PlanningContext, of_type: &[String], computed: &Computed) -> Option<String> {
     let calls = computed.calls.iter().find(|name| functions::may_differ(context, name));
-    let is_own = |word: &str| OF_SERVERS.contains(&word) || word.starts_with("reg");
+    let is_own = |word: &str| OF_SERVERS.contains(&word);
     let keyword = |word: &&String| functions::is_stable_keyword(word) || is_own(word);
     let keyword = || computed.words.iter().find(keyword).cloned();
     let hidden = &context.catalog.hidden.operators;
@@ -137,8 +156,11 @@ fn cause(context: &PlanningContext, of_type: &[String], computed: &Computed) -> 
     let of_user =
         |operator: &&String| hidden.get(*operator).is_some_and(|calls| calls.iter().any(is_unsteady));
     let operator = || computed.operators.iter().find(of_user).cloned();
+    let is_time = |word: &String| TIMES.contains(&word.as_str());
     let is_text = |word: &String| TEXTS.contains(&word.as_str());
-    let clock = || computed.clock.clone().filter(|_| !of_type.iter().chain(&computed.words).all(is_text));
+    // Of a type that is not known it may be a part.
+    let reads_times = of_type.iter().chain(&computed.words).any(is_time) || !of_type.iter().all(is_text);
+    let clock = || computed.clock.clone().filter(|_| reads_times);
     calls.map(|name| format!("{}()", name.name)).or_else(keyword).or_else(operator).or_else(clock)
 }
 

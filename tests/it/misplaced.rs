@@ -132,7 +132,8 @@ const CASES: [Case; 19] = [
         runs: &[
             "ALTER TABLE rates ADD COLUMN a numeric(10, 2) NOT NULL DEFAULT 0, ADD b date DEFAULT '2026-01-01'",
             "ALTER TABLE rates ADD COLUMN c timestamptz DEFAULT '2026-01-01 00:00+00', ADD d fixed, ADD e text DEFAULT 'now'",
-            "ALTER TABLE rates ALTER COLUMN v TYPE date USING v::date",
+            "ALTER TABLE rates ADD COLUMN region text, ALTER COLUMN v TYPE date USING v::date",
+            "ALTER TABLE rates ALTER COLUMN region TYPE varchar(50) USING coalesce(region, 'today')",
             "ALTER TABLE plain ADD COLUMN z timestamptz DEFAULT now(), ADD y int REFERENCES rates",
         ],
     },
