@@ -31,7 +31,7 @@ use super::console::ConsoleClient;
 use super::fence::Fence;
 use super::planning::Context;
 use super::replication;
-use super::shared::{ClientInfo, ClientNames, ClientNotes, Registered, Shared, Worker};
+use super::shared::{ClientInfo, ClientNames, ClientNotes, Live, Registered, Shared, Worker};
 use super::statements::Statements;
 use super::{Session, greeting, portals, setting};
 use crate::backend::Account;
@@ -402,6 +402,23 @@ fn account(user: &User, secret: Option<LoginSecret>, catalog: &Catalog) -> Accou
         pool_size: user.pool_size,
         defaults: Arc::clone(catalog.defaults.of(server_user(user))),
     }
+}
+
+/// The account of a client who has logged in before a reload, with the password of its servers as the file has it now.
+pub(super) fn renewed(account: &Rc<Account>, name: &str, live: &Live) -> Rc<Account> {
+    let entry = User::find(&live.users, name).filter(|user| {
+        let user = user.server_user.as_deref().unwrap_or(name);
+        user == account.user
+    });
+    let Some(password) = entry.and_then(|user| user.server_password.as_ref()) else {
+        return Rc::clone(account);
+    };
+    Rc::new(Account {
+        user: account.user.clone(),
+        secret: Some(LoginSecret::Password(Secret::new(password.expose()))),
+        defaults: Arc::clone(&account.defaults),
+        ..**account
+    })
 }
 
 /// Users share the connections of their account on the servers, but for those whose connections begin differently,

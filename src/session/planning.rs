@@ -323,6 +323,7 @@ impl Session {
         self.context.turn = shared.redefinitions.turn();
         if !std::ptr::eq(&**shared.live.load(), &*self.live) {
             self.live = shared.live.load_full();
+            self.account = super::greet::renewed(&self.account, &self.user, &self.live);
         }
         let topology = shared.topology.load();
         let now = &self.context.planning;

@@ -174,6 +174,31 @@ async fn a_paused_shard_comes_to_rest_and_goes_on() {
 }
 
 /// Whichever shard it is: what needs it beside others has not begun when the others are ready.
+/// On the servers first, then in the file: who is logged in needs new connections, and does not log in again.
+#[tokio::test]
+async fn passwords_are_changed_under_clients_who_stay() {
+    if std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres") {
+        return;
+    }
+    let cluster = cluster().region("us-east").start();
+    let meridian = meridian(&cluster).start();
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("SELECT 1").await.expect("it has a server");
+    cluster.on_every_shard("demo", "ALTER ROLE meridian PASSWORD 'other'").await;
+    meridian.edit(|text| text.replace("password = \"meridian\"", "password = \"other\""));
+    meridian.signal(libc::SIGHUP);
+    eventually("the file is read", async || meridian.log().contains("was read again").then_some(())).await;
+    let mut config = console(&meridian);
+    let console = connect(config.password("other")).await;
+    console.batch_execute("RECONNECT").await.expect("connections are made anew");
+    eventually("none of before is left", async || {
+        let ages = column(&console, "SHOW SERVERS", "age_seconds").await;
+        ages.iter().all(|age| age.parse::<f64>().is_ok_and(|age| age < 1.0)).then_some(())
+    })
+    .await;
+    client.batch_execute("SELECT 1").await.expect("it has the new password");
+}
+
 /// Who has a server to itself between transactions does not hold the shard up, and waits for it as all others do.
 #[tokio::test]
 async fn a_shard_comes_to_rest_though_sessions_are_pinned_to_it() {
