@@ -56,6 +56,9 @@ CREATE TABLE meridian_internal.timelines (
 REVOKE ALL ON meridian_internal.timelines FROM PUBLIC;
 GRANT SELECT ON meridian_internal.timelines TO PUBLIC";
 
+/// Asked by each probe from time to time, and first on a cold connection: nothing to plan.
+const EXISTS: &str = "SELECT pg_catalog.to_regclass('meridian_internal.timelines') IS NOT NULL";
+
 /// Whether the table is to be believed, NULL where there is none; whether there is the schema.
 const LOOK: &str = "
 SELECT (SELECT owner.rolsuper OR owner.rolname = current_user
@@ -77,7 +80,9 @@ pub struct Sighting {
 
 /// What is recorded on a server; nothing, where there is no record that can be believed.
 pub async fn read(connection: &ControlConnection) -> Result<Vec<Sighting>, ControlError> {
-    if look(connection).await? != Found::Ours {
+    let exists = connection.rows(EXISTS, ANSWER_TIME_MAX).await?;
+    let exists = exists.first().is_some_and(|row| row.get(0) == Some("t"));
+    if !exists || look(connection).await? != Found::Ours {
         return Ok(Vec::new());
     }
     let rows = connection.rows(READ, ANSWER_TIME_MAX).await?;
