@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use crate::sql::arguments::{Argument, Arguments, LiteralKind};
-use crate::sql::facts::{Kind, Value};
+use crate::sql::facts::{Facts, Kind, Value};
 use crate::topology::{ShardId, ShardSet};
 
 use super::action::{Access, Action, Bound, Many};
@@ -61,7 +61,7 @@ impl Plan {
             "current_timestamp",
             "current_date",
         ];
-        let crate::sql::facts::Facts { block, functions, casts, .. } = &*self.facts;
+        let Facts { block, functions, casts, .. } = &*self.facts;
         let is_plain = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.starts_with("reg"));
         block.relations.is_empty()
             && block.children.is_empty()

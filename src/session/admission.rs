@@ -73,6 +73,12 @@ struct Known {
     looked_up: bool,
 }
 
+/// What the file has the servers asked with.
+pub(super) fn server_secret(user: &User) -> Option<LoginSecret> {
+    let password = user.server_password.as_ref()?;
+    Some(LoginSecret::Password(Secret::new(password.expose())))
+}
+
 impl Door<'_> {
     pub async fn admit(&self, connection: &mut Connection) -> Result<Admitted, StartupError> {
         let (method, rule) = self.judge(connection)?;
@@ -83,10 +89,7 @@ impl Door<'_> {
         self.check_database(known.user.as_ref())?;
         let Some(user) = known.user else { return Err(role_missing(&self.hello.user).into()) };
         let own = user.server_user.as_ref().is_none_or(|account| *account == user.name);
-        let secret = match &user.server_password {
-            Some(password) => Some(LoginSecret::Password(Secret::new(password.expose()))),
-            None => shown.filter(|_| known.looked_up && own),
-        };
+        let secret = server_secret(&user).or_else(|| shown.filter(|_| known.looked_up && own));
         Ok(Admitted {
             secret,
             address: self.address.map(|address| address.to_string()).unwrap_or_default(),

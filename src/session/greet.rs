@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
-use super::admission::{Admitted, Door};
+use super::admission::{Admitted, Door, server_secret};
 use super::block::Block;
 use super::cancel::{self, CancelTarget};
 use super::census::Seat;
@@ -410,12 +410,10 @@ pub(super) fn renewed(account: &Rc<Account>, name: &str, live: &Live) -> Rc<Acco
         let user = user.server_user.as_deref().unwrap_or(name);
         user == account.user
     });
-    let Some(password) = entry.and_then(|user| user.server_password.as_ref()) else {
-        return Rc::clone(account);
-    };
+    let Some(secret) = entry.and_then(server_secret) else { return Rc::clone(account) };
     Rc::new(Account {
         user: account.user.clone(),
-        secret: Some(LoginSecret::Password(Secret::new(password.expose()))),
+        secret: Some(secret),
         defaults: Arc::clone(&account.defaults),
         ..**account
     })

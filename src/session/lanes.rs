@@ -22,7 +22,7 @@ use crate::execute::lane::Hidden;
 use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
-use crate::topology::{NodeId, NodeRole, ShardId, ShardSet, WriteToken};
+use crate::topology::{NodeId, NodeRole, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{Severity, SqlError, SqlState};
 
@@ -52,9 +52,7 @@ impl Session {
                 if self.block.is_open() && !self.lanes[index].in_block {
                     // A pinned server enters the transaction with the first statement that needs it.
                     let lane = self.lanes.swap_remove(index);
-                    let entered = self.enter(lane).await?;
-                    self.lanes.swap(index, entered);
-                    return Ok(index);
+                    return self.enter_at(Some(index), lane).await;
                 }
                 if !self.block.is_open() {
                     bring_to(&mut self.lanes[index], &self.settings, self.request).await?;
@@ -78,9 +76,13 @@ impl Session {
             self.worker.figures.replica_reads.one();
         }
         let lane = self.lane(connection, shard, replica);
+        self.enter_at(vacated, lane).await
+    }
+
+    /// As `enter`; in the place of a lane that has just left it to the last one, which gets its own back.
+    async fn enter_at(&mut self, vacated: Option<usize>, lane: Lane) -> Result<usize, Failure> {
         let entered = self.enter(lane).await?;
-        let Some(index) = vacated else { return Ok(entered) };
-        // The last one had taken its place.
+        let index = vacated.unwrap_or(entered);
         self.lanes.swap(index, entered);
         Ok(index)
     }
@@ -218,14 +220,8 @@ impl Session {
         if report.lost_behind {
             self.worker.shared.signals.probe_now();
         }
-        if report.no_position {
-            self.lose_position(lane.shard);
-        } else if let Some(position) = report.position {
-            let timeline = self.context.planning.topology.node(lane.connection.node).state.timeline();
-            let (shard, replica) = (lane.shard, lane.replica);
-            if !replica {
-                self.learn_position(shard, WriteToken { timeline, position });
-            }
+        if !lane.replica && (report.no_position || report.position.is_some()) {
+            self.note_position(lane.shard, lane.connection.node, report.position);
         }
     }
 

@@ -10,7 +10,7 @@
 use super::Session;
 use crate::execute::drain::drain;
 use crate::execute::lane::{Hidden, Lane, POSITION_QUERY};
-use crate::topology::{Consistency, Lsn, ShardId, ShardSet, WriteToken};
+use crate::topology::{Consistency, Lsn, NodeId, ShardId, ShardSet, WriteToken};
 
 impl Session {
     pub(super) fn learn_position(&mut self, shard: ShardId, token: WriteToken) {
@@ -22,6 +22,15 @@ impl Session {
     /// Something was written there, perhaps, and nobody has said up to where: no replica is known to have it.
     pub(super) fn lose_position(&mut self, shard: ShardId) {
         self.learn_position(shard, WriteToken { timeline: u32::MAX, position: Lsn(u64::MAX) });
+    }
+
+    /// What the primary has answered, if it has.
+    pub(super) fn note_position(&mut self, shard: ShardId, node: NodeId, position: Option<Lsn>) {
+        let timeline = self.context.planning.topology.node(node).state.timeline();
+        match position {
+            Some(position) => self.learn_position(shard, WriteToken { timeline, position }),
+            None => self.lose_position(shard),
+        }
     }
 
     /// Whether a later read of this session may care up to where the shard was written: it has replicas.
@@ -48,16 +57,11 @@ impl Session {
         }
         let (shard, node) = (lane.shard, lane.connection.node);
         let position = drain(lane).await.ok().and_then(|drained| drained.position);
-        let timeline = self.context.planning.topology.node(node).state.timeline();
-        match position {
-            Some(position) => self.learn_position(shard, WriteToken { timeline, position }),
-            None => self.lose_position(shard),
-        }
+        self.note_position(shard, node, position);
     }
 
     /// After a commit over several shards: the positions that later reads of this session must have seen.
     pub(super) async fn learn_positions(&mut self) {
-        let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let minded = self.lanes.iter().map(|lane| lane.shard).filter(|shard| self.minds_position(*shard));
         let minded: ShardSet = minded.collect();
         let wrote = |lane: &&mut Lane| lane.in_block && lane.wrote && minded.contains(lane.shard);
@@ -73,11 +77,7 @@ impl Session {
         }))
         .await;
         for ((shard, node), position) in places.into_iter().zip(answers) {
-            let timeline = topology.node(node).state.timeline();
-            match position {
-                Some(position) => self.learn_position(shard, WriteToken { timeline, position }),
-                None => self.lose_position(shard),
-            }
+            self.note_position(shard, node, position);
         }
     }
 }

@@ -19,6 +19,12 @@ fn console(meridian: &Meridian) -> Config {
     config
 }
 
+/// That it has no answer yet, for as long as others need for theirs many times over.
+async fn still_waits(work: &mut (impl Future + Unpin), why: &str) {
+    let early = tokio::time::timeout(Duration::from_millis(300), work).await;
+    assert!(early.is_err(), "{why}");
+}
+
 /// One column of what the console shows.
 async fn column(client: &Client, statement: &str, name: &str) -> Vec<String> {
     let messages =
@@ -173,7 +179,6 @@ async fn a_paused_shard_comes_to_rest_and_goes_on() {
     assert!(console.batch_execute("PAUSE nowhere").await.expect_err("no such shard").code().is_some());
 }
 
-/// Whichever shard it is: what needs it beside others has not begun when the others are ready.
 /// On the servers first, then in the file: who is logged in needs new connections, and does not log in again.
 #[tokio::test]
 async fn passwords_are_changed_under_clients_who_stay() {
@@ -216,8 +221,7 @@ async fn a_shard_comes_to_rest_though_sessions_are_pinned_to_it() {
         .expect("it works");
     let pause = console.batch_execute("PAUSE");
     tokio::pin!(pause);
-    let early = tokio::time::timeout(Duration::from_millis(300), &mut pause).await;
-    assert!(early.is_err(), "a transaction is open");
+    still_waits(&mut pause, "a transaction is open").await;
     worker.batch_execute("INSERT INTO own VALUES (2); COMMIT").await.expect("what has begun goes on");
     tokio::time::timeout(Duration::from_secs(20), &mut pause)
         .await
@@ -225,8 +229,7 @@ async fn a_shard_comes_to_rest_though_sessions_are_pinned_to_it() {
         .expect("it is paused");
     let waiting = worker.batch_execute("INSERT INTO own VALUES (3)");
     tokio::pin!(waiting);
-    let early = tokio::time::timeout(Duration::from_millis(300), &mut waiting).await;
-    assert!(early.is_err(), "what begins now waits");
+    still_waits(&mut waiting, "what begins now waits").await;
     console.batch_execute("RESUME").await.expect("it goes on");
     waiting.await.expect("it has waited");
     let rows = worker.query("SELECT i FROM own", &[]).await.expect("its table is there");
@@ -234,6 +237,7 @@ async fn a_shard_comes_to_rest_though_sessions_are_pinned_to_it() {
     listener.batch_execute("NOTIFY news").await.expect("it has its server");
 }
 
+/// Whichever shard it is: what needs it beside others has not begun when the others are ready.
 #[tokio::test]
 async fn statements_over_several_shards_wait_for_a_paused_one() {
     let database = database().await;
