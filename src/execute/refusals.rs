@@ -94,9 +94,9 @@ limits! {
         "Use the text or CSV format.",
         "The binary format has one header and one trailer.";
     EXECUTE_PARSED = "X028" "0A000",
-        "EXECUTE cannot run a statement that was prepared by a Parse message",
-        "Prepare it with PREPARE, or execute it by Bind and Execute messages.",
-        "Such a statement is routed by its parameters, which EXECUTE writes as expressions.";
+        "EXECUTE of prepared statement \"{}\" is not supported",
+        "Execute it by Bind and Execute messages, or declare the types of all its parameters.",
+        "It came by a Parse message, and is a command, has data-modifying parts in WITH, or parameters whose types only its server knows.";
     RESULT_CHANGED = "X029" "0A000",
         "cached plan must not change result type",
         "",
@@ -145,6 +145,10 @@ limits! {
         "{} is not supported with client_encoding {}",
         "Use text formats, or set client_encoding to UTF8.",
         "Text is converted for the client, and where it stands in a binary value is not known.";
+    EXECUTE_ARGUMENT = "X041" "0A000",
+        "this argument of EXECUTE is not supported",
+        "Write a literal, or cast the value to the parameter's type.",
+        "The session assigns arguments itself: those that change something, or whose assignment it does not know, it leaves.";
 }
 
 impl Limit {

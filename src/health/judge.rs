@@ -15,7 +15,8 @@
 //! 2. A node on an older timeline than the shard's primary has ever had is never the primary, also when it is the only
 //!    one that answers: what was written since the promotion would be missing there.
 //! 3. No primary is named before every node of the shard was asked once: the newer one may be about to answer. Where no
-//!    timeline of the shard is known yet, nodes of other shards are waited for, too: they may have one on record.
+//!    timeline of the shard is known yet, nodes of other shards are waited for, too: they may have one on record. A judge
+//!    that goes on where another has ended keeps the primary that was known.
 //! 4. Of equals the one that is known already stays; at first, the first in the configuration.
 //! 5. A replica on an older timeline than its shard's is not known to have anything.
 //! 6. A node is out after `failures` failed probes in a row, or at the first if it has never answered.
@@ -48,7 +49,6 @@ pub struct Answer {
     pub timeline: Option<u32>,
     /// None where the account may not see it.
     pub system_identifier: Option<u64>,
-    pub server_version: u32,
     pub round_trip: Duration,
 }
 
@@ -205,6 +205,27 @@ impl Judge {
         }
     }
 
+    /// Has the judge go on from what another has published of the node, of the primary first. `answer`: what the node had said; None of one that
+    /// was down.
+    pub fn resume(&mut self, node: NodeId, role: NodeRole, answer: Option<Answer>) {
+        let Some(view) = self.nodes.get_mut(usize::from(node.0)) else { return };
+        let known = &mut self.shards[usize::from(view.shard.0)];
+        view.asked = true;
+        match answer {
+            Some(answer) => {
+                if role == NodeRole::Primary {
+                    known.primary = Some(node);
+                    known.timeline = known.timeline.max(answer.timeline);
+                    known.system_identifier = answer.system_identifier;
+                }
+                view.round_trip = answer.round_trip;
+                view.answer = Some(answer);
+            }
+            None => (view.failures, view.reason) = (self.failures_max, "it was down before".to_owned()),
+        }
+        view.condition = known.condition(node, view, known.primary, self.failures_max);
+    }
+
     /// Tells the judge that a primary of the shard, with data of this cluster, has been on that timeline once.
     pub fn recall(&mut self, shard: ShardId, system_identifier: u64, timeline: u32) {
         if let Some(view) = self.shards.get_mut(usize::from(shard.0)) {
@@ -260,8 +281,9 @@ impl Judge {
         let view = &mut shards[usize::from(shard.0)];
         let node = |id: NodeId| &nodes[usize::from(id.0)];
         let all_asked = || nodes.iter().all(|node| node.asked);
-        let settled =
-            view.members.iter().all(|id| node(*id).asked) && (view.timeline.is_some() || all_asked());
+        // One that is known goes on while others are asked for the first time.
+        let settled = view.primary.is_some()
+            || view.members.iter().all(|id| node(*id).asked) && (view.timeline.is_some() || all_asked());
         let primary = if settled { view.elect(nodes, *failures_max) } else { None };
         if let Some(id) = primary {
             view.on_primary(id, node(id));

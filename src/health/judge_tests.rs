@@ -20,7 +20,6 @@ fn answer(duty: Duty, timeline: u32, position: u64) -> Report {
         position: Some(Lsn(position)),
         timeline: Some(timeline),
         system_identifier: Some(7),
-        server_version: 150_000,
         round_trip: Duration::from_millis(8),
     })
 }
@@ -313,4 +312,31 @@ fn round_trips_are_smoothed() {
     let Report::Answered(slow) = primary(1, 100) else { panic!() };
     let slow = Report::Answered(Answer { round_trip: Duration::from_millis(16), ..slow });
     assert_eq!(scene.report(0, slow).standings[0].round_trip, Duration::from_millis(9));
+}
+
+#[test]
+fn a_judge_goes_on_from_what_was_published_before() {
+    let said = |report: Report| match report {
+        Report::Answered(answer) => Some(answer),
+        Report::Refused(_) | Report::Failed(_) => None,
+    };
+    let mut scene = scene(4);
+    scene.judge.resume(NodeId(1), NodeRole::Primary, said(primary(2, 300)));
+    scene.judge.resume(NodeId(0), NodeRole::Down, said(primary(1, 100)));
+    scene.judge.resume(NodeId(2), NodeRole::Down, None);
+    // The fourth is new.
+    assert!(!scene.judge.settled());
+    assert_eq!(scene.report(0, primary(1, 100)).changes, []);
+    assert_eq!(scene.roles(), [Down, Primary, Down, Unknown]);
+    // One failure of a node that had answered does not count, nor does a refusal.
+    assert_eq!(scene.report(1, failed()).changes, []);
+    assert_eq!(scene.report(1, Report::Refused("too many clients".to_owned())).changes, []);
+    scene.report(2, replica(2, 300));
+    assert_eq!(scene.roles(), [Down, Primary, Replica, Unknown]);
+    scene.report(3, replica(2, 300));
+    assert_eq!(scene.roles(), [Down, Primary, Replica, Replica]);
+    assert!(scene.judge.settled());
+    scene.report(1, failed());
+    scene.report(1, failed());
+    assert_eq!(scene.roles(), [Down, Down, Replica, Replica]);
 }

@@ -29,7 +29,7 @@ use super::connect::{ControlConnection, ControlError, address, connect};
 use super::judge::{Answer, Change, Condition, Duty, Headship, Judge, Report};
 use super::timelines::{self, Sighting};
 use crate::config::{HealthSettings, ServerSettings};
-use crate::topology::{Lsn, NodeId, NodeRole, ShardId, Signals, Topology};
+use crate::topology::{Lsn, NodeId, NodeRole, NodeState, ShardId, Signals, Topology};
 
 /// Between two looks at what is recorded on a node.
 const RECORDS_INTERVAL: Duration = Duration::from_secs(5);
@@ -47,7 +47,6 @@ SELECT recovery,
       (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline)
          FROM pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery() r))::pg_catalog.text
     ELSE 'x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END,
-  pg_catalog.current_setting('server_version_num'),
   (SELECT system_identifier FROM pg_catalog.pg_control_system())
 FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery OFFSET 0) AS self";
 
@@ -55,7 +54,7 @@ FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery OFFSET 0) AS self";
 const QUESTION_WITHOUT_RIGHTS: &str = "\
 SELECT recovery,
   CASE WHEN recovery THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END,
-  NULL, pg_catalog.current_setting('server_version_num'), NULL
+  NULL, NULL
 FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery OFFSET 0) AS self";
 
 /// Resolves once every node was asked for the first time.
@@ -116,7 +115,7 @@ impl Watch {
             tasks.spawn(prober.run(reports.clone(), asked.subscribe()));
         }
         let mut judge = context.judge();
-        if count == 0 {
+        if judge.settled() {
             self.ready.send_replace(true);
         }
         loop {
@@ -148,6 +147,19 @@ impl Context {
         }
         for (index, shard) in self.topology.shards.iter().enumerate() {
             judge.remember(ShardId(index as u16), shard.timeline.load(Ordering::Acquire));
+        }
+        let mut known: Vec<_> = nodes.iter().enumerate().filter(|(_, node)| !node.retired).collect();
+        // By them the others are judged.
+        known.sort_by_key(|(_, node)| node.state.role() != NodeRole::Primary);
+        for (index, node) in known {
+            let state = &node.state;
+            let answer = match state.role() {
+                NodeRole::Unknown => continue,
+                NodeRole::Primary => Some(answer_before(state, Duty::Primary)),
+                NodeRole::Replica => Some(answer_before(state, Duty::Replica)),
+                NodeRole::Down => state.is_superseded().then(|| answer_before(state, Duty::Primary)),
+            };
+            judge.resume(NodeId(index as u16), state.role(), answer);
         }
         judge
     }
@@ -225,6 +237,17 @@ impl Context {
                  was set up anew on purpose, restart Meridian)"
             ),
         }
+    }
+}
+
+/// What a node had said when its state was published last.
+fn answer_before(state: &NodeState, duty: Duty) -> Answer {
+    Answer {
+        duty,
+        position: Some(state.position()),
+        timeline: Some(state.timeline()).filter(|timeline| *timeline > 0),
+        system_identifier: state.system_identifier(),
+        round_trip: state.round_trip(),
     }
 }
 
@@ -393,8 +416,7 @@ fn read_answer(messages: &[SimpleQueryMessage], round_trip: Duration) -> Option<
         duty,
         position: text(1).and_then(Lsn::parse),
         timeline: text(2).and_then(parse_timeline),
-        system_identifier: text(4).and_then(|text| text.parse().ok()),
-        server_version: text(3).and_then(|text| text.parse().ok()).unwrap_or(0),
+        system_identifier: text(3).and_then(|text| text.parse().ok()),
         round_trip,
     })
 }

@@ -32,6 +32,10 @@ pub enum Action {
     Routed {
         many: Many,
     },
+    /// A cursor WITH HOLD over tables of several shards: its rows are brought together, however many shards have some.
+    Hold {
+        many: Many,
+    },
     /// Any shard gives the same answer: reference tables only.
     Anywhere,
     /// A single table's shard; the default shard for catalogs, statements without a table and what only it knows.

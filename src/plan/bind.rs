@@ -95,7 +95,7 @@ impl Plan {
         };
         let shards = match &self.action {
             Action::Refuse(refusal) => return Err(refusal.clone()),
-            Action::Routed { many } => self.routed(many, arguments, hint)?,
+            Action::Routed { many } | Action::Hold { many } => self.routed(many, arguments, hint)?,
             Action::Anywhere => hint.map_or_else(|| self.topology.all_shards(), ShardSet::one),
             Action::Fixed(_) if numbered.is_some() => numbered.map(ShardSet::one).unwrap_or_default(),
             Action::Fixed(shard) => match hint {

@@ -262,20 +262,21 @@ fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> 
         SessionObject::Notify => {
             Ok(Outcome::new(Action::Fixed(context.topology.default_shard), Access::Write))
         }
-        SessionObject::Prepare { .. } => {
-            refuse_relations(facts, context, &refusal::SQL_PREPARE)?;
-            refuse_words(facts, context, &refusal::SQL_PREPARE)?;
-            refuse_demands(context, &Demands::of(context, facts))?;
-            if !facts.words.is_empty() {
-                // It writes, or is not followed.
-                refuse_code(facts, context, "")?;
+        SessionObject::Prepare { .. } => match check_prepare(facts, context) {
+            Ok(()) => pinned("PREPARE"),
+            // No server can keep it: the session does, and plans it by itself.
+            Err(_) => Ok(Outcome::new(Action::Control, Access::Read)),
+        },
+        SessionObject::DeclareCursor { hold: true, binary, .. }
+            if Survey::of_sources(context, &facts.block).sharded().is_some() =>
+        {
+            let mut outcome = declare(facts, context, *binary)?;
+            if let Action::Routed { many } = outcome.action {
+                outcome.action = Action::Hold { many };
             }
-            pinned("PREPARE")
+            Ok(outcome)
         }
         SessionObject::DeclareCursor { hold: true, .. } => {
-            if let Some(member) = Survey::of_sources(context, &facts.block).sharded() {
-                return Err(refusal::CURSOR_OVER_SHARDS.naming(&[&member.relation.name.to_string()]));
-            }
             let query = reads::query_inside(facts, context, &refusal::CURSOR_OVER_SHARDS)?;
             match query.action {
                 Action::Routed { many: Many::Gather(refusal) | Many::Refuse(refusal) } => Err(refusal),
@@ -285,16 +286,7 @@ fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> 
                 _ => pinned("a cursor WITH HOLD"),
             }
         }
-        SessionObject::DeclareCursor { hold: false, binary, .. } => {
-            refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
-            let mut outcome = reads::query_inside(facts, context, &refusal::CURSOR_OVER_SHARDS)?;
-            if let (Action::Routed { many }, true) = (&mut outcome.action, *binary)
-                && let Many::Gather(refusal) = many
-            {
-                *many = Many::Refuse(refusal.clone());
-            }
-            Ok(outcome)
-        }
+        SessionObject::DeclareCursor { hold: false, binary, .. } => declare(facts, context, *binary),
         SessionObject::Signal { .. } => Ok(Outcome::new(Action::Control, Access::ReadPrimary)),
         SessionObject::Unlisten
         | SessionObject::Execute { .. }
@@ -303,6 +295,27 @@ fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> 
         | SessionObject::CloseCursor { .. }
         | SessionObject::Discard(_) => Ok(Outcome::new(Action::Control, Access::Read)),
     }
+}
+
+/// A cursor that needs no server of its own.
+fn declare(facts: &Facts, context: &PlanningContext, binary: bool) -> Result<Outcome, Refusal> {
+    refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+    let mut outcome = reads::query_inside(facts, context, &refusal::CURSOR_OVER_SHARDS)?;
+    if let (Action::Routed { many }, true) = (&mut outcome.action, binary)
+        && let Many::Gather(refusal) = many
+    {
+        *many = Many::Refuse(refusal.clone());
+    }
+    Ok(outcome)
+}
+
+/// Whether a server can keep the statement of a PREPARE.
+fn check_prepare(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    refuse_relations(facts, context, &refusal::SQL_PREPARE)?;
+    refuse_words(facts, context, &refusal::SQL_PREPARE)?;
+    refuse_demands(context, &Demands::of(context, facts))?;
+    // It writes, or is not followed.
+    if facts.words.is_empty() { Ok(()) } else { refuse_code(facts, context, "") }
 }
 
 fn refuse_words(facts: &Facts, context: &PlanningContext, limit: &refusal::Limit) -> Result<(), Refusal> {

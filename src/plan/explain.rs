@@ -44,6 +44,7 @@ impl Plan {
         let way = match &self.action {
             Action::Routed { many: Many::Scatter(_) } if many => "scatter".to_owned(),
             Action::Routed { many: Many::Gather(_) } if many => "gathered tables".to_owned(),
+            Action::Hold { .. } => "gathered tables, held".to_owned(),
             Action::Routed { .. } | Action::Fixed(_) => "relay".to_owned(),
             Action::Anywhere => "relay to any".to_owned(),
             Action::Everywhere => "everywhere, in one transaction".to_owned(),
@@ -92,7 +93,7 @@ impl Plan {
             },
             Action::CopyOut { .. } => "rows are on every shard".to_owned(),
             Action::Pinned(_) | Action::Control => "it is the default shard".to_owned(),
-            Action::Routed { .. } => self.routed_reason(arguments),
+            Action::Routed { .. } | Action::Hold { .. } => self.routed_reason(arguments),
             Action::Refuse(refusal) => refusal.message.clone(),
         }
     }

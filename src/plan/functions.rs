@@ -308,7 +308,8 @@ fn folded(name: &str) -> String {
 
 /// What sessions do and have on the server that is asked: they are expected where most of them are.
 fn tells_of_its_server(relation: &ObjectName) -> bool {
-    const RELATIONS: [&str; 4] = ["pg_locks", "pg_prepared_xacts", "pg_replication_slots", "pg_cursors"];
+    const RELATIONS: [&str; 5] =
+        ["pg_locks", "pg_prepared_xacts", "pg_replication_slots", "pg_cursors", "pg_settings"];
     let name = relation.name.as_str();
     relation.schema.as_deref() == Some("pg_catalog")
         && (name.starts_with("pg_stat_") || name.starts_with("pg_statio_") || RELATIONS.contains(&name))

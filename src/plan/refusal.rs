@@ -247,12 +247,12 @@ limits! {
         "Choose another name.",
         "Statements are routed by the configured table's name.";
     SQL_PREPARE = "M026" "0A000",
-        "PREPARE of a statement on \"{}\" is not supported",
+        "PREPARE of this statement is not supported",
         "Use the driver's prepared statements (the extended protocol), which are routed.",
-        "A prepared statement of SQL lives on one server.";
+        "Of sharded tables and reference tables, what reads or changes rows is kept by the session, and nothing else.";
     CURSOR_OVER_SHARDS = "M027" "0A000",
         "this cursor over \"{}\" needs one shard",
-        "Leave BINARY, WITH HOLD and FOR UPDATE out, or add a condition that leaves one shard.",
+        "Leave BINARY and FOR UPDATE out, or add a condition that leaves one shard.",
         "Over several shards a cursor reads gathered tables, which are there for the time of a transaction.";
     COPY_FORM = "M028" "0A000",
         "COPY of \"{}\" in this format or with these options is not supported",

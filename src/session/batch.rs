@@ -97,6 +97,8 @@ pub(super) enum Message {
     DescribeFetch(String),
     /// Describe of such a cursor itself, by its number.
     DescribeHeld(u64),
+    /// Describe of an EXECUTE of a statement that the session keeps.
+    DescribeExecute(Rc<Prepared>),
     /// By the portal's number, if there is one.
     ClosePortal(Option<u64>),
     /// Its name was bound again: nobody is told.

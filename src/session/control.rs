@@ -376,7 +376,7 @@ impl Session {
                 for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
                     lane.connection.applied = Rc::clone(&settings);
                 }
-                self.end_block();
+                self.end_block(true);
                 if schema_changed {
                     self.follow_redefinition(redefinition).await;
                 }
@@ -518,12 +518,12 @@ impl Session {
             self.settings = settings;
             self.own = own;
         }
-        self.end_block();
+        self.end_block(false);
         self.follow_settings();
     }
 
     /// Forgets the block; lanes that are not back to idle are closed.
-    fn end_block(&mut self) {
+    fn end_block(&mut self, committed: bool) {
         let local = self.block.get().is_some_and(|transaction| transaction.in_force.is_some());
         self.block = Block::None;
         if local {
@@ -531,7 +531,7 @@ impl Session {
         }
         self.portals.clear();
         self.cursors.clear();
-        self.close_all_held();
+        self.end_held(committed);
         let mut index = 0;
         while index < self.lanes.len() {
             let lane = &mut self.lanes[index];

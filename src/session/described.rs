@@ -27,9 +27,13 @@ impl Session {
             encode::server::row_description(&mut self.client.outbox, &[setting::text_field(name)]);
             return Ok(());
         }
+        let work = Work::Extended { execution };
+        if let Some(name) = self.executes_ours(planned) {
+            let (inner, execution) = self.executed(planned, name, work).await?;
+            return Box::pin(self.describe_portal(&inner, &execution)).await;
+        }
         let index = self.join_default(Access::Read).await?;
         self.quiet_lane(index).await?;
-        let work = Work::Extended { execution };
         let parameters = work.parameters(planned)?;
         let arguments = Arguments { text: work.text(), literals: &planned.literals, parameters: &parameters };
         let question = work.question(arguments, &parameters);

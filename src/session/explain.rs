@@ -210,6 +210,7 @@ fn shard_statement(
         | Action::CopyIn(_)
         | Action::CopyOut { .. }
         | Action::Routed { many: Many::Gather(_) }
+        | Action::Hold { .. }
         | Action::Pinned(_)
         | Action::Control => Ok(None),
     }

@@ -81,7 +81,7 @@ impl Session {
                 }
                 if !self.block.is_open() {
                     self.portals.clear();
-                    self.close_all_held();
+                    self.end_held(true);
                     if executions > 0 {
                         self.worker.figures.transactions.one();
                     }
@@ -190,20 +190,8 @@ impl Session {
     fn sort_parse(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let parse = Parse::decode(&frame[HEADER_BYTES..])?;
         if !parse.name.is_empty() {
-            if self.statements.get(parse.name).is_some() {
-                return Err(SqlError::new(
-                    SqlState::DUPLICATE_PREPARED_STATEMENT,
-                    format!("prepared statement \"{}\" already exists", String::from_utf8_lossy(parse.name)),
-                ));
-            }
-            let bound = self.live.session.client_statements_max;
-            if self.statements.len() >= bound {
-                return Err(SqlError::new(
-                    SqlState::CONFIGURATION_LIMIT_EXCEEDED,
-                    format!("this client has prepared {bound} statements and may not prepare more"),
-                )
-                .hint("Close statements that are no longer needed."));
-            }
+            self.check_unprepared(&String::from_utf8_lossy(parse.name))?;
+            self.check_statements()?;
         }
         let prepared = self.prepare(&parse, batch.unsettled);
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
@@ -231,8 +219,8 @@ impl Session {
         let wanted = prepared.parameter_types.len().max(planned.plan.facts.param_count as usize);
         let count = bind.check_count(wanted);
         let counted = count.is_ok();
-        if named && planned.counts_parameters() {
-            // The server would tell it by our name for the statement.
+        if named && planned.counts_parameters() || answers_itself(&planned) {
+            // The server would tell it by our name for the statement, or is not asked.
             count?;
         }
         if self.fails_at_once(batch) && !planned.ends_failed_block() {
@@ -327,7 +315,15 @@ impl Session {
                     self.for_session(batch, message);
                     return Ok(());
                 }
-                let mut shard = batch.shard_at_hand();
+                if self.executes_ours(&planned).is_some() {
+                    let Message::DescribeStatement { prepared, .. } = message else { return Ok(()) };
+                    self.for_session(batch, Message::DescribeExecute(prepared));
+                    return Ok(());
+                }
+                let mut shard = match self.names_temporary(&planned) {
+                    true => Some(self.default_shard()),
+                    false => batch.shard_at_hand(),
+                };
                 if let Kind::Session(SessionObject::Fetch { name, moves }) = &planned.plan.facts.kind {
                     if self.held.cursor(name).is_some() && !moves {
                         self.for_session(batch, Message::DescribeFetch(name.clone()));
@@ -384,7 +380,7 @@ impl Session {
         batch.changes |= changes;
         batch.controls |= controls;
         batch.unsettled |= planned.unsettles(self.pin.is_some());
-        batch.turns |= planned.turns_names();
+        batch.turns |= planned.turns_names() || planned.prepares();
         match portal.home {
             Home::Shard(shard) => {
                 let owed = Owed::Execute { hidden: false };
@@ -403,7 +399,11 @@ impl Session {
                 }
                 portal.cut = execute.max_rows > 0 && !portal.in_pieces && !portal.spent;
                 if portal.spent && !portal.in_pieces {
-                    let tag = finished(&planned).ok_or_else(|| cannot_be_run(execute.portal))?;
+                    let gone = planned.ends_failed_block();
+                    let tag = finished(&planned).ok_or_else(|| match gone {
+                        true => unknown_portal(execute.portal),
+                        false => cannot_be_run(execute.portal),
+                    })?;
                     self.for_session(batch, Message::Complete(tag));
                     return Ok(());
                 }

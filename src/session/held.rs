@@ -7,10 +7,12 @@
 //! ```text
 //!   DECLARE c … FOR query ─▶ query planned by itself ─▶ gathered ─▶ DECLARE in the scratch session ─▶ held
 //!   FETCH c ─▶ held? there : on the shard that has it          CLOSE, COMMIT, ROLLBACK ─▶ rolled back, given back
+//!   DECLARE c … WITH HOLD  ─▶ the scratch session commits, and has no more than the cursor; COMMIT leaves it
 //! ```
 //!
 //! Invariants:
-//! 1. What is held ends with its transaction, and with a roll-back to a savepoint that is older.
+//! 1. What is held ends with its transaction, and with a roll-back to a savepoint that is older; WITH HOLD it ends with the
+//!    transaction only if that is rolled back.
 //! 2. A held session that has failed is not asked again, and what it held is not gathered anew: rows would come twice.
 //! 3. An inner query is gathered only if it is a SELECT that changes nothing.
 
@@ -23,7 +25,7 @@ use super::perform::{Execution, Pieces, Work};
 use super::planning::Planned;
 use super::portals::cannot_be_run;
 use super::scratch::retire;
-use super::{Failure, Outcome, Session};
+use super::{Failure, Outcome, Request, Session};
 use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Ending, fetch_cursor, fetch_portal};
@@ -46,6 +48,18 @@ pub(super) struct Held {
     pub columns: Columns,
     /// Its name, if it is a cursor.
     pub cursor: Option<String>,
+    pub lasts: Lasts,
+}
+
+/// How long something is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasts {
+    /// To the end of its transaction.
+    Transaction,
+    /// WITH HOLD, by a transaction that is under way: on, if that is committed.
+    IfCommitted,
+    /// WITH HOLD: to the end of the session.
+    Session,
 }
 
 /// Of one session, by the numbers of portals, which cursors have, too.
@@ -85,9 +99,9 @@ impl Session {
         let range = query_of(&planned.plan.facts, whole.text).ok_or_else(refused)?;
         let text = &whole.text[range.clone()];
         let ending = match &planned.plan.facts.kind {
-            Kind::Session(SessionObject::DeclareCursor { name, .. }) => {
-                self.check_cursor(name)?;
-                Ending::Cursor { whole }
+            Kind::Session(SessionObject::DeclareCursor { name, hold, .. }) => {
+                self.check_cursor(name, *hold)?;
+                Ending::Cursor { whole, holds: *hold }
             }
             _ => Ending::Copy { whole },
         };
@@ -130,10 +144,17 @@ impl Session {
         let shards = self.bind(&inner, text, &inner.literals, &parameters)?;
         let scatter = self.gathered_instead(&question).ok_or_else(refused)?;
         let held = self.ask_shards(&inner, &question, &scatter, shards, ending).await?;
-        if let (Some(held), Kind::Session(SessionObject::DeclareCursor { name, .. })) =
+        if let (Some(held), Kind::Session(SessionObject::DeclareCursor { name, hold, .. })) =
             (held, &planned.plan.facts.kind)
         {
-            self.held.0.insert(self.portals.take_number(), Held { cursor: Some(name.clone()), ..held });
+            let lasts = match (hold, self.block.is_open()) {
+                (false, _) => Lasts::Transaction,
+                (true, true) => Lasts::IfCommitted,
+                (true, false) => Lasts::Session,
+            };
+            let held = Held { cursor: Some(name.clone()), lasts, ..held };
+            self.held.0.insert(self.portals.take_number(), held);
+            self.show_held();
         }
         Ok(())
     }
@@ -141,7 +162,7 @@ impl Session {
     /// What takes a table for itself would wait for the sessions that hold rows of its own client's: for ever. PostgreSQL refuses
     /// it, too, of tables that are in use.
     pub(super) fn check_unused(&self, planned: &Planned, work: Work<'_>) -> Result<(), SqlError> {
-        if self.held.0.is_empty() {
+        if self.held.0.values().all(|held| held.lasts != Lasts::Transaction) {
             return Ok(());
         }
         let facts = &planned.plan.facts;
@@ -167,8 +188,10 @@ impl Session {
         Err(SqlError::new(SqlState::OBJECT_IN_USE, message))
     }
 
-    fn check_cursor(&self, name: &str) -> Result<(), SqlError> {
-        if !self.block.is_explicit() {
+    fn check_cursor(&self, name: &str, holds: bool) -> Result<(), SqlError> {
+        // Several statements in one Query are a block, too.
+        let in_block = self.block.is_explicit() || self.block.is_open() && self.request == Request::Simple;
+        if !holds && !in_block {
             return Err(SqlError::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "DECLARE CURSOR can only be used in transaction blocks",
@@ -307,23 +330,53 @@ impl Session {
     pub(super) fn close_held(&mut self, number: u64) {
         if let Some(held) = self.held.0.remove(&number) {
             self.let_go(held);
+            self.show_held();
         }
     }
 
-    /// The transaction is over.
+    /// All cursors, and what portals have left.
     pub(super) fn close_all_held(&mut self) {
         self.close_held_since(0);
+    }
+
+    /// The transaction is over.
+    pub(super) fn end_held(&mut self, committed: bool) {
+        if self.held.0.is_empty() {
+            return;
+        }
+        let all = std::mem::take(&mut self.held.0);
+        let stays = |held: &Held| match held.lasts {
+            Lasts::Transaction => false,
+            Lasts::IfCommitted => committed,
+            Lasts::Session => true,
+        };
+        let (staying, ending): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            all.into_iter().partition(|(_, held)| stays(held));
+        self.held.0 = staying;
+        self.held.0.values_mut().for_each(|held| held.lasts = Lasts::Session);
+        ending.into_values().for_each(|held| self.let_go(held));
+        self.show_held();
+    }
+
+    /// In the console a cursor WITH HOLD shows as what pins: a server connection is the session's alone.
+    fn show_held(&self) {
+        let holds = self.held.0.values().any(|held| held.lasts != Lasts::Transaction);
+        if let (None, Ok(mut notes)) = (self.pin, self.info.notes.lock()) {
+            notes.pinned = holds.then_some("a cursor WITH HOLD");
+        }
     }
 
     /// ROLLBACK TO: what was bound or declared after the savepoint is gone.
     pub(super) fn close_held_since(&mut self, first: u64) {
         self.held.0.split_off(&first).into_values().for_each(|held| self.let_go(held));
+        self.show_held();
     }
 
     /// Gives a scratch session back, in a task of its own: nobody waits for its roll-back.
     fn let_go(&mut self, held: Held) {
         self.cancel.remove(&held.lane.connection.key);
-        tokio::task::spawn_local(retire(Rc::clone(&self.worker), held.lane));
+        let holds = held.lasts != Lasts::Transaction;
+        tokio::task::spawn_local(retire(Rc::clone(&self.worker), held.lane, holds));
     }
 
     /// For a scratch session that is asked by itself.

@@ -44,10 +44,15 @@ impl Session {
             // A replica that has described a statement, before the block began that runs it, is no part of the block.
             let joined = self.block.is_open() && lane.in_block;
             let usable = joined || self.pin.is_some() || need == Need::Reader || !lane.replica;
-            if usable && self.fence.read_only && need == Need::Primary && lane.replica {
+            let must_leave = joined && need == Need::Primary && lane.replica;
+            if must_leave && !self.may_leave(index) {
                 return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
             }
-            if usable {
+            if must_leave {
+                self.lanes[index].hidden_query("ROLLBACK", Hidden::Prologue);
+                self.drain_lane(index).await?;
+                self.lanes[index].set_in_block(false);
+            } else if usable {
                 self.check_second_shard(shard, access)?;
                 if self.block.is_open() && !self.lanes[index].in_block {
                     // A pinned server enters the transaction with the first statement that needs it.
@@ -77,6 +82,21 @@ impl Session {
         }
         let lane = self.lane(connection, shard, replica);
         self.enter_at(vacated, lane).await
+    }
+
+    /// Whether a transaction that only reads can go on at another server of a shard: each of its statements sees what there is
+    /// at its time, and nothing of the server's is held.
+    fn may_leave(&self, index: usize) -> bool {
+        let lane = &self.lanes[index];
+        let free = self.block.get().is_some_and(|transaction| {
+            !transaction.isolation.keeps_snapshot() && !transaction.one_lane && !transaction.failed
+        });
+        let has_cursor = self.cursors.values().any(|shard| *shard == lane.shard);
+        free && !self.fence.read_only
+            && !has_cursor
+            && !self.portals.has_some_on(lane.shard)
+            && lane.is_at_rest()
+            && !lane.connection.suspect
     }
 
     /// As `enter`; in the place of a lane that has just left it to the last one, which gets its own back.
@@ -333,6 +353,8 @@ impl Session {
             let needed = lane.open_pipeline || open && (lane.in_block || lane.connection.suspect);
             if needed || pinned && !lane.connection.broken {
                 if !needed && lane.is_at_rest() {
+                    // What it wrote by itself is no part of a transaction to come.
+                    self.lanes[index].wrote = false;
                     self.lanes[index].connection.rest();
                 }
                 index += 1;

@@ -65,6 +65,7 @@ pub mod shared;
 mod signals;
 mod simple;
 mod snapshot;
+mod sql_prepared;
 pub mod statements;
 pub mod syntax;
 pub mod throttle;

@@ -194,14 +194,9 @@ impl Session {
     }
 
     pub(super) async fn act(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
-        if self.block.is_failed() && !planned.ends_failed_block() {
-            let error = self.in_failed_block();
-            let asked = error.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION
-                && self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
-            return Err(match work {
-                Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], None, error)).await,
-                Work::Simple { .. } | Work::Extended { .. } => Failure::Sql(error),
-            });
+        let says_nothing = matches!((&planned.plan.facts.kind, work), (Kind::Empty, Work::Simple { .. }));
+        if self.block.is_failed() && !planned.ends_failed_block() && !says_nothing {
+            return Err(self.error_in_failed_block(work).await);
         }
         self.fence_in(&planned.plan.facts, work.text())?;
         self.check_encoded(planned)?;
@@ -228,6 +223,10 @@ impl Session {
                 Box::pin(self.perform_pinned(&planned.plan.facts, work, reason)).await
             }
             Action::Routed { many } => self.route(planned, work, many).await,
+            Action::Hold { many } => {
+                let shards = self.bind_work(planned, work)?;
+                Box::pin(self.bring_together(planned, work, many, shards)).await
+            }
             Action::Anywhere | Action::Fixed(_) => {
                 let shards = self.bind_work(planned, work)?;
                 let shard = match shards.single() {
@@ -264,12 +263,32 @@ impl Session {
         }
     }
 
+    async fn error_in_failed_block(&mut self, work: Work<'_>) -> Failure {
+        let error = self.in_failed_block();
+        let asked = error.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION
+            && self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
+        match work {
+            Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], None, error)).await,
+            Work::Simple { .. } | Work::Extended { .. } => Failure::Sql(error),
+        }
+    }
+
     /// The arguments decide which shards; several of them are asked at once.
     async fn route(&mut self, planned: &Planned, work: Work<'_>, many: &Many) -> Outcome {
         let shards = self.bind_work(planned, work)?;
-        if let Some(shard) = shards.single() {
-            return self.perform_on(planned, work, shard).await;
+        match shards.single() {
+            Some(shard) => self.perform_on(planned, work, shard).await,
+            None => self.bring_together(planned, work, many, shards).await,
         }
+    }
+
+    async fn bring_together(
+        &mut self,
+        planned: &Planned,
+        work: Work<'_>,
+        many: &Many,
+        shards: ShardSet,
+    ) -> Outcome {
         if !matches!(many, Many::Refuse(_)) {
             self.on_route(Route::Scatter, None);
             self.learn_suspected().await?;
@@ -333,6 +352,7 @@ impl Session {
             Some(HintRole::Replica) if planned.plan.access != Access::Read => {
                 return Err(Failure::Sql(refusals::HINTED_REPLICA.error(&[])));
             }
+            Some(HintRole::Replica) | None if self.prefers_primary(planned) => Access::ReadPrimary,
             Some(HintRole::Replica) | None => planned.plan.access,
         };
         self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
@@ -470,6 +490,13 @@ impl Session {
     async fn perform_pinned(&mut self, facts: &Facts, work: Work<'_>, reason: &'static str) -> Outcome {
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
+        match &facts.kind {
+            Kind::Session(SessionObject::Prepare { name }) => self.check_unprepared(name)?,
+            Kind::Session(SessionObject::DeclareCursor { name, .. }) if self.held.cursor(name).is_some() => {
+                return Err(Failure::Sql(is_taken(name)));
+            }
+            _ => {}
+        }
         let index = self.join_pinned().await?;
         self.put(index, work)?;
         let lane = &mut self.lanes[index];
@@ -542,9 +569,9 @@ impl Session {
             Kind::Session(SessionObject::CloseCursor { name: None }) => {
                 self.close_cursors(planned, work).await
             }
+            Kind::Session(SessionObject::Prepare { name }) => self.keep_prepared(name, work).await,
             Kind::Session(SessionObject::Execute { name }) => {
-                self.check_execute(name)?;
-                self.perform_on(planned, work, self.default_shard()).await
+                Box::pin(self.execute_prepared(planned, name, work)).await
             }
             Kind::Session(SessionObject::Deallocate { name }) => {
                 self.deallocate(planned, name.as_deref(), work).await
@@ -558,31 +585,6 @@ impl Session {
         if matches!(work, Work::Extended { execution } if execution.describe) {
             encode::server::no_data(&mut self.client.outbox);
         }
-    }
-
-    /// DEALLOCATE knows the protocol's prepared statements, which are ours, and SQL's, which are a pinned server's.
-    async fn deallocate(&mut self, planned: &Planned, name: Option<&str>, work: Work<'_>) -> Outcome {
-        let ours = name.is_some_and(|name| self.statements.get(name.as_bytes()).is_some());
-        match name {
-            Some(name) if ours => self.statements.remove(name.as_bytes()),
-            None => {
-                self.statements.clear();
-                if self.pin.is_some() {
-                    let index = self.join_pinned().await?;
-                    self.lanes[index].connection.statements.clear();
-                    self.lanes[index].connection.unnamed = None;
-                    return self.perform_on(planned, work, self.default_shard()).await;
-                }
-            }
-            Some(name) => {
-                self.statements.note_prepare(name, None);
-                return self.perform_on(planned, work, self.default_shard()).await;
-            }
-        }
-        self.describe_no_rows(work);
-        let tag: &[u8] = if name.is_none() { b"DEALLOCATE ALL" } else { b"DEALLOCATE" };
-        encode::server::command_complete(&mut self.client.outbox, tag);
-        Ok(())
     }
 }
 

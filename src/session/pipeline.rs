@@ -109,6 +109,10 @@ impl Session {
         let _ = self.conclude(Err(Failure::Told)).await?;
         self.undo_open_pipelines().await?;
         self.close_open_pipelines().await;
+        if !self.block.is_open() {
+            self.portals.clear();
+            self.end_held(false);
+        }
         self.ready();
         Ok(())
     }
@@ -197,37 +201,6 @@ impl Session {
                     encode::server::parse_complete(&mut self.client.outbox);
                     Ok(())
                 }
-                Message::BindHere => {
-                    encode::server::bind_complete(&mut self.client.outbox);
-                    Ok(())
-                }
-                Message::DescribeStatement { prepared, .. } => {
-                    self.describe_without_rows(prepared);
-                    Ok(())
-                }
-                Message::CloseStatement(_) => {
-                    confirmed.closes += 1;
-                    encode::server::close_complete(&mut self.client.outbox);
-                    Ok(())
-                }
-                Message::ClosePortal(portal) => {
-                    portal.iter().for_each(|portal| self.close_held(*portal));
-                    encode::server::close_complete(&mut self.client.outbox);
-                    Ok(())
-                }
-                Message::ForgetPortal(portal) => {
-                    self.close_held(*portal);
-                    Ok(())
-                }
-                Message::DescribeFetch(cursor) => {
-                    encode::server::parameter_description(&mut self.client.outbox, &[]);
-                    self.describe_held(self.held.cursor(cursor));
-                    Ok(())
-                }
-                Message::DescribeHeld(number) => {
-                    self.describe_held(Some(*number));
-                    Ok(())
-                }
                 Message::Execute(portal) => {
                     let (planned, execution) = &**portal;
                     let outcome = self.execute_here(planned, execution).await;
@@ -241,17 +214,41 @@ impl Session {
                     }
                     outcome
                 }
+                Message::DescribeExecute(prepared) => self.describe_execute(prepared).await,
                 Message::DescribePortal(portal) => self.describe_portal(&portal.0, &portal.1).await,
-                Message::Complete(tag) => {
-                    self.complete(tag);
-                    Ok(())
-                }
                 Message::Fail(error) => Err(Failure::Sql(error.clone())),
-                Message::Bind { .. } | Message::Forward { .. } | Message::Probe { .. } => {
-                    Err(Failure::Sql(Self::internal("a relayed message reached the session's own segment")))
-                }
+                message => self.answer_at_once(message, &mut confirmed),
             };
             outcome.map_err(|failure| (failure, confirmed))?;
+        }
+        Ok(())
+    }
+
+    /// A message of the session's own that nobody else is asked for.
+    fn answer_at_once(&mut self, message: &Message, confirmed: &mut Confirmed) -> Outcome {
+        match message {
+            Message::BindHere => encode::server::bind_complete(&mut self.client.outbox),
+            Message::DescribeStatement { prepared, .. } => self.describe_without_rows(prepared),
+            Message::CloseStatement(_) => {
+                confirmed.closes += 1;
+                encode::server::close_complete(&mut self.client.outbox);
+            }
+            Message::ClosePortal(portal) => {
+                portal.iter().for_each(|portal| self.close_held(*portal));
+                encode::server::close_complete(&mut self.client.outbox);
+            }
+            Message::ForgetPortal(portal) => self.close_held(*portal),
+            Message::DescribeFetch(cursor) => {
+                encode::server::parameter_description(&mut self.client.outbox, &[]);
+                self.describe_held(self.held.cursor(cursor));
+            }
+            Message::DescribeHeld(number) => self.describe_held(Some(*number)),
+            Message::Complete(tag) => self.complete(tag),
+            _ => {
+                return Err(Failure::Sql(Self::internal(
+                    "a relayed message reached the session's own segment",
+                )));
+            }
         }
         Ok(())
     }
@@ -541,6 +538,7 @@ impl Session {
                 | Message::DescribePortal(_)
                 | Message::DescribeFetch(_)
                 | Message::DescribeHeld(_)
+                | Message::DescribeExecute(_)
                 | Message::ClosePortal(_)
                 | Message::ForgetPortal(_)
                 | Message::Complete(_)

@@ -155,6 +155,14 @@ impl Planned {
         }
     }
 
+    /// A prepared statement's name may stand for another one behind it.
+    pub fn prepares(&self) -> bool {
+        matches!(
+            self.plan.facts.kind,
+            Kind::Session(SessionObject::Prepare { .. } | SessionObject::Deallocate { .. })
+        )
+    }
+
     /// Plans made before it do not hold after it.
     pub fn changes_schema(&self) -> bool {
         match self.plan.facts.kind {

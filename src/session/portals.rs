@@ -103,6 +103,11 @@ impl Portals {
         self.known.remove(name.as_bytes()).map(|portal| portal.number)
     }
 
+    /// Whether a server of the shard has some.
+    pub fn has_some_on(&self, shard: ShardId) -> bool {
+        self.known.values().any(|portal| portal.home == Home::Shard(shard))
+    }
+
     pub fn home(&self, name: &str) -> Option<Home> {
         self.known.get(name.as_bytes()).map(|portal| portal.home)
     }

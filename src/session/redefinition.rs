@@ -37,7 +37,6 @@ use crate::backend::BackendError;
 use crate::backend::connection::ServerKey;
 use crate::backend::strike::Strike;
 use crate::catalog::Catalog;
-use crate::execute::refusals;
 use crate::health::connect::connect;
 use crate::plan::{Access, Action};
 use crate::sql::facts::{Facts, Kind, SessionObject};
@@ -284,9 +283,6 @@ impl Session {
 
     /// What was prepared on the pinned server may have come to need others: by a view, a function, or a search_path.
     pub(super) fn check_execute(&mut self, name: &str) -> Outcome {
-        if self.statements.get(name.as_bytes()).is_some() {
-            return Err(Failure::Sql(refusals::EXECUTE_PARSED.error(&[])));
-        }
         let Some(text) = self.statements.prepare_of(name).map(Box::<[u8]>::from) else { return Ok(()) };
         let now = self.plan_text(&text)?;
         match &now.plan.action {

@@ -74,7 +74,13 @@ impl Session {
         }
     }
 
+    /// A warning of the session's own, for a client that wants to hear of warnings.
     pub(super) fn warn(&mut self, notice: &SqlError) {
+        const LEVEL: &str = "client_min_messages";
+        let level = self.in_force().get(LEVEL).or_else(|| self.account.default(LEVEL));
+        if level.is_some_and(|level| level.trim_matches('\'').eq_ignore_ascii_case("error")) {
+            return;
+        }
         encode::server::notice_response(&mut self.client.outbox, notice);
     }
 

@@ -5,12 +5,12 @@
 //! Invariants:
 //! 1. The scratch session is the client's: its account, its settings, and those of the transaction under way.
 //! 2. It is taken after all lanes are joined, from a pool of its own: who holds one waits for nothing else.
-//! 3. It goes back outside of a transaction, or is closed, or is held for what is fetched later (`held`).
+//! 3. It goes back outside of a transaction and without a cursor, or is closed, or is held for what is fetched later (`held`).
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::held::Held;
+use super::held::{Held, Lasts};
 use super::servers::Need;
 use super::shared::Worker;
 use super::{Failure, Session};
@@ -160,10 +160,10 @@ impl Session {
         };
         session.connection.suspect |= suspect;
         let held = match stays {
-            Some(columns) => Some(Held { lane: session, columns, cursor: None }),
+            Some(columns) => Some(Held { lane: session, columns, cursor: None, lasts: Lasts::Transaction }),
             None => {
                 self.cancel.remove(&session.connection.key);
-                retire(Rc::clone(&self.worker), session).await;
+                retire(Rc::clone(&self.worker), session, false).await;
                 None
             }
         };
@@ -213,11 +213,18 @@ impl Session {
     }
 }
 
-/// Rolls back what a scratch session has under way, and gives it back; one that does not answer is dismissed.
-pub(super) async fn retire(worker: Rc<Worker>, mut session: Lane) {
-    if session.is_at_rest() && session.connection.status != TransactionStatus::Idle {
-        // Where time runs out, `capture` has left the connection marked as broken.
-        let _ = tokio::time::timeout(ROLLBACK_TIME, session.connection.capture("ROLLBACK")).await;
+/// Rolls back what a scratch session has under way, and gives it back; one that does not answer is dismissed. `holds`: it may
+/// have a cursor WITH HOLD, and a view that was made for it.
+pub(super) async fn retire(worker: Rc<Worker>, mut session: Lane, holds: bool) {
+    let open = session.connection.status != TransactionStatus::Idle;
+    for end in [("ROLLBACK", open), ("CLOSE ALL; DISCARD TEMP", holds)]
+        .into_iter()
+        .filter_map(|(sql, due)| due.then_some(sql))
+    {
+        if session.is_at_rest() {
+            // Where time runs out, `capture` has left the connection marked as broken.
+            let _ = tokio::time::timeout(ROLLBACK_TIME, session.connection.capture(end)).await;
+        }
     }
     match session.is_at_rest() {
         true => worker.scratches.give(session.connection),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::block::Origin;
+use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::backend::{BackendError, Connection, Pools, ReadPolicy, choice};
 use crate::execute::Lane;
@@ -43,6 +44,19 @@ impl Session {
             None if self.following.serializable => Need::Primary,
             // What does not merely read may be allowed in a read-only transaction, and by no replica.
             Some(_) | None => by_access,
+        }
+    }
+
+    /// Whether the primary is asked what a replica could be asked. A server's settings by itself: those of the primary are
+    /// expected, which is not read-only. In a transaction of one snapshot, which cannot move to another server, also the
+    /// catalogs: who looks at them first, as dumps do, may ask next what no replica knows.
+    pub(super) fn prefers_primary(&self, planned: &Planned) -> bool {
+        if planned.plan.access != Access::Read || !planned.plan.asks_any_server() {
+            return false;
+        }
+        match self.block.get() {
+            Some(transaction) => transaction.isolation.keeps_snapshot(),
+            None => planned.plan.facts.functions.iter().any(|call| call.name.name == "current_setting"),
         }
     }
 

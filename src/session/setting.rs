@@ -433,6 +433,7 @@ impl Session {
             Discard::All => {
                 self.statements.clear();
                 self.portals.clear();
+                self.close_all_held();
                 self.settings = Rc::clone(&self.initial);
                 self.own = self.default_own();
                 self.unpin();

@@ -62,7 +62,8 @@ impl Session {
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
                 if !self.block.is_open() {
-                    self.close_all_held();
+                    self.portals.clear();
+                    self.end_held(true);
                     self.worker.figures.transactions.one();
                 }
                 if !ready_sent {

@@ -277,6 +277,11 @@ pub enum Isolation {
 }
 
 impl Isolation {
+    /// All statements of the transaction see the same.
+    pub fn keeps_snapshot(self) -> bool {
+        matches!(self, Self::RepeatableRead | Self::Serializable)
+    }
+
     /// As `transaction_isolation` has it.
     pub fn name(self) -> &'static str {
         match self {

@@ -32,6 +32,7 @@ pub mod name;
 mod ordinals;
 pub mod parse;
 pub mod parser_text;
+pub mod prepared;
 pub mod printed_shape;
 pub mod render;
 pub mod rows;

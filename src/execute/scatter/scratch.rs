@@ -20,7 +20,7 @@
 //! 3. The text is described before a temporary table exists: what the client is told of its columns is what the real
 //!    tables say.
 //! 4. After Ok the scratch session is outside of a transaction and has nothing left of this one, or it stays: then its
-//!    transaction holds the rows that were gathered, and one portal or cursor over them.
+//!    transaction holds the rows that were gathered, and one portal or cursor over them; or a cursor WITH HOLD has them.
 
 use super::columns::Columns;
 use super::combiner::{Bounds, Combiner, Fill};
@@ -66,8 +66,9 @@ pub enum Ending<'a> {
     Rows,
     /// So many rows go to the client, the others stay in the portal.
     Portal { rows_max: i32 },
-    /// The statement around it makes it a cursor, which stays.
-    Cursor { whole: Source<'a> },
+    /// The statement around it makes it a cursor, which stays; one that `holds` is read to its end on the server, and needs no
+    /// transaction from then on.
+    Cursor { whole: Source<'a>, holds: bool },
     /// The statement around it copies its rows to the client.
     Copy { whole: Source<'a> },
 }
@@ -102,7 +103,7 @@ pub async fn answer_in_scratch(
     let (source, answer) = match job.ending {
         Ending::Rows => (job.source, Answer::Client),
         Ending::Portal { rows_max } => (job.source, Answer::First(rows_max)),
-        Ending::Cursor { whole } | Ending::Copy { whole } => (whole, Answer::None),
+        Ending::Cursor { whole, .. } | Ending::Copy { whole } => (whole, Answer::None),
     };
     let text = job.scratch.final_text(source, job.amid);
     let text = text.ok_or_else(|| internal("a statement cannot be read again"))?;
@@ -121,8 +122,10 @@ pub async fn answer_in_scratch(
     }
     job.question.portal(&text, &types, &[], answer).put(session);
     session.sync(true);
-    if matches!(job.ending, Ending::Rows) {
-        session.hidden_query("ROLLBACK", Hidden::Prologue);
+    match job.ending {
+        Ending::Rows => session.hidden_query("ROLLBACK", Hidden::Prologue),
+        Ending::Cursor { holds: true, .. } => session.hidden_query("COMMIT", Hidden::Prologue),
+        Ending::Cursor { .. } | Ending::Portal { .. } | Ending::Copy { .. } => {}
     }
     let told = Some(&columns);
     let mut combiner = match job.ending {
