@@ -85,6 +85,9 @@ pub struct ServerFigures {
     pub age: Duration,
 }
 
+/// Between two lines of the log about logins that servers refuse.
+const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// All pools of one worker.
 #[derive(Debug)]
 pub struct Pools {
@@ -94,6 +97,8 @@ pub struct Pools {
     part: Part,
     /// Connections that are older are closed when they are free.
     renewed: Cell<Option<Instant>>,
+    /// When a refused login was logged last.
+    told_refusal: Cell<Option<Instant>>,
     worker: Arc<WorkerFigures>,
 }
 
@@ -183,6 +188,7 @@ impl Pools {
             bounds: RefCell::new(Bounds::new(settings, waits, sizing, part)),
             part,
             renewed: Cell::new(None),
+            told_refusal: Cell::new(None),
             worker,
         }
     }
@@ -333,6 +339,19 @@ impl Pools {
         lifetime.is_some_and(|lifetime| now.saturating_duration_since(connection.born) > lifetime)
     }
 
+    /// Clients are told what the server says, who may take it for their own login's: the log says whose it is, not more often than
+    /// is read.
+    fn note_refusal(&self, node: &str, user: &str, error: &SqlError) {
+        let now = Instant::now();
+        let told = self.told_refusal.get();
+        if told.is_some_and(|told| now.saturating_duration_since(told) < REFUSALS_TOLD_EVERY) {
+            return;
+        }
+        self.told_refusal.set(Some(now));
+        let (sqlstate, reason) = (error.sqlstate.to_string(), error.message.as_str());
+        tracing::warn!(node, user, sqlstate, reason, "a server refuses a login of the pool");
+    }
+
     async fn connect(
         &self,
         topology: &Topology,
@@ -366,6 +385,9 @@ impl Pools {
         }
         if let Some(figures) = self.worker.node(node) {
             if greeting.is_ok() { figures.connects.one() } else { figures.failed_connects.one() }
+        }
+        if let Err(LoginError::Server(error)) = &greeting {
+            self.note_refusal(&address, &account.user, error);
         }
         let greeting = greeting.map_err(|error| match error {
             LoginError::Server(sql) => BackendError::Login(Box::new(sql)),

@@ -65,6 +65,11 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether two servers may compute other values for a row that is given none. What is generated is immutable.
+    pub fn default_may_differ(&self) -> bool {
+        !self.generated && (self.volatile_default || self.stable_default) || self.identity
+    }
+
     /// One of which nothing is known but its type.
     pub fn new(name: &str, type_oid: u32, type_name: &str) -> Self {
         Self {

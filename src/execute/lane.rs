@@ -359,7 +359,9 @@ impl Lane {
     /// caller then syncs and drains.
     #[must_use]
     pub fn apply_settings(&mut self, wanted: &Rc<Settings>) -> bool {
-        let Some(statements) = self.connection.applied.difference(wanted) else { return false };
+        // What is on its way in an open pipeline counts as there.
+        let Connection { applied, applying, .. } = &*self.connection;
+        let Some(statements) = applying.as_ref().unwrap_or(applied).difference(wanted) else { return false };
         let defaults = statements.iter().any(|statement| statement.contains("default_transaction_"));
         for statement in statements {
             let out = &mut self.connection.outbox;

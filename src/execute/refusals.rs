@@ -149,6 +149,10 @@ limits! {
         "this argument of EXECUTE is not supported",
         "Write a literal, or cast the value to the parameter's type.",
         "The session assigns arguments itself: those that change something, or whose assignment it does not know, it leaves.";
+    LATE_READ_ONLY = "X042" "0A000",
+        "a transaction that has written on several shards cannot become read-only",
+        "Leave SET TRANSACTION READ ONLY out, or begin with it.",
+        "The decision to commit it is itself written in the transaction.";
 }
 
 impl Limit {

@@ -45,7 +45,7 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
                 }
             }
             Alteration::Drops(column) => refuse_drop(facts, context, column)?,
-            Alteration::Born(_) | Alteration::Adds { .. } => {}
+            Alteration::Born(_) | Alteration::Adds { .. } | Alteration::Defaults { .. } => {}
             Alteration::Retypes { column, words, converted, .. } => {
                 refuse_type(facts, context, column, words, *converted)?;
             }

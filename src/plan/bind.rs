@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use crate::sql::arguments::{Argument, Arguments, LiteralKind};
+use crate::sql::arguments::{Argument, Arguments, Literal, LiteralKind};
 use crate::sql::facts::{Facts, Kind, Value};
 use crate::topology::{ShardId, ShardSet};
 
@@ -208,6 +208,14 @@ impl Plan {
     }
 
     fn refuse_clock_words(&self, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+        // What it says is not read.
+        let mut others = arguments.literals.iter().filter(|literal| literal.kind == LiteralKind::OtherString);
+        let written = |literal: &Literal| {
+            arguments.text.get(literal.start as usize..literal.end as usize).unwrap_or_default()
+        };
+        if let Some(literal) = others.find(|literal| matches!(written(literal).first(), Some(b'U' | b'u'))) {
+            return Err(refusal::CLOCK_WORD.naming(&[&String::from_utf8_lossy(written(literal))]));
+        }
         self.check_texts(arguments, |text| match is_clock_word(text) {
             true => Err(refusal::CLOCK_WORD.naming(&[text])),
             false => Ok(()),
@@ -273,7 +281,11 @@ impl Plan {
 /// or a bound of a range.
 pub fn is_clock_word(text: &str) -> bool {
     match text.trim_ascii().as_bytes().first() {
-        Some(b'{' | b'[' | b'(') => text.split(['{', '}', '[', ']', '(', ')', ',', '"']).any(reads_clock),
+        // An element may be quoted in parts, and escaped anywhere.
+        Some(b'{' | b'[' | b'(') => {
+            let bare = text.replace(['"', '\\'], "");
+            bare.split(['{', '}', '[', ']', '(', ')', ',']).any(reads_clock)
+        }
         _ => reads_clock(text),
     }
 }
@@ -303,8 +315,22 @@ fn is_zone(text: &str, word: &str) -> bool {
     abbreviation || offset()
 }
 
-/// What may stand in a date or time beside a clock: noise words, days, zones of one word.
-const BESIDE_A_CLOCK: [&str; 57] = [
+/// What may stand in a date or time beside a clock: noise words, units, days, zones of one word.
+const BESIDE_A_CLOCK: [&str; 71] = [
+    "d",
+    "dow",
+    "doy",
+    "dst",
+    "h",
+    "isodow",
+    "isoyear",
+    "j",
+    "jd",
+    "julian",
+    "m",
+    "mm",
+    "s",
+    "y",
     "allballs",
     "am",
     "pm",

@@ -109,6 +109,7 @@ fn ddl(
             refuse_code(facts, context, "")?;
         }
     }
+    computed::refuse_timed_defaults(facts, context, creates)?;
     Ok(match scope {
         DdlScope::Transactional => Outcome::new(Action::Everywhere, Access::Write),
         DdlScope::OutsideTransaction | DdlScope::Unpreparable => {

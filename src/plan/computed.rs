@@ -81,6 +81,32 @@ pub(super) fn refuse(facts: &Facts, context: &PlanningContext) -> Result<(), Ref
     }
 }
 
+/// A default that keeps the time of its definition is another on each shard: of tables whose rows are on several, and of domains.
+pub(super) fn refuse_timed_defaults(
+    facts: &Facts,
+    context: &PlanningContext,
+    creates: Option<&ObjectName>,
+) -> Result<(), Refusal> {
+    let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
+    let is_text = |words: &[String]| words.iter().any(|word| TEXTS.contains(&word.as_str()));
+    let timed = alters.iter().find_map(|alteration| match alteration {
+        Alteration::Defaults { words, clock } if !is_text(words) => Some(clock),
+        _ => None,
+    });
+    let Some(clock) = timed.filter(|_| code::is_spread(context)) else { return Ok(()) };
+    let parents = alters.iter().filter_map(|alteration| match alteration {
+        Alteration::Born(parents) => Some(parents),
+        _ => None,
+    });
+    let mut tables = creates.into_iter().chain(facts.targets.first()).chain(parents.flatten());
+    let is_spread =
+        |name: &ObjectName| matches!(home::of(context, name), Home::Sharded { .. } | Home::Reference { .. });
+    match has_word(facts, "domain") || tables.any(is_spread) {
+        true => Err(refusal::TIMED_DEFAULT.naming(&[clock])),
+        false => Ok(()),
+    }
+}
+
 /// What is called for rows that are there must find on their shard what it reads; and it must not number them, which each shard
 /// would do from one.
 pub(super) fn refuse_calls(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {

@@ -121,12 +121,8 @@ fn copy_in(
         refuse_missing(table, rule, info, &sent)?;
         rows::refuse_sequences(table, info, sent)?;
     } else {
-        if !info.triggers.is_empty() {
-            return Err(refusal::REFERENCE_TRIGGERS.naming(&[table]));
-        }
-        let differs = |column: &&crate::catalog::Column| {
-            (column.volatile_default || column.stable_default || column.identity) && !sent(&column.name)
-        };
+        fired::refuse_copies(context, info)?;
+        let differs = |column: &&crate::catalog::Column| column.default_may_differ() && !sent(&column.name);
         if let Some(column) = info.columns.iter().find(differs) {
             return Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, table]));
         }

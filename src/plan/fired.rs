@@ -16,7 +16,7 @@
 
 use std::collections::HashSet;
 
-use crate::catalog::{ForeignKey, OnDelete, OnUpdate, RelationInfo, RelationKind};
+use crate::catalog::{Column, ForeignKey, OnDelete, OnUpdate, RelationInfo, RelationKind};
 use crate::sql::facts::Cell;
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
@@ -24,6 +24,7 @@ use crate::topology::ShardId;
 use super::action::PlanningContext;
 use super::alterations;
 use super::code;
+use super::functions;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
 
@@ -161,8 +162,36 @@ fn refuse_action(
         Home::Reference { .. } if !matches!(home::of(context, &parent.name), Home::Reference { .. }) => {
             action()
         }
+        Home::Reference { info: Some(info), .. } => {
+            refuse_copies(context, info)?;
+            let Change::Sets(Some(columns)) = effect else { return Ok(()) };
+            let differs = |column: &&Column| column.default_may_differ() && columns.contains(&column.name);
+            match info.columns.iter().find(differs) {
+                Some(column) => Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, &info.name.name])),
+                None => Ok(()),
+            }
+        }
         _ => Ok(()),
     }
+}
+
+/// Refuses a write to a reference table where something else is run on each shard: triggers, of its partitions and children,
+/// too, and conversions to its columns' types that nobody has written.
+pub(super) fn refuse_copies(context: &PlanningContext, info: &RelationInfo) -> Result<(), Refusal> {
+    for info in written(context, &info.name) {
+        let name = &info.name.name;
+        if !info.triggers.is_empty() {
+            return Err(refusal::REFERENCE_TRIGGERS.naming(&[name]));
+        }
+        let types = info.columns.iter().filter_map(|column| context.catalog.user_types.get(&column.type_oid));
+        let types: Vec<&str> = types.map(|name| name.name.as_str()).collect();
+        let mut casts =
+            context.catalog.hidden.casts.iter().filter(|cast| types.contains(&cast.target.as_str()));
+        if let Some(cast) = casts.find(|cast| functions::may_differ(context, &cast.function)) {
+            return Err(refusal::CAST_DIFFERS.naming(&[&cast.target, name]));
+        }
+    }
+    Ok(())
 }
 
 /// As [`refuse`], for triggers and rules alone; the name is the relation's own.

@@ -418,6 +418,10 @@ limits! {
         "the catalogs of the default shard have not been read yet, which this statement needs",
         "Try again when SHOW NODES shows a primary of the default shard.",
         "After a start while the default shard is down, the columns and functions are not known.";
+    TIMED_DEFAULT = "M069" "0A000",
+        "the default {} would keep another time on every shard",
+        "Write now() for the time of each row, or the time itself.",
+        "PostgreSQL keeps the time of the definition as a constant; each server would keep its own.";
 }
 
 #[cfg(test)]

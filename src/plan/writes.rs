@@ -205,9 +205,7 @@ fn everywhere(
 ) -> Result<Outcome, Refusal> {
     refuse_rules(table, info)?;
     let Some(info) = info else { return Err(refusal::CATALOG_UNKNOWN.naming(&[table])) };
-    if !info.triggers.is_empty() {
-        return Err(refusal::REFERENCE_TRIGGERS.naming(&[table]));
-    }
+    fired::refuse_copies(context, info)?;
     fired::refuse(context, &info.name, None)?;
     if let Some(relation) = reads {
         return Err(refusal::REFERENCE_READS.naming(&[table, &relation.name.to_string()]));
@@ -286,8 +284,7 @@ fn refuse_defaults(table: &str, info: Option<&RelationInfo>, insert: &Insert) ->
         }
     };
     let differs = |(index, column): &(usize, &crate::catalog::Column)| {
-        let computed = column.volatile_default || column.stable_default || column.identity;
-        computed && !given(*index, column)
+        column.default_may_differ() && !given(*index, column)
     };
     match info.columns.iter().enumerate().find(differs) {
         Some((_, column)) => Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, table])),
@@ -305,9 +302,7 @@ fn refuse_set_defaults(
     let set = |name: &str| {
         sets.is_none_or(|sets| sets.iter().any(|(column, cell)| column == name && *cell == Cell::Default))
     };
-    let differs = |column: &&crate::catalog::Column| {
-        (column.volatile_default || column.stable_default || column.identity) && set(&column.name)
-    };
+    let differs = |column: &&crate::catalog::Column| column.default_may_differ() && set(&column.name);
     match info.columns.iter().find(differs) {
         Some(column) => Err(refusal::REFERENCE_DEFAULT.naming(&[&column.name, table])),
         None => Ok(()),

@@ -203,6 +203,19 @@ impl Batch {
         }
     }
 
+    /// Whether the statement's Parse is among its messages.
+    pub(super) fn parses(&self, statement: &Rc<Prepared>) -> bool {
+        let is_its = |message: &Message| matches!(message, Message::Parse { prepared, .. } if Rc::ptr_eq(prepared, statement));
+        self.loose.iter().chain(&self.messages).any(is_its)
+    }
+
+    /// What is bound to change something may be executed behind a Flush: its transaction begins before it is bound.
+    pub(super) fn note_binding(&mut self, changes: bool) {
+        if let Some(last) = self.segments.last_mut() {
+            last.changes |= changes;
+        }
+    }
+
     /// Whether something is behind what segment `at` changes that may fail without its server's knowledge.
     pub(super) fn goes_on_behind(&self, at: usize, segment: &Segment) -> bool {
         let runs = |message: &&Message| matches!(message, Message::Execute(_) | Message::Fail(_));

@@ -143,6 +143,11 @@ impl Session {
 
     /// In a transaction.
     async fn apply_modes(&mut self, sql: String, modes: Modes) -> Outcome {
+        let writers = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count();
+        if modes.read_only == Some(true) && writers > 1 {
+            // The decision to commit is a write of ours.
+            return Err(Failure::Sql(refusals::LATE_READ_ONLY.error(&[])));
+        }
         let joined = self.lanes.iter().any(|lane| lane.in_block);
         self.on_joined_lanes(&sql).await?;
         let fence = self.fence.clone();

@@ -25,6 +25,7 @@ use super::held::is_taken;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
 use super::portals::{Home, Portal, cannot_be_run};
+use super::redefinition::result_changed;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -228,11 +229,13 @@ impl Session {
         }
         if !self.keeps_answer(bind.statement, &planned, prepared.text()) {
             self.worker.interner.borrow_mut().forget(&prepared);
-            // Drivers know by the function's name that preparing it anew heals it.
-            return Err(refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery"));
+            return Err(result_changed());
         }
         self.check_encoded_bind(&bind, &prepared, &planned)?;
         let home = self.portal_home(&planned, &prepared, &bind)?;
+        if home == Home::Session && planned.counts_parameters() {
+            bind.check_count(wanted)?;
+        }
         // What ends a transaction in this batch closes portals that are still known here.
         let taken = self.portals.is_taken(bind.portal, home) || self.is_declared(bind.portal, home);
         if !batch.controls && taken {
@@ -246,6 +249,7 @@ impl Session {
             bind: body.clone(),
             binary: bind.result_formats.iter().any(|format| format == 1),
             home,
+            parsed_with: home == Home::Session && batch.parses(&prepared),
             describe: false,
             spent: false,
             in_pieces: false,
@@ -262,6 +266,7 @@ impl Session {
                 let message = Message::Bind { prepared, portal: portal_name, tail, named, counted };
                 batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 batch.suspect |= planned.is_suspect(self.pin.is_some());
+                batch.note_binding(planned.is_undone_by_roll_back());
             }
             Home::Session => batch.for_session(Message::BindHere),
         }
@@ -320,7 +325,9 @@ impl Session {
                     self.for_session(batch, Message::DescribeExecute(prepared));
                     return Ok(());
                 }
-                let mut shard = match self.names_temporary(&planned) {
+                // What the session alone has is on the server that it is pinned to.
+                let is_routed = matches!(planned.plan.action, Action::Routed { .. });
+                let mut shard = match self.pin.is_some() && (!is_routed || self.names_temporary(&planned)) {
                     true => Some(self.default_shard()),
                     false => batch.shard_at_hand(),
                 };

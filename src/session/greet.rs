@@ -53,6 +53,9 @@ use crate::wire::stream::Connection;
 /// The database in which the console answers.
 pub const CONSOLE_DATABASE: &str = "meridian";
 
+/// So many who ask for the console come in beyond `clients_max`: an operator can make room.
+const CONSOLE_RESERVED: usize = 3;
+
 /// Serves one accepted socket to its end. Whoever may use the console and asked for it is returned instead: what happens
 /// there is not a session's matter.
 pub async fn serve(worker: Rc<Worker>, socket: TcpStream) -> Option<ConsoleClient> {
@@ -93,7 +96,7 @@ impl Served {
 async fn receive(worker: Rc<Worker>, socket: TcpStream) -> Option<Guest> {
     let address = socket.peer_addr().ok();
     let shared = Arc::clone(&worker.shared);
-    let Some(arriving) = Counted::new(&shared, |figures| &figures.arriving) else {
+    let Some(arriving) = Counted::new(&shared, |figures| &figures.arriving, 0) else {
         note_full(&shared, None);
         turn_away(socket);
         return None;
@@ -117,7 +120,8 @@ async fn receive(worker: Rc<Worker>, socket: TcpStream) -> Option<Guest> {
         }
         Opening::Session(hello) => hello,
     };
-    let Some(counted) = Counted::new(&shared, |figures| &figures.clients) else {
+    let reserved = if hello.database == CONSOLE_DATABASE { CONSOLE_RESERVED } else { 0 };
+    let Some(counted) = Counted::new(&shared, |figures| &figures.clients, reserved) else {
         note_full(&shared, Some(&hello.user));
         refuse(connection, &StartupError::Refused(too_many())).await;
         return None;
@@ -175,11 +179,11 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// None: there are as many as there may be.
-    fn new(shared: &Arc<Shared>, counter: Counter) -> Option<Self> {
+    /// None: there are as many as there may be, and `reserved` more.
+    fn new(shared: &Arc<Shared>, counter: Counter, reserved: usize) -> Option<Self> {
         let before = counter(&shared.figures).fetch_add(1, Ordering::AcqRel);
         let counted = Self { shared: Arc::clone(shared), counter };
-        ((before as usize) < shared.live.load().proxy.clients_max).then_some(counted)
+        ((before as usize) < shared.live.load().proxy.clients_max + reserved).then_some(counted)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

@@ -55,6 +55,8 @@ pub(super) struct Execution {
     /// Number of the portal, if it is the session's.
     pub portal: u64,
     pub pieces: Pieces,
+    /// Its Parse is of the same batch: the client knows nothing of its columns yet.
+    pub parsed_with: bool,
 }
 
 /// How the rows of a portal of the session's own are asked for.

@@ -343,6 +343,9 @@ impl Session {
                 Ok(report) if let Some(again) = report.again => {
                     self.client.outbox.truncate(mark);
                     self.prepare_anew(index, messages);
+                    if again == Again::Redefined {
+                        Box::pin(self.demand_same_answers(messages)).await.map_err(before_all)?;
+                    }
                     reuse &= again == Again::Redefined;
                 }
                 Ok(report) => {

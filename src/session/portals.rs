@@ -35,6 +35,8 @@ pub(super) struct Portal {
     /// Some column is asked for in binary.
     pub binary: bool,
     pub home: Home,
+    /// The Parse of its statement is of the same batch.
+    pub parsed_with: bool,
     /// The client wants a RowDescription of a portal of the session's own.
     pub describe: bool,
     pub spent: bool,
@@ -54,6 +56,7 @@ impl Portal {
             rows_max,
             portal: self.number,
             pieces,
+            parsed_with: self.parsed_with,
         }
     }
 }

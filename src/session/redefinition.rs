@@ -37,8 +37,9 @@ use crate::backend::BackendError;
 use crate::backend::connection::ServerKey;
 use crate::backend::strike::Strike;
 use crate::catalog::Catalog;
+use crate::execute::refusals;
 use crate::health::connect::connect;
-use crate::plan::{Access, Action};
+use crate::plan::{Access, Action, refusal};
 use crate::sql::facts::{Facts, Kind, SessionObject};
 use crate::sql::split::split;
 use crate::topology::{NodeId, NodeRole, ShardId};
@@ -275,7 +276,15 @@ impl Session {
             if !std::mem::take(&mut self.passage.again) {
                 break;
             }
+            let then = self.answer_of(planned, work.text());
             let now = self.plan_anew(planned, work).await?;
+            if let (Work::Extended { execution }, Some(now)) = (work, &now)
+                && let (Some(then), Some(now)) = (then, self.answer_of(now, work.text()))
+                && !execution.parsed_with
+                && !then.is_kept_by(&now)
+            {
+                return Err(Failure::Sql(result_changed()));
+            }
             outcome = self.act(now.as_deref().unwrap_or(planned), work).await;
         }
         outcome
@@ -286,10 +295,11 @@ impl Session {
         let Some(text) = self.statements.prepare_of(name).map(Box::<[u8]>::from) else { return Ok(()) };
         let now = self.plan_text(&text)?;
         match &now.plan.action {
-            Action::Refuse(refusal) if !self.names_temporary(&now) => {
-                Err(Failure::Sql(refusal.clone().into()))
-            }
-            _ => Ok(()),
+            Action::Pinned(_) => Ok(()),
+            _ if self.names_temporary(&now) => Ok(()),
+            Action::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
+            // It would be the session's to keep, if it were prepared now.
+            _ => Err(Failure::Sql(refusal::SQL_PREPARE.error(&[]))),
         }
     }
 
@@ -368,6 +378,31 @@ impl Session {
         }
         Ok(())
     }
+
+    /// Before messages are sent again by new definitions: what was described to the client before has the same columns.
+    pub(super) async fn demand_same_answers(&mut self, messages: &[Message]) -> Outcome {
+        let described_before = |message: &&Message| !matches!(message, Message::Parse { .. });
+        for message in messages.iter().take_while(described_before) {
+            let Message::Bind { prepared, .. } = message else { continue };
+            let before = self.plan_prepared(prepared)?;
+            let then = self.answer_of(&before, prepared.text());
+            self.follow_redefinitions(&before).await?;
+            let planned = self.plan_prepared(prepared)?;
+            let now = self.answer_of(&planned, prepared.text());
+            if let (Some(then), Some(now)) = (then, now)
+                && !then.is_kept_by(&now)
+            {
+                self.worker.interner.borrow_mut().forget(prepared);
+                return Err(Failure::Sql(result_changed()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Drivers know by the function's name that preparing the statement anew heals it.
+pub(super) fn result_changed() -> SqlError {
+    refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery")
 }
 
 fn is_done_alike(before: &Planned, now: &Planned) -> bool {

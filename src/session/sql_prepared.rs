@@ -300,6 +300,7 @@ impl Session {
             rows_max: 0,
             portal: 0,
             pieces: Pieces::None,
+            parsed_with: true,
         };
         encode::server::parameter_description(&mut self.client.outbox, &[]);
         self.describe_portal(&planned, &execution).await
@@ -423,6 +424,7 @@ fn execution_of(
         rows_max: 0,
         portal: 0,
         pieces: Pieces::None,
+        parsed_with: true,
     };
     Ok(match work {
         Work::Simple { .. } => Execution { bind: bind_body(values, &[]), ..execution },

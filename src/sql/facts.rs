@@ -427,6 +427,13 @@ pub enum Alteration {
         filled: bool,
         computed: Computed,
     },
+    /// DEFAULT of a table that is created, a column or a domain, in which a string may mean the present time: the time of the
+    /// definition is kept.
+    Defaults {
+        /// What stands before it: the column's name and type.
+        words: Vec<String>,
+        clock: String,
+    },
 }
 
 /// What stands in an expression of DDL, as far as its tokens tell.

@@ -286,10 +286,14 @@ const CASES: [Case; 19] = [
 
 #[test]
 fn what_would_leave_rows_on_other_shards_than_theirs_is_refused() {
-    let pair = Pair::new("misplaced_rows", RULES);
+    refuses("misplaced_rows", RULES, &CASES);
+}
+
+fn refuses(name: &str, rules: &str, cases: &[Case]) {
+    let pair = Pair::new(name, rules);
     let Some(meridian) = &pair.meridian else { return };
-    for (number, case) in CASES.iter().enumerate() {
-        meridian.run(&["DROP TABLE IF EXISTS numbered, rates, places, plain CASCADE"]);
+    for (number, case) in cases.iter().enumerate() {
+        meridian.run(&["DROP TABLE IF EXISTS numbered, rates, places, plain, kinds CASCADE"]);
         meridian.run(case.before);
         let mut client = meridian.raw();
         for refused in case.refused {
@@ -299,6 +303,110 @@ fn what_would_leave_rows_on_other_shards_than_theirs_is_refused() {
         }
         meridian.run(case.runs);
     }
+}
+
+/// Copies of reference tables that each server would fill by itself.
+const COPIES: [Case; 7] = [
+    // Its clock, as a constant of the definition.
+    Case {
+        before: &["CREATE TABLE rates (id int, at timestamptz)", "DROP DOMAIN IF EXISTS moment"],
+        refused: &[
+            "ALTER TABLE rates ALTER COLUMN at SET DEFAULT 'now'",
+            "ALTER TABLE rates ALTER at SET DEFAULT timestamptz 'today'",
+            "ALTER TABLE rates ALTER at SET DEFAULT U&'n\\006fw'",
+            "CREATE DOMAIN moment AS timestamptz DEFAULT 'now'",
+            "CREATE TABLE numbered (id int, at timestamptz DEFAULT 'now')",
+            "CREATE TABLE numbered (id int, at timestamptz[] NOT NULL DEFAULT '{now}', v int)",
+        ],
+        because: "keep another time on every shard",
+        runs: &[
+            "ALTER TABLE rates ALTER at SET DEFAULT now()",
+            "ALTER TABLE rates ALTER at SET DEFAULT '2026-01-01'",
+            "INSERT INTO rates VALUES (1)",
+            "CREATE TABLE numbered (id int, said text DEFAULT 'now', at timestamptz DEFAULT now())",
+            "CREATE TABLE plain (at timestamptz DEFAULT 'now')",
+        ],
+    },
+    // Its clock, however it is spelt.
+    Case {
+        before: &[
+            "CREATE TABLE rates (id int PRIMARY KEY, at timestamptz, many timestamptz[], span tstzrange, note text)",
+            "INSERT INTO rates VALUES (1)",
+        ],
+        refused: &[
+            "INSERT INTO rates (id, at) VALUES (2, U&'\\006eow')",
+            "UPDATE rates SET at = U&'n\\006fw' WHERE id = 1",
+            "INSERT INTO rates (id, at) VALUES (1, '2026-01-01') ON CONFLICT (id) DO UPDATE SET at = U&'n!006fw' UESCAPE '!'",
+            "INSERT INTO rates (id, many) VALUES (2, '{n\\ow}')",
+            "INSERT INTO rates (id, many) VALUES (2, '{\"n\\ow\"}')",
+            "INSERT INTO rates (id, span) VALUES (2, '[2020-01-01,n\"o\"w)')",
+            "INSERT INTO rates (id, span) VALUES (2, '[2020-01-01,n\\ow)')",
+            "INSERT INTO rates (id, at) VALUES (2, 'd now')",
+            "INSERT INTO rates (id, at) VALUES (2, 'now julian')",
+        ],
+        because: "own clock",
+        runs: &["INSERT INTO rates (id, note) VALUES (2, 'now or never'), (3, 'n\\ow')"],
+    },
+    // Triggers of a part, or of what a foreign key changes.
+    Case {
+        before: &[
+            "CREATE TABLE rates (id int, u text) PARTITION BY LIST (id)",
+            "CREATE TABLE part PARTITION OF rates DEFAULT",
+            "CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN new.u := clock_timestamp(); RETURN new; END'",
+            "CREATE TRIGGER stamping BEFORE INSERT ON part FOR EACH ROW EXECUTE FUNCTION stamp()",
+        ],
+        refused: &["INSERT INTO rates VALUES (1, 'a')"],
+        because: "has triggers",
+        runs: &["DROP TRIGGER stamping ON part", "INSERT INTO rates VALUES (1, 'a')"],
+    },
+    Case {
+        before: &[
+            "CREATE TABLE rates (id int PRIMARY KEY, v int)",
+            "CREATE TABLE kinds (id int, rate int REFERENCES rates ON DELETE SET NULL ON UPDATE CASCADE, u text)",
+            "CREATE TRIGGER stamping BEFORE UPDATE ON kinds FOR EACH ROW EXECUTE FUNCTION stamp()",
+            "INSERT INTO rates VALUES (1, 1)",
+        ],
+        refused: &["DELETE FROM rates WHERE id = 1", "UPDATE rates SET id = 2 WHERE id = 1"],
+        because: "has triggers",
+        runs: &["UPDATE rates SET v = 2 WHERE id = 1"],
+    },
+    Case {
+        before: &[
+            "CREATE TABLE rates (id int PRIMARY KEY, v int)",
+            "CREATE TABLE kinds (id int, rate int DEFAULT (random() * 2)::int REFERENCES rates ON DELETE SET DEFAULT)",
+            "INSERT INTO rates VALUES (1, 1)",
+        ],
+        refused: &["DELETE FROM rates WHERE id = 1"],
+        because: "may differ between shards",
+        runs: &["ALTER TABLE kinds ALTER rate SET DEFAULT 0", "DELETE FROM rates WHERE id = 1"],
+    },
+    // A conversion that nobody has written.
+    Case {
+        before: &[
+            "DROP TYPE IF EXISTS mood CASCADE",
+            "CREATE TYPE mood AS (a int)",
+            "CREATE FUNCTION feel(int) RETURNS mood LANGUAGE sql VOLATILE AS 'SELECT ROW((random() * 1000)::int)::mood'",
+            "CREATE CAST (int AS mood) WITH FUNCTION feel(int) AS ASSIGNMENT",
+            "CREATE TABLE rates (id int, m mood)",
+        ],
+        refused: &["INSERT INTO rates VALUES (1, 7)"],
+        because: "may differ between shards",
+        runs: &["DROP CAST (int AS mood)", "INSERT INTO rates VALUES (1, ROW(7))"],
+    },
+    // What is generated is the same everywhere.
+    Case {
+        before: &["CREATE TABLE rates (id int, tag text GENERATED ALWAYS AS (id::text || '-') STORED)"],
+        refused: &[],
+        because: "",
+        runs: &["INSERT INTO rates VALUES (1)"],
+    },
+];
+
+#[test]
+fn what_would_part_the_copies_of_a_reference_table_is_refused() {
+    let rules = format!("{RULES}[[tables]]\nname = \"kinds\"\nplacement = \"reference\"\n");
+    refuses("parting_copies", &rules, &COPIES);
 }
 
 /// Triggers of tables to which actions of foreign keys come.

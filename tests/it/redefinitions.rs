@@ -97,13 +97,18 @@ impl Stand {
             assert_eq!(answer.last().map(String::as_str), Some("Z T"), "{statement}: {answer:?}");
         }
         let asked = way.ask(self.meridian(), text);
+        self.wait().await;
+        assert_eq!(lines(&changer.simple("COMMIT")), ["C COMMIT", "Z I"], "{ddl:?}");
+        let (answer, end) = asked.join().expect("an answer");
+        (changer, answer, end)
+    }
+
+    /// Until some statement waits for a lock.
+    async fn wait(&self) {
         eventually("it waits", async || {
             (!self.pair.ask_servers(self.meridian(), &self.waiting).is_empty()).then_some(())
         })
         .await;
-        assert_eq!(lines(&changer.simple("COMMIT")), ["C COMMIT", "Z I"], "{ddl:?}");
-        let (answer, end) = asked.join().expect("an answer");
-        (changer, answer, end)
     }
 
     /// Which shards have a row of this name.
@@ -130,6 +135,38 @@ async fn an_insert_that_waits_for_ddl_is_not_misplaced() {
         assert_eq!(stand.homes("ap-south"), [""; 0], "{way:?}");
         assert_eq!(lines(&client.simple(insert)), ["C INSERT 0 1", "Z I"], "{way:?}");
         assert_eq!(stand.homes("ap-south"), ["us-east"], "{way:?}");
+    }
+}
+
+/// What a client was told of a statement's columns holds for its rows, or it hears that it does not.
+#[tokio::test]
+async fn what_was_described_before_ddl_is_not_answered_in_another_shape() {
+    let Some(stand) = Stand::new("described") else { return };
+    let star = "E ERROR 0A000 cached plan must not change result type";
+    for (name, text, expected) in [
+        ("", "/* meridian: role=primary */ SELECT * FROM places WHERE region = 'us-east'", star),
+        ("s", "/* meridian: role=primary */ SELECT * FROM places WHERE region = 'us-east'", star),
+        ("", "/* meridian: role=primary */ SELECT * FROM places", star),
+        ("", "UPDATE places SET junk = 'k' WHERE region = 'us-east' RETURNING *", star),
+        ("s", "/* meridian: role=primary */ SELECT name FROM places WHERE region = 'us-east'", "D first"),
+        ("", "/* meridian: role=primary */ SELECT name FROM places WHERE region = 'us-east'", "D first"),
+    ] {
+        stand.make();
+        let mut client = stand.meridian().raw();
+        client.set_patience(Duration::from_secs(60));
+        client.send(&[stand::parse(name, text, &[]), stand::describe(b'S', name), stand::sync()].concat());
+        assert_eq!(lines(&client.until_ready()).last().map(String::as_str), Some("Z I"), "{text}");
+        let mut changer = stand.meridian().raw();
+        changer.simple("BEGIN");
+        changer.simple("ALTER TABLE places ADD COLUMN more text DEFAULT 'm'");
+        let asked = thread::spawn(move || {
+            client.send(&[stand::bind("", name, &[], &[]), stand::execute("", 0), stand::sync()].concat());
+            lines(&client.until_ready())
+        });
+        stand.wait().await;
+        assert_eq!(lines(&changer.simple("COMMIT")), ["C COMMIT", "Z I"], "{text}");
+        let answer = asked.join().expect("an answer");
+        assert!(answer.iter().any(|line| line.starts_with(expected)), "{name:?} {text}: {answer:?}");
     }
 }
 

@@ -107,6 +107,23 @@ pub(super) fn parents(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
     if names.is_empty() { Vec::new() } else { vec![Alteration::Born(names)] }
 }
 
+/// Defaults that keep the time of their definition, for a cursor behind CREATE or ALTER TABLE or DOMAIN.
+pub(super) fn timed_defaults(c: &Cursor<'_, '_>) -> Vec<Alteration> {
+    let opens = |at: usize| c.t.punctuation(at, b'(') || c.t.punctuation(at, b',');
+    let mut found = Vec::new();
+    for at in (c.at..c.end).filter(|at| c.t.is(*at, "default")) {
+        let mut behind = Cursor { at: at + 1, ..c.clone() };
+        while behind.at < c.end && !c.t.punctuation(behind.at, b',') && !c.t.punctuation(behind.at, b')') {
+            behind.at = if c.t.punctuation(behind.at, b'(') { c.t.closing(behind.at) } else { behind.at + 1 };
+        }
+        let from = (c.at..at).rev().find(|at| opens(*at)).map_or(c.at, |opening| opening + 1);
+        let words = (from..at).filter_map(|at| c.t.identifier(at)).collect();
+        let clock = expression(c.t, at + 1..behind.at.min(c.end)).clock;
+        found.extend(clock.map(|clock| Alteration::Defaults { words, clock }));
+    }
+    found
+}
+
 fn new_type(c: &mut Cursor<'_, '_>, column: String) -> Alteration {
     let words = type_words(c, &["using", "collate"]);
     let from = c.at;

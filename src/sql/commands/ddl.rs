@@ -9,7 +9,7 @@
 //!
 //! Not here: SELECT INTO (`extract`), which tables exist (catalog).
 
-use super::alter::{alterations, parents};
+use super::alter::{alterations, parents, timed_defaults};
 use super::targets::{TEMPORARY_SCHEMA, Targets, targets};
 use super::{Command, Cursor};
 use crate::sql::facts::{Alteration, DdlScope, Kind};
@@ -36,12 +36,17 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     }
     // What is within an object is named between the two words.
     let renames = (c.at..c.end).any(|at| c.t.are(at, &["rename", "to"]));
-    let alters = if first == "alter" { alterations(c.clone()) } else { Vec::new() };
+    let mut alters = if first == "alter" { alterations(c.clone()) } else { Vec::new() };
+    let has_default = has_default(&c);
+    if first == "alter" && has_default {
+        alters.extend(timed_defaults(&c));
+    }
     let Targets { names, temporary } = targets(&first, c);
     // Values of literals: `'now'`.
-    let text_bound = alters.iter().any(|alteration| {
-        matches!(alteration, Alteration::Adds { .. } | Alteration::Retypes { converted: true, .. })
-    });
+    let text_bound = has_default
+        || alters.iter().any(|alteration| {
+            matches!(alteration, Alteration::Adds { .. } | Alteration::Retypes { converted: true, .. })
+        });
     let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates: None, renames, alters });
     (command.targets, command.text_bound) = (names, text_bound);
     Some(command)
@@ -123,8 +128,18 @@ fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
     let outside = matches!(object.as_str(), "database" | "tablespace" | "subscription")
         || (object == "index" && concurrently);
     let scope = if outside { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
-    let alters = if object == "table" { parents(c) } else { Vec::new() };
-    Some(Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false, alters }))
+    let timed = if matches!(object.as_str(), "table" | "domain") { timed_defaults(&c) } else { Vec::new() };
+    let has_default = has_default(&c);
+    let mut alters = if object == "table" { parents(c) } else { Vec::new() };
+    alters.extend(timed);
+    let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false, alters });
+    command.text_bound = has_default;
+    Some(command)
+}
+
+/// What is the default may be a literal.
+fn has_default(c: &Cursor<'_, '_>) -> bool {
+    (c.at..c.end).any(|at| c.t.is(at, "default"))
 }
 
 /// Objects that live in a schema and are named directly behind their kind.
