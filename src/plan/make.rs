@@ -17,17 +17,18 @@
 
 use std::sync::Arc;
 
-use crate::sql::facts::{Block, Facts, Kind};
+use crate::sql::facts::{Block, Facts, Kind, Relation};
 use crate::topology::Topology;
 
 use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
 use super::functions::Numbering;
+use super::home::{self, Home};
 use super::refusal::{self, Refusal};
 use super::scatter::{Scatter, Ways};
-use super::survey::Fixed;
+use super::survey::{Fixed, Survey};
 use super::traces::Traces;
-use super::{commands, home, reads, steady, writes};
+use super::{commands, reads, steady, writes};
 
 /// Compiles the combining of several shards' rows; called only for a SELECT that may need it.
 pub type Combine<'a> = &'a dyn Fn(Ways) -> Result<Scatter, Refusal>;
@@ -109,6 +110,7 @@ impl Plan {
 
 fn outcome(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Result<Outcome, Refusal> {
     if context.catalog.loaded {
+        refuse_absent(facts, context)?;
         return with_catalog(facts, context, combine);
     }
     // Whatever is refused may be answered once the catalogs are there: drivers try that again.
@@ -142,6 +144,25 @@ fn with_catalog(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) 
         Kind::Copy(copy) => super::copy::plan(facts, context, copy),
         Kind::Explain(_) => Ok(Outcome::new(Action::Control, Access::Read)),
         _ => commands::plan(facts, context),
+    }
+}
+
+/// A table that is configured and not there: in PostgreSQL's words, for which migrations and drivers look.
+fn refuse_absent(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let table = match &facts.kind {
+        Kind::Copy(copy) => copy.table.as_ref(),
+        Kind::Select { .. } | Kind::Insert(_) | Kind::Update(_) | Kind::Delete(_) => facts.kind.target(),
+        _ => return Ok(()),
+    };
+    let survey = Survey::of_sources(context, &facts.block);
+    let mut named = survey.members().map(|member| member.relation).chain(table);
+    let is_absent = |relation: &&Relation| {
+        let found = home::of(context, &relation.name);
+        matches!(found, Home::Sharded { info: None, .. } | Home::Reference { info: None, .. })
+    };
+    match named.find(is_absent) {
+        Some(relation) => Err(refusal::TABLE_ABSENT.naming(&[&relation.name.to_string()])),
+        None => Ok(()),
     }
 }
 

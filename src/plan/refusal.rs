@@ -123,6 +123,13 @@ const NOT_REFUSED: &str = "
   dump is for a plain PostgreSQL. `-j` wants one snapshot for several sessions, which shards do not have.
 - Programs that ask for the databases `postgres` or `template1` (`createuser`, `dropuser`, `pg_dumpall`, `vacuumdb -a`) are for
   servers, one by one: Meridian has one database.
+- A replication connection (`replication=database` or `true`) is passed through to one primary, the default shard's or that
+  of the shard in `options='-c meridian.shard=…'`: whatever is said on it, SQL too, is said to that server alone. A backup or
+  a subscription through it has the rows of that shard; make one of each.
+- A message of a client's may have `[proxy] message_bytes_max` bytes (64 MiB unless configured): a larger one ends the
+  session with `08P01`.
+- Sessions in transactions that hold server connections of one shard, and wait for those of another whose holders wait the other
+  way round, wait for `[pool] wait_timeout`: pools larger than the transactions of that kind keep them apart.
 - A foreign key is enforced by each shard against the rows that it has: from a sharded table to one that is placed otherwise
   it misses rows that are there. Make the other table a reference table, or place both by the same key.
 - Rows of several shards are combined in temporary tables: where that is done (EXPLAIN says `gather`), the role needs
@@ -256,7 +263,7 @@ limits! {
         "Over several shards a cursor reads gathered tables, which are there for the time of a transaction.";
     COPY_FORM = "M028" "0A000",
         "COPY of \"{}\" in this format or with these options is not supported",
-        "Use text or CSV without FORCE_NULL, ENCODING, WHERE, ON_ERROR or DEFAULT; from STDIN, binary goes, too.",
+        "Use text or CSV without FORCE_NULL, FORCE_NOT_NULL, ENCODING, WHERE, ON_ERROR or DEFAULT; from STDIN, binary goes, too.",
         "Rows are read to be placed, and must be read as the server would.";
     COPY_SERVER_FILE = "M029" "0A000",
         "COPY of \"{}\" with a server's file or program is not supported",
@@ -422,6 +429,10 @@ limits! {
         "the default {} would keep another time on every shard",
         "Write now() for the time of each row, or the time itself.",
         "PostgreSQL keeps the time of the definition as a constant; each server would keep its own.";
+    TABLE_ABSENT = "M070" "42P01",
+        "relation \"{}\" does not exist",
+        "The configuration has its placement: create it, through Meridian, and it is made on every shard.",
+        "PostgreSQL's own error, of a table that is configured and that the default shard does not have.";
 }
 
 #[cfg(test)]

@@ -147,7 +147,8 @@ impl Options {
                 self.other |= value.is_none();
                 self.null = value;
             }
-            "freeze" if value.as_deref().is_some_and(|v| matches!(v, "false" | "off" | "0")) => {}
+            // What they mean is the same for the rows of each shard, and each server judges them.
+            "freeze" | "force_quote" => {}
             _ => self.other = true,
         }
     }
@@ -181,7 +182,10 @@ fn old_delimiters(c: &mut Cursor<'_, '_>, options: &mut Options) {
 fn option_list(c: &mut Cursor<'_, '_>, options: &mut Options) -> Option<()> {
     loop {
         let name = c.identifier()?;
-        let value = option_value(c, options);
+        let value = match name.as_str() {
+            "force_quote" => columns_or_all(c)?,
+            _ => option_value(c, options),
+        };
         options.set(&name, value);
         if c.punctuation(b')') {
             return Some(());
@@ -190,6 +194,16 @@ fn option_list(c: &mut Cursor<'_, '_>, options: &mut Options) -> Option<()> {
             return None;
         }
     }
+}
+
+/// `*`, or a list in parentheses.
+fn columns_or_all(c: &mut Cursor<'_, '_>) -> Option<Option<String>> {
+    if c.t.operator(c.at, "*") {
+        c.at += 1;
+    } else {
+        column_list(c)??;
+    }
+    Some(None)
 }
 
 fn option_value(c: &mut Cursor<'_, '_>, options: &mut Options) -> Option<String> {
@@ -224,8 +238,17 @@ fn old_options(c: &mut Cursor<'_, '_>, options: &mut Options) {
             c.take("as");
             let value = literal(c);
             options.set(name, value);
+        } else if c.take("freeze") {
+        } else if c.take_all(&["force", "quote"]) {
+            if !c.t.operator(c.at, "*") {
+                while c.identifier().is_some() && c.t.punctuation(c.at, b',') {
+                    c.at += 1;
+                }
+            } else {
+                c.at += 1;
+            }
         } else {
-            // FORCE QUOTE, FORCE NOT NULL, ENCODING, FREEZE, WHERE and whatever else.
+            // FORCE NOT NULL, ENCODING, WHERE and whatever else.
             options.other = true;
             return;
         }
