@@ -235,11 +235,15 @@ impl Readiness {
         if !catalog.loaded {
             closed.push("the catalog is not loaded".to_owned());
         }
-        let headless = topology.shards.iter().filter(|shard| {
-            let mut nodes = shard.nodes.iter().map(|id| topology.node(*id));
-            !nodes.any(|node| node.state.role() == NodeRole::Primary)
+        let headless = topology.shards.iter().filter_map(|shard| {
+            let mut nodes = shard.nodes.iter().map(|id| &topology.node(*id).state);
+            let what = match nodes.find(|state| state.role() == NodeRole::Primary) {
+                None => "has no known primary",
+                Some(primary) if primary.is_disabled() => "has a primary that is disabled",
+                Some(_) => return None,
+            };
+            Some(format!("shard \"{}\" {what}", shard.name))
         });
-        let headless = headless.map(|shard| format!("shard \"{}\" has no known primary", shard.name));
         Self { closed, headless: headless.collect() }
     }
 }
@@ -339,6 +343,10 @@ mod tests {
         catalog.loaded = true;
         assert_eq!(answer(&catalog, false, Demand::Catalog), (ok.clone(), format!("ready\n{west}")));
         assert_eq!(answer(&catalog, false, Demand::EveryShard), (unavailable.clone(), west.to_owned()));
+        first.state.set_disabled(true);
+        let both = format!("shard \"east\" has a primary that is disabled\n{west}");
+        assert_eq!(answer(&catalog, false, Demand::EveryShard), (unavailable.clone(), both));
+        first.state.set_disabled(false);
 
         topology.node(topology.shards[1].nodes[0]).state.set_role(NodeRole::Primary);
         assert_eq!(answer(&catalog, false, Demand::EveryShard), (ok, "ready\n".to_owned()));

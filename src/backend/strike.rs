@@ -12,6 +12,8 @@ use crate::wire::error::{SqlError, SqlState};
 const REDEFINED: &str =
     "could not serialize access: definitions that this statement depends on have changed while it waited";
 
+const ENDED: &str = "terminating connection due to administrator command";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Strike {
@@ -19,16 +21,20 @@ pub enum Strike {
     Deadlock = 1,
     /// It waits for DDL, and was planned by the definitions from before.
     Redefinition = 2,
+    /// This process ends.
+    Shutdown = 3,
 }
 
 impl Strike {
     pub fn error(self) -> SqlError {
+        const AGAIN: &str = "Try the transaction again.";
         match self {
             Self::Deadlock => SqlError::new(SqlState::DEADLOCK_DETECTED, "deadlock detected")
-                .detail("Sessions wait for each other on several servers."),
-            Self::Redefinition => SqlError::new(SqlState::SERIALIZATION_FAILURE, REDEFINED),
+                .detail("Sessions wait for each other on several servers.")
+                .hint(AGAIN),
+            Self::Redefinition => SqlError::new(SqlState::SERIALIZATION_FAILURE, REDEFINED).hint(AGAIN),
+            Self::Shutdown => SqlError::new(SqlState::ADMIN_SHUTDOWN, ENDED),
         }
-        .hint("Try the transaction again.")
     }
 
     /// Whether this is what its error says.
@@ -68,7 +74,7 @@ impl Struck {
         let state = self.0.swap(0, Ordering::AcqRel);
         let holds = (BEGINNING.elapsed().as_millis() as u64) < state >> 8;
         let is_it = |known: &Strike| holds && *known as u64 == state & 0xff;
-        [Strike::Deadlock, Strike::Redefinition].into_iter().find(is_it)
+        [Strike::Deadlock, Strike::Redefinition, Strike::Shutdown].into_iter().find(is_it)
     }
 }
 

@@ -179,12 +179,13 @@ fn serve(file: &std::path::Path) -> anyhow::Result<()> {
             }
         }
         tracing::info!("stopping");
-        // Told again, it waits for nobody.
-        tokio::select! {
-            () = running.stop() => {}
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
+        let told_again = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        };
+        running.stop(told_again).await;
         Ok(())
     })
 }

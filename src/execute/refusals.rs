@@ -153,6 +153,14 @@ limits! {
         "a transaction that has written on several shards cannot become read-only",
         "Leave SET TRANSACTION READ ONLY out, or begin with it.",
         "The decision to commit it is itself written in the transaction.";
+    EXPLAIN_EXECUTE = "X043" "0A000",
+        "EXPLAIN of this EXECUTE is not supported",
+        "Explain the statement that was prepared.",
+        "The session keeps it, and no server has it under that name.";
+    PREPARED_BY_SQL = "X044" "0A000",
+        "Bind and Describe messages for prepared statement \"{}\" are not supported",
+        "Use EXECUTE, or prepare it by a Parse message.",
+        "It came by PREPARE, and a server keeps it that the session is pinned to.";
 }
 
 impl Limit {

@@ -296,7 +296,8 @@ fn reads_clock(text: &str) -> bool {
     const CLOCKS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
     let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     let is = |word: &str, names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
-    let zone = text.contains('/');
+    let lower = text.to_ascii_lowercase();
+    let zone = AREAS.iter().any(|area| lower.contains(area));
     let goes_along =
         |word: &str| zone || is(word, &CLOCKS) || is(word, &BESIDE_A_CLOCK) || is_zone(text, word);
     words.clone().any(|word| is(word, &CLOCKS)) && words.all(goes_along)
@@ -315,8 +316,38 @@ fn is_zone(text: &str, word: &str) -> bool {
     abbreviation || offset()
 }
 
+/// With what the names of time zones begin that have two words or more.
+const AREAS: [&str; 19] = [
+    "africa/",
+    "america/",
+    "antarctica/",
+    "arctic/",
+    "asia/",
+    "atlantic/",
+    "australia/",
+    "brazil/",
+    "canada/",
+    "chile/",
+    "etc/",
+    "europe/",
+    "indian/",
+    "mexico/",
+    "pacific/",
+    "posix/",
+    "right/",
+    "systemv/",
+    "us/",
+];
+
 /// What may stand in a date or time beside a clock: noise words, units, days, zones of one word.
-const BESIDE_A_CLOCK: [&str; 71] = [
+const BESIDE_A_CLOCK: [&str; 78] = [
+    "factory",
+    "localtime",
+    "metdst",
+    "posixrules",
+    "su",
+    "universal",
+    "w",
     "d",
     "dow",
     "doy",

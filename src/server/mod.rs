@@ -148,12 +148,17 @@ impl Running {
         let _ = crate::admin::reload::reload(&self.shared);
     }
 
-    /// Lets running transactions end, then stops all threads.
-    pub async fn stop(mut self) {
+    /// Lets running transactions end, until `hurried` does; then stops all threads.
+    pub async fn stop(mut self, hurried: impl Future<Output = ()>) {
         self.shared.stop();
-        let deadline = Instant::now() + DRAIN_WAIT;
-        while self.shared.figures.clients.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let drained = async {
+            while self.shared.figures.clients.load(Ordering::Acquire) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            _ = tokio::time::timeout(DRAIN_WAIT, drained) => {}
+            () = hurried => {}
         }
         // Servers do not notice that nobody waits for them any more.
         let _ = tokio::time::timeout(FAREWELL_WAIT, cancel_all(&self.shared)).await;

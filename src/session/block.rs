@@ -52,6 +52,8 @@ pub struct Transaction {
     /// When it began, once that was asked.
     pub time: Option<Rc<str>>,
     pub failed: bool,
+    /// The client may have been told when it began, by the clock of one of its servers.
+    pub told_time: bool,
     /// LOCK TABLE: another session, even of ours, may have to wait for it.
     pub locked: bool,
     /// It has locks that no replica gives, though it may be read-only.
@@ -169,6 +171,7 @@ impl Transaction {
             snapshot: Snapshot::NotTaken,
             time: None,
             failed: false,
+            told_time: false,
             locked: false,
             on_primaries: false,
             everywhere: false,

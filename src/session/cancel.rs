@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use super::shared::{ClientInfo, Shared};
 use crate::backend::connection::ServerKey;
 use crate::backend::dismissal::waits;
+use crate::backend::strike::Strike;
 use crate::wire::secret::Secret;
 use crate::wire::startup::CancelKey;
 
@@ -108,5 +109,6 @@ pub fn end_client(shared: &Shared, client: &ClientInfo) {
 /// Asks all servers that work for anybody to stop: the proxy is about to end.
 pub async fn cancel_all(shared: &Shared) {
     let targets: Vec<_> = shared.cancels.iter().map(|entry| Arc::clone(entry.value())).collect();
+    targets.iter().flat_map(|target| target.keys()).for_each(|key| key.struck.set(Strike::Shutdown));
     futures_util::future::join_all(targets.iter().map(|target| cancel_target(target))).await;
 }

@@ -82,7 +82,7 @@ impl Session {
                 }
                 if !self.block.is_open() {
                     self.portals.clear();
-                    self.end_held(true);
+                    self.end_held(!failed);
                     if executions > 0 {
                         self.worker.figures.transactions.one();
                     }
@@ -210,12 +210,19 @@ impl Session {
     }
 
     fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
-        let body = frame.slice(HEADER_BYTES..);
+        let mut body = frame.slice(HEADER_BYTES..);
         let bind = Bind::decode(&body)?;
-        let Some(prepared) = self.prepared(bind.statement, batch.unsettled) else {
-            return Err(unknown_statement(bind.statement));
+        let Some(mut prepared) = self.prepared(bind.statement, batch.unsettled) else {
+            return Err(self.unknown_statement(bind.statement));
         };
-        let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
+        let mut planned = self.plan_prepared(&prepared).map_err(into_sql)?;
+        if bind.parameters.is_empty()
+            && let Some((executed, instead)) = self.bound_execute(&prepared, &planned, &bind)
+        {
+            planned = self.plan_prepared(&executed).map_err(into_sql)?;
+            (prepared, body) = (executed, instead);
+        }
+        let bind = Bind::decode(&body)?;
         let named = !bind.statement.is_empty();
         let wanted = prepared.parameter_types.len().max(planned.plan.facts.param_count as usize);
         let count = bind.check_count(wanted);
@@ -273,6 +280,11 @@ impl Session {
         Ok(())
     }
 
+    fn unknown_statement(&self, name: &[u8]) -> SqlError {
+        let by_sql = std::str::from_utf8(name).ok().filter(|name| self.statements.prepare_of(name).is_some());
+        by_sql.map_or_else(|| unknown_statement(name), |name| refusals::PREPARED_BY_SQL.error(&[name]))
+    }
+
     /// The block has failed, and nothing in this batch can have ended it.
     fn fails_at_once(&self, batch: &Batch) -> bool {
         self.block.is_failed() && !batch.controls
@@ -306,7 +318,7 @@ impl Session {
         match describe.target {
             Target::Statement => {
                 let Some(prepared) = self.prepared(describe.name, batch.unsettled) else {
-                    return Err(unknown_statement(describe.name));
+                    return Err(self.unknown_statement(describe.name));
                 };
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
                 let untold = prepared.declared_all(planned.plan.facts.param_count).is_none();

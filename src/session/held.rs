@@ -26,7 +26,10 @@ use super::planning::Planned;
 use super::portals::cannot_be_run;
 use super::scratch::retire;
 use super::{Failure, Outcome, Request, Session};
+use crate::backend::Settings;
+use crate::backend::settings::quote_literal;
 use crate::execute::Lane;
+use crate::execute::drain::drain;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Ending, fetch_cursor, fetch_portal};
 use crate::execute::scatter::{Columns, Question, ScatterError, Wire};
@@ -49,6 +52,8 @@ pub(super) struct Held {
     /// Its name, if it is a cursor.
     pub cursor: Option<String>,
     pub lasts: Lasts,
+    /// The settings that its server is back to with a roll-back.
+    pub began_with: Rc<Settings>,
 }
 
 /// How long something is held.
@@ -56,7 +61,7 @@ pub(super) struct Held {
 pub(super) enum Lasts {
     /// To the end of its transaction.
     Transaction,
-    /// WITH HOLD, by a transaction that is under way: on, if that is committed.
+    /// WITH HOLD, by a transaction or a request that is under way: on, if that is committed.
     IfCommitted,
     /// WITH HOLD: to the end of the session.
     Session,
@@ -86,6 +91,15 @@ fn query_of(facts: &Facts, text: &[u8]) -> Option<Range<usize>> {
     text.get(range.clone()).map(|_| range)
 }
 
+/// What a transaction has set, and the session that holds has committed, is its client's to roll back: nothing is left of it, and
+/// what is in force is set anew before each FETCH.
+async fn forget_settings(lane: &mut Lane) -> Outcome {
+    let captured = lane.connection.capture("RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL").await;
+    let captured = captured.map_err(|error| Failure::Sql(error.into_sql()))?;
+    lane.connection.applied = Rc::default();
+    captured.error.map_or(Ok(()), |error| Err(Failure::Sql(error)))
+}
+
 /// A cursor or portal has the name.
 pub(super) fn is_taken(name: &str) -> SqlError {
     SqlError::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists"))
@@ -101,6 +115,7 @@ impl Session {
         let ending = match &planned.plan.facts.kind {
             Kind::Session(SessionObject::DeclareCursor { name, hold, .. }) => {
                 self.check_cursor(name, *hold)?;
+                self.check_pinned_cursor(name).await?;
                 Ending::Cursor { whole, holds: *hold }
             }
             _ => Ending::Copy { whole },
@@ -147,11 +162,11 @@ impl Session {
         if let (Some(held), Kind::Session(SessionObject::DeclareCursor { name, hold, .. })) =
             (held, &planned.plan.facts.kind)
         {
-            let lasts = match (hold, self.block.is_open()) {
-                (false, _) => Lasts::Transaction,
-                (true, true) => Lasts::IfCommitted,
-                (true, false) => Lasts::Session,
-            };
+            let mut held = held;
+            if *hold {
+                forget_settings(&mut held.lane).await?;
+            }
+            let lasts = if *hold { Lasts::IfCommitted } else { Lasts::Transaction };
             let held = Held { cursor: Some(name.clone()), lasts, ..held };
             self.held.0.insert(self.portals.take_number(), held);
             self.show_held();
@@ -206,6 +221,20 @@ impl Session {
         Ok(())
     }
 
+    /// The server that the session is pinned to may have one WITH HOLD, of an earlier transaction.
+    async fn check_pinned_cursor(&mut self, name: &str) -> Outcome {
+        if self.pin.is_none() {
+            return Ok(());
+        }
+        let index = self.join_pinned().await?;
+        self.quiet_lane(index).await?;
+        let sql = format!("SELECT FROM pg_catalog.pg_cursors WHERE name = {}", quote_literal(name));
+        match self.capture_on(index, &sql).await?.rows.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Sql(is_taken(name))),
+        }
+    }
+
     /// Execute of a portal over several shards that is fetched in pieces.
     pub(super) async fn fetch_portal(
         &mut self,
@@ -252,11 +281,35 @@ impl Session {
         let Some(mut held) = self.held.0.remove(&number) else {
             return Err(Failure::Sql(Self::internal("a cursor is gone")));
         };
+        if held.lasts == Lasts::Session {
+            let resumed = self.await_resumed(ShardSet::one(held.lane.shard)).await;
+            if let Err(failure) = resumed {
+                self.held.0.insert(number, held);
+                return Err(failure);
+            }
+            held.lane.connection.resume();
+        }
+        if let Err(failure) = self.bring_held(&mut held).await {
+            self.let_go(held);
+            return Err(failure);
+        }
         let fetched = match moves {
             true => self.move_held(&mut held, work).await,
             false => self.fetch_rows(&mut held, work).await,
         };
         self.after_fetch(number, held, fetched)
+    }
+
+    /// Values are printed by the settings of now, not of DECLARE.
+    async fn bring_held(&self, held: &mut Held) -> Outcome {
+        let local = self.block.get().and_then(|transaction| transaction.in_force.as_ref());
+        // Defaults of transactions are of no transaction of its own.
+        let _ = held.lane.apply_settings(local.unwrap_or(&self.settings));
+        if held.lane.end_settings() {
+            let drained = drain(&mut held.lane).await.map_err(|error| Failure::Sql(error.into_sql()))?;
+            return drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error)));
+        }
+        Ok(())
     }
 
     async fn move_held(&mut self, held: &mut Held, work: Work<'_>) -> Result<u64, ScatterError> {
@@ -296,7 +349,12 @@ impl Session {
             }
             Err(error) => error,
         };
-        self.let_go(held);
+        match (&error, held.lasts) {
+            (ScatterError::Sql(_) | ScatterError::Told, Lasts::Session) if held.lane.is_at_rest() => {
+                self.held.0.insert(number, held);
+            }
+            _ => self.let_go(held),
+        }
         Err(match error {
             ScatterError::ClientGone => Failure::End(super::End::Client),
             ScatterError::Told => Failure::Told,
@@ -353,7 +411,10 @@ impl Session {
         let (staying, ending): (BTreeMap<_, _>, BTreeMap<_, _>) =
             all.into_iter().partition(|(_, held)| stays(held));
         self.held.0 = staying;
-        self.held.0.values_mut().for_each(|held| held.lasts = Lasts::Session);
+        for held in self.held.0.values_mut() {
+            held.lasts = Lasts::Session;
+            held.lane.connection.rest();
+        }
         ending.into_values().for_each(|held| self.let_go(held));
         self.show_held();
     }
@@ -375,8 +436,12 @@ impl Session {
     /// Gives a scratch session back, in a task of its own: nobody waits for its roll-back.
     fn let_go(&mut self, held: Held) {
         self.cancel.remove(&held.lane.connection.key);
+        let mut lane = held.lane;
         let holds = held.lasts != Lasts::Transaction;
-        tokio::task::spawn_local(retire(Rc::clone(&self.worker), held.lane, holds));
+        if !holds {
+            lane.connection.applied = held.began_with;
+        }
+        tokio::task::spawn_local(retire(Rc::clone(&self.worker), lane, holds));
     }
 
     /// For a scratch session that is asked by itself.

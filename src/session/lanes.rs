@@ -12,7 +12,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::planning::Planned;
 use super::servers::Need;
+use super::set_config::Sets;
 use super::snapshot::Tie;
 use super::{End, Failure, Outcome, Request, Session};
 use crate::backend::capture::Captured;
@@ -22,6 +24,7 @@ use crate::execute::lane::Hidden;
 use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
 use crate::plan::Access;
+use crate::sql::hint::HintRole;
 use crate::topology::{NodeId, NodeRole, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
 use crate::wire::error::{Severity, SqlError, SqlState};
@@ -44,11 +47,10 @@ impl Session {
             // A replica that has described a statement, before the block began that runs it, is no part of the block.
             let joined = self.block.is_open() && lane.in_block;
             let usable = joined || self.pin.is_some() || need == Need::Reader || !lane.replica;
-            let must_leave = joined && need == Need::Primary && lane.replica;
-            if must_leave && !self.may_leave(index) {
+            if usable && self.fence.read_only && need == Need::Primary && lane.replica {
                 return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
             }
-            if must_leave {
+            if joined && need == Need::Primary && lane.replica && self.may_leave(index) {
                 self.lanes[index].hidden_query("ROLLBACK", Hidden::Prologue);
                 self.drain_lane(index).await?;
                 self.lanes[index].set_in_block(false);
@@ -84,12 +86,49 @@ impl Session {
         self.enter_at(vacated, lane).await
     }
 
+    /// Joins with what a hint says of the role.
+    pub(super) async fn join_for(
+        &mut self,
+        planned: &Planned,
+        shard: ShardId,
+        avoid: &[NodeId],
+    ) -> Result<usize, Failure> {
+        let access = match Self::hinted_role(planned) {
+            Some(HintRole::Primary) => planned.plan.access.max(Access::ReadPrimary),
+            Some(HintRole::Replica) if planned.plan.access == Access::Read && !self.block.is_open() => {
+                return self.join_replica(shard, avoid).await;
+            }
+            Some(HintRole::Replica) if planned.plan.access != Access::Read => {
+                return Err(Failure::Sql(refusals::HINTED_REPLICA.error(&[])));
+            }
+            Some(HintRole::Replica) | None if self.prefers_primary(planned) => Access::ReadPrimary,
+            Some(HintRole::Replica) | None => planned.plan.access,
+        };
+        self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
+        if planned.plan.access == Access::ReadPrimary {
+            self.check_replica(shard)?;
+        }
+        let index = self.join(shard, access, avoid).await?;
+        if planned.tells_time()
+            && let Some(transaction) = self.block.transaction()
+        {
+            transaction.told_time = true;
+        }
+        if matches!(planned.sets, Sets::Unknown)
+            && let Some(transaction) = self.block.transaction()
+        {
+            transaction.one_lane = true;
+        }
+        Ok(index)
+    }
+
     /// Whether a transaction that only reads can go on at another server of a shard: each of its statements sees what there is
     /// at its time, and nothing of the server's is held.
-    fn may_leave(&self, index: usize) -> bool {
+    pub(super) fn may_leave(&self, index: usize) -> bool {
         let lane = &self.lanes[index];
         let free = self.block.get().is_some_and(|transaction| {
-            !transaction.isolation.keeps_snapshot() && !transaction.one_lane && !transaction.failed
+            let still = !transaction.one_lane && !transaction.failed && !transaction.told_time;
+            still && !transaction.isolation.keeps_snapshot()
         });
         let has_cursor = self.cursors.values().any(|shard| *shard == lane.shard);
         free && !self.fence.read_only
@@ -97,6 +136,15 @@ impl Session {
             && !self.portals.has_some_on(lane.shard)
             && lane.is_at_rest()
             && !lane.connection.suspect
+    }
+
+    /// What only the primary knows is not asked of the replica on which a transaction has begun that must stay there.
+    pub(super) fn check_replica(&self, shard: ShardId) -> Result<(), SqlError> {
+        let index = self.lanes.iter().position(|lane| lane.shard == shard && lane.replica && lane.in_block);
+        match index.filter(|index| self.block.is_open() && !self.may_leave(*index)) {
+            Some(_) => Err(refusals::PRIMARY_IN_READ_ONLY.error(&[])),
+            None => Ok(()),
+        }
     }
 
     /// As `enter`; in the place of a lane that has just left it to the last one, which gets its own back.

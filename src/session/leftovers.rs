@@ -9,7 +9,7 @@
 //! 3. A late cancel or the client's own `statement_timeout` does not fail the look. A connection that cannot be looked at
 //!    is closed; a session that is pinned to it ends with it.
 //!
-//! Not here: which statements make a connection suspect (`planning`).
+//! Not here: when a connection counts as suspect (`planning`, which asks [`leaves_traces`]).
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -22,6 +22,8 @@ use super::search_path::is_shown_as;
 use crate::backend::capture::Captured;
 use crate::backend::settings::quote_literal;
 use crate::backend::{Connection, Settings};
+use crate::plan::{Access, Plan};
+use crate::sql::facts::Kind;
 use crate::wire::encoding::Named;
 use crate::wire::error::SqlState;
 
@@ -237,3 +239,57 @@ fn pin_reason(found: &str) -> Option<&'static str> {
         _ => "PREPARE",
     })
 }
+
+/// Whether something may stay behind on the server connection: code that is not ours to read, or functions that are
+/// known to leave something.
+pub(super) fn leaves_traces(plan: &Plan) -> bool {
+    if plan.traces.leaves {
+        return true;
+    }
+    match &plan.facts.kind {
+        Kind::Do | Kind::Call => true,
+        Kind::Select { .. }
+        | Kind::Insert(_)
+        | Kind::Update(_)
+        | Kind::Delete(_)
+        | Kind::Merge { .. }
+        | Kind::ModifyingWith
+        | Kind::Explain(_)
+        | Kind::Unparsed { .. } => {
+            plan.access == Access::Write
+                && plan.facts.functions.iter().any(|f| !HARMLESS_FUNCTIONS.contains(&f.name.name.as_str()))
+        }
+        _ => false,
+    }
+}
+
+/// Functions that are common in writes and leave nothing behind.
+const HARMLESS_FUNCTIONS: [&str; 27] = [
+    "now",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "lower",
+    "upper",
+    "coalesce",
+    "nextval",
+    "currval",
+    "length",
+    "round",
+    "abs",
+    "gen_random_uuid",
+    "random",
+    "clock_timestamp",
+    "statement_timestamp",
+    "nullif",
+    "pg_advisory_unlock",
+    "pg_advisory_unlock_all",
+    "pg_advisory_unlock_shared",
+    "greatest",
+    "least",
+    "concat",
+    "substring",
+    "to_char",
+];

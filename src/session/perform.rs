@@ -18,20 +18,17 @@ use bytes::Bytes;
 
 use super::held::is_taken;
 use super::planning::Planned;
-use super::set_config::Sets;
-use super::snapshot::Tie;
 use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::lane::Owed;
-use crate::execute::refusals;
 use crate::execute::scatter::Question;
 use crate::figures::Route;
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
 use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject};
-use crate::topology::{NodeId, ShardId, ShardSet};
+use crate::topology::{ShardId, ShardSet};
 use crate::wire::encode;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::SqlError;
 use crate::wire::frontend::{Bind, Target};
 
 /// A statement as the client sent it.
@@ -204,17 +201,7 @@ impl Session {
         self.check_encoded(planned)?;
         self.relearn_temporary().await?;
         if self.names_temporary(planned) {
-            if let (Kind::Ddl { .. }, Action::Refuse(refusal)) =
-                (&planned.plan.facts.kind, &planned.plan.action)
-            {
-                return Err(Failure::Sql(refusal.clone().into()));
-            }
-            self.check_temporary(planned)?;
-            self.perform_on(planned, work, self.default_shard()).await?;
-            return match planned.changes_schema() {
-                true => Box::pin(self.learn_temporary()).await,
-                false => Ok(()),
-            };
+            return Box::pin(self.perform_temporary(planned, work)).await;
         }
         self.check_uncommitted(planned)?;
         match &planned.plan.action {
@@ -265,13 +252,25 @@ impl Session {
         }
     }
 
-    async fn error_in_failed_block(&mut self, work: Work<'_>) -> Failure {
-        let error = self.in_failed_block();
-        let asked = error.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION
-            && self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
-        match work {
-            Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], None, error)).await,
-            Work::Simple { .. } | Work::Extended { .. } => Failure::Sql(error),
+    /// On the server that has what is temporary.
+    async fn perform_temporary(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        if let (Kind::Ddl { .. }, Action::Refuse(refusal)) = (&planned.plan.facts.kind, &planned.plan.action)
+        {
+            return Err(Failure::Sql(refusal.clone().into()));
+        }
+        self.check_temporary(planned)?;
+        let prepares = match &planned.plan.facts.kind {
+            Kind::Session(SessionObject::Prepare { name }) => Some(name),
+            _ => None,
+        };
+        prepares.map_or(Ok(()), |name| self.check_unprepared(name))?;
+        self.perform_on(planned, work, self.default_shard()).await?;
+        if let Some(name) = prepares {
+            self.statements.note_prepare(name, Some(work.text()));
+        }
+        match planned.changes_schema() {
+            true => Box::pin(self.learn_temporary()).await,
+            false => Ok(()),
         }
     }
 
@@ -338,41 +337,12 @@ impl Session {
         }
     }
 
-    /// Joins with what a hint says of the role.
-    pub(super) async fn join_for(
-        &mut self,
-        planned: &Planned,
-        shard: ShardId,
-        avoid: &[NodeId],
-    ) -> Result<usize, Failure> {
-        use crate::sql::hint::HintRole;
-        let access = match Self::hinted_role(planned) {
-            Some(HintRole::Primary) => planned.plan.access.max(Access::ReadPrimary),
-            Some(HintRole::Replica) if planned.plan.access == Access::Read && !self.block.is_open() => {
-                return self.join_replica(shard, avoid).await;
-            }
-            Some(HintRole::Replica) if planned.plan.access != Access::Read => {
-                return Err(Failure::Sql(refusals::HINTED_REPLICA.error(&[])));
-            }
-            Some(HintRole::Replica) | None if self.prefers_primary(planned) => Access::ReadPrimary,
-            Some(HintRole::Replica) | None => planned.plan.access,
-        };
-        self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
-        let index = self.join(shard, access, avoid).await?;
-        if matches!(planned.sets, Sets::Unknown)
-            && let Some(transaction) = self.block.transaction()
-        {
-            transaction.one_lane = true;
-        }
-        Ok(index)
-    }
-
     /// One shard, inside a block or where the caller speaks the last word to the client.
     pub(super) async fn perform_on(&mut self, planned: &Planned, work: Work<'_>, shard: ShardId) -> Outcome {
         self.on_route(Route::Relay, Some(shard));
         let access = planned.plan.access;
-        if let Kind::Session(SessionObject::DeclareCursor { name, .. }) = &planned.plan.facts.kind
-            && self.block.is_explicit()
+        if let Kind::Session(SessionObject::DeclareCursor { name, hold, .. }) = &planned.plan.facts.kind
+            && (*hold || self.block.is_explicit())
             && self.is_taken_elsewhere(name, shard)
         {
             return Err(Failure::Sql(is_taken(name)));

@@ -170,8 +170,9 @@ impl Session {
             return Ok(false);
         }
         let Some(index) = self.lanes.iter().position(|lane| lane.open_pipeline) else { return Ok(false) };
-        // Behind a block of ours the client hears that it is ready when that is committed.
-        let told = self.sync_is_theirs();
+        // Behind a block of ours the client hears that it is ready when that is committed; and of one that the lane is not part of,
+        // the session knows.
+        let told = self.sync_is_theirs() && self.lanes[index].in_block == self.block.is_open();
         self.lanes[index].open_pipeline = false;
         self.lanes[index].sync(!told);
         let wrote = self.lanes[index].wrote && !self.lanes[index].in_block;
@@ -464,6 +465,9 @@ impl Session {
     /// A server has told the error itself: the block fails, and what was not confirmed has not happened.
     fn fail_batch(&mut self, messages: &[Message], confirmed: Confirmed) {
         self.block.fail();
+        if !self.block.is_open() {
+            self.end_held(false);
+        }
         unconfirmed(messages, confirmed).for_each(|message| self.undo(message));
     }
 

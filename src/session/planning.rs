@@ -18,6 +18,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::idle::TimeBounds;
+use super::leftovers::leaves_traces;
 use super::search_path::{may_change_reading, turns};
 use super::set_config::Sets;
 use super::statements::Prepared;
@@ -153,6 +154,21 @@ impl Planned {
             Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
             _ => (self.changes_reading || !self.sets.is_nothing()) && !self.copies_in(),
         }
+    }
+
+    /// Its answer may hold the time of the transaction.
+    pub fn tells_time(&self) -> bool {
+        const CLOCKS: [&str; 8] = [
+            "now",
+            "transaction_timestamp",
+            "current_timestamp",
+            "current_date",
+            "current_time",
+            "localtime",
+            "localtimestamp",
+            "age",
+        ];
+        self.plan.facts.functions.iter().any(|call| CLOCKS.contains(&call.name.name.as_str()))
     }
 
     /// A prepared statement's name may stand for another one behind it.
@@ -515,29 +531,6 @@ pub fn make_plan(parsed: Parsed, text: &[u8], options: LexOptions, planning: &Pl
     Plan::make(facts, planning, &combine)
 }
 
-/// Whether something may stay behind on the server connection: code that is not ours to read, or functions that are
-/// known to leave something.
-fn leaves_traces(plan: &Plan) -> bool {
-    if plan.traces.leaves {
-        return true;
-    }
-    match &plan.facts.kind {
-        Kind::Do | Kind::Call => true,
-        Kind::Select { .. }
-        | Kind::Insert(_)
-        | Kind::Update(_)
-        | Kind::Delete(_)
-        | Kind::Merge { .. }
-        | Kind::ModifyingWith
-        | Kind::Explain(_)
-        | Kind::Unparsed { .. } => {
-            plan.access == crate::plan::Access::Write
-                && plan.facts.functions.iter().any(|f| !HARMLESS_FUNCTIONS.contains(&f.name.name.as_str()))
-        }
-        _ => false,
-    }
-}
-
 /// Whether something that a session is pinned for may be gone afterwards.
 fn lets_go(facts: &Facts) -> bool {
     let unlocks = |name: &str| name.starts_with("pg_advisory_unlock");
@@ -565,34 +558,3 @@ pub(super) fn written_table<'a>(plan: &Plan, planning: &'a PlanningContext) -> O
     };
     planning.catalog.resolve(&target.name, &planning.search_path)
 }
-
-/// Functions that are common in writes and leave nothing behind.
-const HARMLESS_FUNCTIONS: [&str; 27] = [
-    "now",
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "lower",
-    "upper",
-    "coalesce",
-    "nextval",
-    "currval",
-    "length",
-    "round",
-    "abs",
-    "gen_random_uuid",
-    "random",
-    "clock_timestamp",
-    "statement_timestamp",
-    "nullif",
-    "pg_advisory_unlock",
-    "pg_advisory_unlock_all",
-    "pg_advisory_unlock_shared",
-    "greatest",
-    "least",
-    "concat",
-    "substring",
-    "to_char",
-];

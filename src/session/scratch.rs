@@ -14,7 +14,7 @@ use super::held::{Held, Lasts};
 use super::servers::Need;
 use super::shared::Worker;
 use super::{Failure, Session};
-use crate::backend::dismiss;
+use crate::backend::{BackendError, dismiss};
 use crate::execute::Lane;
 use crate::execute::refusals;
 use crate::execute::scatter::scratch::{Answered, Ending, Job, answer_in_scratch};
@@ -160,7 +160,10 @@ impl Session {
         };
         session.connection.suspect |= suspect;
         let held = match stays {
-            Some(columns) => Some(Held { lane: session, columns, cursor: None, lasts: Lasts::Transaction }),
+            Some(columns) => {
+                let began_with = Rc::clone(&session.connection.applied);
+                Some(Held { lane: session, columns, cursor: None, lasts: Lasts::Transaction, began_with })
+            }
             None => {
                 self.cancel.remove(&session.connection.key);
                 retire(Rc::clone(&self.worker), session, false).await;
@@ -193,10 +196,15 @@ impl Session {
         let planning = &self.context.planning;
         let shard = planning.topology.scratch_shard;
         let numbers = planning.catalog.numbers_of(shard);
-        let connection = self
-            .acquire_from(&self.worker.scratches, shard, Need::Primary, &[])
-            .await
-            .map_err(|error| Failure::Sql(error.into_sql()))?;
+        let connection =
+            self.acquire_from(&self.worker.scratches, shard, Need::Primary, &[]).await.map_err(|error| {
+                match error {
+                crowded @ BackendError::PoolTimeout { .. } => Failure::Sql(crowded.into_sql().hint(
+                    "Raise scratch.concurrent_max, or close cursors WITH HOLD that are not needed any more.",
+                )),
+                error => Failure::Sql(error.into_sql()),
+            }
+            })?;
         self.cancel.add(&connection.key);
         let mut lane = Lane::new(connection, shard, false);
         lane.one_by_one = self.fence.read_only;
@@ -213,20 +221,14 @@ impl Session {
     }
 }
 
-/// Rolls back what a scratch session has under way, and gives it back; one that does not answer is dismissed. `holds`: it may
-/// have a cursor WITH HOLD, and a view that was made for it.
+/// Rolls back what a scratch session has under way, and gives it back; one that does not answer is dismissed, and so is one that
+/// `holds` a cursor WITH HOLD: it has committed settings of its client's.
 pub(super) async fn retire(worker: Rc<Worker>, mut session: Lane, holds: bool) {
-    let open = session.connection.status != TransactionStatus::Idle;
-    for end in [("ROLLBACK", open), ("CLOSE ALL; DISCARD TEMP", holds)]
-        .into_iter()
-        .filter_map(|(sql, due)| due.then_some(sql))
-    {
-        if session.is_at_rest() {
-            // Where time runs out, `capture` has left the connection marked as broken.
-            let _ = tokio::time::timeout(ROLLBACK_TIME, session.connection.capture(end)).await;
-        }
+    if !holds && session.is_at_rest() && session.connection.status != TransactionStatus::Idle {
+        // Where time runs out, `capture` has left the connection marked as broken.
+        let _ = tokio::time::timeout(ROLLBACK_TIME, session.connection.capture("ROLLBACK")).await;
     }
-    match session.is_at_rest() {
+    match !holds && session.is_at_rest() {
         true => worker.scratches.give(session.connection),
         false => dismiss(session.connection),
     }

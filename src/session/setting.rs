@@ -58,6 +58,7 @@ impl Session {
             }
             Setting::Set { local: true, .. } if !self.block.is_open() => {
                 self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, LOCAL_OUTSIDE_OF_BLOCK));
+                self.try_setting(text).await?;
                 self.complete_setting("SET");
                 Ok(())
             }
@@ -273,6 +274,14 @@ impl Session {
     pub(super) fn whole_date_style(&self) -> Option<String> {
         let told = self.told.get("DateStyle")?;
         Some(quote_literal(&String::from_utf8_lossy(told)))
+    }
+
+    /// Has a server judge a setting that is gone with its own statement.
+    async fn try_setting(&mut self, text: &[u8]) -> Outcome {
+        let index = self.join_default(Access::Read).await?;
+        self.quiet_lane(index).await?;
+        let captured = self.capture_on(index, &String::from_utf8_lossy(text)).await?;
+        captured.error.map_or(Ok(()), |error| Err(Failure::Sql(error)))
     }
 
     fn set_own(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome {

@@ -194,6 +194,33 @@ impl Session {
         Ok((inner, execution))
     }
 
+    /// A Bind of an EXECUTE of a statement of ours, as the Bind of that statement, where all arguments are known; None for any
+    /// other Bind.
+    pub(super) fn bound_execute(
+        &mut self,
+        prepared: &Prepared,
+        planned: &Planned,
+        bind: &Bind<'_>,
+    ) -> Option<(Rc<Prepared>, Bytes)> {
+        let name = self.executes_ours(planned)?;
+        let inner = self.prepared(name.as_bytes(), false)?;
+        let wanted = match self.plan_prepared(&inner) {
+            Ok(planned) if can_be_executed(&planned) => planned.plan.facts.param_count,
+            Ok(_) | Err(_) => return None,
+        };
+        let types = inner.declared_all(wanted)?;
+        let given = arguments_of(prepared.text(), self.lex_options())?;
+        let literals = &planned.literals;
+        let arguments = Arguments { text: prepared.text(), literals, parameters: &NoParameters };
+        let values =
+            given.iter().zip(types).map(|(given, kind)| converted(&arguments, given.value.as_ref()?, *kind));
+        let values: Option<Vec<Text>> = values.collect();
+        let values = values.filter(|values| values.len() == types.len() && given.len() == types.len())?;
+        let formats: Vec<i16> = bind.result_formats.iter().collect();
+        let body = bind_body_of(bind.portal, name.as_bytes(), &values, &formats);
+        Some((inner, body))
+    }
+
     /// Has a server compute the values that are still missing.
     async fn compute(
         &mut self,
@@ -216,7 +243,10 @@ impl Session {
         let access = planned.plan.access;
         match &planned.plan.action {
             Action::Refuse(refusal) => return Err(Failure::Sql(refusal.clone().into())),
-            Action::Anywhere | Action::Fixed(_) if access != Access::Write && planned.sets.is_nothing() => {}
+            Action::Anywhere | Action::Fixed(_)
+                if access != Access::Write
+                    && planned.sets.is_nothing()
+                    && planned.plan.facts.block.children.is_empty() => {}
             _ => return Err(refused()),
         }
         let index = self.join_default(access).await?;
@@ -227,12 +257,14 @@ impl Session {
         let kinds = kinds.ok_or_else(refused)?;
         let listed = kinds.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
         let named = self.rows_of(index, &TYPE_NAMES.replace("{}", &listed)).await?;
-        let names: Vec<String> = named.into_iter().flatten().flatten().collect();
-        if names.len() != kinds.len() {
-            return Err(refused());
-        }
+        let read = |row: Vec<Text>| match <[Text; 2]>::try_from(row).ok()? {
+            [Some(name), Some(base)] => Some((name, base.parse::<u32>().ok()?)),
+            _ => None,
+        };
+        let named: Option<Vec<(String, u32)>> = named.into_iter().map(read).collect();
+        let named = named.filter(|named| named.len() == kinds.len()).ok_or_else(refused)?;
         let computation = Computation::of(text, &missing_ranges, |term, place| {
-            let name = &names[place];
+            let name = &named[place].0;
             vec![
                 ("CAST((", term, format!(") AS {name})")),
                 ("pg_catalog.pg_typeof(", term, ")::pg_catalog.oid".to_owned()),
@@ -243,7 +275,7 @@ impl Session {
             other => other,
         })?;
         let [row] = computed.as_slice() else { return Err(refused()) };
-        for ((place, pair), kind) in missing.into_iter().zip(row.chunks(2)).zip(kinds) {
+        for ((place, pair), (_, kind)) in missing.into_iter().zip(row.chunks(2)).zip(named) {
             let [value, Some(from)] = pair else { return Err(refused()) };
             if !from.parse().is_ok_and(|from| is_assigned(from, kind)) {
                 return Err(refused());
@@ -357,8 +389,9 @@ impl Computation {
     }
 }
 
-/// Names of types by their numbers, in their order.
-const TYPE_NAMES: &str = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) \
+/// Names of types by their numbers, in their order, and the types that values of theirs are of: of a domain, the one below it.
+const TYPE_NAMES: &str = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname), \
+     CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END \
      FROM pg_catalog.unnest(ARRAY[{}]::pg_catalog.oid[]) WITH ORDINALITY AS given(number, place) \
      JOIN pg_catalog.pg_type t ON t.oid = given.number JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
      ORDER BY given.place";
@@ -436,12 +469,22 @@ fn execution_of(
     })
 }
 
-/// The body of a Bind of parameters in text.
 fn bind_body(values: &[Text], result_formats: &[i16]) -> Bytes {
+    bind_body_of(b"", b"", values, result_formats)
+}
+
+/// The body of a Bind of parameters in text.
+fn bind_body_of(portal: &[u8], statement: &[u8], values: &[Text], result_formats: &[i16]) -> Bytes {
     let parameters: Vec<Option<&[u8]>> =
         values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
     let mut frame = BytesMut::new();
-    let bind = encode::client::Bind { parameters: &parameters, result_formats, ..Default::default() };
+    let bind = encode::client::Bind {
+        portal,
+        statement,
+        parameter_formats: &[],
+        parameters: &parameters,
+        result_formats,
+    };
     encode::client::bind(&mut frame, &bind);
     frame.split_off(HEADER_BYTES).freeze()
 }

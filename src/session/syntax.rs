@@ -20,6 +20,7 @@
 
 use std::collections::HashSet;
 
+use super::perform::Work;
 use super::servers::Need;
 use super::{Failure, Outcome, Session};
 use crate::execute::Lane;
@@ -96,6 +97,17 @@ impl Session {
         match self.parse_aside(Words { text, types, bind }).await {
             Ok(earlier) => Failure::Sql(earlier.unwrap_or(found)),
             Err(failure) => failure,
+        }
+    }
+
+    /// What a statement is told in a failed block.
+    pub(super) async fn error_in_failed_block(&mut self, work: Work<'_>) -> Failure {
+        let error = self.in_failed_block();
+        let asked = error.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION
+            && self.lanes.iter().any(|lane| lane.in_block && lane.owed.is_empty());
+        match work {
+            Work::Simple { text } if asked => Box::pin(self.earlier_error(text, &[], None, error)).await,
+            Work::Simple { .. } | Work::Extended { .. } => Failure::Sql(error),
         }
     }
 

@@ -317,13 +317,17 @@ const COPIES: [Case; 7] = [
             "CREATE DOMAIN moment AS timestamptz DEFAULT 'now'",
             "CREATE TABLE numbered (id int, at timestamptz DEFAULT 'now')",
             "CREATE TABLE numbered (id int, at timestamptz[] NOT NULL DEFAULT '{now}', v int)",
+            "CREATE TABLE numbered (id int, name timestamptz DEFAULT 'now')",
+            "CREATE TABLE numbered (id int, at timestamptz DEFAULT 'n'\n'ow')",
+            "CREATE TABLE numbered (id int, at timestamptz GENERATED ALWAYS AS ('now') STORED)",
         ],
         because: "keep another time on every shard",
         runs: &[
             "ALTER TABLE rates ALTER at SET DEFAULT now()",
             "ALTER TABLE rates ALTER at SET DEFAULT '2026-01-01'",
             "INSERT INTO rates VALUES (1)",
-            "CREATE TABLE numbered (id int, said text DEFAULT 'now', at timestamptz DEFAULT now())",
+            "CREATE TABLE numbered (id int, said text DEFAULT 'now', short varchar(20) NOT NULL DEFAULT 'today', \
+             at timestamptz DEFAULT now(), more text CHECK (more <> '') DEFAULT 'now')",
             "CREATE TABLE plain (at timestamptz DEFAULT 'now')",
         ],
     },
@@ -343,9 +347,11 @@ const COPIES: [Case; 7] = [
             "INSERT INTO rates (id, span) VALUES (2, '[2020-01-01,n\\ow)')",
             "INSERT INTO rates (id, at) VALUES (2, 'd now')",
             "INSERT INTO rates (id, at) VALUES (2, 'now julian')",
+            "INSERT INTO rates (id, at) VALUES (2, 'today Universal')",
         ],
         because: "own clock",
-        runs: &["INSERT INTO rates (id, note) VALUES (2, 'now or never'), (3, 'n\\ow')"],
+        runs: &["INSERT INTO rates (id, note) VALUES (2, 'now or never'), (3, 'n\\ow'), \
+                (4, 'https://example.com/now')"],
     },
     // Triggers of a part, or of what a foreign key changes.
     Case {

@@ -427,6 +427,19 @@ async fn who_is_told_to_stop_twice_waits_for_no_transaction_and_tells_it() {
 }
 
 #[tokio::test]
+async fn what_runs_when_the_process_ends_is_told_so() {
+    let Stopping { database, meridian, working } = Stopping::begin().await;
+    let running = tokio::spawn(async move { working.simple_query("SELECT pg_sleep(60)").await.err() });
+    let direct = database.direct("us-east").await;
+    let sleeps = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'";
+    eventually("it runs", async || direct.query_opt(sleeps, &[]).await.ok().flatten()).await;
+    meridian.signal(libc::SIGTERM);
+    let error = running.await.expect("it ends").expect("it was stopped");
+    assert_eq!(error.code(), Some(&SqlState::ADMIN_SHUTDOWN), "{error}");
+    eventually("the process ends", async || (!meridian.is_running()).then_some(())).await;
+}
+
+#[tokio::test]
 async fn the_wait_of_a_pause_can_be_cancelled_and_killed() {
     let database = database().await;
     let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();

@@ -117,9 +117,11 @@ fn states<'t>(topology: &'t Topology, shard: &'t Shard) -> impl Iterator<Item = 
     shard.nodes.iter().map(|id| &*topology.node(*id).state)
 }
 
+/// The node that writes go to: none where an operator has disabled it.
 fn primary<'t>(topology: &'t Topology, shard: &Shard) -> Option<&'t Node> {
     let nodes = shard.nodes.iter().map(|id| topology.node(*id));
-    nodes.into_iter().find(|node| node.state.role() == NodeRole::Primary)
+    let serves = |node: &&Node| node.state.role() == NodeRole::Primary && !node.state.is_disabled();
+    nodes.into_iter().find(serves)
 }
 
 /// Of the replicas, in seconds; NULL without any, or where one's lag is not known.

@@ -109,19 +109,33 @@ pub(super) fn parents(mut c: Cursor<'_, '_>) -> Vec<Alteration> {
 
 /// Defaults that keep the time of their definition, for a cursor behind CREATE or ALTER TABLE or DOMAIN.
 pub(super) fn timed_defaults(c: &Cursor<'_, '_>) -> Vec<Alteration> {
-    let opens = |at: usize| c.t.punctuation(at, b'(') || c.t.punctuation(at, b',');
     let mut found = Vec::new();
-    for at in (c.at..c.end).filter(|at| c.t.is(*at, "default")) {
+    let starts = |at: &usize| c.t.is(*at, "default") || c.t.are(*at, &["generated", "always", "as"]);
+    for at in (c.at..c.end).filter(starts) {
         let mut behind = Cursor { at: at + 1, ..c.clone() };
         while behind.at < c.end && !c.t.punctuation(behind.at, b',') && !c.t.punctuation(behind.at, b')') {
             behind.at = if c.t.punctuation(behind.at, b'(') { c.t.closing(behind.at) } else { behind.at + 1 };
         }
-        let from = (c.at..at).rev().find(|at| opens(*at)).map_or(c.at, |opening| opening + 1);
-        let words = (from..at).filter_map(|at| c.t.identifier(at)).collect();
+        // Behind the name of the column, or of the domain.
+        let words = (start_of_column(c, at) + 1..at).filter_map(|at| c.t.identifier(at)).collect();
         let clock = expression(c.t, at + 1..behind.at.min(c.end)).clock;
         found.extend(clock.map(|clock| Alteration::Defaults { words, clock }));
     }
     found
+}
+
+/// The first token of the column's definition that `at` stands in.
+fn start_of_column(c: &Cursor<'_, '_>, at: usize) -> usize {
+    let mut depth = 0usize;
+    for before in (c.at..at).rev() {
+        match c.t.bytes(before) {
+            b")" => depth += 1,
+            b"(" | b"," if depth == 0 => return before + 1,
+            b"(" => depth -= 1,
+            _ => {}
+        }
+    }
+    c.at
 }
 
 fn new_type(c: &mut Cursor<'_, '_>, column: String) -> Alteration {
@@ -216,8 +230,9 @@ fn expression(t: &Tokens<'_>, range: Range<usize>) -> Computed {
         if t.is_string(at) {
             let text = String::from_utf8_lossy(t.bytes(at)).to_lowercase();
             let present = text.split(|c: char| !c.is_alphanumeric()).any(|word| PRESENT.contains(&word));
-            // What is escaped is not read.
-            let escapes = t.kind(at) == Some(TokenKind::UnicodeString) || text.contains('\\');
+            // What is escaped is not read, nor what goes on in the next line.
+            let goes_on = text.contains('\n') && text.trim_matches('\'').contains('\'');
+            let escapes = t.kind(at) == Some(TokenKind::UnicodeString) || text.contains('\\') || goes_on;
             found.clock = found.clock.or((present || escapes).then_some(text));
         }
         let Some(name) = t.identifier(at) else { continue };

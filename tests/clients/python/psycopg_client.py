@@ -419,6 +419,33 @@ def _():
         return found
 
 
+@report.feature("cursor: WITH HOLD, over several shards")
+def _():
+    with connect() as connection:
+        cursor = connection.cursor("psy_held_shards", withhold=True)
+        cursor.execute("SELECT name, region FROM users WHERE email = 'p@x' ORDER BY name, user_id")
+        found = [cursor.fetchmany(2)]
+        connection.commit()
+        found.append(cursor.fetchmany(3))
+        cursor.close()
+        connection.commit()
+        return found
+
+
+@report.feature("statements: PREPARE and EXECUTE of sharded rows")
+def _():
+    with connect(autocommit=True) as connection:
+        connection.execute("PREPARE psy_named (text) AS SELECT count(*), max(name) FROM users "
+                           "WHERE region = $1 AND email = 'p@x'")
+        connection.execute("PREPARE psy_all AS SELECT region, count(*) FROM users WHERE email = $1 "
+                           "GROUP BY region ORDER BY region")
+        found = [connection.execute("EXECUTE psy_named ('us-east')").fetchone(),
+                 connection.execute("EXECUTE psy_named ('eu-' || 'central')").fetchone(),
+                 connection.execute("EXECUTE psy_all ('p@x')").fetchall()]
+        connection.execute("DEALLOCATE ALL")
+        return found, error_of(lambda: connection.execute("EXECUTE psy_all ('p@x')"))
+
+
 @report.feature("cursor: of the server, over several shards")
 def _():
     with connect() as connection, connection.cursor("psy_shards") as cursor:
