@@ -29,6 +29,10 @@ struct Key {
 /// Compiles a query with ORDER BY and without grouping.
 pub fn compile(query: &Query, inputs: &Inputs<'_>) -> Result<Scatter, Refusal> {
     let items = &select::select_of(query)?.projection;
+    // With columns behind the list, a position beyond it would name one of them.
+    for group in select::group_by(select::select_of(query)?)? {
+        select::ordinal(group, items, inputs.placeholders)?;
+    }
     let mut keys = Vec::new();
     for item in select::order_by(query)? {
         let (text, order) = resolve(&item.expr, items, inputs)?;
