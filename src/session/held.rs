@@ -162,12 +162,12 @@ impl Session {
         if let (Some(held), Kind::Session(SessionObject::DeclareCursor { name, hold, .. })) =
             (held, &planned.plan.facts.kind)
         {
-            let mut held = held;
-            if *hold {
-                forget_settings(&mut held.lane).await?;
-            }
             let lasts = if *hold { Lasts::IfCommitted } else { Lasts::Transaction };
-            let held = Held { cursor: Some(name.clone()), lasts, ..held };
+            let mut held = Held { cursor: Some(name.clone()), lasts, ..held };
+            if *hold && let Err(failure) = forget_settings(&mut held.lane).await {
+                self.let_go(held);
+                return Err(failure);
+            }
             self.held.0.insert(self.portals.take_number(), held);
             self.show_held();
         }
