@@ -137,6 +137,8 @@ pub struct Batch {
     pub unsettled: bool,
     /// What was sorted last changes where names are looked up: what follows is planned when it has run.
     pub turns: bool,
+    /// Portals that servers have been bound, and that are not executed yet.
+    pub waiting: usize,
 }
 
 impl Batch {
@@ -211,6 +213,7 @@ impl Batch {
 
     /// What is bound to change something may be executed behind a Flush: its transaction begins before it is bound.
     pub(super) fn note_binding(&mut self, changes: bool) {
+        self.waiting += 1;
         if let Some(last) = self.segments.last_mut() {
             last.changes |= changes;
         }

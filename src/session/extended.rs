@@ -402,6 +402,7 @@ impl Session {
         batch.turns |= planned.turns_names() || planned.prepares();
         match portal.home {
             Home::Shard(shard) => {
+                batch.waiting = batch.waiting.saturating_sub(1);
                 let owed = Owed::Execute { hidden: false };
                 let plain = !portal.binary || portal.prepared.carries_nothing(self.context.id);
                 let probe = batch.probe(execute.portal, Some(&portal.prepared), plain);

@@ -61,10 +61,12 @@ impl Session {
         let apart = segments.len() > 1 || matches!(segments[0].place, Place::Session);
         let several = executions > 1 || *turns && end == BatchEnd::Full;
         let one = apart && several && *changes && (!*controls || *undoes);
-        if one && !self.block.is_open() {
+        let goes_on = self.goes_on(end);
+        // Portals that wait for their Execute behind a Flush are there as long as their transaction.
+        let waits = goes_on && apart && batch.waiting > 0 && !*controls;
+        if (one || waits) && !self.block.is_open() {
             self.begin_implicit();
         }
-        let goes_on = self.goes_on(end);
         let last = segments.len() - 1;
         let mut sent = false;
         for (at, segment @ Segment { place, changes, .. }) in segments.iter().enumerate() {
