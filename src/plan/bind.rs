@@ -305,7 +305,8 @@ fn reads_clock(text: &str) -> bool {
 
 /// Abbreviations of time zones end in T, but for those of the list; an offset may stand behind any letters.
 fn is_zone(text: &str, word: &str) -> bool {
-    let abbreviation = (3..=5).contains(&word.len()) && word.ends_with(['t', 'T']);
+    let is_word = || NO_ZONES.iter().any(|known| word.eq_ignore_ascii_case(known));
+    let abbreviation = (3..=5).contains(&word.len()) && word.ends_with(['t', 'T']) && !is_word();
     let offset = || {
         text.match_indices(word).any(|(at, _)| {
             let rest = &text[at + word.len()..];
@@ -315,6 +316,14 @@ fn is_zone(text: &str, word: &str) -> bool {
     };
     abbreviation || offset()
 }
+
+/// Words of every day that end like abbreviations of time zones, and are none in any set that PostgreSQL has.
+const NO_ZONES: [&str; 40] = [
+    "about", "best", "but", "cost", "cut", "edit", "event", "exit", "first", "great", "just", "last", "left",
+    "let", "light", "list", "lost", "lot", "most", "next", "night", "not", "out", "part", "point", "post",
+    "put", "right", "sent", "set", "short", "start", "test", "text", "that", "until", "visit", "wait",
+    "what", "yet",
+];
 
 /// With what the names of time zones begin that have two words or more.
 const AREAS: [&str; 19] = [

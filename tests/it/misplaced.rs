@@ -351,7 +351,7 @@ const COPIES: [Case; 7] = [
         ],
         because: "own clock",
         runs: &["INSERT INTO rates (id, note) VALUES (2, 'now or never'), (3, 'n\\ow'), \
-                (4, 'https://example.com/now')"],
+                (4, 'https://example.com/now'), (5, 'not now'), (6, 'Best today'), (7, 'Today''s list')"],
     },
     // Triggers of a part, or of what a foreign key changes.
     Case {
