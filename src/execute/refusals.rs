@@ -161,6 +161,10 @@ limits! {
         "Bind and Describe messages for prepared statement \"{}\" are not supported",
         "Use EXECUTE, or prepare it by a Parse message.",
         "It came by PREPARE, and a server keeps it that the session is pinned to.";
+    UNNAMED_PORTAL = "X045" "0A000",
+        "the unnamed portal is gone",
+        "Execute it before others, or give it a name.",
+        "Between its Bind and its Execute its server was asked something of ours, which takes its place.";
 }
 
 impl Limit {

@@ -139,6 +139,10 @@ pub struct Batch {
     pub turns: bool,
     /// Portals that servers have been bound, and that are not executed yet.
     pub waiting: usize,
+    /// The number of the first portal that it binds.
+    pub first_portal: u64,
+    /// One of these is executed behind messages for another server.
+    pub across: bool,
 }
 
 impl Batch {

@@ -8,10 +8,11 @@ use super::perform::{Execution, Work};
 use super::planning::Planned;
 use super::{Failure, Outcome, Session, setting};
 use crate::execute::RelayError;
+use crate::execute::refusals;
 use crate::execute::scatter::{ScatterError, Wire, describe};
 use crate::plan::Access;
 use crate::sql::arguments::Arguments;
-use crate::sql::facts::Kind;
+use crate::sql::facts::{Kind, SessionObject};
 use crate::wire::encode;
 
 impl Session {
@@ -31,6 +32,15 @@ impl Session {
         if let Some(name) = self.executes_ours(planned) {
             let (inner, execution) = self.executed(planned, name, work).await?;
             return Box::pin(self.describe_portal(&inner, &execution)).await;
+        }
+        if let Kind::Session(SessionObject::Fetch { name, moves: false }) = &planned.plan.facts.kind
+            && let Some(number) = self.held.cursor(name)
+        {
+            if work.bind()?.is_some_and(|bind| bind.result_formats.iter().any(|format| format == 1)) {
+                return Err(Failure::Sql(refusals::HELD_BY_MESSAGES.error(&[])));
+            }
+            self.describe_held(Some(number));
+            return Ok(());
         }
         let index = self.join_default(Access::Read).await?;
         self.quiet_lane(index).await?;

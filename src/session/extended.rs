@@ -150,6 +150,7 @@ impl Session {
     /// messages that cannot be sorted before those before them have run.
     fn sort_out(&mut self, bytes: Bytes, end: BatchEnd, batch: &mut Batch) -> Option<Bytes> {
         batch.end = end;
+        batch.first_portal = self.portals.next();
         let mut at = 0;
         let mut rest = None;
         while let Some(header) = frame::judged(&bytes[at..]) {
@@ -249,18 +250,11 @@ impl Session {
             return Err(is_taken(&String::from_utf8_lossy(bind.portal)));
         }
         let portal_name: Box<[u8]> = bind.portal.into();
+        let number = self.portals.take_number();
         let portal = Portal {
-            number: self.portals.take_number(),
-            prepared: Rc::clone(&prepared),
-            planned: Rc::clone(&planned),
-            bind: body.clone(),
             binary: bind.result_formats.iter().any(|format| format == 1),
-            home,
             parsed_with: home == Home::Session && batch.parses(&prepared),
-            describe: false,
-            spent: false,
-            in_pieces: false,
-            cut: false,
+            ..Portal::new(number, (&prepared, &planned), body.clone(), home)
         };
         if let Some(before) = self.portals.insert(&portal_name, portal)
             && before.in_pieces
@@ -358,6 +352,7 @@ impl Session {
                     return self.sort_cursor(batch, frame, describe.name, Owed::Describe { hidden: false });
                 };
                 match portal.home {
+                    Home::Shard(_) if portal.lost => return Err(refusals::UNNAMED_PORTAL.error(&[])),
                     Home::Shard(shard) => {
                         let owed = Owed::Describe { hidden: false };
                         let (access, planned) = (portal.planned.plan.access, Rc::clone(&portal.planned));
@@ -393,15 +388,18 @@ impl Session {
         };
         batch.executions += 1;
         batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
-        let planned = Rc::clone(&portal.planned);
+        let (planned, home) = (Rc::clone(&portal.planned), portal.home);
         let controls = planned.is_transaction_control();
-        let changes = planned.is_undone_by_roll_back();
+        let (changes, ends) = (planned.is_undone_by_roll_back(), planned.ends_transaction());
         batch.changes |= changes;
         batch.controls |= controls;
         batch.unsettled |= planned.unsettles(self.pin.is_some());
         batch.turns |= planned.turns_names() || planned.prepares();
         match portal.home {
+            Home::Shard(_) if portal.lost => return Err(refusals::UNNAMED_PORTAL.error(&[])),
             Home::Shard(shard) => {
+                let bound_with = portal.number >= batch.first_portal;
+                batch.across |= bound_with && batch.shard_at_hand() != Some(shard);
                 batch.waiting = batch.waiting.saturating_sub(1);
                 let owed = Owed::Execute { hidden: false };
                 let plain = !portal.binary || portal.prepared.carries_nothing(self.context.id);
@@ -437,6 +435,13 @@ impl Session {
                 portal.describe = false;
                 self.for_session(batch, Message::Execute(Box::new((planned, execution))));
             }
+        }
+        if home == Home::Session {
+            self.portals.lose_unnamed();
+        }
+        if ends {
+            // With the transaction, whoever has them.
+            self.portals.known.retain(|name, _| **name == *execute.portal);
         }
         batch.note_execution(changes, controls);
         Ok(())

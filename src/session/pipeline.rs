@@ -62,8 +62,8 @@ impl Session {
         let several = executions > 1 || *turns && end == BatchEnd::Full;
         let one = apart && several && *changes && (!*controls || *undoes);
         let goes_on = self.goes_on(end);
-        // Portals that wait for their Execute behind a Flush are there as long as their transaction.
-        let waits = goes_on && apart && batch.waiting > 0 && !*controls;
+        // Portals that wait for their Execute behind others, or a Flush, are there as long as their transaction.
+        let waits = apart && !*controls && (batch.across || goes_on && batch.waiting > 0);
         if (one || waits) && !self.block.is_open() {
             self.begin_implicit();
         }

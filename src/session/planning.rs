@@ -156,6 +156,13 @@ impl Planned {
         }
     }
 
+    pub fn ends_transaction(&self) -> bool {
+        matches!(
+            self.plan.facts.kind,
+            Kind::Transaction(TransactionCommand::Commit { .. } | TransactionCommand::Rollback { .. })
+        )
+    }
+
     /// Its answer may hold the time of the transaction.
     pub fn tells_time(&self) -> bool {
         const CLOCKS: [&str; 8] = [

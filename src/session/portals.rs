@@ -37,6 +37,8 @@ pub(super) struct Portal {
     pub home: Home,
     /// The Parse of its statement is of the same batch.
     pub parsed_with: bool,
+    /// It has no name, and its server has been asked something of ours since, which takes its place.
+    pub lost: bool,
     /// The client wants a RowDescription of a portal of the session's own.
     pub describe: bool,
     pub spent: bool,
@@ -47,6 +49,29 @@ pub(super) struct Portal {
 }
 
 impl Portal {
+    /// As Bind makes it.
+    pub fn new(
+        number: u64,
+        (prepared, planned): (&Rc<Prepared>, &Rc<Planned>),
+        bind: Bytes,
+        home: Home,
+    ) -> Self {
+        Self {
+            number,
+            prepared: Rc::clone(prepared),
+            planned: Rc::clone(planned),
+            bind,
+            binary: false,
+            home,
+            parsed_with: false,
+            lost: false,
+            describe: false,
+            spent: false,
+            in_pieces: false,
+            cut: false,
+        }
+    }
+
     /// Of this portal of the session's own.
     pub fn execution(&self, rows_max: i32, pieces: Pieces) -> Execution {
         Execution {
@@ -78,6 +103,13 @@ impl Portals {
 
     pub fn clear(&mut self) {
         self.known.clear();
+    }
+
+    /// The session asks servers itself: what is bound there without a name is gone.
+    pub fn lose_unnamed(&mut self) {
+        if let Some(portal) = self.known.get_mut(&b""[..]) {
+            portal.lost = portal.home != Home::Session;
+        }
     }
 
     /// The number that the next portal or cursor gets.
