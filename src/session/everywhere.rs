@@ -145,6 +145,7 @@ impl Session {
             }
             Err(error) => return Err(self.relay_failed(first, error).await),
         };
+        self.demand_same_answer(planned, work).await?;
         let elsewhere = self.text_elsewhere(planned, work)?;
         for shard in topology.all_shards().iter().filter(|shard| *shard != default) {
             let index = self.join(shard, access, &[]).await?;

@@ -217,9 +217,10 @@ impl Session {
             return Err(self.unknown_statement(bind.statement));
         };
         let mut planned = self.plan_prepared(&prepared).map_err(into_sql)?;
-        if bind.parameters.is_empty()
-            && let Some((executed, instead)) = self.bound_execute(&prepared, &planned, &bind)
-        {
+        if self.executes_ours(&planned).is_some() {
+            bind.check_count(0)?;
+        }
+        if let Some((executed, instead)) = self.bound_execute(&prepared, &planned, &bind) {
             planned = self.plan_prepared(&executed).map_err(into_sql)?;
             (prepared, body) = (executed, instead);
         }

@@ -177,7 +177,7 @@ impl Session {
     /// What takes a table for itself would wait for the sessions that hold rows of its own client's: for ever. PostgreSQL refuses
     /// it, too, of tables that are in use.
     pub(super) fn check_unused(&self, planned: &Planned, work: Work<'_>) -> Result<(), SqlError> {
-        if self.held.0.values().all(|held| held.lasts != Lasts::Transaction) {
+        if self.held.0.values().all(|held| held.lasts == Lasts::Session) {
             return Ok(());
         }
         let facts = &planned.plan.facts;

@@ -379,6 +379,21 @@ impl Session {
         Ok(())
     }
 
+    /// Behind a statement that is not committed yet, and may have waited: what was described to the client has the same columns.
+    pub(super) async fn demand_same_answer(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
+        let Work::Extended { execution } = work else { return Ok(()) };
+        if execution.parsed_with || execution.describe || !self.is_redefined() {
+            return Ok(());
+        }
+        let Some(then) = self.answer_of(planned, work.text()) else { return Ok(()) };
+        self.follow_redefinitions(planned).await?;
+        let planned = self.plan_text(work.text())?;
+        match self.answer_of(&planned, work.text()) {
+            Some(now) if !then.is_kept_by(&now) => Err(Failure::Sql(result_changed())),
+            _ => Ok(()),
+        }
+    }
+
     /// Before messages are sent again by new definitions: what was described to the client before has the same columns.
     pub(super) async fn demand_same_answers(&mut self, messages: &[Message]) -> Outcome {
         let described_before = |message: &&Message| !matches!(message, Message::Parse { .. });

@@ -148,10 +148,17 @@ async fn what_was_described_before_ddl_is_not_answered_in_another_shape() {
         ("s", "/* meridian: role=primary */ SELECT * FROM places WHERE region = 'us-east'", star),
         ("", "/* meridian: role=primary */ SELECT * FROM places", star),
         ("", "UPDATE places SET junk = 'k' WHERE region = 'us-east' RETURNING *", star),
+        ("s", "UPDATE rates SET v = 2 RETURNING *", star),
+        ("", "UPDATE rates SET v = 2 RETURNING id", "D 1"),
         ("s", "/* meridian: role=primary */ SELECT name FROM places WHERE region = 'us-east'", "D first"),
         ("", "/* meridian: role=primary */ SELECT name FROM places WHERE region = 'us-east'", "D first"),
     ] {
         stand.make();
+        stand.meridian().run(&[
+            "DROP TABLE IF EXISTS rates",
+            "CREATE TABLE rates (id int, v int)",
+            "INSERT INTO rates VALUES (1, 1)",
+        ]);
         let mut client = stand.meridian().raw();
         client.set_patience(Duration::from_secs(60));
         client.send(&[stand::parse(name, text, &[]), stand::describe(b'S', name), stand::sync()].concat());
@@ -159,6 +166,7 @@ async fn what_was_described_before_ddl_is_not_answered_in_another_shape() {
         let mut changer = stand.meridian().raw();
         changer.simple("BEGIN");
         changer.simple("ALTER TABLE places ADD COLUMN more text DEFAULT 'm'");
+        changer.simple("ALTER TABLE rates ADD COLUMN more text DEFAULT 'm'");
         let asked = thread::spawn(move || {
             client.send(&[stand::bind("", name, &[], &[]), stand::execute("", 0), stand::sync()].concat());
             lines(&client.until_ready())
