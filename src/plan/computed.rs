@@ -194,7 +194,8 @@ fn cause(context: &PlanningContext, of_type: &[String], computed: &Computed) -> 
 pub(super) fn refuse_by_words(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
     let counts = |word: &str| is_serial(word) || word == "identity";
     let has_default = |word: &String| matches!(word.as_str(), "default" | "generated") || counts(word);
-    let fills = has_word(facts, "add") && facts.words.iter().any(has_default);
+    let defines = has_word(facts, "add") || has_word(facts, "set");
+    let fills = defines && facts.words.iter().any(has_default);
     if !has_word(facts, "alter") || !(fills || has_word(facts, "using")) {
         return Ok(());
     }
@@ -204,7 +205,12 @@ pub(super) fn refuse_by_words(facts: &Facts, context: &PlanningContext) -> Resul
     let Some(rule) = reference else { return Ok(()) };
     let differs = |word: &&String| {
         let name = ObjectName::unqualified(word.as_str());
-        counts(word) || functions::is_stable_keyword(word) || functions::may_differ(context, &name)
+        // A string that may mean the present time.
+        let is_timed = word.starts_with('\'');
+        is_timed
+            || counts(word)
+            || functions::is_stable_keyword(word)
+            || functions::may_differ(context, &name)
     };
     match facts.words.iter().find(differs) {
         Some(word) => Err(refusal::DDL_VALUES.naming(&[word, &rule.name.name])),

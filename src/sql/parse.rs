@@ -110,6 +110,7 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
     if looks_into_strings {
         for code in codes(tokens) {
             facts.words.extend(code.words());
+            facts.words.extend(commands::clock_in(&code));
             facts.objects.extend(read_by(&code));
         }
     }

@@ -306,7 +306,7 @@ fn refuses(name: &str, rules: &str, cases: &[Case]) {
 }
 
 /// Copies of reference tables that each server would fill by itself.
-const COPIES: [Case; 7] = [
+const COPIES: [Case; 8] = [
     // Its clock, as a constant of the definition.
     Case {
         before: &["CREATE TABLE rates (id int, at timestamptz)", "DROP DOMAIN IF EXISTS moment"],
@@ -330,6 +330,15 @@ const COPIES: [Case; 7] = [
              at timestamptz DEFAULT now(), more text CHECK (more <> '') DEFAULT 'now')",
             "CREATE TABLE plain (at timestamptz DEFAULT 'now')",
         ],
+    },
+    Case {
+        before: &["CREATE TABLE rates (id int, at timestamptz)"],
+        refused: &[
+            "DO $$ BEGIN ALTER TABLE rates ALTER COLUMN at SET DEFAULT 'now'; END $$",
+            "DO $$ BEGIN ALTER TABLE rates ADD COLUMN more timestamptz DEFAULT 'now'; END $$",
+        ],
+        because: "may give each shard other values",
+        runs: &["DO $$ BEGIN ALTER TABLE rates ALTER COLUMN at SET DEFAULT '2026-01-01'; END $$"],
     },
     // Its clock, however it is spelt.
     Case {

@@ -220,6 +220,11 @@ pub fn computed_of_text(text: &str) -> Computed {
     tokens.map(|tokens| expression(&tokens, 0..tokens.len())).unwrap_or_default()
 }
 
+/// A string of code that may mean the present time.
+pub(in crate::sql) fn clock_in(code: &Tokens<'_>) -> Option<String> {
+    expression(code, 0..code.len()).clock
+}
+
 /// What the tokens of an expression tell of it.
 fn expression(t: &Tokens<'_>, range: Range<usize>) -> Computed {
     let mut found = Computed::default();

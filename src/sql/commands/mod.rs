@@ -19,6 +19,7 @@ mod tables;
 mod targets;
 mod transaction;
 
+pub(super) use alter::clock_in;
 pub use alter::computed_of_text;
 pub(super) use ddl::{objects, query_end};
 
