@@ -4,7 +4,7 @@
 //! the servers are asked who waits there for whom; `transaction::deadlock` finds the ring.
 //!
 //! ```text
-//!   every second: two sessions or more that could be in a ring? ─▶ ask their servers ─▶ a ring?
+//!   every second: sessions that could be in a ring, or one that meets itself? ─▶ ask their servers ─▶ a ring?
 //!                  the same as a second ago ─▶ its last session's wait is cancelled, and told as 40P01
 //! ```
 //!
@@ -48,7 +48,7 @@ pub async fn watch(shared: &Shared) {
         // A cancel that came too late is for nobody.
         struck.drain(..).for_each(|key| key.struck.fade());
         let sessions = with_several_connections(shared);
-        if sessions.len() < 2 {
+        if sessions.len() < 2 && !sessions.values().any(meets_itself) {
             before = None;
             continue;
         }
@@ -63,6 +63,12 @@ pub async fn watch(shared: &Shared) {
         }
         before = found;
     }
+}
+
+/// Whether it has two connections to one server, as where rows are gathered: a session with one alone can stand between them.
+fn meets_itself(keys: &Keys) -> bool {
+    let mut seen = BTreeSet::new();
+    keys.iter().any(|key| !seen.insert(key.node))
 }
 
 /// The busy sessions with several connections, by their clients' numbers.

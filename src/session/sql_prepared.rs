@@ -27,7 +27,7 @@ use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::execute::refusals;
-use crate::plan::{Access, Action, refusal};
+use crate::plan::{Access, Action, oid, refusal};
 use crate::sql::arguments::{Argument, Arguments, NoParameters};
 use crate::sql::facts::{Kind, SessionObject, Value};
 use crate::sql::prepared::{Given, arguments_of, statement_of};
@@ -35,24 +35,6 @@ use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::{Bind, Parse};
-
-/// Numbers of types in pg_type.
-mod oid {
-    pub const BOOL: u32 = 16;
-    pub const INT8: u32 = 20;
-    pub const INT2: u32 = 21;
-    pub const INT4: u32 = 23;
-    pub const TEXT: u32 = 25;
-    pub const FLOAT4: u32 = 700;
-    pub const FLOAT8: u32 = 701;
-    pub const UNKNOWN: u32 = 705;
-    pub const BPCHAR: u32 = 1042;
-    pub const VARCHAR: u32 = 1043;
-    pub const DATE: u32 = 1082;
-    pub const TIMESTAMP: u32 = 1114;
-    pub const TIMESTAMPTZ: u32 = 1184;
-    pub const NUMERIC: u32 = 1700;
-}
 
 const NUMBERS: [u32; 6] = [oid::INT2, oid::INT4, oid::INT8, oid::FLOAT4, oid::FLOAT8, oid::NUMERIC];
 const TIMES: [u32; 3] = [oid::DATE, oid::TIMESTAMP, oid::TIMESTAMPTZ];
