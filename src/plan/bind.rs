@@ -296,11 +296,13 @@ fn reads_clock(text: &str) -> bool {
     const CLOCKS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
     let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     let is = |word: &str, names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    // Every value that is copied is looked at; few have one of the words.
+    if !words.clone().any(|word| is(word, &CLOCKS)) {
+        return false;
+    }
     let lower = text.to_ascii_lowercase();
     let zone = AREAS.iter().any(|area| lower.contains(area));
-    let goes_along =
-        |word: &str| zone || is(word, &CLOCKS) || is(word, &BESIDE_A_CLOCK) || is_zone(text, word);
-    words.clone().any(|word| is(word, &CLOCKS)) && words.all(goes_along)
+    words.all(|word| zone || is(word, &CLOCKS) || is(word, &BESIDE_A_CLOCK) || is_zone(text, word))
 }
 
 /// Abbreviations of time zones end in T, but for those of the list; an offset may stand behind any letters.

@@ -141,10 +141,14 @@ impl Session {
         self.request != Request::Simple && self.block.is_open() && !self.block.is_explicit()
     }
 
+    /// How many servers this block has written to.
+    fn writers(&self) -> usize {
+        self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count()
+    }
+
     /// In a transaction.
     async fn apply_modes(&mut self, sql: String, modes: Modes) -> Outcome {
-        let writers = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count();
-        if modes.read_only == Some(true) && writers > 1 {
+        if modes.read_only == Some(true) && self.writers() > 1 {
             // The decision to commit is a write of ours.
             return Err(Failure::Sql(refusals::LATE_READ_ONLY.error(&[])));
         }
@@ -358,7 +362,7 @@ impl Session {
             // Whatever was sent, nothing was written.
             self.lanes.iter_mut().for_each(|lane| lane.wrote = false);
         }
-        let writers = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count();
+        let writers = self.writers();
         let schema_changed = self.block.get().is_some_and(|t| t.schema_changed);
         // What is the session's on one server may be the transaction's on those that came later.
         let several = self.lanes.iter().filter(|lane| lane.in_block).count() > 1;

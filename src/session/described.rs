@@ -13,6 +13,7 @@ use crate::execute::scatter::{ScatterError, Wire, describe};
 use crate::plan::Access;
 use crate::sql::arguments::Arguments;
 use crate::sql::facts::{Kind, SessionObject};
+use crate::sql::prepared::arguments_of;
 use crate::wire::encode;
 
 impl Session {
@@ -30,13 +31,14 @@ impl Session {
         }
         let work = Work::Extended { execution };
         if let Some(name) = self.executes_ours(planned) {
-            let (inner, execution) = self.executed(planned, name, work).await?;
+            let given = arguments_of(work.text(), self.lex_options()).unwrap_or_default();
+            let (inner, execution) = self.executed(planned, name, &given, work).await?;
             return Box::pin(self.describe_portal(&inner, &execution)).await;
         }
         if let Kind::Session(SessionObject::Fetch { name, moves: false }) = &planned.plan.facts.kind
             && let Some(number) = self.held.cursor(name)
         {
-            if work.bind()?.is_some_and(|bind| bind.result_formats.iter().any(|format| format == 1)) {
+            if work.bind()?.is_some_and(|bind| bind.result_formats.any_binary()) {
                 return Err(Failure::Sql(refusals::HELD_BY_MESSAGES.error(&[])));
             }
             self.describe_held(Some(number));

@@ -115,7 +115,7 @@ impl Session {
         planned: &Planned,
     ) -> Result<(), SqlError> {
         let Some(encoding) = self.own.encoding else { return Ok(()) };
-        if bind.result_formats.iter().any(|format| format == 1) {
+        if bind.result_formats.any_binary() {
             return Err(binary_refused("a binary result", encoding));
         }
         let declared = |index: usize| prepared.parameter_types.get(index).copied().unwrap_or(0);

@@ -253,7 +253,7 @@ impl Session {
         let portal_name: Box<[u8]> = bind.portal.into();
         let number = self.portals.take_number();
         let portal = Portal {
-            binary: bind.result_formats.iter().any(|format| format == 1),
+            binary: bind.result_formats.any_binary(),
             parsed_with: home == Home::Session && batch.parses(&prepared),
             ..Portal::new(number, (&prepared, &planned), body.clone(), home)
         };

@@ -315,6 +315,16 @@ impl Session {
         drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error)))
     }
 
+    /// The rows of a question of ours, or its error as the client's.
+    pub(super) async fn rows_on(
+        &mut self,
+        index: usize,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, Failure> {
+        let captured = self.capture_on(index, sql).await?;
+        captured.error.map_or(Ok(captured.rows), |error| Err(Failure::Sql(error)))
+    }
+
     /// Asks a lane that owes nothing; one that is lost leaves the session.
     pub(super) async fn capture_on(&mut self, index: usize, sql: &str) -> Result<Captured, Failure> {
         let lane = &mut self.lanes[index];

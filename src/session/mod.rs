@@ -86,11 +86,12 @@ use statements::Statements;
 pub use console::{ConsoleClient, Word as ConsoleWord};
 pub use greet::{CONSOLE_DATABASE, serve};
 
+use crate::backend::strike::Strike;
 use crate::backend::{Account, Settings};
 use crate::execute::{ClientStream, Lane, Told};
 use crate::topology::{Consistency, RegionId, ShardId, WriteToken};
 use crate::wire::encoding::Encoding;
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::{Severity, SqlError};
 use crate::wire::frame::{self, FrameHeader, Limits, Phase};
 
 /// One connected client.
@@ -345,5 +346,5 @@ impl Session {
 
 /// What PostgreSQL says to a client that an operator sends away.
 pub fn dismissed() -> SqlError {
-    SqlError::fatal(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+    Strike::Shutdown.error().severity(Severity::Fatal)
 }

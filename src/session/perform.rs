@@ -447,7 +447,7 @@ impl Session {
                 if execution.describe {
                     encode::client::describe(&mut lane.connection.outbox, Target::Portal, b"");
                     lane.owed.push_back(Owed::Describe { hidden: false });
-                } else if bind.result_formats.iter().any(|format| format == 1) {
+                } else if bind.result_formats.any_binary() {
                     lane.probe(prepared.id, b"");
                 }
                 encode::client::execute(&mut lane.connection.outbox, b"", execution.rows_max);

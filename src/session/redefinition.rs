@@ -32,6 +32,7 @@ use super::perform::{BoundParameters, Work};
 use super::planning::Planned;
 use super::shadows::relations;
 use super::shared::Shared;
+use super::statements::Answer;
 use super::{Failure, Outcome, Session};
 use crate::backend::BackendError;
 use crate::backend::connection::ServerKey;
@@ -279,11 +280,9 @@ impl Session {
             let then = self.answer_of(planned, work.text());
             let now = self.plan_anew(planned, work).await?;
             if let (Work::Extended { execution }, Some(now)) = (work, &now)
-                && let (Some(then), Some(now)) = (then, self.answer_of(now, work.text()))
                 && !execution.parsed_with
-                && !then.is_kept_by(&now)
             {
-                return Err(Failure::Sql(result_changed()));
+                check_kept(then, self.answer_of(now, work.text()))?;
             }
             outcome = self.act(now.as_deref().unwrap_or(planned), work).await;
         }
@@ -388,10 +387,7 @@ impl Session {
         let Some(then) = self.answer_of(planned, work.text()) else { return Ok(()) };
         self.follow_redefinitions(planned).await?;
         let planned = self.plan_text(work.text())?;
-        match self.answer_of(&planned, work.text()) {
-            Some(now) if !then.is_kept_by(&now) => Err(Failure::Sql(result_changed())),
-            _ => Ok(()),
-        }
+        Ok(check_kept(Some(then), self.answer_of(&planned, work.text()))?)
     }
 
     /// Before messages are sent again by new definitions: what was described to the client before has the same columns.
@@ -404,12 +400,7 @@ impl Session {
             self.follow_redefinitions(&before).await?;
             let planned = self.plan_prepared(prepared)?;
             let now = self.answer_of(&planned, prepared.text());
-            if let (Some(then), Some(now)) = (then, now)
-                && !then.is_kept_by(&now)
-            {
-                self.worker.interner.borrow_mut().forget(prepared);
-                return Err(Failure::Sql(result_changed()));
-            }
+            check_kept(then, now).inspect_err(|_| self.worker.interner.borrow_mut().forget(prepared))?;
         }
         Ok(())
     }
@@ -418,6 +409,14 @@ impl Session {
 /// Drivers know by the function's name that preparing the statement anew heals it.
 pub(super) fn result_changed() -> SqlError {
     refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery")
+}
+
+/// What was described by the definitions of then, where it is known, is what comes now.
+fn check_kept(then: Option<Answer>, now: Option<Answer>) -> Result<(), SqlError> {
+    match (then, now) {
+        (Some(then), Some(now)) if !then.is_kept_by(&now) => Err(result_changed()),
+        _ => Ok(()),
+    }
 }
 
 fn is_done_alike(before: &Planned, now: &Planned) -> bool {

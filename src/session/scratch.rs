@@ -181,11 +181,8 @@ impl Session {
             return Ok(transaction.time.clone());
         }
         self.quiet_lane(first).await?;
-        let captured = self.capture_on(first, TIME_QUERY).await?;
-        if let Some(error) = captured.error {
-            return Err(Failure::Sql(error));
-        }
-        let time = captured.rows.into_iter().flatten().flatten().next().map(Rc::from);
+        let rows = self.rows_on(first, TIME_QUERY).await?;
+        let time = rows.into_iter().flatten().flatten().next().map(Rc::from);
         if let Some(transaction) = self.block.transaction() {
             transaction.time.clone_from(&time);
         }

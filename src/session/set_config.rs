@@ -225,10 +225,7 @@ impl Session {
         let shown = names.iter().map(|name| quote_literal(name.as_ref()));
         let shown = shown.map(|name| format!("pg_catalog.current_setting({name}, true)"));
         let shown = shown.collect::<Vec<_>>().join(", ");
-        let captured = self.capture_on(index, &format!("SELECT {shown}")).await?;
-        match captured.error {
-            None => Ok(captured.rows.into_iter().next().unwrap_or_default()),
-            Some(error) => Err(Failure::Sql(error)),
-        }
+        let rows = self.rows_on(index, &format!("SELECT {shown}")).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
     }
 }

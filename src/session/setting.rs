@@ -280,8 +280,7 @@ impl Session {
     async fn try_setting(&mut self, text: &[u8]) -> Outcome {
         let index = self.join_default(Access::Read).await?;
         self.quiet_lane(index).await?;
-        let captured = self.capture_on(index, &String::from_utf8_lossy(text)).await?;
-        captured.error.map_or(Ok(()), |error| Err(Failure::Sql(error)))
+        self.rows_on(index, &String::from_utf8_lossy(text)).await.map(drop)
     }
 
     fn set_own(&mut self, name: &str, value: Option<&str>, local: bool) -> Outcome {

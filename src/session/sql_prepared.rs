@@ -43,6 +43,9 @@ const STRINGS: [u32; 3] = [oid::TEXT, oid::VARCHAR, oid::BPCHAR];
 /// The value of a parameter as text; None: NULL.
 type Text = Option<String>;
 
+/// What an EXECUTE runs, and its plan.
+type Executable = (Rc<Prepared>, Rc<Planned>);
+
 impl Session {
     /// A statement that no server could keep for the session.
     pub(super) async fn keep_prepared(&mut self, name: &str, work: Work<'_>) -> Outcome {
@@ -98,14 +101,14 @@ impl Session {
         let text = std::str::from_utf8(text).map_err(|_| not_utf8())?;
         let index = self.join_default(Access::Read).await?;
         self.quiet_lane(index).await?;
-        self.rows_of(index, text).await?;
+        self.rows_on(index, text).await?;
         let types = format!(
             "SELECT pg_catalog.array_to_string(parameter_types::pg_catalog.oid[], ',') \
              FROM pg_catalog.pg_prepared_statements WHERE name = {}",
             quote_literal(name)
         );
-        let told = self.rows_of(index, &types).await?;
-        self.rows_of(index, &format!("DEALLOCATE {}", quote_identifier(name))).await?;
+        let told = self.rows_on(index, &types).await?;
+        self.rows_on(index, &format!("DEALLOCATE {}", quote_identifier(name))).await?;
         let told = told.into_iter().flatten().next().flatten().unwrap_or_default();
         let numbers = self.lanes[index].numbers.clone();
         let types = told.split(',').filter(|number| !number.is_empty()).map(|number| {
@@ -114,15 +117,6 @@ impl Session {
         });
         let types: Option<Vec<u32>> = types.collect();
         types.ok_or_else(|| Self::internal("a parameter's type is not the default shard's").into())
-    }
-
-    /// The rows of a question of ours, or its error as the client's.
-    async fn rows_of(&mut self, index: usize, sql: &str) -> Result<Vec<Vec<Text>>, Failure> {
-        let captured = self.capture_on(index, sql).await?;
-        match captured.error {
-            Some(error) => Err(Failure::Sql(error)),
-            None => Ok(captured.rows),
-        }
     }
 
     pub(super) async fn execute_prepared(
@@ -135,12 +129,19 @@ impl Session {
             self.check_execute(name)?;
             return self.perform_on(planned, work, self.default_shard()).await;
         }
-        if arguments_of(work.text(), self.lex_options()).is_none() {
+        let Some(given) = arguments_of(work.text(), self.lex_options()) else {
             // A server says what is wrong with it.
             return self.perform_on(planned, work, self.home_shard()).await;
-        }
-        let (inner, execution) = self.executed(planned, name, work).await?;
+        };
+        let (inner, execution) = self.executed(planned, name, &given, work).await?;
         self.perform(&inner, Work::Extended { execution: &execution }).await
+    }
+
+    /// A statement that is kept here and can be executed, with its plan.
+    fn executable(&mut self, name: &str) -> Result<Option<Executable>, Failure> {
+        let Some(prepared) = self.prepared(name.as_bytes(), false) else { return Ok(None) };
+        let planned = self.plan_prepared(&prepared)?;
+        Ok(can_be_executed(&planned).then_some((prepared, planned)))
     }
 
     /// The statement of an EXECUTE with its arguments, as if the client had bound it. `planned`: the EXECUTE's.
@@ -148,28 +149,18 @@ impl Session {
         &mut self,
         planned: &Planned,
         name: &str,
+        given: &[Given],
         work: Work<'_>,
     ) -> Result<(Rc<Planned>, Execution), Failure> {
         let refused = || Failure::Sql(refusals::EXECUTE_PARSED.error(&[name]));
-        let prepared = self.prepared(name.as_bytes(), false).ok_or_else(refused)?;
-        let inner = self.plan_prepared(&prepared)?;
-        if !can_be_executed(&inner) {
-            return Err(refused());
-        }
-        let wanted = inner.plan.facts.param_count;
-        let types = prepared.declared_all(wanted).ok_or_else(refused)?;
-        let given = arguments_of(work.text(), self.lex_options()).unwrap_or_default();
+        let (prepared, inner) = self.executable(name)?.ok_or_else(refused)?;
+        let types = prepared.declared_all(inner.plan.facts.param_count).ok_or_else(refused)?;
         if given.len() != types.len() {
             return Err(Failure::Sql(wrong_count(name, types.len(), given.len())));
         }
-        let arguments =
-            Arguments { text: work.text(), literals: &planned.literals, parameters: &NoParameters };
-        let mut values = Vec::with_capacity(given.len());
-        for (given, kind) in given.iter().zip(types) {
-            values.push(given.value.as_ref().and_then(|value| converted(&arguments, value, *kind)));
-        }
+        let mut values: Vec<Option<Text>> = values_of(work.text(), planned, given, types).collect();
         if values.contains(&None) {
-            self.compute(&mut values, &given, work.text(), types).await?;
+            self.compute(&mut values, given, work.text(), types).await?;
         }
         let values: Vec<Text> = values.into_iter().flatten().collect();
         let execution = execution_of(&prepared, &inner, &values, work)?;
@@ -185,19 +176,13 @@ impl Session {
         bind: &Bind<'_>,
     ) -> Option<(Rc<Prepared>, Bytes)> {
         let name = self.executes_ours(planned)?;
-        let inner = self.prepared(name.as_bytes(), false)?;
-        let wanted = match self.plan_prepared(&inner) {
-            Ok(planned) if can_be_executed(&planned) => planned.plan.facts.param_count,
-            Ok(_) | Err(_) => return None,
-        };
-        let types = inner.declared_all(wanted)?;
+        let (inner, inner_planned) = self.executable(name).ok()??;
+        let types = inner.declared_all(inner_planned.plan.facts.param_count)?;
         let given = arguments_of(prepared.text(), self.lex_options())?;
-        let literals = &planned.literals;
-        let arguments = Arguments { text: prepared.text(), literals, parameters: &NoParameters };
-        let values =
-            given.iter().zip(types).map(|(given, kind)| converted(&arguments, given.value.as_ref()?, *kind));
-        let values: Option<Vec<Text>> = values.collect();
-        let values = values.filter(|values| values.len() == types.len() && given.len() == types.len())?;
+        if given.len() != types.len() {
+            return None;
+        }
+        let values: Vec<Text> = values_of(prepared.text(), planned, &given, types).collect::<Option<_>>()?;
         let formats: Vec<i16> = bind.result_formats.iter().collect();
         let body = bind_body_of(bind.portal, name.as_bytes(), &values, &formats);
         Some((inner, body))
@@ -238,7 +223,7 @@ impl Session {
         let kinds: Option<Vec<u32>> = missing.iter().map(|index| there(types[*index])).collect();
         let kinds = kinds.ok_or_else(refused)?;
         let listed = kinds.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-        let named = self.rows_of(index, &TYPE_NAMES.replace("{}", &listed)).await?;
+        let named = self.rows_on(index, &TYPE_NAMES.replace("{}", &listed)).await?;
         let read = |row: Vec<Text>| match <[Text; 2]>::try_from(row).ok()? {
             [Some(name), Some(base)] => Some((name, base.parse::<u32>().ok()?)),
             _ => None,
@@ -252,7 +237,7 @@ impl Session {
                 ("pg_catalog.pg_typeof(", term, ")::pg_catalog.oid".to_owned()),
             ]
         });
-        let computed = self.rows_of(index, &computation.sql).await.map_err(|failure| match failure {
+        let computed = self.rows_on(index, &computation.sql).await.map_err(|failure| match failure {
             Failure::Sql(error) => Failure::Sql(computation.place(error)),
             other => other,
         })?;
@@ -329,6 +314,17 @@ impl Session {
             _ => None,
         }
     }
+}
+
+/// What the arguments of an EXECUTE assign to parameters of these types, each None where only a server can tell.
+fn values_of<'a>(
+    text: &'a [u8],
+    planned: &'a Planned,
+    given: &'a [Given],
+    types: &'a [u32],
+) -> impl Iterator<Item = Option<Text>> + 'a {
+    let arguments = Arguments { text, literals: &planned.literals, parameters: &NoParameters };
+    given.iter().zip(types).map(move |(given, kind)| converted(&arguments, given.value.as_ref()?, *kind))
 }
 
 /// A SELECT of terms out of another text, and where in that they stand.

@@ -158,6 +158,11 @@ impl<'a> Formats<'a> {
         codes.iter().map(|code| i16::from_be_bytes(*code))
     }
 
+    /// Whether binary (1) is among the codes.
+    pub fn any_binary(&self) -> bool {
+        self.iter().any(|format| format == 1)
+    }
+
     /// The code that applies to the value at `index`, from 0. Text (0) where the array says nothing.
     pub fn of(&self, index: usize) -> i16 {
         let index = if self.len() == 1 { 0 } else { index };
