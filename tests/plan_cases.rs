@@ -4,6 +4,7 @@
 //! # why this case is here
 //! SELECT * FROM rides WHERE region = $1
 //! params: eu-central
+//! servers: 14
 //! ----
 //! way: relay
 //! shards=[eu-central] because region = 'eu-central'
@@ -39,18 +40,27 @@ struct Case {
     comment: Vec<String>,
     statement: String,
     params: Option<String>,
+    /// The servers' major version, if it is not the newest.
+    servers: Option<u32>,
     expected: String,
 }
 
 impl Case {
     fn read(paragraph: &str) -> Self {
-        let mut case =
-            Self { comment: Vec::new(), statement: String::new(), params: None, expected: String::new() };
+        let mut case = Self {
+            comment: Vec::new(),
+            statement: String::new(),
+            params: None,
+            servers: None,
+            expected: String::new(),
+        };
         let (head, expected) = paragraph.split_once("\n----").unwrap_or((paragraph, ""));
         case.expected = expected.trim().to_owned();
         for line in head.lines() {
             if let Some(params) = line.strip_prefix("params: ") {
                 case.params = Some(params.to_owned());
+            } else if let Some(major) = line.strip_prefix("servers: ") {
+                case.servers = Some(major.parse().unwrap());
             } else if line.starts_with('#') && case.statement.is_empty() {
                 case.comment.push(line.to_owned());
             } else {
@@ -69,6 +79,7 @@ impl Case {
         }
         lines.push(self.statement.clone());
         lines.extend(self.params.iter().map(|params| format!("params: {params}")));
+        lines.extend(self.servers.iter().map(|major| format!("servers: {major}")));
         lines.push("----".to_owned());
         lines.push(result.to_owned());
         lines.join("\n")
@@ -86,7 +97,9 @@ impl Case {
         let literals = shaped.literals.to_vec();
         let parsed = parse(text, options);
         let repeated = parsed.facts.repeated_params.clone();
-        let plan = Plan::make(Arc::new(parsed.facts), &sample.context, &|_| Err(scattering()));
+        let older = self.servers.map(Sample::of_servers);
+        let context = &older.as_ref().unwrap_or(sample).context;
+        let plan = Plan::make(Arc::new(parsed.facts), context, &|_| Err(scattering()));
         let parameters = TextParameters::read(self.params.as_deref().unwrap_or(""), repeated);
         let arguments = Arguments { text, literals: &literals, parameters: &parameters };
         // Which combine a scatter has is the scatter's own business, and its cases'.

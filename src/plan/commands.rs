@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject, TransactionCommand};
+use crate::sql::facts::{DdlScope, Facts, Kind, Makes, SessionObject, TransactionCommand};
 use crate::sql::name::ObjectName;
 
 use super::action::{Access, Action, Many, PlanningContext};
@@ -49,8 +49,13 @@ pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, 
             refuse_demands(context, &demands)?;
             Ok(Outcome::new(default, Access::Write))
         }
-        Kind::Unparsed { .. } => {
+        Kind::Unparsed { makes } => {
             refuse_words(facts, context, &refusal::NOT_UNDERSTOOD)?;
+            match makes {
+                Makes::Table if context.topology.shards.len() == 1 => {}
+                Makes::Table | Makes::OfSession => return Err(refusal::MAKES_NOT_UNDERSTOOD.refuse()),
+                Makes::Nothing => {}
+            }
             refuse_code(facts, context, "")?;
             refuse_demands(context, &Demands::of(context, facts))?;
             Ok(Outcome::new(default, Access::Write))

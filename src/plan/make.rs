@@ -111,6 +111,7 @@ impl Plan {
 fn outcome(facts: &Facts, context: &PlanningContext, combine: Combine<'_>) -> Result<Outcome, Refusal> {
     if context.catalog.loaded {
         refuse_absent(facts, context)?;
+        refuse_read_otherwise(facts, context)?;
         return with_catalog(facts, context, combine);
     }
     // Whatever is refused may be answered once the catalogs are there: drivers try that again.
@@ -163,6 +164,16 @@ fn refuse_absent(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal
     match named.find(is_absent) {
         Some(relation) => Err(refusal::TABLE_ABSENT.naming(&[&relation.name.to_string()])),
         None => Ok(()),
+    }
+}
+
+/// Where the servers are older than the grammar by which the text was read. What defines something they read themselves.
+fn refuse_read_otherwise(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
+    let version = context.catalog.server_version;
+    let alike = version >= facts.read_since || context.topology.shards.len() == 1;
+    match alike || matches!(facts.kind, Kind::Ddl { .. } | Kind::Explain(_)) {
+        true => Ok(()),
+        false => Err(refusal::READ_OTHERWISE.naming(&[&(version / 10_000).to_string()])),
     }
 }
 

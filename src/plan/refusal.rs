@@ -433,6 +433,14 @@ limits! {
         "relation \"{}\" does not exist",
         "The configuration has its placement: create it, through Meridian, and it is made on every shard.",
         "PostgreSQL's own error, of a table that is configured and that the default shard does not have.";
+    MAKES_NOT_UNDERSTOOD = "M071" "0A000",
+        "this statement makes a table, a prepared statement or a cursor, and its query is not understood",
+        "Write the query in a simpler form; a table can be created with its columns, and filled by INSERT.",
+        "What is not parsed goes to the default shard; what it makes would be there alone, or on a connection that others use.";
+    READ_OTHERWISE = "M072" "0A000",
+        "PostgreSQL {} reads a part of this statement otherwise than later versions do",
+        "Put a blank behind each number, and an operator in front of its operand.",
+        "Before PostgreSQL 15 `1from t` is the number and FROM; before 14 an operator may end an expression, as in `5 !`.";
 }
 
 #[cfg(test)]

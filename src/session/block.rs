@@ -22,6 +22,9 @@ use crate::backend::Settings;
 use crate::sql::facts::{Isolation, Modes};
 use crate::wire::error::SqlError;
 
+/// The `server_version_num` from which pipelines are blocks.
+const BLOCKS_OF_PIPELINES: u32 = 180_000;
+
 /// How the transaction came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -58,6 +61,8 @@ pub struct Transaction {
     pub locked: bool,
     /// It has locks that no replica gives, though it may be read-only.
     pub on_primaries: bool,
+    /// A statement of its pipeline has run.
+    pub ran: bool,
     /// A statement went to every shard: commit by two phases.
     pub everywhere: bool,
     /// DDL was run: the catalog must be read again after COMMIT.
@@ -174,6 +179,7 @@ impl Transaction {
             told_time: false,
             locked: false,
             on_primaries: false,
+            ran: false,
             everywhere: false,
             schema_changed: false,
             savepoints: Vec::new(),
@@ -192,6 +198,11 @@ impl Transaction {
             changed_views: false,
             rolled_back_to: false,
         }
+    }
+
+    /// Of a transaction within a pipeline: that is no block but, since PostgreSQL 18, behind its first statement.
+    pub fn is_pipeline_alone(&self, server_version: u32) -> bool {
+        self.origin == Origin::Implicit && !(self.ran && server_version >= BLOCKS_OF_PIPELINES)
     }
 
     pub fn savepoint(&mut self, name: &str, statement: String, before: Before) {

@@ -136,9 +136,9 @@ impl Session {
         Ok(())
     }
 
-    /// A pipeline is one transaction, but no block.
     pub(super) fn is_pipeline_alone(&self) -> bool {
-        self.request != Request::Simple && self.block.is_open() && !self.block.is_explicit()
+        let version = self.context.planning.catalog.server_version;
+        self.request != Request::Simple && self.block.get().is_some_and(|t| t.is_pipeline_alone(version))
     }
 
     /// How many servers this block has written to.

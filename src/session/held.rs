@@ -25,7 +25,7 @@ use super::perform::{Execution, Pieces, Work};
 use super::planning::Planned;
 use super::portals::cannot_be_run;
 use super::scratch::retire;
-use super::{Failure, Outcome, Request, Session};
+use super::{Failure, Outcome, Session};
 use crate::backend::Settings;
 use crate::backend::settings::quote_literal;
 use crate::execute::Lane;
@@ -205,7 +205,7 @@ impl Session {
 
     fn check_cursor(&self, name: &str, holds: bool) -> Result<(), SqlError> {
         // Several statements in one Query are a block, too.
-        let in_block = self.block.is_explicit() || self.block.is_open() && self.request == Request::Simple;
+        let in_block = self.block.is_open() && !self.is_pipeline_alone();
         if !holds && !in_block {
             return Err(SqlError::new(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,

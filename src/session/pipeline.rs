@@ -207,6 +207,7 @@ impl Session {
                 Message::Execute(portal) => {
                     let (planned, execution) = &**portal;
                     let outcome = self.execute_here(planned, execution).await;
+                    self.note_run();
                     // PostgreSQL would have said so at the Parse.
                     if let (Err(Failure::Sql(error)), Some((prepared, said, before))) = (&outcome, parsed)
                         && is_of_a_text(planned, error, self.client.outbox.len() >= said)
@@ -291,7 +292,14 @@ impl Session {
             _ => None,
         });
         self.end_watch(begun, planned, text.unwrap_or_default(), executions);
+        self.note_run();
         ran
+    }
+
+    fn note_run(&mut self) {
+        if let Some(transaction) = self.block.transaction() {
+            transaction.ran = true;
+        }
     }
 
     /// Behind a segment in a transaction. `told`: the client has heard that all went well.

@@ -95,7 +95,8 @@ impl Session {
         let switch = ["on", "off", "true", "false", "yes", "no", "1", "0"].contains(&value.as_str());
         let read_only = (name == "transaction_read_only" && switch).then(|| says_true(&value));
         self.fence.check_mode(read_only)?;
-        let written = matches!(setting, Setting::Set { .. });
+        // DEFAULT is refused since PostgreSQL 16.
+        let written = matches!(setting, Setting::Set { value: Some(_), .. });
         let deferrable = (name == "transaction_deferrable" && switch).then(|| says_true(&value));
         let modes = Modes { read_only, isolation, deferrable };
         if self.block.is_open() && written && (isolation.is_some() || switch) {

@@ -12,9 +12,9 @@
 //! 4. Every function call anywhere in the text is in [`Facts::functions`], but for those that operators, casts and the
 //!    notation of columns (`row.function`) make: [`Facts::operators`], [`Facts::casts`], [`Facts::attributes`].
 
-use std::fmt;
-
 use super::name::ObjectName;
+
+pub use super::modes::{Isolation, Modes};
 
 /// Where a value of a statement stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,57 +248,6 @@ pub enum TransactionCommand {
     SetConstraints,
 }
 
-/// Those modes of a transaction that are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Modes {
-    pub read_only: Option<bool>,
-    pub isolation: Option<Isolation>,
-    pub deferrable: Option<bool>,
-}
-
-/// As they stand behind BEGIN.
-impl fmt::Display for Modes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let isolation = self.isolation.map(|isolation| format!("ISOLATION LEVEL {}", isolation.name()));
-        let read_only = self.read_only.map(|only| if only { "READ ONLY" } else { "READ WRITE" }.to_owned());
-        let deferrable =
-            self.deferrable.map(|is| if is { "DEFERRABLE" } else { "NOT DEFERRABLE" }.to_owned());
-        let words: Vec<String> = [isolation, read_only, deferrable].into_iter().flatten().collect();
-        f.write_str(&words.join(", "))
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    ReadUncommitted,
-    ReadCommitted,
-    RepeatableRead,
-    Serializable,
-}
-
-impl Isolation {
-    /// All statements of the transaction see the same.
-    pub fn keeps_snapshot(self) -> bool {
-        matches!(self, Self::RepeatableRead | Self::Serializable)
-    }
-
-    /// As `transaction_isolation` has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ReadUncommitted => "read uncommitted",
-            Self::ReadCommitted => "read committed",
-            Self::RepeatableRead => "repeatable read",
-            Self::Serializable => "serializable",
-        }
-    }
-
-    /// The one of this name, in lower case.
-    pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::ReadUncommitted, Self::ReadCommitted, Self::RepeatableRead, Self::Serializable];
-        all.into_iter().find(|isolation| isolation.name() == name)
-    }
-}
-
 /// SET and RESET of a configuration parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
@@ -503,8 +452,18 @@ pub enum Kind {
     Explain(Explain),
     /// Neither sqlparser nor the shadow text could be parsed: only the words are known.
     Unparsed {
-        first_word: String,
+        makes: Makes,
     },
+}
+
+/// What a statement that is not parsed makes, besides changing rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Makes {
+    Nothing,
+    /// CREATE TABLE AS.
+    Table,
+    /// What may be its session's alone: a temporary table, what SELECT INTO names, a prepared statement, a cursor.
+    OfSession,
 }
 
 impl Kind {
@@ -569,6 +528,8 @@ pub struct Facts {
     pub computes_values: bool,
     /// Parsed only as a shadow text: routing facts hold, rewriting is not possible.
     pub shadowed: bool,
+    /// The first `server_version_num` that reads the text as it was read here; 0: every one does.
+    pub read_since: u32,
 }
 
 /// A cast of something to a type.

@@ -28,6 +28,7 @@ pub mod facts;
 pub mod hint;
 pub mod lexer;
 pub mod made_from;
+mod modes;
 pub mod name;
 mod ordinals;
 pub mod parse;

@@ -21,8 +21,8 @@ use sqlparser::parser::{Parser, ParserOptions};
 
 use super::commands::{self, Command, Recognised};
 use super::extract;
-use super::facts::{Block, Cell, Facts, Insert, InsertSource, Kind, SessionObject, Value};
-use super::lexer::{LexOptions, Lexer};
+use super::facts::{Block, Cell, Facts, Insert, InsertSource, Kind, Makes, SessionObject, Value};
+use super::lexer::{LexOptions, Lexer, TokenKind};
 use super::name::ObjectName;
 use super::parser_text::{self, Mode, ParserText};
 use super::rows;
@@ -52,6 +52,7 @@ pub fn parse(text: &[u8], options: LexOptions) -> Parsed {
     let mut parsed = statement(&tokens, 0..tokens.len(), 0);
     parsed.facts.param_count = tokens.param_count;
     parsed.facts.repeated_params = inferred_elsewhere(&parsed.facts.kind, &tokens.repeated_params);
+    parsed.facts.read_since = tokens.read_since();
     parsed
 }
 
@@ -77,11 +78,12 @@ fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
         return unparsed(tokens, range);
     }
     match commands::recognise(tokens, range.clone()) {
-        Some(Recognised::Command(command)) => complete(tokens, *command, depth),
+        Some(Recognised::Command(command)) => complete(tokens, *command, range, depth),
         Some(Recognised::Explain { explain, inner }) => {
             let mut inner = statement(tokens, inner, depth + 1).facts;
             inner.param_count = tokens.param_count;
             inner.repeated_params = inferred_elsewhere(&inner.kind, &tokens.repeated_params);
+            inner.read_since = tokens.read_since();
             let mut facts = empty_facts(explain.with_inner(inner));
             facts.param_count = tokens.param_count;
             Parsed { facts, text: None, cacheable: false }
@@ -91,7 +93,7 @@ fn statement(tokens: &Tokens<'_>, range: Range<usize>, depth: u32) -> Parsed {
 }
 
 /// The facts of a command, with those of the statement inside it.
-fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
+fn complete(tokens: &Tokens<'_>, command: Command, range: Range<usize>, depth: u32) -> Parsed {
     let mut facts = empty_facts(command.kind);
     facts.block.relations = command.relations;
     if let Kind::Session(SessionObject::Signal { .. }) = &facts.kind {
@@ -122,7 +124,7 @@ fn complete(tokens: &Tokens<'_>, command: Command, depth: u32) -> Parsed {
             facts.block.opaque_sources = true;
         }
         match (&inner.kind, &mut facts.kind) {
-            (Kind::Unparsed { .. }, _) => return unparsed(tokens, 0..tokens.len()),
+            (Kind::Unparsed { .. }, _) => return unparsed(tokens, range),
             (Kind::Select { into: false, .. }, Kind::CreateTableAs { reads, .. }) => *reads = true,
             _ => {}
         }
@@ -233,11 +235,13 @@ fn empty_facts(kind: Kind) -> Facts {
         repeated_params: Vec::new(),
         computes_values: true,
         shadowed: false,
+        read_since: 0,
     }
 }
 
 fn unparsed(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {
-    let mut facts = empty_facts(Kind::Unparsed { first_word: tokens.word(range.start) });
+    let words = range.filter(|at| tokens.kind(*at) == Some(TokenKind::Word)).map(|at| tokens.word(at));
+    let mut facts = empty_facts(Kind::Unparsed { makes: made_by(words) });
     facts.words = tokens.words();
     facts.operators = tokens.operators();
     facts.param_count = tokens.param_count;
@@ -247,24 +251,48 @@ fn unparsed(tokens: &Tokens<'_>, range: Range<usize>) -> Parsed {
 /// The identifiers of a text that is too long for a list of tokens.
 fn unparsed_scan(text: &[u8], options: LexOptions) -> Facts {
     let mut seen = std::collections::HashSet::new();
-    let mut first_word = String::new();
+    let mut keywords = Vec::new();
     for token in Lexer::new(text, options) {
         let bytes = token.bytes(text);
         let word = match token.kind {
-            super::lexer::TokenKind::Word => String::from_utf8_lossy(bytes).to_ascii_lowercase(),
-            super::lexer::TokenKind::QuotedIdentifier => {
+            TokenKind::Word => {
+                let word = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+                keywords.push(word.clone());
+                word
+            }
+            TokenKind::QuotedIdentifier => {
                 String::from_utf8_lossy(&bytes[1..bytes.len() - 1]).replace("\"\"", "\"")
             }
             _ => continue,
         };
-        if first_word.is_empty() {
-            first_word.clone_from(&word);
-        }
         seen.insert(truncate(word));
     }
-    let mut facts = empty_facts(Kind::Unparsed { first_word });
+    let mut facts = empty_facts(Kind::Unparsed { makes: made_by(keywords.into_iter()) });
     facts.words = seen.into_iter().collect();
     facts
+}
+
+/// By the unquoted words of a statement, in their order. INTO is that of SELECT, but behind INSERT and MERGE.
+fn made_by(words: impl Iterator<Item = String>) -> Makes {
+    let mut before = String::new();
+    let mut makes = Makes::Nothing;
+    for word in words {
+        let of_session = match word.as_str() {
+            "create" if before.is_empty() => {
+                makes = Makes::Table;
+                false
+            }
+            "prepare" | "declare" => before.is_empty(),
+            "temp" | "temporary" | "pg_temp" => makes == Makes::Table,
+            "into" => before != "insert" && before != "merge",
+            _ => false,
+        };
+        if of_session {
+            return Makes::OfSession;
+        }
+        before = word;
+    }
+    makes
 }
 
 /// The contents of string literals: DO's body is SQL, as that of a function is.

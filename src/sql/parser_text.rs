@@ -98,6 +98,10 @@ impl Writer<'_, '_> {
         if let Some(next) = self.only(at) {
             return next;
         }
+        if let Some(patch) = self.null_test(at) {
+            self.raw(patch);
+            return Some(at + 1);
+        }
         if self.mode == Mode::Shadow
             && let Some((patch, next)) = self.patch(at)
         {
@@ -186,6 +190,19 @@ impl Writer<'_, '_> {
         Some(Some(next + parenthesis))
     }
 
+    /// ISNULL and NOTNULL behind an operand: what is parsed would take the first for an alias.
+    fn null_test(&self, at: usize) -> Option<&'static str> {
+        let t = self.tokens;
+        let before = at.checked_sub(1)?;
+        let patch = match () {
+            () if t.is(at, "isnull") => "is null",
+            () if t.is(at, "notnull") => "is not null",
+            () => return None,
+        };
+        let is_name = t.punctuation(before, b'.') || t.is(before, "as") || t.punctuation(at + 1, b'(');
+        (!is_name).then_some(patch)
+    }
+
     fn patch(&mut self, at: usize) -> Option<(&'static str, usize)> {
         self.patch_words(at).or_else(|| self.patch_forms(at)).or_else(|| self.patch_subscript(at))
     }
@@ -193,7 +210,7 @@ impl Writer<'_, '_> {
     /// Patches that are a fixed run of keywords.
     fn patch_words(&self, at: usize) -> Option<(&'static str, usize)> {
         let t = self.tokens;
-        const RUNS: [(&[&str], &str); 19] = [
+        const RUNS: [(&[&str], &str); 17] = [
             // What is between them in either order narrows nothing that is known here.
             (&["not", "between", "symmetric"], "|| null not between"),
             (&["between", "symmetric"], "|| null between"),
@@ -209,8 +226,6 @@ impl Writer<'_, '_> {
             (&["exclude", "group"], ""),
             (&["exclude", "ties"], ""),
             (&["exclude", "no", "others"], ""),
-            (&["isnull"], "is null"),
-            (&["notnull"], "is not null"),
             (&["both", "from"], "both ' ' from"),
             (&["leading", "from"], "leading ' ' from"),
             (&["trailing", "from"], "trailing ' ' from"),

@@ -20,6 +20,59 @@ const IDENTIFIER_BYTES_MAX: usize = 63;
 /// Texts of more tokens are not listed: twenty bytes each.
 const LISTED_MAX: usize = 2_000_000;
 
+/// `server_version_num` of PostgreSQL 15, which refuses `1from`.
+const NUMBERS_END_IN_BLANKS: u32 = 150_000;
+/// `server_version_num` of PostgreSQL 14, which has no `5 !`.
+const NO_POSTFIX_OPERATORS: u32 = 140_000;
+
+/// Keywords that begin no expression.
+const BEHIND_EXPRESSIONS: [&str; 44] = [
+    "and",
+    "as",
+    "asc",
+    "between",
+    "cross",
+    "desc",
+    "do",
+    "else",
+    "end",
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "full",
+    "group",
+    "having",
+    "ilike",
+    "in",
+    "inner",
+    "intersect",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "left",
+    "like",
+    "limit",
+    "natural",
+    "notnull",
+    "nulls",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "returning",
+    "right",
+    "set",
+    "similar",
+    "then",
+    "union",
+    "using",
+    "when",
+    "where",
+    "window",
+];
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
     pub token: Token,
@@ -169,6 +222,34 @@ impl<'t> Tokens<'t> {
             }
         }
         self.len()
+    }
+
+    /// The first `server_version_num` that reads these tokens as they are read here; 0: every one does. What goes on as a word
+    /// behind a number's digits is a word of its own before PostgreSQL 15, and before 14 an operator may end an expression.
+    pub fn read_since(&self) -> u32 {
+        (0..self.len()).map(|at| self.token_read_since(at)).max().unwrap_or(0)
+    }
+
+    fn token_read_since(&self, at: usize) -> u32 {
+        match self.kind(at) {
+            Some(TokenKind::OddNumber) => NUMBERS_END_IN_BLANKS,
+            Some(TokenKind::Operator) if self.is_postfix(at) => NO_POSTFIX_OPERATORS,
+            _ => 0,
+        }
+    }
+
+    /// Whether no operand can begin behind the operator.
+    fn is_postfix(&self, at: usize) -> bool {
+        let named =
+            ["+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "=>", ":=", "::", ".."];
+        if named.iter().any(|operator| self.operator(at, operator)) || at == 0 || self.is(at - 1, "using") {
+            return false;
+        }
+        let closes = |byte: &u8| self.punctuation(at + 1, *byte);
+        let function = self.punctuation(at + 2, b'(');
+        at + 1 == self.len()
+            || b"),];".iter().any(closes)
+            || !function && self.is_any(at + 1, &BEHIND_EXPRESSIONS)
     }
 
     /// Every operator of the tokens, each once, in order of appearance.

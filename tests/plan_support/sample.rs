@@ -13,17 +13,25 @@ use meridian::config::Config;
 use meridian::plan::PlanningContext;
 use meridian::sql::name::ObjectName;
 
+/// PostgreSQL's newest major version that is supported.
+const NEWEST: u32 = 18;
+
 pub struct Sample {
     pub context: PlanningContext,
 }
 
 impl Sample {
     pub fn new() -> Self {
+        Self::of_servers(NEWEST)
+    }
+
+    /// The same on servers of this major version.
+    pub fn of_servers(major: u32) -> Self {
         let configuration = include_str!("../cases/plan/sample.toml");
         let config = Config::parse(configuration, "sample.toml", Path::new("/")).unwrap();
         let context = PlanningContext {
             topology: Arc::new(config.topology),
-            catalog: Arc::new(catalog(include_str!("../cases/plan/sample.catalog"))),
+            catalog: Arc::new(catalog(include_str!("../cases/plan/sample.catalog"), major)),
             search_path: Arc::from(["public".to_owned()]),
         };
         Self { context }
@@ -39,8 +47,9 @@ fn names(text: &str) -> Vec<ObjectName> {
     text.split(',').map(name).collect()
 }
 
-fn catalog(text: &str) -> Catalog {
-    let mut catalog = Catalog { version: 1, loaded: true, ..Catalog::default() };
+fn catalog(text: &str, major: u32) -> Catalog {
+    let server_version = major * 10_000;
+    let mut catalog = Catalog { version: 1, loaded: true, server_version, ..Catalog::default() };
     let mut current: Option<ObjectName> = None;
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
         let mut words = line.split_whitespace();

@@ -80,6 +80,7 @@ pub(super) fn facts(statement: &Statement) -> Result<Facts, Unfollowed> {
         repeated_params: Vec::new(),
         computes_values: marks.computes_values,
         shadowed: extractor.shadowed,
+        read_since: 0,
     })
 }
 

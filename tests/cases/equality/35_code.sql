@@ -65,7 +65,7 @@ CREATE FUNCTION stocked() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT sum(n) F
 SELECT stocked();
 SELECT * FROM stocked();
 SELECT stocked() FROM stock;
-CREATE FUNCTION tipped() RETURNS numeric LANGUAGE sql STABLE AS 'SELECT sum(amount) FROM tips';
+CREATE FUNCTION tipped() RETURNS numeric LANGUAGE sql STABLE AS 'SELECT sum(amount) FROM public.tips';
 -- may be refused
 SELECT tipped();
 -- may be refused

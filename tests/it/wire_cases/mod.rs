@@ -14,6 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use meridian::demo::cluster::Installation;
+
 use crate::stand::{Kind, Message, Pair, RawClient, Received, Target, terminate};
 use script::{Line, Until};
 
@@ -44,13 +46,16 @@ type Transcript = Vec<(usize, Vec<Said>)>;
 fn wire_cases_match_on_postgres_and_meridian() {
     let pair = Pair::new("wire", TABLES);
     let only = std::env::var("CASE").unwrap_or_default();
+    let major = Installation::find().expect("PostgreSQL is installed").major;
     let mut differences = String::new();
     let mut count = 0;
     for path in files().iter().filter(|path| path.to_string_lossy().contains(&only)) {
         let text = fs::read_to_string(path).expect("a case can be read");
         let lines = script::lines(&text);
+        let updates = std::env::var_os("UPDATE").is_some();
+        let lines = if updates { lines } else { script::for_servers(lines, major) };
         let plain = run(&lines, &pair.plain);
-        if std::env::var_os("UPDATE").is_some() {
+        if updates {
             let text: String = rewritten(lines, &plain).iter().map(|line| line.printed() + "\n").collect();
             fs::write(path, text).expect("a case can be rewritten");
             continue;
@@ -110,15 +115,21 @@ fn run(lines: &[Line], target: &Target) -> Transcript {
                 let bytes: Vec<u8> = sends.iter().flat_map(|send| script::bytes(send)).collect();
                 client.send(&bytes);
                 if !ends {
-                    transcript.push((index, read(client, session, &Until::usual(&sends), &sends)));
+                    let said = read(client, session, &Until::usual(&sends), &sends);
+                    transcript.push((index, in_order(said, |said| &said.line)));
                 }
                 sends.clear();
             }
             Line::Until { session, text } => {
                 let client = sessions.entry(session.clone()).or_insert_with(|| target.raw());
-                transcript.push((index, read(client, session, &Until::read(text), &[])));
+                let said = read(client, session, &Until::read(text), &[]);
+                transcript.push((index, in_order(said, |said| &said.line)));
             }
-            Line::Expect { .. } | Line::Other(_) | Line::Malformed | Line::MayBeRefused => {}
+            Line::Expect { .. }
+            | Line::Other(_)
+            | Line::Malformed
+            | Line::MayBeRefused
+            | Line::Servers(..) => {}
         }
     }
     transcript.push((lines.len(), dismissed(&mut sessions)));
@@ -137,6 +148,15 @@ fn dismissed(sessions: &mut BTreeMap<String, RawClient>) -> Vec<Said> {
                 said.push(of(&session, &message));
             }
         }
+    }
+    said
+}
+
+/// Parameters that are reported one after the other come in an order of each server's own: here, in that of their names.
+fn in_order<T>(mut said: Vec<T>, line: fn(&T) -> &str) -> Vec<T> {
+    let is_report = |said: &T| line(said).starts_with("S ");
+    for run in said.chunk_by_mut(|one, next| is_report(one) && is_report(next)) {
+        run.sort_by(|one, next| line(one).cmp(line(next)));
     }
     said
 }
@@ -201,12 +221,11 @@ fn is_refused(transcript: &Transcript) -> bool {
 fn expected(lines: &[Line], end: usize) -> Vec<(String, String)> {
     let after = lines.iter().skip(end + 1);
     let block = after.take_while(|line| matches!(line, Line::Expect { .. }));
-    block
-        .filter_map(|line| match line {
-            Line::Expect { session, text } => Some((session.clone(), text.clone())),
-            _ => None,
-        })
-        .collect()
+    let lines = block.filter_map(|line| match line {
+        Line::Expect { session, text } => Some((session.clone(), text.clone())),
+        _ => None,
+    });
+    in_order(lines.collect(), |(_, line)| line)
 }
 
 /// The connection is closed, and if anything is said, that the protocol was violated.

@@ -5,6 +5,7 @@
 //! malformed                             Meridian may end the connection (08P01) where PostgreSQL goes on
 //! == a name                             a case: new connections
 //! may be refused                        Meridian may answer 0A000 in this case, and is not held to what follows in it
+//! servers 13 to 17                      this case is for PostgreSQL's versions from 13 to 17, and left out on others
 //! > Q SELECT 1                          sent; a write ends at Q, F, S, H, c, f, X, raw, and before `~`
 //! >+ Q SELECT 1                         sent, and the write does not end here
 //! < T ?column?: int4                    the answer, one line a message
@@ -48,6 +49,8 @@ pub enum Line {
     Teardown(String),
     Malformed,
     MayBeRefused,
+    /// PostgreSQL's first and last major version that answers so.
+    Servers(u32, u32),
     Case(String),
     Send {
         session: String,
@@ -68,6 +71,21 @@ pub fn lines(text: &str) -> Vec<Line> {
     text.lines().map(line).collect()
 }
 
+/// The same lines; those of cases that are not for servers of this version say nothing.
+pub fn for_servers(lines: Vec<Line>, major: u32) -> Vec<Line> {
+    let starts: Vec<usize> = (0..lines.len()).filter(|at| matches!(lines[*at], Line::Case(_))).collect();
+    let ends = starts.iter().skip(1).copied().chain([lines.len()]);
+    let mut kept = lines.clone();
+    for (start, end) in starts.iter().copied().zip(ends) {
+        let is_other =
+            |line: &Line| matches!(line, Line::Servers(first, last) if !(*first..=*last).contains(&major));
+        if lines[start..end].iter().any(is_other) {
+            kept[start..end].fill(Line::Other(String::new()));
+        }
+    }
+    kept
+}
+
 fn line(text: &str) -> Line {
     let after = |prefix: &str| text.strip_prefix(prefix).map(|rest| rest.trim().to_owned());
     if let Some(statement) = after("setup ") {
@@ -84,6 +102,12 @@ fn line(text: &str) -> Line {
     }
     if text == "malformed" {
         return Line::Malformed;
+    }
+    if let Some((first, last)) = after("servers ").and_then(|range| {
+        let (first, last) = range.split_once(" to ")?;
+        Some((first.parse().ok()?, last.parse().ok()?))
+    }) {
+        return Line::Servers(first, last);
     }
     let mark =
         text.find(['>', '<', '~']).filter(|mark| text[..*mark].chars().all(|c| c.is_ascii_lowercase()));
@@ -118,6 +142,7 @@ impl Line {
             Self::Teardown(statement) => format!("teardown {statement}"),
             Self::Malformed => "malformed".to_owned(),
             Self::MayBeRefused => "may be refused".to_owned(),
+            Self::Servers(first, last) => format!("servers {first} to {last}"),
             Self::Case(name) => format!("== {name}"),
             Self::Send { session, text, more } if *more && ends_write(text) => format!("{session}>+ {text}"),
             Self::Send { session, text, .. } => format!("{session}> {text}"),
