@@ -68,7 +68,6 @@ mod snapshot;
 mod sql_prepared;
 pub mod statements;
 pub mod syntax;
-pub mod throttle;
 mod unasked;
 mod watch;
 
