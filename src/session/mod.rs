@@ -152,6 +152,7 @@ pub struct Session {
     begun_at: std::cell::Cell<u64>,
     /// How the statement that runs now went so far.
     passage: watch::Passage,
+    last_tag: simple::LastTag,
 }
 
 /// What follows from the settings in force.

@@ -38,6 +38,8 @@ pub struct Report {
     pub confirmed: Confirmed,
     /// Rows that the command tags tell of, read or written.
     pub rows: u64,
+    /// The command tag that the client was not told.
+    pub tag: Option<Box<[u8]>>,
     /// Portal is suspended: it lives until Sync.
     pub suspended: bool,
     /// Statements whose columns were probed and name no types inside of their values.

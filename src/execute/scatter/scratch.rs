@@ -199,7 +199,8 @@ async fn copy_out(wire: &mut Wire<'_>, session: &mut Lane, text: &[u8]) -> Resul
     }
     session.copy(text);
     let Wire { client, told, limits, notify, .. } = wire;
-    let relayed = Relay { client, lane: session, told, limits, notify: *notify, hold: false, moved: false };
+    let (lane, notify) = (session, *notify);
+    let relayed = Relay { client, lane, told, limits, notify, hold: false, keeps_tag: false, moved: false };
     match relay(relayed).await {
         Ok(report) if report.error.is_some() => Err(ScatterError::Told),
         Ok(report) => Ok(Answered { rows: report.rows, stays: None }),
