@@ -411,7 +411,12 @@ impl Session {
                 }
             }
             Home::Session => {
-                let reads = matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) });
+                let reads = match &planned.plan.facts.kind {
+                    Kind::Session(SessionObject::Fetch { name, moves: false }) => {
+                        self.held.keeps_fetched(name)
+                    }
+                    _ => matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) }),
+                };
                 portal.in_pieces |= execute.max_rows > 0 && reads && !portal.spent;
                 if portal.cut {
                     return Err(refusals::PORTAL_ROW_LIMIT.error(&[]));
