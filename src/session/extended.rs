@@ -296,6 +296,7 @@ impl Session {
             matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
                 && !self.names_temporary(planned)
                 && !planned.turns_names()
+                && !planned.plan.lists.any()
                 && !declares;
         if relayed {
             self.check_uncommitted(planned)?;

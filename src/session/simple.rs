@@ -286,6 +286,7 @@ impl Session {
         matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
             && !self.names_temporary(planned)
             && planned.sets.is_nothing()
+            && !planned.plan.lists.any()
             && self.check_encoded(planned).is_ok()
     }
 

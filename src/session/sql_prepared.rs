@@ -29,8 +29,8 @@ use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::execute::refusals;
 use crate::plan::{Access, Action, oid, refusal};
 use crate::sql::arguments::{Argument, Arguments, NoParameters};
-use crate::sql::facts::{Kind, SessionObject, Value};
-use crate::sql::prepared::{Given, arguments_of, statement_of};
+use crate::sql::facts::{Facts, Kind, SessionObject, Value};
+use crate::sql::prepared::{Given, arguments_of, executed_within, statement_of};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::HEADER_BYTES;
@@ -303,6 +303,38 @@ impl Session {
         };
         encode::server::parameter_description(&mut self.client.outbox, &[]);
         self.describe_portal(&planned, &execution).await
+    }
+
+    /// A table is not made from an EXECUTE of a statement of ours, which the server that has the table does not know.
+    pub(super) fn check_made_from(&self, facts: &Facts, text: &[u8]) -> Result<(), SqlError> {
+        if !matches!(facts.kind, Kind::CreateTableAs { .. }) {
+            return Ok(());
+        }
+        let executed = executed_within(text, self.lex_options());
+        match executed.filter(|name| self.statements.get(name.as_bytes()).is_some()) {
+            Some(name) => Err(refusals::MADE_FROM_EXECUTE.error(&[&name])),
+            None => Ok(()),
+        }
+    }
+
+    /// Servers list to the session what they have of it: all that it has, and nothing else.
+    pub(super) fn check_lists(&self, planned: &Planned) -> Result<(), SqlError> {
+        let lists = planned.plan.lists;
+        if !lists.any() {
+            return Ok(());
+        }
+        let is_alone = matches!(planned.plan.action, Action::Anywhere | Action::Fixed(_));
+        if lists.statements && (!is_alone || self.statements.has_named()) {
+            return Err(refusals::LISTED.error(&["pg_prepared_statements"]));
+        }
+        let shard = self.default_shard();
+        let elsewhere = self.cursors.values().any(|cursor| *cursor != shard)
+            || self.portals.has_named_elsewhere(shard)
+            || self.held.has_cursors();
+        match lists.cursors && (elsewhere || !is_alone) {
+            true => Err(refusals::LISTED.error(&["pg_cursors"])),
+            false => Ok(()),
+        }
     }
 
     /// The name that an EXECUTE of a statement of ours gives.

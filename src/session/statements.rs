@@ -410,6 +410,10 @@ impl Statements {
         self.named.len()
     }
 
+    pub fn has_named(&self) -> bool {
+        !self.named.is_empty()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.named.is_empty() && self.unnamed.is_none()
     }
