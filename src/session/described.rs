@@ -30,7 +30,7 @@ impl Session {
             return Ok(());
         }
         let work = Work::Extended { execution };
-        if let Some(name) = self.executes_ours(planned) {
+        if let Some(name) = self.executes_ours(&planned.plan.facts) {
             let given = arguments_of(work.text(), self.lex_options()).unwrap_or_default();
             let (inner, execution) = self.executed(planned, name, &given, work).await?;
             return Box::pin(self.describe_portal(&inner, &execution)).await;

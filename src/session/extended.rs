@@ -217,12 +217,12 @@ impl Session {
             return Err(self.unknown_statement(bind.statement));
         };
         let mut planned = self.plan_prepared(&prepared).map_err(into_sql)?;
-        if self.executes_ours(&planned).is_some() {
+        if let Some(name) = self.executes_ours(&planned.plan.facts).map(str::to_owned) {
             bind.check_count(0)?;
-        }
-        if let Some((executed, instead)) = self.bound_execute(&prepared, &planned, &bind) {
-            planned = self.plan_prepared(&executed).map_err(into_sql)?;
-            (prepared, body) = (executed, instead);
+            if let Some((executed, instead)) = self.bound_execute(&name, (&prepared, &planned), &bind) {
+                planned = self.plan_prepared(&executed).map_err(into_sql)?;
+                (prepared, body) = (executed, instead);
+            }
         }
         let bind = Bind::decode(&body)?;
         let named = !bind.statement.is_empty();
@@ -328,7 +328,7 @@ impl Session {
                     self.for_session(batch, message);
                     return Ok(());
                 }
-                if self.executes_ours(&planned).is_some() {
+                if self.executes_ours(&planned.plan.facts).is_some() {
                     let Message::DescribeStatement { prepared, .. } = message else { return Ok(()) };
                     self.for_session(batch, Message::DescribeExecute(prepared));
                     return Ok(());

@@ -241,7 +241,7 @@ impl Session {
         let index = self.join_pinned().await?;
         self.quiet_lane(index).await?;
         let sql = format!("SELECT FROM pg_catalog.pg_cursors WHERE name = {}", quote_literal(name));
-        match self.capture_on(index, &sql).await?.rows.is_empty() {
+        match self.rows_on(index, &sql).await?.is_empty() {
             true => Ok(()),
             false => Err(Failure::Sql(is_taken(name))),
         }

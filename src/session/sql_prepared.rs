@@ -40,6 +40,9 @@ const NUMBERS: [u32; 6] = [oid::INT2, oid::INT4, oid::INT8, oid::FLOAT4, oid::FL
 const TIMES: [u32; 3] = [oid::DATE, oid::TIMESTAMP, oid::TIMESTAMPTZ];
 const STRINGS: [u32; 3] = [oid::TEXT, oid::VARCHAR, oid::BPCHAR];
 
+/// Names of a portal and of its statement.
+const UNNAMED: (&[u8], &[u8]) = (b"", b"");
+
 /// The value of a parameter as text; None: NULL.
 type Text = Option<String>;
 
@@ -167,15 +170,13 @@ impl Session {
         Ok((inner, execution))
     }
 
-    /// A Bind of an EXECUTE of a statement of ours, as the Bind of that statement, where all arguments are known; None for any
-    /// other Bind.
+    /// A Bind of an EXECUTE of our statement of this name, as the Bind of that statement; None where arguments must be computed.
     pub(super) fn bound_execute(
         &mut self,
-        prepared: &Prepared,
-        planned: &Planned,
+        name: &str,
+        (prepared, planned): (&Prepared, &Planned),
         bind: &Bind<'_>,
     ) -> Option<(Rc<Prepared>, Bytes)> {
-        let name = self.executes_ours(planned)?;
         let (inner, inner_planned) = self.executable(name).ok()??;
         let types = inner.declared_all(inner_planned.plan.facts.param_count)?;
         let given = arguments_of(prepared.text(), self.lex_options())?;
@@ -184,7 +185,7 @@ impl Session {
         }
         let values: Vec<Text> = values_of(prepared.text(), planned, &given, types).collect::<Option<_>>()?;
         let formats: Vec<i16> = bind.result_formats.iter().collect();
-        let body = bind_body_of(bind.portal, name.as_bytes(), &values, &formats);
+        let body = bind_body((bind.portal, name.as_bytes()), &values, &formats);
         Some((inner, body))
     }
 
@@ -294,7 +295,7 @@ impl Session {
         let planned = self.plan_prepared(prepared)?;
         let execution = Execution {
             prepared: Rc::clone(prepared),
-            bind: bind_body(&[], &[]),
+            bind: bind_body(UNNAMED, &[], &[]),
             describe: true,
             rows_max: 0,
             portal: 0,
@@ -338,8 +339,8 @@ impl Session {
     }
 
     /// The name that an EXECUTE of a statement of ours gives.
-    pub(super) fn executes_ours<'p>(&self, planned: &'p Planned) -> Option<&'p str> {
-        match &planned.plan.facts.kind {
+    pub(super) fn executes_ours<'f>(&self, facts: &'f Facts) -> Option<&'f str> {
+        match &facts.kind {
             Kind::Session(SessionObject::Execute { name }) => {
                 self.statements.get(name.as_bytes()).map(|_| name.as_str())
             }
@@ -470,21 +471,18 @@ fn execution_of(
         parsed_with: true,
     };
     Ok(match work {
-        Work::Simple { .. } => Execution { bind: bind_body(values, &[]), ..execution },
+        Work::Simple { .. } => Execution { bind: bind_body(UNNAMED, values, &[]), ..execution },
         Work::Extended { execution: outer } => {
             let formats: Vec<i16> = Bind::decode(&outer.bind)?.result_formats.iter().collect();
             let Execution { describe, rows_max, portal, pieces, .. } = *outer;
-            Execution { bind: bind_body(values, &formats), describe, rows_max, portal, pieces, ..execution }
+            let bind = bind_body(UNNAMED, values, &formats);
+            Execution { bind, describe, rows_max, portal, pieces, ..execution }
         }
     })
 }
 
-fn bind_body(values: &[Text], result_formats: &[i16]) -> Bytes {
-    bind_body_of(b"", b"", values, result_formats)
-}
-
-/// The body of a Bind of parameters in text.
-fn bind_body_of(portal: &[u8], statement: &[u8], values: &[Text], result_formats: &[i16]) -> Bytes {
+/// The body of a Bind of parameters in text; the portal's name stands before the statement's.
+fn bind_body((portal, statement): (&[u8], &[u8]), values: &[Text], result_formats: &[i16]) -> Bytes {
     let parameters: Vec<Option<&[u8]>> =
         values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
     let mut frame = BytesMut::new();
