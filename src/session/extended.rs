@@ -25,7 +25,6 @@ use super::held::is_taken;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
 use super::portals::{Home, Portal, cannot_be_run};
-use super::redefinition::result_changed;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -236,10 +235,7 @@ impl Session {
         if self.fails_at_once(batch) && !planned.ends_failed_block() {
             return Err(self.in_failed_block());
         }
-        if !self.keeps_answer(bind.statement, &planned, prepared.text()) {
-            self.worker.interner.borrow_mut().forget(&prepared);
-            return Err(result_changed());
-        }
+        self.check_answer(bind.statement, &planned, &prepared)?;
         self.check_encoded_bind(&bind, &prepared, &planned)?;
         let home = self.portal_home(&planned, &prepared, &bind)?;
         if home == Home::Session && planned.counts_parameters() {

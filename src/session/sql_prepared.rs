@@ -72,6 +72,9 @@ impl Session {
         let tail = tail.split_off(HEADER_BYTES + 1);
         let parse = Parse::with_tail(name.as_bytes(), &tail).map_err(SqlError::from)?;
         let prepared = self.prepare(&parse, false);
+        if let Some(answer) = self.answer_of(&planned, prepared.text()) {
+            self.statements.note_answer(name.as_bytes(), answer);
+        }
         self.statements.insert(name.as_bytes(), prepared);
         self.describe_no_rows(work);
         self.complete("PREPARE");
@@ -144,6 +147,7 @@ impl Session {
     fn executable(&mut self, name: &str) -> Result<Option<Executable>, Failure> {
         let Some(prepared) = self.prepared(name.as_bytes(), false) else { return Ok(None) };
         let planned = self.plan_prepared(&prepared)?;
+        self.check_answer(name.as_bytes(), &planned, &prepared)?;
         Ok(can_be_executed(&planned).then_some((prepared, planned)))
     }
 
