@@ -198,7 +198,7 @@ impl Session {
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
             return Err(self.in_failed_block());
         }
-        self.statements.insert(parse.name, Rc::clone(&prepared));
+        self.statements.insert(parse.name, Rc::clone(&prepared), self.reading(batch.unsettled));
         if !parse.name.is_empty()
             && let Ok(planned) = self.plan_prepared(&prepared)
             && let Some(answer) = self.answer_of(&planned, parse.sql)
@@ -212,7 +212,7 @@ impl Session {
     fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let mut body = frame.slice(HEADER_BYTES..);
         let bind = Bind::decode(&body)?;
-        let Some(mut prepared) = self.prepared(bind.statement, batch.unsettled) else {
+        let Some(mut prepared) = self.prepared(bind.statement, batch.unsettled)? else {
             return Err(self.unknown_statement(bind.statement));
         };
         let mut planned = self.plan_prepared(&prepared).map_err(into_sql)?;
@@ -309,7 +309,7 @@ impl Session {
         let describe = Describe::decode(&frame[HEADER_BYTES..])?;
         match describe.target {
             Target::Statement => {
-                let Some(prepared) = self.prepared(describe.name, batch.unsettled) else {
+                let Some(prepared) = self.prepared(describe.name, batch.unsettled)? else {
                     return Err(self.unknown_statement(describe.name));
                 };
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;

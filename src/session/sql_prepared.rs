@@ -75,7 +75,7 @@ impl Session {
         if let Some(answer) = self.answer_of(&planned, prepared.text()) {
             self.statements.note_answer(name.as_bytes(), answer);
         }
-        self.statements.insert(name.as_bytes(), prepared);
+        self.statements.insert(name.as_bytes(), prepared, self.reading(false));
         self.describe_no_rows(work);
         self.complete("PREPARE");
         Ok(())
@@ -145,7 +145,7 @@ impl Session {
 
     /// A statement that is kept here and can be executed, with its plan.
     fn executable(&mut self, name: &str) -> Result<Option<Executable>, Failure> {
-        let Some(prepared) = self.prepared(name.as_bytes(), false) else { return Ok(None) };
+        let Some(prepared) = self.prepared(name.as_bytes(), false)? else { return Ok(None) };
         let planned = self.plan_prepared(&prepared)?;
         self.check_answer(name.as_bytes(), &planned, &prepared)?;
         Ok(can_be_executed(&planned).then_some((prepared, planned)))
