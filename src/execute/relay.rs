@@ -434,7 +434,8 @@ impl Relay<'_> {
                 }
                 // A setting of ours that fails is the statement's failure: the client is told.
                 report.error.get_or_insert(error);
-                let _ = hidden;
+                let parse = matches!(self.lane.owed.front(), Some(Owed::Parse { .. }));
+                report.confirmed.failed_parse |= parse && !hidden;
                 self.lane.skip_to_sync();
                 if self.lane.owed.is_empty() {
                     report.awaits_sync = true;

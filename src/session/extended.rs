@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::batch::{Batch, BatchEnd, Message};
+use super::batch::{Batch, BatchEnd, Message, uses};
 use super::held::is_taken;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
@@ -157,7 +157,7 @@ impl Session {
             at += header.len;
             let sorted = match header.tag {
                 b'P' => self.sort_parse(batch, &frame),
-                b'B' => self.sort_bind(batch, &frame),
+                b'B' => self.sort_bind(batch, &frame, &bytes[at..]),
                 b'D' => self.sort_describe(batch, &frame, &bytes[at..]),
                 b'E' => self.sort_execute(batch, &frame),
                 b'C' => self.sort_close(batch, &frame),
@@ -198,6 +198,7 @@ impl Session {
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
             return Err(self.in_failed_block());
         }
+        let replaces = if parse.name.is_empty() { self.statements.take_unnamed() } else { None };
         self.statements.insert(parse.name, Rc::clone(&prepared), self.reading(batch.unsettled));
         if !parse.name.is_empty()
             && let Ok(planned) = self.plan_prepared(&prepared)
@@ -205,11 +206,12 @@ impl Session {
         {
             self.statements.note_answer(parse.name, answer);
         }
-        batch.loose.push(Message::Parse { prepared, name: parse.name.into() });
+        batch.loose.push(Message::Parse { prepared, name: parse.name.into(), replaces });
         Ok(())
     }
 
-    fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
+    /// `rest`: what follows.
+    fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes, rest: &[u8]) -> Result<(), SqlError> {
         let mut body = frame.slice(HEADER_BYTES..);
         let bind = Bind::decode(&body)?;
         let Some(mut prepared) = self.prepared(bind.statement, batch.unsettled)? else {
@@ -265,6 +267,11 @@ impl Session {
                 batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 batch.suspect |= planned.is_suspect(self.pin.is_some());
                 batch.note_binding(planned.is_undone_by_roll_back());
+            }
+            Home::Session if is_judged_by_servers(&planned) && !uses(rest, &portal_name) => {
+                let portal = Portal::new(number, (&prepared, &planned), body.clone(), home);
+                let bound = portal.execution(0, Pieces::None);
+                self.for_session(batch, Message::BindJudged(Box::new((planned, bound))));
             }
             Home::Session => batch.for_session(Message::BindHere),
         }
@@ -530,6 +537,11 @@ fn executes(bytes: &[u8], portal: &[u8]) -> bool {
     let Some(FrameHeader { tag: b'E', len }) = frame::judged(bytes) else { return false };
     let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
     Execute::decode(body).is_ok_and(|execute| execute.portal == portal)
+}
+
+/// What servers are sent as it is, or in parts.
+fn is_judged_by_servers(planned: &Planned) -> bool {
+    matches!(planned.plan.action, Action::Routed { .. } | Action::Everywhere) && planned.counts_parameters()
 }
 
 /// Whether there are statements among the messages: in a whole batch, so that its frames can be read.

@@ -315,7 +315,7 @@ pub struct Reading {
 
 /// What stands under a client's name.
 #[derive(Debug, Clone)]
-struct Entry {
+pub struct Entry {
     prepared: Rc<Prepared>,
     /// None where settings may have changed just before it: as they are when it is used.
     reading: Option<Reading>,
@@ -392,6 +392,16 @@ impl Statements {
 
     pub fn remove(&mut self, name: &[u8]) {
         drop(self.close(name));
+    }
+
+    /// What the next statement without a name takes the place of.
+    pub fn take_unnamed(&mut self) -> Option<Entry> {
+        self.unnamed.take()
+    }
+
+    /// It was not replaced after all.
+    pub fn put_unnamed(&mut self, entry: Option<Entry>) {
+        self.unnamed = entry;
     }
 
     /// Removes what the client closes.

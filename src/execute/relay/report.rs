@@ -14,6 +14,8 @@ pub struct Confirmed {
     pub parses: usize,
     /// CloseCompletes for statements.
     pub closes: usize,
+    /// Behind these a Parse has failed: it was not skipped.
+    pub failed_parse: bool,
 }
 
 /// How a relay ended.
