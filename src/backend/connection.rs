@@ -434,6 +434,11 @@ impl StatementSet {
         Self { used: HashMap::new(), tick: 0, max: max.max(1) }
     }
 
+    /// Those that the server has.
+    pub fn ids(&self) -> Vec<u64> {
+        self.used.keys().copied().collect()
+    }
+
     /// Whether the server has it; marks it used.
     pub fn touch(&mut self, id: u64) -> bool {
         self.tick += 1;

@@ -30,7 +30,7 @@ use super::error::BackendError;
 use super::places::{Grant, Ledger, NodePool, Slot};
 use crate::catalog::Defaults;
 use crate::config::PoolSettings;
-use crate::figures::WorkerFigures;
+use crate::figures::{Throttle, WorkerFigures};
 use crate::topology::{NodeId, Topology};
 use crate::wire::credential::LoginSecret;
 use crate::wire::error::SqlError;
@@ -97,8 +97,8 @@ pub struct Pools {
     part: Part,
     /// Connections that are older are closed when they are free.
     renewed: Cell<Option<Instant>>,
-    /// When a refused login was logged last.
-    told_refusal: Cell<Option<Instant>>,
+    /// How often the log may tell of logins that servers refuse.
+    refusals: Throttle,
     worker: Arc<WorkerFigures>,
 }
 
@@ -188,7 +188,7 @@ impl Pools {
             bounds: RefCell::new(Bounds::new(settings, waits, sizing, part)),
             part,
             renewed: Cell::new(None),
-            told_refusal: Cell::new(None),
+            refusals: Throttle::every(REFUSALS_TOLD_EVERY),
             worker,
         }
     }
@@ -342,14 +342,9 @@ impl Pools {
     /// Clients are told what the server says, who may take it for their own login's: the log says whose it is, not more often than
     /// is read.
     fn note_refusal(&self, node: &str, user: &str, error: &SqlError) {
-        let now = Instant::now();
-        let told = self.told_refusal.get();
-        if told.is_some_and(|told| now.saturating_duration_since(told) < REFUSALS_TOLD_EVERY) {
-            return;
-        }
-        self.told_refusal.set(Some(now));
+        let Some(held_back) = self.refusals.admit(Instant::now()) else { return };
         let (sqlstate, reason) = (error.sqlstate.to_string(), error.message.as_str());
-        tracing::warn!(node, user, sqlstate, reason, "a server refuses a login of the pool");
+        tracing::warn!(node, user, sqlstate, reason, held_back, "a server refuses a login of the pool");
     }
 
     async fn connect(

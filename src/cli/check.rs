@@ -17,6 +17,7 @@ use super::findings::{self, Finding, Level};
 use super::servers::{self, Asked, CatalogFailure};
 use crate::catalog::{self, Severity};
 use crate::config::Config;
+use crate::demo::output::line;
 use crate::health::{self, ControlError};
 use crate::session::lookup::{self, LookupError};
 use crate::topology::NodeId;
@@ -173,14 +174,14 @@ fn print_text(config: &Config, asked: &[Asked], findings: &[Finding]) {
     for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", cells.join("  ").trim_end());
+        line!("{}", cells.join("  ").trim_end());
     }
-    println!();
+    line!("");
     for finding in findings {
-        println!("{}: {}: {}", finding.level.name(), finding.about, finding.message);
+        line!("{}: {}: {}", finding.level.name(), finding.about, finding.message);
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    println!("{} errors, {} warnings", count(Level::Error), count(Level::Warning));
+    line!("{} errors, {} warnings", count(Level::Error), count(Level::Warning));
 }
 
 fn print_json(config: &Config, asked: &[Asked], findings: &[Finding]) {
@@ -206,5 +207,5 @@ fn print_json(config: &Config, asked: &[Asked], findings: &[Finding]) {
         .iter()
         .map(|finding| json!({ "level": finding.level.name(), "about": finding.about, "message": finding.message }))
         .collect();
-    println!("{:#}", json!({ "nodes": nodes, "findings": findings }));
+    line!("{:#}", json!({ "nodes": nodes, "findings": findings }));
 }

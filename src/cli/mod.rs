@@ -18,6 +18,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
+use crate::demo::output::{self, line};
 use crate::demo::{self, DemoOptions};
 use crate::server::Server;
 
@@ -111,10 +112,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             logging::Chosen::new(&checked.log)?;
             let form = if json { check::Form::Json } else { check::Form::Text };
             if form == check::Form::Text {
-                println!("{}", check::describe(&checked, &config.display().to_string()));
+                line!("{}", check::describe(&checked, &config.display().to_string()));
             }
             if !connect && form == check::Form::Text {
-                checked.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+                checked.warnings.iter().for_each(|warning| line!("warning: {warning}"));
             }
             if !connect {
                 return Ok(ExitCode::SUCCESS);
@@ -127,7 +128,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime()?.block_on(route::route(Config::load(&config)?, asked))
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "meridian", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "meridian", &mut script);
+            output::write(&script);
             Ok(ExitCode::SUCCESS)
         }
         Command::Man { of } => manual(of.as_deref()).map(done),
@@ -144,7 +147,9 @@ fn manual(of: Option<&str>) -> anyhow::Result<()> {
             found.with_context(|| format!("there is no command \"{name}\""))?
         }
     };
-    clap_mangen::Man::new(page).render(&mut std::io::stdout())?;
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page).render(&mut text)?;
+    output::write(&text);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::{outline, servers};
 use crate::catalog::Catalog;
 use crate::config::Config;
+use crate::demo::output::line;
 use crate::health;
 use crate::plan::explain::render_refusal;
 use crate::plan::{Action, Many, PlanningContext};
@@ -87,7 +88,7 @@ pub(super) async fn route(config: Config, asked: Asked) -> anyhow::Result<ExitCo
     for piece in &pieces {
         let statement = &text.as_bytes()[piece.start as usize..piece.end as usize];
         if pieces.len() > 1 {
-            println!("-- {}", String::from_utf8_lossy(statement).trim());
+            line!("-- {}", String::from_utf8_lossy(statement).trim());
         }
         note_missing(statement, &asked.parameters);
         if asked.catalogs == Source::Nowhere
@@ -141,16 +142,16 @@ fn print_plan(
     let bound = match plan.bind(&arguments, hint.as_deref()) {
         Ok(bound) => bound,
         Err(refusal) => {
-            println!("{}", render_refusal(&refusal));
+            line!("{}", render_refusal(&refusal));
             return Ok(Outcome::Refused);
         }
     };
     for line in plan.explain(&arguments, hint.as_deref()) {
-        println!("{line}");
+        line!("{line}");
     }
     match (&plan.action, bound.shards.single()) {
         (Action::Routed { many: Many::Scatter(scatter) }, None) => {
-            scatter.describe(&arguments).iter().for_each(|line| println!("{line}"));
+            scatter.describe(&arguments).iter().for_each(|line| line!("{line}"));
             Ok(Outcome::Planned)
         }
         (Action::Refuse(_), _) | (Action::Routed { many: Many::Refuse(_) }, None) => Ok(Outcome::Refused),

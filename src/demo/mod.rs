@@ -22,6 +22,7 @@ pub mod data;
 mod directory;
 mod load;
 mod options;
+pub mod output;
 mod progress;
 mod questions;
 
@@ -32,6 +33,8 @@ use anyhow::Context;
 
 use cluster::{APP_DATABASE, APP_PASSWORD, APP_USER, Cluster, DatasetRecord, Network};
 use data::Dataset;
+
+use output::line;
 
 pub use configuration::configuration;
 pub use load::load;
@@ -45,6 +48,8 @@ pub const PROXY_REGION: &str = "us-east";
 /// Loading takes a second for each hundred thousand rows, and a hundred times that on a machine that is slow and busy.
 const LOAD_TIME_PER_ROW: Duration = Duration::from_millis(1);
 const LOAD_TIME_LEAST: Duration = Duration::from_secs(120);
+/// Between two looks at servers that have ended by themselves.
+const REAP_EVERY: Duration = Duration::from_secs(1);
 /// For the six statements together.
 const ASK_TIME: Duration = Duration::from_secs(120);
 
@@ -71,7 +76,7 @@ pub async fn run<P>(
                 .with_context(|| format!("no answers within {} s", ASK_TIME.as_secs()))??;
         } else {
             invite(&options, &dataset);
-            std::future::pending::<()>().await;
+            watch(&cluster).await;
         }
         anyhow::Ok((cluster, proxy))
     };
@@ -141,13 +146,21 @@ async fn fill(
 
 fn invite(options: &DemoOptions, dataset: &Dataset) {
     let (host, port) = (options.client_host(), options.listen.port());
-    println!("\nFour regions behind one connection string:\n");
-    println!("  psql 'postgresql://{APP_USER}:{APP_PASSWORD}@{host}:{port}/{APP_DATABASE}'\n");
-    println!("Worth trying (EXPLAIN before a statement shows its route):");
+    line!("\nFour regions behind one connection string:\n");
+    line!("  psql 'postgresql://{APP_USER}:{APP_PASSWORD}@{host}:{port}/{APP_DATABASE}'\n");
+    line!("Worth trying (EXPLAIN before a statement shows its route):");
     for question in questions(dataset) {
-        println!("\n  -- {}\n  {};", question.shows, question.sql.replace('\n', "\n  "));
+        line!("\n  -- {}\n  {};", question.shows, question.sql.replace('\n', "\n  "));
     }
-    println!("\nCtrl-C stops the servers and keeps the data.");
+    line!("\nCtrl-C stops the servers and keeps the data.");
+}
+
+/// Servers that somebody has killed, to see what happens, are ours to be waited for. Never returns.
+async fn watch(cluster: &Cluster) {
+    loop {
+        tokio::time::sleep(REAP_EVERY).await;
+        cluster.reap();
+    }
 }
 
 /// Resolves at the first signal that asks us to end.

@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::data::{Dataset, Point, Ride, Status, Table, driver_position};
+use super::output::line;
 use super::progress::Progress;
 
 /// Rows of values as PostgreSQL prints them.
@@ -180,11 +181,11 @@ pub async fn ask(config: &Config, questions: &[Question], progress: &Progress) -
     let driver = tokio::spawn(connection);
     let mut wrong = 0;
     for question in questions {
-        println!("-- {}\n{};", question.shows, question.sql);
+        line!("-- {}\n{};", question.shows, question.sql);
         match check(&client, question).await? {
-            Verdict::Right => println!(),
+            Verdict::Right => line!(""),
             Verdict::Wrong(what) => {
-                println!("WRONG: {what}\n");
+                line!("WRONG: {what}\n");
                 wrong += 1;
             }
         }
@@ -217,7 +218,7 @@ async fn check(client: &Client, question: &Question) -> anyhow::Result<Verdict> 
         }
         (Answer::Refused(state), Err(error)) if error.code().is_some_and(|code| code.code() == *state) => {
             let message = error.as_db_error().map(|error| error.message().to_owned()).unwrap_or_default();
-            println!("ERROR {state}: {message}");
+            line!("ERROR {state}: {message}");
             Ok(Verdict::Right)
         }
         (Answer::Refused(state), Ok(_)) => Ok(Verdict::Wrong(format!("must be refused with {state}"))),
@@ -236,7 +237,7 @@ async fn print_route(client: &Client, sql: &str) -> anyhow::Result<()> {
     let (_, rows) = table(&messages);
     let lines = rows.iter().filter_map(|row| row.first()?.as_deref());
     for line in lines.take_while(|line| !line.contains("(cost=")) {
-        println!("   {line}");
+        line!("   {line}");
     }
     Ok(())
 }
@@ -268,7 +269,7 @@ fn print_table(names: &[String], rows: &Rows) {
     let print = |cells: Vec<String>| {
         let padded: Vec<_> =
             cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("   {}", padded.join("  ").trim_end());
+        line!("   {}", padded.join("  ").trim_end());
     };
     print(names.to_vec());
     for row in rows {

@@ -329,6 +329,11 @@ impl Lane {
         self.owed.push_back(Owed::Close { hidden: true, id: Some(id) });
     }
 
+    /// Has the server forget all that we have prepared: the client asks what there is.
+    pub fn forget_all(&mut self) {
+        self.connection.statements.ids().into_iter().for_each(|id| self.forget(id));
+    }
+
     /// A whole extended message of the client's, as it is.
     pub fn forward(&mut self, frame: &[u8], owed: Owed) {
         self.connection.outbox.extend_from_slice(frame);

@@ -165,6 +165,18 @@ limits! {
         "the unnamed portal is gone",
         "Execute it before others, or give it a name.",
         "Between its Bind and its Execute its server was asked something of ours, which takes its place.";
+    READ_BY_OTHER_SETTINGS = "X046" "0A000",
+        "prepared statement \"{}\" has a literal that was read by other settings",
+        "Send the value as a parameter, or prepare the statement again.",
+        "PostgreSQL reads literals once, when a statement is prepared; a server that is given its text now would read them by the DateStyle, TimeZone or standard_conforming_strings of now.";
+    MADE_FROM_EXECUTE = "X047" "0A000",
+        "making a table from EXECUTE of \"{}\" is not supported",
+        "Make it from the statement that was prepared.",
+        "The session keeps it, and no server has it under that name.";
+    LISTED = "X048" "0A000",
+        "\"{}\" cannot tell what this session has",
+        "Leave it out, or deallocate prepared statements and close cursors first.",
+        "The session keeps some itself, under names that servers do not have, or on several servers.";
 }
 
 impl Limit {

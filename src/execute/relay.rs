@@ -58,6 +58,8 @@ pub struct Relay<'a> {
     pub notify: bool,
     /// Keeps the answer in the client's outbox: the caller decides later whether it may be sent.
     pub hold: bool,
+    /// Keeps CommandComplete back, in the report: what the statement has done may yet fail.
+    pub keeps_tag: bool,
     /// Bytes of the server's stand in the client's outbox.
     pub moved: bool,
 }
@@ -319,8 +321,14 @@ impl Relay<'_> {
             b'D' => report.position = first_lsn(body).filter(|_| hidden).or(report.position),
             b'C' | b'I' | b's' => {
                 report.rows += if header.tag == b'C' && !hidden { rows_of_tag(body) } else { 0 };
-                self.lane.confirm(header.tag);
                 report.suspended = header.tag == b's';
+                let kept = header.tag == b'C' && !hidden && self.keeps_tag;
+                report.tag =
+                    kept.then(|| body.split_last().map_or(body, |(_, tag)| tag).into()).or(report.tag.take());
+                self.lane.confirm(header.tag);
+                if kept {
+                    return Ok(false);
+                }
             }
             b'E' => return self.on_error(at, header, hidden, report),
             b'Z' => {
@@ -426,7 +434,8 @@ impl Relay<'_> {
                 }
                 // A setting of ours that fails is the statement's failure: the client is told.
                 report.error.get_or_insert(error);
-                let _ = hidden;
+                let parse = matches!(self.lane.owed.front(), Some(Owed::Parse { .. }));
+                report.confirmed.failed_parse |= parse && !hidden;
                 self.lane.skip_to_sync();
                 if self.lane.owed.is_empty() {
                     report.awaits_sync = true;

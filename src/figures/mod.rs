@@ -19,6 +19,7 @@
 
 mod count;
 mod statement;
+mod throttle;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 pub use count::{BUCKETS, Count, Counts, Histogram, HistogramSum};
 pub use statement::{Route, Verb};
+pub use throttle::Throttle;
 
 use crate::topology::{NodeId, RegionId};
 use crate::wire::error::SqlState;

@@ -45,7 +45,10 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
                 }
             }
             Alteration::Drops(column) => refuse_drop(facts, context, column)?,
-            Alteration::Born(_) | Alteration::Adds { .. } | Alteration::Defaults { .. } => {}
+            Alteration::Born(_)
+            | Alteration::Adds { .. }
+            | Alteration::Defaults { .. }
+            | Alteration::Copies(_) => {}
             Alteration::Retypes { column, words, converted, .. } => {
                 refuse_type(facts, context, column, words, *converted)?;
             }

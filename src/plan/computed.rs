@@ -90,7 +90,8 @@ pub(super) fn refuse_timed_defaults(
     let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
     let is_text = |words: &[String]| words.iter().any(|word| TEXTS.contains(&word.as_str()));
     let timed = alters.iter().find_map(|alteration| match alteration {
-        Alteration::Defaults { words, clock } if !is_text(words) => Some(clock),
+        Alteration::Defaults { words, clock } if !is_text(words) => Some(clock.as_str()),
+        Alteration::Copies(source) => copied_time(context, source),
         _ => None,
     });
     let Some(clock) = timed.filter(|_| code::is_spread(context)) else { return Ok(()) };
@@ -105,6 +106,22 @@ pub(super) fn refuse_timed_defaults(
         true => Err(refusal::TIMED_DEFAULT.naming(&[clock])),
         false => Ok(()),
     }
+}
+
+/// A default of a table without a rule that is a time: of that table's rows, which are on one shard, each shard may keep its own.
+fn copied_time<'c>(context: &'c PlanningContext, source: &ObjectName) -> Option<&'c str> {
+    if matches!(home::of(context, source), Home::Sharded { .. } | Home::Reference { .. }) {
+        return None;
+    }
+    let info = context.catalog.resolve(source, &context.search_path)?;
+    info.columns.iter().filter_map(|column| column.default.as_deref()).find(|default| is_time(default))
+}
+
+/// Whether the text of a default is a constant of a type of dates and times.
+fn is_time(default: &str) -> bool {
+    let Some((literal, kind)) = default.rsplit_once("'::") else { return false };
+    let kinds = ["date", "time", "tsrange", "tstzrange", "tsmultirange", "tstzmultirange"];
+    literal.bytes().any(|byte| byte.is_ascii_digit()) && kinds.iter().any(|name| kind.starts_with(name))
 }
 
 /// What is called for rows that are there must find on their shard what it reads; and it must not number them, which each shard

@@ -24,6 +24,7 @@ use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
 use super::functions::Numbering;
 use super::home::{self, Home};
+use super::lists::Lists;
 use super::refusal::{self, Refusal};
 use super::scatter::{Scatter, Ways};
 use super::survey::{Fixed, Survey};
@@ -45,6 +46,8 @@ pub struct Plan {
     pub steady: bool,
     /// What its code may leave on the connection that it runs on.
     pub traces: Traces,
+    /// What it asks of the session itself.
+    pub lists: Lists,
     pub(super) route: Route,
     pub(super) topology: Arc<Topology>,
 }
@@ -102,6 +105,7 @@ impl Plan {
             inner,
             steady: steady::is_steady(&facts, context),
             traces,
+            lists: Lists::of(&facts),
             facts,
             topology: Arc::clone(&context.topology),
         }

@@ -21,6 +21,7 @@ pub mod explain;
 mod fired;
 mod functions;
 mod home;
+mod lists;
 mod make;
 mod place;
 mod predicate;

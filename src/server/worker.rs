@@ -13,11 +13,11 @@ use crate::admin;
 use crate::backend::{Part, Pools, Sizing, Waits};
 use crate::catalog::RefreshRequest;
 use crate::config::PoolSettings;
+use crate::figures::Throttle;
 use crate::health;
 use crate::session::{
     self,
     shared::{Live, Shared, Worker},
-    throttle::Throttle,
 };
 use crate::transaction::Recovery;
 

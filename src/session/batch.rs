@@ -14,14 +14,14 @@ use super::Session;
 use super::extended::answers_itself;
 use super::perform::Execution;
 use super::planning::Planned;
-use super::statements::{Closed, Prepared};
+use super::statements::{Closed, Entry, Prepared};
 use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
 use crate::plan::Access;
 use crate::topology::ShardId;
 use crate::wire::error::SqlError;
-use crate::wire::frame::HEADER_BYTES;
-use crate::wire::frontend::Describe;
+use crate::wire::frame::{self, FrameHeader, HEADER_BYTES};
+use crate::wire::frontend::{Bind, Describe, Execute, Target};
 
 /// Messages of a batch that go to one place together.
 pub(super) struct Segment {
@@ -61,6 +61,8 @@ pub(super) enum Message {
     Parse {
         prepared: Rc<Prepared>,
         name: Box<[u8]>,
+        /// The statement without a name that one without a name takes the place of.
+        replaces: Option<Entry>,
     },
     Bind {
         prepared: Rc<Prepared>,
@@ -90,6 +92,8 @@ pub(super) enum Message {
     CloseStatement(Option<Box<Closed>>),
     /// Portals of the session.
     BindHere,
+    /// One that nothing of the batch executes or describes: a server judges it.
+    BindJudged(Box<(Rc<Planned>, Execution)>),
     Execute(Box<(Rc<Planned>, Execution)>),
     /// Described before it is executed, or without.
     DescribePortal(Box<(Rc<Planned>, Execution)>),
@@ -165,11 +169,15 @@ impl Batch {
     }
 
     /// What is to be undone, the last first, if segment `at` failed with so much of its own confirmed.
-    pub(super) fn unconfirmed(&self, at: usize, confirmed: Confirmed) -> impl Iterator<Item = &Message> {
+    pub(super) fn unconfirmed(
+        &self,
+        at: usize,
+        confirmed: Confirmed,
+    ) -> impl Iterator<Item = (&Message, Untold)> {
         let (own, later) = self.segments.split_at(at + 1);
         let own = own.last().map(|segment| self.messages(segment)).unwrap_or_default();
         let later = later.iter().rev().flat_map(|segment| self.messages(segment).iter().rev());
-        later.chain(unconfirmed(own, confirmed))
+        later.map(|message| (message, Untold::Skipped)).chain(unconfirmed(own, confirmed))
     }
 
     /// Appends to the segment of `shard`, or begins one; loose Parses come along.
@@ -282,8 +290,42 @@ impl Batch {
     }
 }
 
+/// So far a batch is looked through for what becomes of a portal: many may be bound at its front.
+const AHEAD: usize = 64;
+
+/// Whether some message executes or describes this portal, before its name is bound again; or may do so, far behind.
+pub(super) fn uses(mut bytes: &[u8], portal: &[u8]) -> bool {
+    for _ in 0..AHEAD {
+        let Some(FrameHeader { tag, len }) = frame::judged(bytes) else { return false };
+        let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
+        let used = match tag {
+            b'E' => Execute::decode(body).is_ok_and(|execute| execute.portal == portal),
+            b'D' => Describe::decode(body)
+                .is_ok_and(|describe| describe.target == Target::Portal && describe.name == portal),
+            b'B' if Bind::decode(body).is_ok_and(|bind| bind.portal == portal) => return false,
+            _ => false,
+        };
+        if used {
+            return true;
+        }
+        bytes = bytes.get(len..).unwrap_or_default();
+    }
+    true
+}
+
+/// Why the client was not told of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Untold {
+    Failed,
+    /// Something before it has failed.
+    Skipped,
+}
+
 /// Parses and Closes of one segment that the client was not told of, the last first.
-pub(super) fn unconfirmed(messages: &[Message], mut confirmed: Confirmed) -> impl Iterator<Item = &Message> {
+pub(super) fn unconfirmed(
+    messages: &[Message],
+    mut confirmed: Confirmed,
+) -> impl Iterator<Item = (&Message, Untold)> {
     let is_open = |message: &&Message| {
         let left = match message {
             Message::Parse { .. } => &mut confirmed.parses,
@@ -294,8 +336,14 @@ pub(super) fn unconfirmed(messages: &[Message], mut confirmed: Confirmed) -> imp
         *left = left.saturating_sub(1);
         !was_told
     };
+    let mut failed = confirmed.failed_parse;
+    let told = |message: &Message| match message {
+        Message::Parse { .. } if std::mem::take(&mut failed) => Untold::Failed,
+        _ => Untold::Skipped,
+    };
     let open: Vec<&Message> = messages.iter().filter(is_open).collect();
-    open.into_iter().rev()
+    let untold: Vec<Untold> = open.iter().copied().map(told).collect();
+    open.into_iter().zip(untold).rev()
 }
 
 impl Message {

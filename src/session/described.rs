@@ -8,6 +8,7 @@ use super::perform::{Execution, Work};
 use super::planning::Planned;
 use super::{Failure, Outcome, Session, setting};
 use crate::execute::RelayError;
+use crate::execute::lane::Owed;
 use crate::execute::refusals;
 use crate::execute::scatter::{ScatterError, Wire, describe};
 use crate::plan::Access;
@@ -15,8 +16,32 @@ use crate::sql::arguments::Arguments;
 use crate::sql::facts::{Kind, SessionObject};
 use crate::sql::prepared::arguments_of;
 use crate::wire::encode;
+use crate::wire::error::SqlError;
+use crate::wire::frontend::{Bind, Target};
 
 impl Session {
+    /// A Bind of the session's own, of which a server says whether its values are such.
+    pub(super) async fn bind_judged(&mut self, execution: &Execution) -> Outcome {
+        let index = self.join_default(Access::Read).await?;
+        self.quiet_lane(index).await?;
+        let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
+        let prepared = &execution.prepared;
+        let lane = &mut self.lanes[index];
+        lane.parse(b"", &prepared.tail, prepared.id, true);
+        // Errors name the portal.
+        encode::client::bind_with_tail(&mut lane.connection.outbox, bind.portal, b"", bind.tail);
+        encode::client::close(&mut lane.connection.outbox, Target::Portal, bind.portal);
+        lane.owed.extend([Owed::Bind { hidden: true }, Owed::Close { hidden: true, id: None }]);
+        lane.sync(true);
+        match self.drain_lane(index).await?.error {
+            Some(error) => Err(Failure::Sql(error)),
+            None => {
+                encode::server::bind_complete(&mut self.client.outbox);
+                Ok(())
+            }
+        }
+    }
+
     pub(super) async fn describe_portal(&mut self, planned: &Planned, execution: &Execution) -> Outcome {
         if answers_itself(planned) {
             encode::server::no_data(&mut self.client.outbox);
@@ -30,7 +55,7 @@ impl Session {
             return Ok(());
         }
         let work = Work::Extended { execution };
-        if let Some(name) = self.executes_ours(planned) {
+        if let Some(name) = self.executes_ours(&planned.plan.facts) {
             let given = arguments_of(work.text(), self.lex_options()).unwrap_or_default();
             let (inner, execution) = self.executed(planned, name, &given, work).await?;
             return Box::pin(self.describe_portal(&inner, &execution)).await;

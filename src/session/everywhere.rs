@@ -131,6 +131,7 @@ impl Session {
                 limits,
                 notify: false,
                 hold: true,
+                keeps_tag: false,
                 moved: false,
             })
             .await
@@ -239,6 +240,7 @@ impl Session {
                 limits,
                 notify: false,
                 hold: true,
+                keeps_tag: false,
                 moved: false,
             })
             .await;

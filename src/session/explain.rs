@@ -21,7 +21,7 @@ use crate::plan::scatter::scratch::Counts;
 use crate::plan::scatter::{Combine, Scratch, ShardText};
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
-use crate::sql::facts::{Explain, Kind, SessionObject};
+use crate::sql::facts::Explain;
 use crate::sql::hint::HintRole;
 use crate::topology::{NodeRole, ShardId, ShardSet};
 use crate::wire::error::SqlError;
@@ -37,9 +37,7 @@ impl Session {
         let parameterized = explain.inner.param_count > 0;
         let text = work.text();
         let arguments = Arguments { text, literals: &planned.literals, parameters: &NoParameters };
-        if let Kind::Session(SessionObject::Execute { name }) = &explain.inner.kind
-            && self.statements.get(name.as_bytes()).is_some()
-        {
+        if self.executes_ours(&explain.inner).is_some() {
             return Err(Failure::Sql(refusals::EXPLAIN_EXECUTE.error(&[])));
         }
         let hint = planned.hint.as_ref().and_then(|hint| hint.shard.as_deref());

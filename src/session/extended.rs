@@ -20,12 +20,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::batch::{Batch, BatchEnd, Message};
+use super::batch::{Batch, BatchEnd, Message, uses};
 use super::held::is_taken;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
 use super::portals::{Home, Portal, cannot_be_run};
-use super::redefinition::result_changed;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -158,7 +157,7 @@ impl Session {
             at += header.len;
             let sorted = match header.tag {
                 b'P' => self.sort_parse(batch, &frame),
-                b'B' => self.sort_bind(batch, &frame),
+                b'B' => self.sort_bind(batch, &frame, &bytes[at..]),
                 b'D' => self.sort_describe(batch, &frame, &bytes[at..]),
                 b'E' => self.sort_execute(batch, &frame),
                 b'C' => self.sort_close(batch, &frame),
@@ -199,30 +198,32 @@ impl Session {
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
             return Err(self.in_failed_block());
         }
-        self.statements.insert(parse.name, Rc::clone(&prepared));
+        let replaces = if parse.name.is_empty() { self.statements.take_unnamed() } else { None };
+        self.statements.insert(parse.name, Rc::clone(&prepared), self.reading(batch.unsettled));
         if !parse.name.is_empty()
             && let Ok(planned) = self.plan_prepared(&prepared)
             && let Some(answer) = self.answer_of(&planned, parse.sql)
         {
             self.statements.note_answer(parse.name, answer);
         }
-        batch.loose.push(Message::Parse { prepared, name: parse.name.into() });
+        batch.loose.push(Message::Parse { prepared, name: parse.name.into(), replaces });
         Ok(())
     }
 
-    fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
+    /// `rest`: what follows.
+    fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes, rest: &[u8]) -> Result<(), SqlError> {
         let mut body = frame.slice(HEADER_BYTES..);
         let bind = Bind::decode(&body)?;
-        let Some(mut prepared) = self.prepared(bind.statement, batch.unsettled) else {
+        let Some(mut prepared) = self.prepared(bind.statement, batch.unsettled)? else {
             return Err(self.unknown_statement(bind.statement));
         };
         let mut planned = self.plan_prepared(&prepared).map_err(into_sql)?;
-        if self.executes_ours(&planned).is_some() {
+        if let Some(name) = self.executes_ours(&planned.plan.facts).map(str::to_owned) {
             bind.check_count(0)?;
-        }
-        if let Some((executed, instead)) = self.bound_execute(&prepared, &planned, &bind) {
-            planned = self.plan_prepared(&executed).map_err(into_sql)?;
-            (prepared, body) = (executed, instead);
+            if let Some((executed, instead)) = self.bound_execute(&name, (&prepared, &planned), &bind) {
+                planned = self.plan_prepared(&executed).map_err(into_sql)?;
+                (prepared, body) = (executed, instead);
+            }
         }
         let bind = Bind::decode(&body)?;
         let named = !bind.statement.is_empty();
@@ -236,10 +237,7 @@ impl Session {
         if self.fails_at_once(batch) && !planned.ends_failed_block() {
             return Err(self.in_failed_block());
         }
-        if !self.keeps_answer(bind.statement, &planned, prepared.text()) {
-            self.worker.interner.borrow_mut().forget(&prepared);
-            return Err(result_changed());
-        }
+        self.check_answer(bind.statement, &planned, &prepared)?;
         self.check_encoded_bind(&bind, &prepared, &planned)?;
         let home = self.portal_home(&planned, &prepared, &bind)?;
         if home == Home::Session && planned.counts_parameters() {
@@ -270,6 +268,11 @@ impl Session {
                 batch.suspect |= planned.is_suspect(self.pin.is_some());
                 batch.note_binding(planned.is_undone_by_roll_back());
             }
+            Home::Session if is_judged_by_servers(&planned) && !uses(rest, &portal_name) => {
+                let portal = Portal::new(number, (&prepared, &planned), body.clone(), home);
+                let bound = portal.execution(0, Pieces::None);
+                self.for_session(batch, Message::BindJudged(Box::new((planned, bound))));
+            }
             Home::Session => batch.for_session(Message::BindHere),
         }
         Ok(())
@@ -296,6 +299,7 @@ impl Session {
             matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
                 && !self.names_temporary(planned)
                 && !planned.turns_names()
+                && !planned.plan.lists.any()
                 && !declares;
         if relayed {
             self.check_uncommitted(planned)?;
@@ -312,7 +316,7 @@ impl Session {
         let describe = Describe::decode(&frame[HEADER_BYTES..])?;
         match describe.target {
             Target::Statement => {
-                let Some(prepared) = self.prepared(describe.name, batch.unsettled) else {
+                let Some(prepared) = self.prepared(describe.name, batch.unsettled)? else {
                     return Err(self.unknown_statement(describe.name));
                 };
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
@@ -327,7 +331,7 @@ impl Session {
                     self.for_session(batch, message);
                     return Ok(());
                 }
-                if self.executes_ours(&planned).is_some() {
+                if self.executes_ours(&planned.plan.facts).is_some() {
                     let Message::DescribeStatement { prepared, .. } = message else { return Ok(()) };
                     self.for_session(batch, Message::DescribeExecute(prepared));
                     return Ok(());
@@ -411,7 +415,12 @@ impl Session {
                 }
             }
             Home::Session => {
-                let reads = matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) });
+                let reads = match &planned.plan.facts.kind {
+                    Kind::Session(SessionObject::Fetch { name, moves: false }) => {
+                        self.held.keeps_fetched(name)
+                    }
+                    _ => matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) }),
+                };
                 portal.in_pieces |= execute.max_rows > 0 && reads && !portal.spent;
                 if portal.cut {
                     return Err(refusals::PORTAL_ROW_LIMIT.error(&[]));
@@ -528,6 +537,11 @@ fn executes(bytes: &[u8], portal: &[u8]) -> bool {
     let Some(FrameHeader { tag: b'E', len }) = frame::judged(bytes) else { return false };
     let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
     Execute::decode(body).is_ok_and(|execute| execute.portal == portal)
+}
+
+/// What servers are sent as it is, or in parts.
+fn is_judged_by_servers(planned: &Planned) -> bool {
+    matches!(planned.plan.action, Action::Routed { .. } | Action::Everywhere) && planned.counts_parameters()
 }
 
 /// Whether there are statements among the messages: in a whole batch, so that its frames can be read.

@@ -374,6 +374,7 @@ fn open(
         awaiting_sync: false,
         begun_at: Default::default(),
         passage: Default::default(),
+        last_tag: Default::default(),
         worker: Rc::clone(worker),
         live,
     };

@@ -54,6 +54,8 @@ pub(super) struct Held {
     pub lasts: Lasts,
     /// The settings that its server is back to with a roll-back.
     pub began_with: Rc<Settings>,
+    /// The portal of a FETCH whose rows were not all asked for: its session's unnamed one has them.
+    pub fetching: Option<u64>,
 }
 
 /// How long something is held.
@@ -72,6 +74,16 @@ pub(super) enum Lasts {
 pub(super) struct HeldSessions(BTreeMap<u64, Held>);
 
 impl HeldSessions {
+    /// Whether rows of a FETCH from this cursor can wait for the next Execute: in a transaction of its session.
+    pub fn keeps_fetched(&self, name: &str) -> bool {
+        let held = self.cursor(name).and_then(|number| self.0.get(&number));
+        held.is_some_and(|held| held.lasts == Lasts::Transaction)
+    }
+
+    pub fn has_cursors(&self) -> bool {
+        self.0.values().any(|held| held.cursor.is_some())
+    }
+
     /// The number of a cursor.
     pub fn cursor(&self, name: &str) -> Option<u64> {
         self.0.iter().find(|(_, held)| held.cursor.as_deref() == Some(name)).map(|(number, _)| *number)
@@ -229,7 +241,7 @@ impl Session {
         let index = self.join_pinned().await?;
         self.quiet_lane(index).await?;
         let sql = format!("SELECT FROM pg_catalog.pg_cursors WHERE name = {}", quote_literal(name));
-        match self.capture_on(index, &sql).await?.rows.is_empty() {
+        match self.rows_on(index, &sql).await?.is_empty() {
             true => Ok(()),
             false => Err(Failure::Sql(is_taken(name))),
         }
@@ -254,7 +266,7 @@ impl Session {
                 return Err(Failure::Sql(cannot_be_run(name)));
             };
             let mut wire = self.wire();
-            let fetched = fetch_portal(&mut wire, &mut held.lane, &question, rows_max).await;
+            let fetched = fetch_portal(&mut wire, &mut held.lane, &question, ("SELECT", rows_max)).await;
             let times = wire.times;
             self.note_times(&times);
             return self.after_fetch(execution.portal, held, fetched);
@@ -289,10 +301,17 @@ impl Session {
             }
             held.lane.connection.resume();
         }
+        if let Work::Extended { execution } = work
+            && execution.pieces == Pieces::Further
+        {
+            let fetched = self.fetch_further(&mut held, execution).await;
+            return self.after_fetch(number, held, fetched);
+        }
         if let Err(failure) = self.bring_held(&mut held).await {
             self.let_go(held);
             return Err(failure);
         }
+        held.fetching = None;
         let fetched = match moves {
             true => self.move_held(&mut held, work).await,
             false => self.fetch_rows(&mut held, work).await,
@@ -300,11 +319,26 @@ impl Session {
         self.after_fetch(number, held, fetched)
     }
 
+    /// What an Execute of a FETCH has left to the next one; not where its session was asked anything since, or is to be.
+    async fn fetch_further(&mut self, held: &mut Held, execution: &Execution) -> Result<u64, ScatterError> {
+        let is_brought = held.lane.connection.applied.difference(self.settings_in_force()).is_none();
+        if held.fetching != Some(execution.portal) || !is_brought {
+            return Err(ScatterError::Sql(refusals::PORTAL_ROW_LIMIT.error(&[])));
+        }
+        let work = Work::Extended { execution };
+        let arguments = Arguments { text: work.text(), literals: &[], parameters: &NoParameters };
+        let question = Question { arguments, bind: work.bind()?, declared: &[], describe: false };
+        let mut wire = self.wire();
+        let fetched = fetch_portal(&mut wire, &mut held.lane, &question, ("FETCH", execution.rows_max)).await;
+        let times = wire.times;
+        self.note_times(&times);
+        fetched
+    }
+
     /// Values are printed by the settings of now, not of DECLARE.
     async fn bring_held(&self, held: &mut Held) -> Outcome {
-        let local = self.block.get().and_then(|transaction| transaction.in_force.as_ref());
         // Defaults of transactions are of no transaction of its own.
-        let _ = held.lane.apply_settings(local.unwrap_or(&self.settings));
+        let _ = held.lane.apply_settings(self.settings_in_force());
         if held.lane.end_settings() {
             let drained = drain(&mut held.lane).await.map_err(|error| Failure::Sql(error.into_sql()))?;
             return drained.error.map_or(Ok(()), |error| Err(Failure::Sql(error)));
@@ -327,9 +361,16 @@ impl Session {
         let bind = work.bind()?;
         let arguments = Arguments { text: work.text(), literals: &[], parameters: &NoParameters };
         let question = Question { arguments, bind, declared: &[], describe: work.describes() };
+        let rows_max = match work {
+            Work::Simple { .. } => 0,
+            Work::Extended { execution } => {
+                held.fetching = Some(execution.portal);
+                execution.rows_max
+            }
+        };
         let mark = self.client.outbox.len();
         let mut wire = self.wire();
-        let fetched = fetch_cursor(&mut wire, &mut held.lane, &question, &held.columns).await;
+        let fetched = fetch_cursor(&mut wire, &mut held.lane, &question, &held.columns, rows_max).await;
         let (sent, times) = (wire.sent, wire.times);
         self.note_times(&times);
         if !sent && bind.is_none() && fetched.is_err() {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::planning::Planned;
 use super::servers::Need;
 use super::set_config::Sets;
+use super::simple::LastTag;
 use super::snapshot::Tie;
 use super::{End, Failure, Outcome, Request, Session};
 use crate::backend::capture::Captured;
@@ -271,12 +272,15 @@ impl Session {
 
     /// Sends what was put on lane `index` and passes the answers on, until the lane owes nothing.
     pub(super) async fn run_lane(&mut self, index: usize) -> Result<Report, RelayError> {
-        let Self { client, lanes, told, limits, pin, .. } = self;
-        let lane = &mut lanes[index];
-        let result =
-            relay(Relay { client, lane, told, limits, notify: pin.is_some(), hold: false, moved: false })
-                .await;
-        if let Ok(report) = &result {
+        let Self { client, lanes, told, limits, pin, last_tag, .. } = self;
+        let (lane, notify) = (&mut lanes[index], pin.is_some());
+        let keeps_tag = *last_tag == LastTag::Awaited;
+        let mut result =
+            relay(Relay { client, lane, told, limits, notify, hold: false, keeps_tag, moved: false }).await;
+        if let Ok(report) = &mut result {
+            if let Some(tag) = report.tag.take() {
+                *last_tag = LastTag::Kept(tag);
+            }
             self.after_relay(index, report);
         }
         result

@@ -68,7 +68,6 @@ mod snapshot;
 mod sql_prepared;
 pub mod statements;
 pub mod syntax;
-pub mod throttle;
 mod unasked;
 mod watch;
 
@@ -153,6 +152,7 @@ pub struct Session {
     begun_at: std::cell::Cell<u64>,
     /// How the statement that runs now went so far.
     passage: watch::Passage,
+    last_tag: simple::LastTag,
 }
 
 /// What follows from the settings in force.

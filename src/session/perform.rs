@@ -204,6 +204,7 @@ impl Session {
             return Box::pin(self.perform_temporary(planned, work)).await;
         }
         self.check_uncommitted(planned)?;
+        self.check_lists(planned)?;
         match &planned.plan.action {
             Action::Refuse(refusal) => Err(Failure::Sql(refusal.clone().into())),
             Action::Control => Box::pin(self.obey(planned, work)).await,
@@ -259,6 +260,8 @@ impl Session {
             return Err(Failure::Sql(refusal.clone().into()));
         }
         self.check_temporary(planned)?;
+        self.check_lists(planned)?;
+        self.check_made_from(&planned.plan.facts, work.text())?;
         let prepares = match &planned.plan.facts.kind {
             Kind::Session(SessionObject::Prepare { name }) => Some(name),
             _ => None,
@@ -353,6 +356,9 @@ impl Session {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
+            if planned.plan.lists.statements {
+                self.lanes[index].forget_all();
+            }
             self.put(index, work)?;
             let suspect = planned.is_suspect(self.pin.is_some());
             let read_only = self.is_read_only();
@@ -462,6 +468,7 @@ impl Session {
     async fn perform_pinned(&mut self, facts: &Facts, work: Work<'_>, reason: &'static str) -> Outcome {
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
+        self.check_made_from(facts, work.text())?;
         match &facts.kind {
             Kind::Session(SessionObject::Prepare { name }) => self.check_unprepared(name)?,
             Kind::Session(SessionObject::DeclareCursor { name, .. }) if self.held.cursor(name).is_some() => {

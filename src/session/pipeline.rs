@@ -12,7 +12,7 @@
 
 use std::rc::Rc;
 
-use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace, unconfirmed};
+use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace, Untold, unconfirmed};
 use super::extended::answers_itself;
 use super::perform::{Execution, Work};
 use super::planning::Planned;
@@ -85,7 +85,7 @@ impl Session {
             match result {
                 Ok(ready) => sent = ready,
                 Err((failure, confirmed)) => {
-                    batch.unconfirmed(at, confirmed).for_each(|message| self.undo(message));
+                    batch.unconfirmed(at, confirmed).for_each(|(message, untold)| self.undo(message, untold));
                     return Err(failure);
                 }
             }
@@ -204,17 +204,19 @@ impl Session {
                     encode::server::parse_complete(&mut self.client.outbox);
                     Ok(())
                 }
-                Message::Execute(portal) => {
+                Message::Execute(portal) | Message::BindJudged(portal) => {
                     let (planned, execution) = &**portal;
-                    let outcome = self.execute_here(planned, execution).await;
-                    self.note_run();
+                    let outcome = match message {
+                        Message::Execute(_) => self.execute_here(planned, execution).await,
+                        _ => self.bind_judged(execution).await,
+                    };
                     // PostgreSQL would have said so at the Parse.
                     if let (Err(Failure::Sql(error)), Some((prepared, said, before))) = (&outcome, parsed)
                         && is_of_a_text(planned, error, self.client.outbox.len() >= said)
                         && Rc::ptr_eq(prepared, &execution.prepared)
                     {
                         self.client.outbox.truncate(said);
-                        confirmed = before;
+                        confirmed = Confirmed { failed_parse: true, ..before };
                     }
                     outcome
                 }
@@ -267,7 +269,9 @@ impl Session {
         if execution.describe && answers_itself(planned) {
             encode::server::no_data(&mut self.client.outbox);
         }
-        self.perform(planned, Work::Extended { execution }).await
+        let outcome = self.perform(planned, Work::Extended { execution }).await;
+        self.note_run();
+        outcome
     }
 
     /// The statements of a segment are watched as one: they run in one flight, and each counts with the time of all.
@@ -449,7 +453,7 @@ impl Session {
         self.forget_bound(messages);
         let lane = &mut self.lanes[index];
         for message in messages {
-            if let Message::Parse { prepared, name } = message
+            if let Message::Parse { prepared, name, .. } = message
                 && !name.is_empty()
             {
                 lane.forget(prepared.id);
@@ -478,12 +482,16 @@ impl Session {
         if !self.block.is_open() {
             self.end_held(false);
         }
-        unconfirmed(messages, confirmed).for_each(|message| self.undo(message));
+        unconfirmed(messages, confirmed).for_each(|(message, untold)| self.undo(message, untold));
     }
 
-    /// A message that is skipped: a statement whose Parse it is does not exist, one whose Close it is does.
-    fn undo(&mut self, message: &Message) {
+    /// A message that has not been: a statement whose Parse it is does not exist, one whose Close it is does. The one without a
+    /// name is gone with a Parse that fails.
+    fn undo(&mut self, message: &Message, untold: Untold) {
         match message {
+            Message::Parse { name, replaces, .. } if name.is_empty() && untold == Untold::Skipped => {
+                self.statements.put_unnamed(replaces.clone());
+            }
             Message::Parse { name, .. } => self.statements.remove(name),
             Message::CloseStatement(Some(closed)) => self.statements.reopen(closed),
             _ => {}
@@ -521,7 +529,7 @@ impl Session {
         lane.reuses = reuse;
         for message in messages {
             match message {
-                Message::Parse { prepared, name } => {
+                Message::Parse { prepared, name, .. } => {
                     if !is_kept(prepared, !name.is_empty(), reuse) {
                         lane.parse(b"", &prepared.tail, prepared.id, false);
                     } else if !prepare(lane, prepared, false) {
@@ -551,6 +559,7 @@ impl Session {
                 }
                 Message::CloseStatement(_) => lane.owed.push_back(Owed::Local(LocalReply::CloseComplete)),
                 Message::BindHere
+                | Message::BindJudged(_)
                 | Message::Execute(_)
                 | Message::DescribePortal(_)
                 | Message::DescribeFetch(_)

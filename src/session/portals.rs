@@ -138,6 +138,11 @@ impl Portals {
         self.known.remove(name.as_bytes()).map(|portal| portal.number)
     }
 
+    /// Whether one with a name is not on this shard's server.
+    pub fn has_named_elsewhere(&self, shard: ShardId) -> bool {
+        self.known.iter().any(|(name, portal)| !name.is_empty() && portal.home != Home::Shard(shard))
+    }
+
     /// Whether a server of the shard has some.
     pub fn has_some_on(&self, shard: ShardId) -> bool {
         self.known.values().any(|portal| portal.home == Home::Shard(shard))

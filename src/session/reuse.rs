@@ -1,8 +1,8 @@
 //! Statements without a name that a server has of earlier clients: it parses them once, and plans them once where their
 //! plan is the same for all values.
 //!
-//! A client cannot tell, but by the speed and by `pg_prepared_statements`, which shows what the connection has. PostgreSQL
-//! reads an unnamed statement anew at each Parse, so one that is kept must be one that would be read alike
+//! A client cannot tell, but by the speed: before `pg_prepared_statements` is read, the server forgets what it has of ours.
+//! PostgreSQL reads an unnamed statement anew at each Parse, so one that is kept must be one that would be read alike
 //! ([`super::statements`]), and:
 //!
 //! | it could be told by | so |

@@ -162,7 +162,8 @@ impl Session {
         let held = match stays {
             Some(columns) => {
                 let began_with = Rc::clone(&session.connection.applied);
-                Some(Held { lane: session, columns, cursor: None, lasts: Lasts::Transaction, began_with })
+                let lasts = Lasts::Transaction;
+                Some(Held { lane: session, columns, cursor: None, lasts, began_with, fetching: None })
             }
             None => {
                 self.cancel.remove(&session.connection.key);

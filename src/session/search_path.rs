@@ -16,7 +16,11 @@ use crate::plan::{Plan, PlanningContext};
 impl Session {
     /// The settings that hold for the next statement.
     pub(super) fn in_force(&self) -> &Settings {
-        let local = self.block.get().and_then(|transaction| transaction.in_force.as_deref());
+        self.settings_in_force()
+    }
+
+    pub(super) fn settings_in_force(&self) -> &Rc<Settings> {
+        let local = self.block.get().and_then(|transaction| transaction.in_force.as_ref());
         local.unwrap_or(&self.settings)
     }
 

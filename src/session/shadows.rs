@@ -11,8 +11,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::planning::Planned;
-use super::redefinition::redefining_words;
-use super::statements::Answer;
+use super::redefinition::{redefining_words, result_changed};
+use super::statements::{Answer, Prepared};
 use super::{Outcome, Session};
 use crate::catalog::RelationKind;
 use crate::execute::{Lane, refusals};
@@ -191,17 +191,23 @@ impl Session {
         }
     }
 
-    /// Whether a statement that was prepared under this name still has the answer that its client knows.
-    pub(super) fn keeps_answer(&mut self, name: &[u8], planned: &Planned, text: &[u8]) -> bool {
+    /// A statement that was prepared under this name still has the answer that its client knows.
+    pub(super) fn check_answer(
+        &mut self,
+        name: &[u8],
+        planned: &Planned,
+        prepared: &Prepared,
+    ) -> Result<(), SqlError> {
         let sight = self.sight_of_names();
         let Some(then) = self.statements.answer(name).filter(|then| then.sight != sight) else {
-            return true;
+            return Ok(());
         };
-        let kept = self.answer_of(planned, text).is_none_or(|now| then.is_kept_by(&now));
-        if kept {
-            self.statements.confirm_answer(name, sight);
+        if self.answer_of(planned, prepared.text()).is_some_and(|now| !then.is_kept_by(&now)) {
+            self.worker.interner.borrow_mut().forget(prepared);
+            return Err(result_changed());
         }
-        kept
+        self.statements.confirm_answer(name, sight);
+        Ok(())
     }
 
     /// Changes with what names of tables may mean to the session.

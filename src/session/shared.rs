@@ -30,7 +30,6 @@ use super::orders::Orders;
 use super::planning::PlanCache;
 use super::redefinition::Redefinitions;
 use super::statements::Interner;
-use super::throttle::Throttles;
 use crate::backend::Pools;
 use crate::catalog::{CatalogHandle, Defaults};
 use crate::config::{
@@ -40,12 +39,22 @@ use crate::config::{
 use crate::execute::Buffers;
 use crate::execute::lane::Owed;
 use crate::execute::notifiers::Notifiers;
-use crate::figures::{Figures, WorkerFigures};
+use crate::figures::{Figures, Throttle, WorkerFigures};
 use crate::sql::shape::ShapeBuffers;
 use crate::topology::{Signals, Topology};
 use crate::wire::credential::Credential;
 use crate::wire::scram::MockKey;
 use crate::wire::tls::Acceptor;
+
+/// Lines of the log that tell of who is refused, one for each reason.
+#[derive(Debug, Default)]
+pub struct Throttles {
+    pub clients: Throttle,
+    pub user: Throttle,
+    pub database: Throttle,
+    pub lookup: Throttle,
+    pub login: Throttle,
+}
 
 /// Process-wide state.
 pub struct Shared {

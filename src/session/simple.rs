@@ -13,12 +13,13 @@
 
 use std::ops::Range;
 
+use bytes::BytesMut;
 use memchr::memchr;
 
 use super::block::{Block, Origin, Transaction};
 use super::perform::Work;
 use super::planning::Planned;
-use super::{End, Failure, Session};
+use super::{End, Failure, Request, Session};
 use crate::backend::BackendError;
 use crate::execute::RelayError;
 use crate::figures::Route;
@@ -32,6 +33,8 @@ use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{FrameHeader, HEADER_BYTES};
 use crate::wire::frontend::Query;
 
+/// No command tag of PostgreSQL's is longer.
+const TAG_BYTES_MAX: usize = 64;
 /// Servers that one read is tried on before its client is told.
 const READ_ATTEMPTS: usize = 4;
 
@@ -226,7 +229,7 @@ impl Session {
         }
         self.check_syntax(text).await?;
         let (mut behind, mut counted) = (0, 0);
-        for piece in pieces {
+        for (number, piece) in pieces.iter().enumerate() {
             behind += characters(&text[counted..piece.start as usize]);
             counted = piece.start as usize;
             let statement = &text[piece.start as usize..piece.end as usize];
@@ -236,6 +239,9 @@ impl Session {
                 self.begin_implicit();
             }
             self.behind = behind;
+            if number + 1 == pieces.len() {
+                self.last_tag = LastTag::Awaited;
+            }
             let performed = self.perform(&planned, Work::Simple { text: statement }).await;
             self.behind = 0;
             performed.map_err(|failure| match failure {
@@ -280,6 +286,7 @@ impl Session {
         matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
             && !self.names_temporary(planned)
             && planned.sets.is_nothing()
+            && !planned.plan.lists.any()
             && self.check_encoded(planned).is_ok()
     }
 
@@ -293,13 +300,27 @@ impl Session {
         Ok(shards.single())
     }
 
+    /// The tag of a Query's last statement, which PostgreSQL says behind its commit. `commits`: that is to come.
+    fn take_last_tag(&mut self, commits: bool) -> Option<Box<[u8]>> {
+        match std::mem::take(&mut self.last_tag) {
+            LastTag::Kept(tag) => Some(tag),
+            LastTag::Told if self.request == Request::Extended => None,
+            LastTag::Told | LastTag::Awaited if commits => take_tag(&mut self.client.outbox),
+            LastTag::Told | LastTag::Awaited => None,
+        }
+    }
+
     /// Ends a request: an implicit block commits, an error is told. Ok: whether ReadyForQuery has been sent.
     pub(super) async fn conclude(&mut self, outcome: Result<bool, Failure>) -> Result<bool, End> {
         let implicit = self.block.get().is_some_and(|t| t.origin == Origin::Implicit);
+        let kept = self.take_last_tag(implicit && outcome.is_ok());
         let outcome = match outcome {
             Ok(sent) if implicit => Box::pin(self.commit_block(false)).await.map(|_| sent),
             other => other,
         };
+        if let (Ok(_), Some(tag)) = (&outcome, kept) {
+            encode::server::command_complete(&mut self.client.outbox, &tag);
+        }
         let sent = match outcome {
             Ok(sent) => sent,
             Err(Failure::End(end)) => return Err(end),
@@ -364,6 +385,32 @@ impl Session {
     }
 }
 
+/// What has become of the command tag of a Query's last statement.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum LastTag {
+    /// It goes to the client as it comes, or to what waits for it.
+    #[default]
+    Told,
+    /// It is to be kept back: the transaction is still to be committed.
+    Awaited,
+    Kept(Box<[u8]>),
+}
+
+/// Takes the CommandComplete away that ends what waits for the client.
+fn take_tag(outbox: &mut BytesMut) -> Option<Box<[u8]>> {
+    let end = outbox.len().checked_sub(1).filter(|end| outbox[*end] == 0)?;
+    let is_of_tags = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
+    let length = outbox[..end].iter().rev().take(TAG_BYTES_MAX).take_while(|byte| is_of_tags(byte)).count();
+    let begins = |start: &usize| {
+        let body = (HEADER_BYTES - 1 + end - start + 1) as u32;
+        outbox[..*start].ends_with(&[&b"C"[..], &body.to_be_bytes()].concat())
+    };
+    let start = (end - length..end).find(begins)?;
+    let tag = outbox[start..end].into();
+    outbox.truncate(start - HEADER_BYTES);
+    Some(tag)
+}
+
 /// In UTF-8: every byte that continues none begins one.
 fn characters(text: &[u8]) -> u32 {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count() as u32
@@ -383,4 +430,24 @@ pub(super) fn in_failed_block() -> SqlError {
         SqlState::IN_FAILED_SQL_TRANSACTION,
         "current transaction is aborted, commands ignored until end of transaction block",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_taken_off_the_end() {
+        for tag in ["SELECT 3", "INSERT 0 123456789012345678", "CREATE TABLE", "COPY 0"] {
+            let mut outbox = BytesMut::new();
+            encode::server::command_complete(&mut outbox, b"SELECT 1");
+            encode::server::command_complete(&mut outbox, tag.as_bytes());
+            assert_eq!(take_tag(&mut outbox).as_deref(), Some(tag.as_bytes()));
+            assert_eq!(take_tag(&mut outbox).as_deref(), Some(&b"SELECT 1"[..]));
+            assert_eq!((take_tag(&mut outbox), outbox.len()), (None, 0));
+        }
+        let mut outbox = BytesMut::new();
+        encode::server::empty_query_response(&mut outbox);
+        assert_eq!((take_tag(&mut outbox), outbox.len()), (None, 5));
+    }
 }

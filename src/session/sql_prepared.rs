@@ -29,8 +29,8 @@ use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::execute::refusals;
 use crate::plan::{Access, Action, oid, refusal};
 use crate::sql::arguments::{Argument, Arguments, NoParameters};
-use crate::sql::facts::{Kind, SessionObject, Value};
-use crate::sql::prepared::{Given, arguments_of, statement_of};
+use crate::sql::facts::{Facts, Kind, SessionObject, Value};
+use crate::sql::prepared::{Given, arguments_of, executed_within, statement_of};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::HEADER_BYTES;
@@ -39,6 +39,9 @@ use crate::wire::frontend::{Bind, Parse};
 const NUMBERS: [u32; 6] = [oid::INT2, oid::INT4, oid::INT8, oid::FLOAT4, oid::FLOAT8, oid::NUMERIC];
 const TIMES: [u32; 3] = [oid::DATE, oid::TIMESTAMP, oid::TIMESTAMPTZ];
 const STRINGS: [u32; 3] = [oid::TEXT, oid::VARCHAR, oid::BPCHAR];
+
+/// Names of a portal and of its statement.
+const UNNAMED: (&[u8], &[u8]) = (b"", b"");
 
 /// The value of a parameter as text; None: NULL.
 type Text = Option<String>;
@@ -69,7 +72,10 @@ impl Session {
         let tail = tail.split_off(HEADER_BYTES + 1);
         let parse = Parse::with_tail(name.as_bytes(), &tail).map_err(SqlError::from)?;
         let prepared = self.prepare(&parse, false);
-        self.statements.insert(name.as_bytes(), prepared);
+        if let Some(answer) = self.answer_of(&planned, prepared.text()) {
+            self.statements.note_answer(name.as_bytes(), answer);
+        }
+        self.statements.insert(name.as_bytes(), prepared, self.reading(false));
         self.describe_no_rows(work);
         self.complete("PREPARE");
         Ok(())
@@ -139,8 +145,9 @@ impl Session {
 
     /// A statement that is kept here and can be executed, with its plan.
     fn executable(&mut self, name: &str) -> Result<Option<Executable>, Failure> {
-        let Some(prepared) = self.prepared(name.as_bytes(), false) else { return Ok(None) };
+        let Some(prepared) = self.prepared(name.as_bytes(), false)? else { return Ok(None) };
         let planned = self.plan_prepared(&prepared)?;
+        self.check_answer(name.as_bytes(), &planned, &prepared)?;
         Ok(can_be_executed(&planned).then_some((prepared, planned)))
     }
 
@@ -167,15 +174,13 @@ impl Session {
         Ok((inner, execution))
     }
 
-    /// A Bind of an EXECUTE of a statement of ours, as the Bind of that statement, where all arguments are known; None for any
-    /// other Bind.
+    /// A Bind of an EXECUTE of our statement of this name, as the Bind of that statement; None where arguments must be computed.
     pub(super) fn bound_execute(
         &mut self,
-        prepared: &Prepared,
-        planned: &Planned,
+        name: &str,
+        (prepared, planned): (&Prepared, &Planned),
         bind: &Bind<'_>,
     ) -> Option<(Rc<Prepared>, Bytes)> {
-        let name = self.executes_ours(planned)?;
         let (inner, inner_planned) = self.executable(name).ok()??;
         let types = inner.declared_all(inner_planned.plan.facts.param_count)?;
         let given = arguments_of(prepared.text(), self.lex_options())?;
@@ -184,7 +189,7 @@ impl Session {
         }
         let values: Vec<Text> = values_of(prepared.text(), planned, &given, types).collect::<Option<_>>()?;
         let formats: Vec<i16> = bind.result_formats.iter().collect();
-        let body = bind_body_of(bind.portal, name.as_bytes(), &values, &formats);
+        let body = bind_body((bind.portal, name.as_bytes()), &values, &formats);
         Some((inner, body))
     }
 
@@ -294,7 +299,7 @@ impl Session {
         let planned = self.plan_prepared(prepared)?;
         let execution = Execution {
             prepared: Rc::clone(prepared),
-            bind: bind_body(&[], &[]),
+            bind: bind_body(UNNAMED, &[], &[]),
             describe: true,
             rows_max: 0,
             portal: 0,
@@ -305,9 +310,41 @@ impl Session {
         self.describe_portal(&planned, &execution).await
     }
 
+    /// A table is not made from an EXECUTE of a statement of ours, which the server that has the table does not know.
+    pub(super) fn check_made_from(&self, facts: &Facts, text: &[u8]) -> Result<(), SqlError> {
+        if !matches!(facts.kind, Kind::CreateTableAs { .. }) {
+            return Ok(());
+        }
+        let executed = executed_within(text, self.lex_options());
+        match executed.filter(|name| self.statements.get(name.as_bytes()).is_some()) {
+            Some(name) => Err(refusals::MADE_FROM_EXECUTE.error(&[&name])),
+            None => Ok(()),
+        }
+    }
+
+    /// Servers list to the session what they have of it: all that it has, and nothing else.
+    pub(super) fn check_lists(&self, planned: &Planned) -> Result<(), SqlError> {
+        let lists = planned.plan.lists;
+        if !lists.any() {
+            return Ok(());
+        }
+        let is_alone = matches!(planned.plan.action, Action::Anywhere | Action::Fixed(_));
+        if lists.statements && (!is_alone || self.statements.has_named()) {
+            return Err(refusals::LISTED.error(&["pg_prepared_statements"]));
+        }
+        let shard = self.default_shard();
+        let elsewhere = self.cursors.values().any(|cursor| *cursor != shard)
+            || self.portals.has_named_elsewhere(shard)
+            || self.held.has_cursors();
+        match lists.cursors && (elsewhere || !is_alone) {
+            true => Err(refusals::LISTED.error(&["pg_cursors"])),
+            false => Ok(()),
+        }
+    }
+
     /// The name that an EXECUTE of a statement of ours gives.
-    pub(super) fn executes_ours<'p>(&self, planned: &'p Planned) -> Option<&'p str> {
-        match &planned.plan.facts.kind {
+    pub(super) fn executes_ours<'f>(&self, facts: &'f Facts) -> Option<&'f str> {
+        match &facts.kind {
             Kind::Session(SessionObject::Execute { name }) => {
                 self.statements.get(name.as_bytes()).map(|_| name.as_str())
             }
@@ -438,21 +475,18 @@ fn execution_of(
         parsed_with: true,
     };
     Ok(match work {
-        Work::Simple { .. } => Execution { bind: bind_body(values, &[]), ..execution },
+        Work::Simple { .. } => Execution { bind: bind_body(UNNAMED, values, &[]), ..execution },
         Work::Extended { execution: outer } => {
             let formats: Vec<i16> = Bind::decode(&outer.bind)?.result_formats.iter().collect();
             let Execution { describe, rows_max, portal, pieces, .. } = *outer;
-            Execution { bind: bind_body(values, &formats), describe, rows_max, portal, pieces, ..execution }
+            let bind = bind_body(UNNAMED, values, &formats);
+            Execution { bind, describe, rows_max, portal, pieces, ..execution }
         }
     })
 }
 
-fn bind_body(values: &[Text], result_formats: &[i16]) -> Bytes {
-    bind_body_of(b"", b"", values, result_formats)
-}
-
-/// The body of a Bind of parameters in text.
-fn bind_body_of(portal: &[u8], statement: &[u8], values: &[Text], result_formats: &[i16]) -> Bytes {
+/// The body of a Bind of parameters in text; the portal's name stands before the statement's.
+fn bind_body((portal, statement): (&[u8], &[u8]), values: &[Text], result_formats: &[i16]) -> Bytes {
     let parameters: Vec<Option<&[u8]>> =
         values.iter().map(|value| value.as_deref().map(str::as_bytes)).collect();
     let mut frame = BytesMut::new();

@@ -20,9 +20,10 @@ use hashbrown::HashMap;
 use super::Session;
 use super::planning::Planned;
 use crate::backend::Settings;
-use crate::execute::Lane;
-use crate::sql::conversion::Conversion;
+use crate::execute::{Lane, refusals};
+use crate::sql::conversion::{Conversion, READ_BY, depends_on};
 use crate::sql::lexer::LexOptions;
+use crate::wire::error::SqlError;
 use crate::wire::frontend::Parse;
 
 /// What a server parses a text by, besides the text. Numbers that are never used for anything else again.
@@ -42,18 +43,6 @@ pub struct Dialect {
     plans: u32,
 }
 
-/// Settings by which a server reads literals. Others change what is done, not what is read; the search_path is the planning
-/// context's.
-const OF_LITERALS: [&str; 8] = [
-    "datestyle",
-    "timezone",
-    "timezone_abbreviations",
-    "array_nulls",
-    "xmloption",
-    "lc_monetary",
-    "standard_conforming_strings",
-    "backslash_quote",
-];
 /// Which rules rewrite a statement; how constants are printed that a plan computes beforehand.
 const OF_PLANS: [&str; 5] = [
     "session_replication_role",
@@ -266,7 +255,7 @@ impl Interner {
             set.collect::<Vec<_>>()
         };
         let plans = of(&OF_PLANS);
-        let all = [of(&OF_LITERALS), plans.clone()].concat();
+        let all = [of(&READ_BY), plans.clone()].concat();
         Dialect { settings: self.number_of(all), plans: self.number_of(plans) }
     }
 
@@ -317,21 +306,36 @@ impl Answer {
     }
 }
 
+/// What a client's text was read by, when it was prepared.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    settings: Rc<Settings>,
+    options: LexOptions,
+}
+
+/// What stands under a client's name.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    prepared: Rc<Prepared>,
+    /// None where settings may have changed just before it: as they are when it is used.
+    reading: Option<Reading>,
+}
+
 /// What a client has closed, in case that the Close is skipped.
 #[derive(Debug)]
 pub struct Closed {
     name: Box<[u8]>,
-    prepared: Rc<Prepared>,
+    entry: Entry,
     answer: Option<Answer>,
 }
 
 /// What one client has prepared.
 #[derive(Debug, Default)]
 pub struct Statements {
-    named: HashMap<Box<[u8]>, Rc<Prepared>>,
+    named: HashMap<Box<[u8]>, Entry>,
     /// What the columns were that a `*` of the statement stood for when the client prepared it.
     answers: HashMap<Box<[u8]>, Answer>,
-    unnamed: Option<Rc<Prepared>>,
+    unnamed: Option<Entry>,
     /// Texts of SQL's PREPARE, by the names that they give.
     by_sql: HashMap<String, Box<[u8]>>,
 }
@@ -351,14 +355,22 @@ impl Statements {
     }
 
     pub fn get(&self, name: &[u8]) -> Option<&Rc<Prepared>> {
+        self.entry(name).map(|entry| &entry.prepared)
+    }
+
+    fn entry(&self, name: &[u8]) -> Option<&Entry> {
         if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
     }
 
-    pub fn insert(&mut self, name: &[u8], prepared: Rc<Prepared>) {
+    pub fn insert(&mut self, name: &[u8], prepared: Rc<Prepared>, reading: Option<Reading>) {
+        self.put(name, Entry { prepared, reading });
+    }
+
+    fn put(&mut self, name: &[u8], entry: Entry) {
         if name.is_empty() {
-            self.unnamed = Some(prepared);
+            self.unnamed = Some(entry);
         } else {
-            self.named.insert(name.into(), prepared);
+            self.named.insert(name.into(), entry);
         }
     }
 
@@ -382,18 +394,28 @@ impl Statements {
         drop(self.close(name));
     }
 
+    /// What the next statement without a name takes the place of.
+    pub fn take_unnamed(&mut self) -> Option<Entry> {
+        self.unnamed.take()
+    }
+
+    /// It was not replaced after all.
+    pub fn put_unnamed(&mut self, entry: Option<Entry>) {
+        self.unnamed = entry;
+    }
+
     /// Removes what the client closes.
     pub fn close(&mut self, name: &[u8]) -> Option<Closed> {
-        let (prepared, answer) = match name.is_empty() {
+        let (entry, answer) = match name.is_empty() {
             true => (self.unnamed.take(), None),
             false => (self.named.remove(name), self.answers.remove(name)),
         };
-        prepared.map(|prepared| Closed { name: name.into(), prepared, answer })
+        entry.map(|entry| Closed { name: name.into(), entry, answer })
     }
 
     /// It was not closed after all.
     pub fn reopen(&mut self, closed: &Closed) {
-        self.insert(&closed.name, Rc::clone(&closed.prepared));
+        self.put(&closed.name, closed.entry.clone());
         if let Some(answer) = &closed.answer {
             self.note_answer(&closed.name, answer.clone());
         }
@@ -408,6 +430,10 @@ impl Statements {
 
     pub fn len(&self) -> usize {
         self.named.len()
+    }
+
+    pub fn has_named(&self) -> bool {
+        !self.named.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -434,15 +460,54 @@ impl Session {
         interner.intern(parse, self.parsing(unsettled), self.lex_options())
     }
 
-    /// What the client has prepared under this name, as it is read under the settings of now.
-    pub(super) fn prepared(&mut self, name: &[u8], unsettled: bool) -> Option<Rc<Prepared>> {
-        let prepared = self.statements.get(name).map(Rc::clone)?;
+    /// By what a server would read a text that is prepared now.
+    pub(super) fn reading(&self, unsettled: bool) -> Option<Reading> {
+        let settings = Rc::clone(self.settings_in_force());
+        (!unsettled).then(|| Reading { settings, options: self.lex_options() })
+    }
+
+    /// What the client has prepared under this name, if its text still says under the settings of now what it said then.
+    pub(super) fn prepared(
+        &mut self,
+        name: &[u8],
+        unsettled: bool,
+    ) -> Result<Option<Rc<Prepared>>, SqlError> {
+        let Some(entry) = self.statements.entry(name) else { return Ok(None) };
+        let prepared = Rc::clone(&entry.prepared);
+        if !prepared.has_literals {
+            return Ok(Some(prepared));
+        }
+        if let Some(then) = &entry.reading
+            && self.reads_otherwise(prepared.text(), then)
+        {
+            return Err(refusals::READ_BY_OTHER_SETTINGS.error(&[&String::from_utf8_lossy(name)]));
+        }
         let again = {
             let mut interner = self.worker.interner.borrow_mut();
             interner.read_again(&prepared, name, self.parsing(unsettled), self.lex_options())
         };
-        let Some(again) = again else { return Some(prepared) };
-        self.statements.insert(name, Rc::clone(&again));
-        Some(again)
+        let Some(again) = again else { return Ok(Some(prepared)) };
+        self.statements.insert(name, Rc::clone(&again), self.reading(unsettled));
+        Ok(Some(again))
+    }
+
+    /// PostgreSQL reads a text once, when it is prepared: whether a server that is given it now might read something else.
+    fn reads_otherwise(&self, text: &[u8], then: &Reading) -> bool {
+        let options = self.lex_options();
+        let now = self.in_force();
+        if options == then.options && std::ptr::eq(now, &raw const *then.settings) {
+            return false;
+        }
+        let value = |settings: &Settings, name: &str| {
+            let value = settings.get(name).or_else(|| self.account.default(name))?;
+            Some(value.trim_matches('\'').to_ascii_lowercase())
+        };
+        READ_BY.iter().any(|name| {
+            let differs = match *name {
+                "standard_conforming_strings" => options != then.options,
+                name => value(now, name) != value(&then.settings, name),
+            };
+            differs && depends_on(name, text, then.options)
+        })
     }
 }

@@ -20,6 +20,20 @@ pub enum Conversion {
     Moment,
 }
 
+/// Settings by which a server reads literals. Others change what is done, not what is read; the search_path is the planning
+/// context's.
+pub const READ_BY: [&str; 9] = [
+    "datestyle",
+    "timezone",
+    "timezone_abbreviations",
+    "array_nulls",
+    "xmloption",
+    "lc_monetary",
+    "standard_conforming_strings",
+    "backslash_quote",
+    "intervalstyle",
+];
+
 /// Literals of types of dates and times that mean the moment.
 const MOMENTS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
 
@@ -54,6 +68,56 @@ impl Conversion {
     }
 }
 
+/// Whether some literal of the text may say something else under another value of a setting of [`READ_BY`], whatever its type.
+pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
+    let depends = |literal: &[u8]| match setting {
+        "datestyle" => numbers_in(literal) > 1 && !begins_with_a_year(literal),
+        "timezone" | "timezone_abbreviations" => numbers_in(literal) > 1 || is_long_number(literal),
+        "intervalstyle" => numbers_in(literal) > 1 && literal.contains(&b'-'),
+        "array_nulls" => has_word(literal, b"null"),
+        "xmloption" => literal.contains(&b'<'),
+        // Of what is money.
+        "lc_monetary" => literal.iter().any(u8::is_ascii_digit),
+        _ => literal.contains(&b'\\'),
+    };
+    let is_literal = |kind| {
+        matches!(
+            kind,
+            TokenKind::String
+                | TokenKind::NationalString
+                | TokenKind::DollarString
+                | TokenKind::EscapeString
+                | TokenKind::UnicodeString
+                | TokenKind::Unterminated
+        )
+    };
+    Lexer::new(text, options).any(|token| is_literal(token.kind) && depends(token.bytes(text)))
+}
+
+/// How many runs of digits it has: a date has two or more.
+fn numbers_in(literal: &[u8]) -> usize {
+    literal.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()).filter(|run| is_number(run)).count()
+}
+
+fn is_number(run: &[u8]) -> bool {
+    run.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// All of it is one date or time, with the year first.
+fn begins_with_a_year(literal: &[u8]) -> bool {
+    let within = literal.trim_ascii_start().strip_prefix(b"'").unwrap_or(literal);
+    let year = within.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let plain = |byte: &u8| byte.is_ascii_digit() || b"-:. T+Z'".contains(byte);
+    year > 2 && within.get(year) == Some(&b'-') && within.iter().all(plain)
+}
+
+/// A date without signs between its parts.
+fn is_long_number(literal: &[u8]) -> bool {
+    literal
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
+        .any(|run| is_number(run) && run.len() > 5)
+}
+
 /// Whether the literal has this word, in any case, with no letter beside it.
 fn has_word(literal: &[u8], word: &[u8]) -> bool {
     let alone = |at: usize| literal.get(at).is_none_or(|byte| !byte.is_ascii_alphabetic());
@@ -64,7 +128,7 @@ fn has_word(literal: &[u8], word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Conversion;
+    use super::{Conversion, depends_on};
     use crate::sql::lexer::LexOptions;
 
     fn conversion(text: &str) -> Conversion {
@@ -91,5 +155,24 @@ mod tests {
         ] {
             assert_eq!(conversion(&format!("SELECT 'a', {moment}")), Conversion::Moment, "{moment}");
         }
+    }
+
+    #[test]
+    fn a_literal_depends_on_what_may_read_it_otherwise() {
+        let by = |setting: &str, literal: &str| {
+            depends_on(setting, format!("SELECT 1, {literal}, $1").as_bytes(), LexOptions::default())
+        };
+        for literal in ["'01/02/2024'", "'1 Feb 99'", "$$[2024-01-01,01/02/2024)$$", "E'1/2/3'"] {
+            assert!(by("datestyle", literal), "{literal}");
+        }
+        for literal in ["'us-east-1'", "'2024-01-02'", "'2024-01-02 03:04:05+01'", "'20240102'", "'a\\b'"] {
+            assert!(!by("datestyle", literal), "{literal}");
+        }
+        assert!(by("timezone", "'2024-01-02'") && by("timezone", "'20240102'"));
+        assert!(!by("timezone", "'us-east-1'") && !by("timezone", "'2024'"));
+        assert!(by("standard_conforming_strings", "'a\\b'"));
+        assert!(!by("standard_conforming_strings", "'a/b'") && !by("array_nulls", "'{1}'"));
+        assert!(by("intervalstyle", "'-1 2:03'") && !by("intervalstyle", "'1 2:03'"));
+        assert!(by("array_nulls", "'{NULL}'") && by("xmloption", "'<a/>'") && by("lc_monetary", "'5'"));
     }
 }

@@ -383,6 +383,8 @@ pub enum Alteration {
         words: Vec<String>,
         clock: String,
     },
+    /// `LIKE table INCLUDING DEFAULTS` in a table that is created.
+    Copies(ObjectName),
 }
 
 /// What stands in an expression of DDL, as far as its tokens tell.

@@ -27,6 +27,13 @@ pub fn statement_of(text: &[u8], options: LexOptions) -> Option<usize> {
     tokens.is(at, "as").then(|| tokens.start(at + 1) as usize)
 }
 
+/// The name in `CREATE TABLE … AS EXECUTE name`.
+pub fn executed_within(text: &[u8], options: LexOptions) -> Option<String> {
+    let tokens = Tokens::new(text, options)?;
+    let at = (0..tokens.len()).find(|at| tokens.are(*at, &["as", "execute"]))?;
+    tokens.identifier(at + 2)
+}
+
 /// The arguments of an EXECUTE. None: it is not well formed.
 pub fn arguments_of(text: &[u8], options: LexOptions) -> Option<Vec<Given>> {
     let tokens = Tokens::new(text, options)?;

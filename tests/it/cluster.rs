@@ -94,6 +94,19 @@ async fn paused_node_answers_after_resume_and_restart_keeps_rows() {
     node.stop(StopMode::Fast).unwrap();
 }
 
+/// As by `kill -9` of one who tries what happens.
+#[tokio::test]
+async fn a_server_that_another_has_killed_is_no_zombie() {
+    let cluster = cluster().region("us-east").start();
+    let pid = cluster.shard("us-east").primary().pid().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    eventually("it is waited for", async || {
+        cluster.reap();
+        (!std::path::Path::new("/proc").join(&pid).exists()).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn directory_is_used_again_and_by_one_at_a_time() {
     let directory = TemporaryDirectory::new();

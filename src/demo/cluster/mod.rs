@@ -100,6 +100,13 @@ impl Cluster {
         self.directory.record(&layout)
     }
 
+    /// Waits for the servers that have ended by themselves, so that the system forgets them.
+    pub fn reap(&self) {
+        for node in self.shards.iter().flat_map(Shard::nodes) {
+            let _ = node.pid();
+        }
+    }
+
     /// Stops all servers at once and waits for them.
     pub fn stop(&self) -> Result<(), ClusterError> {
         let nodes = || self.shards.iter().flat_map(Shard::nodes);

@@ -14,6 +14,8 @@ pub struct Confirmed {
     pub parses: usize,
     /// CloseCompletes for statements.
     pub closes: usize,
+    /// Behind these a Parse has failed: it was not skipped.
+    pub failed_parse: bool,
 }
 
 /// How a relay ended.
@@ -38,6 +40,8 @@ pub struct Report {
     pub confirmed: Confirmed,
     /// Rows that the command tags tell of, read or written.
     pub rows: u64,
+    /// The command tag that the client was not told.
+    pub tag: Option<Box<[u8]>>,
     /// Portal is suspended: it lives until Sync.
     pub suspended: bool,
     /// Statements whose columns were probed and name no types inside of their values.

@@ -144,11 +144,11 @@ pub async fn answer_in_scratch(
             Ok(Answered { rows, stays: Some(columns) })
         }
         Ending::Portal { .. } => {
-            end_of_portal(wire, rows, ran.suspended);
+            end_of_portal(wire, "SELECT", rows, ran.suspended);
             Ok(Answered { rows, stays: Some(columns) })
         }
         Ending::Rows | Ending::Copy { .. } => {
-            end_of_portal(wire, rows, false);
+            end_of_portal(wire, "SELECT", rows, false);
             Ok(Answered { rows, stays: None })
         }
     }
@@ -183,11 +183,11 @@ async fn gather(
     Ok(())
 }
 
-fn end_of_portal(wire: &mut Wire<'_>, rows: u64, suspended: bool) {
+fn end_of_portal(wire: &mut Wire<'_>, command: &str, rows: u64, suspended: bool) {
     let out = &mut wire.client.outbox;
     match suspended {
         true => encode::server::portal_suspended(out),
-        false => encode::server::command_complete(out, format!("SELECT {rows}").as_bytes()),
+        false => encode::server::command_complete(out, format!("{command} {rows}").as_bytes()),
     }
 }
 
@@ -199,7 +199,8 @@ async fn copy_out(wire: &mut Wire<'_>, session: &mut Lane, text: &[u8]) -> Resul
     }
     session.copy(text);
     let Wire { client, told, limits, notify, .. } = wire;
-    let relayed = Relay { client, lane: session, told, limits, notify: *notify, hold: false, moved: false };
+    let (lane, notify) = (session, *notify);
+    let relayed = Relay { client, lane, told, limits, notify, hold: false, keeps_tag: false, moved: false };
     match relay(relayed).await {
         Ok(report) if report.error.is_some() => Err(ScatterError::Told),
         Ok(report) => Ok(Answered { rows: report.rows, stays: None }),
@@ -212,25 +213,26 @@ async fn copy_out(wire: &mut Wire<'_>, session: &mut Lane, text: &[u8]) -> Resul
     }
 }
 
-/// Further rows of the portal that an [`Ending::Portal`] has left in `session`; how many there were.
+/// Further rows of the portal that an [`Ending::Portal`], or a FETCH, has left in `session`; how many there were.
 ///
 /// Cancel safe: no; the lane is then broken.
 pub async fn fetch_portal(
     wire: &mut Wire<'_>,
     session: &mut Lane,
     question: &Question<'_>,
-    rows_max: i32,
+    (command, rows_max): (&str, i32),
 ) -> Result<u64, ScatterError> {
     Request::further(rows_max).put(session);
     session.sync(true);
     let mut combiner = Combiner::Concat { question, limiter: Limiter::unlimited(), told: None, rows: 0 };
     let flight = Flight { beforehand: 0, rewritten: true, fills: false };
     let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session)?;
-    end_of_portal(wire, combiner.rows(), ran.suspended);
+    end_of_portal(wire, command, combiner.rows(), ran.suspended);
     Ok(combiner.rows())
 }
 
 /// FETCH from the cursor that an [`Ending::Cursor`] has left in `session`; `question` is the FETCH. How many rows there were.
+/// Rows behind `rows_max`, if that is not 0, are left in the portal.
 ///
 /// Cancel safe: no; the lane is then broken.
 pub async fn fetch_cursor(
@@ -238,17 +240,18 @@ pub async fn fetch_cursor(
     session: &mut Lane,
     question: &Question<'_>,
     columns: &Columns,
+    rows_max: i32,
 ) -> Result<u64, ScatterError> {
     question.check_formats(columns.len())?;
-    question.portal(question.arguments.text, &[], &[], Answer::Client).put(session);
+    let answer = if rows_max > 0 { Answer::First(rows_max) } else { Answer::Client };
+    question.portal(question.arguments.text, &[], &[], answer).put(session);
     session.sync(true);
     let told = Some(columns);
     let mut combiner = Combiner::Concat { question, limiter: Limiter::unlimited(), told, rows: 0 };
     let flight = Flight { beforehand: 0, rewritten: false, fills: false };
-    run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session)?;
-    let rows = combiner.rows();
-    encode::server::command_complete(&mut wire.client.outbox, format!("FETCH {rows}").as_bytes());
-    Ok(rows)
+    let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session)?;
+    end_of_portal(wire, "FETCH", combiner.rows(), ran.suspended);
+    Ok(combiner.rows())
 }
 
 /// Asks the scratch session what the client's text gives and takes; where the transaction under way has written, the first

@@ -124,6 +124,30 @@ pub(super) fn timed_defaults(c: &Cursor<'_, '_>) -> Vec<Alteration> {
     found
 }
 
+/// The tables whose defaults a table gets that is created, for a cursor behind its name.
+pub(super) fn copied_defaults(c: &Cursor<'_, '_>) -> Vec<Alteration> {
+    if !c.t.punctuation(c.at, b'(') {
+        return Vec::new();
+    }
+    let (mut at, end) = (c.at + 1, c.t.closing(c.at));
+    let mut found = Vec::new();
+    while at < end {
+        let mut clause = Cursor { at, ..c.clone() };
+        let source = if clause.take("like") { clause.name() } else { None };
+        let mut copies = false;
+        while clause.at < end && !c.t.punctuation(clause.at, b',') {
+            if c.t.is_any(clause.at + 1, &["defaults", "generated", "all"]) {
+                copies |= clause.is("including");
+                copies &= !clause.is("excluding");
+            }
+            clause.at = if c.t.punctuation(clause.at, b'(') { c.t.closing(clause.at) } else { clause.at + 1 };
+        }
+        found.extend(source.filter(|_| copies).map(Alteration::Copies));
+        at = clause.at + 1;
+    }
+    found
+}
+
 /// The first token of the column's definition that `at` stands in.
 fn start_of_column(c: &Cursor<'_, '_>, at: usize) -> usize {
     let mut depth = 0usize;

@@ -223,6 +223,10 @@ fn option_value(c: &mut Cursor<'_, '_>, options: &mut Options) -> Option<String>
     value
 }
 
+/// Those that a value follows.
+const OLD_VALUES: [&str; 4] = ["delimiter", "null", "quote", "escape"];
+
+/// Without parentheses, as before 9.0.
 fn old_options(c: &mut Cursor<'_, '_>, options: &mut Options) {
     while !c.done() {
         if c.take("binary") {
@@ -231,28 +235,27 @@ fn old_options(c: &mut Cursor<'_, '_>, options: &mut Options) {
             options.format = Some(CopyFormat::Csv);
         } else if c.take("header") {
             options.header = Some(CopyHeader::Yes);
-        } else if let Some(name) =
-            ["delimiter", "null", "quote", "escape"].into_iter().find(|word| c.is(word))
-        {
-            c.at += 1;
+        } else if c.take_all(&["force", "quote"]) {
+            old_columns(c);
+        } else if let Some(name) = OLD_VALUES.into_iter().find(|word| c.take(word)) {
             c.take("as");
             let value = literal(c);
             options.set(name, value);
-        } else if c.take("freeze") {
-        } else if c.take_all(&["force", "quote"]) {
-            if !c.t.operator(c.at, "*") {
-                while c.identifier().is_some() && c.t.punctuation(c.at, b',') {
-                    c.at += 1;
-                }
-            } else {
-                c.at += 1;
-            }
-        } else {
+        } else if !c.take("freeze") {
             // FORCE NOT NULL, ENCODING, WHERE and whatever else.
             options.other = true;
             return;
         }
     }
+}
+
+/// `*`, or names between commas.
+fn old_columns(c: &mut Cursor<'_, '_>) {
+    if c.t.operator(c.at, "*") {
+        c.at += 1;
+        return;
+    }
+    while c.identifier().is_some() && c.punctuation(b',') {}
 }
 
 /// The value of the string or number at the cursor.

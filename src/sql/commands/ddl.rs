@@ -9,7 +9,7 @@
 //!
 //! Not here: SELECT INTO (`extract`), which tables exist (catalog).
 
-use super::alter::{alterations, parents, timed_defaults};
+use super::alter::{alterations, copied_defaults, parents, timed_defaults};
 use super::targets::{TEMPORARY_SCHEMA, Targets, targets};
 use super::{Command, Cursor};
 use crate::sql::facts::{Alteration, DdlScope, Kind};
@@ -130,8 +130,9 @@ fn create(mut c: Cursor<'_, '_>) -> Option<Command> {
     let scope = if outside { DdlScope::OutsideTransaction } else { DdlScope::Transactional };
     let timed = if matches!(object.as_str(), "table" | "domain") { timed_defaults(&c) } else { Vec::new() };
     let has_default = has_default(&c);
+    let copied = if object == "table" { copied_defaults(&c) } else { Vec::new() };
     let mut alters = if object == "table" { parents(c) } else { Vec::new() };
-    alters.extend(timed);
+    alters.extend(timed.into_iter().chain(copied));
     let mut command = Command::with_words(Kind::Ddl { scope, temporary, creates, renames: false, alters });
     command.text_bound = has_default;
     Some(command)

@@ -1,20 +1,23 @@
 //! Log lines that strangers can cause: one of a kind in a while, with the number of those that were held back.
 //!
-//! Asked by `greet` and `admission` where a client is refused for a limit or fails to log in, and where a user cannot be looked up; by `server`
-//! where no client can be accepted. Pure: the time is given.
+//! Asked by `session` where a client is refused for a limit or fails to log in, and where a user cannot be looked up; by
+//! `backend` where a server refuses a login of the pool; by `server` where no client can be accepted. Pure: the time is given.
 //!
 //! Invariants:
-//! 1. However many ask, at most one in [`PAUSE`] may write.
+//! 1. However many ask, at most one in the pause may write.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between two lines of one kind.
+/// Between two lines of one kind, unless another time is wanted.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The lines of one kind.
-#[derive(Debug, Default)]
-pub struct Throttle(Mutex<State>);
+#[derive(Debug)]
+pub struct Throttle {
+    pause: Duration,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -22,21 +25,21 @@ struct State {
     held_back: u64,
 }
 
-/// The kinds, one for each reason.
-#[derive(Debug, Default)]
-pub struct Throttles {
-    pub clients: Throttle,
-    pub user: Throttle,
-    pub database: Throttle,
-    pub lookup: Throttle,
-    pub login: Throttle,
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::every(PAUSE)
+    }
 }
 
 impl Throttle {
+    pub fn every(pause: Duration) -> Self {
+        Self { pause, state: Mutex::default() }
+    }
+
     /// Whether a line may be written now: then how many were not since the last.
     pub fn admit(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.last.is_some_and(|last| now.saturating_duration_since(last) < PAUSE) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.last.is_some_and(|last| now.saturating_duration_since(last) < self.pause) {
             state.held_back += 1;
             return None;
         }
