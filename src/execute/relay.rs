@@ -319,17 +319,7 @@ impl Relay<'_> {
                 return Ok(!hidden && (header.tag == b'T' || owed != Owed::Columns));
             }
             b'D' => report.position = first_lsn(body).filter(|_| hidden).or(report.position),
-            b'C' | b'I' | b's' => {
-                report.rows += if header.tag == b'C' && !hidden { rows_of_tag(body) } else { 0 };
-                report.suspended = header.tag == b's';
-                let kept = header.tag == b'C' && !hidden && self.keeps_tag;
-                report.tag =
-                    kept.then(|| body.split_last().map_or(body, |(_, tag)| tag).into()).or(report.tag.take());
-                self.lane.confirm(header.tag);
-                if kept {
-                    return Ok(false);
-                }
-            }
+            b'C' | b'I' | b's' => return Ok(self.on_end(at, header, hidden, report)),
             b'E' => return self.on_error(at, header, hidden, report),
             b'Z' => {
                 let told = self.on_ready(ReadyForQuery::decode(body), hidden, report)?;
@@ -386,6 +376,22 @@ impl Relay<'_> {
 
     fn unexpected(&self, tag: u8, report: &Report) -> RelayError {
         self.broken(format!("message {:?} was not expected", tag as char), report)
+    }
+
+    /// The end of a statement's answer; whether the client gets it.
+    fn on_end(&mut self, at: usize, header: FrameHeader, hidden: bool, report: &mut Report) -> bool {
+        let body = &self.lane.connection.inbox[at + HEADER_BYTES..at + header.len];
+        let completes = header.tag == b'C' && !hidden;
+        if completes {
+            report.rows += rows_of_tag(body);
+        }
+        let kept = completes && self.keeps_tag;
+        if kept {
+            report.tag = body.strip_suffix(b"\0").map(Into::into);
+        }
+        report.suspended = header.tag == b's';
+        self.lane.confirm(header.tag);
+        !(hidden || kept)
     }
 
     fn on_error(

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::batch::{Batch, BatchEnd, Message, uses};
-use super::held::is_taken;
+use super::held::{HeldSessions, is_taken};
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
 use super::portals::{Home, Portal, cannot_be_run};
@@ -415,13 +415,8 @@ impl Session {
                 }
             }
             Home::Session => {
-                let reads = match &planned.plan.facts.kind {
-                    Kind::Session(SessionObject::Fetch { name, moves: false }) => {
-                        self.held.keeps_fetched(name)
-                    }
-                    _ => matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) }),
-                };
-                portal.in_pieces |= execute.max_rows > 0 && reads && !portal.spent;
+                let keeps = execute.max_rows > 0 && keeps_rows(&self.held, &planned);
+                portal.in_pieces |= keeps && !portal.spent;
                 if portal.cut {
                     return Err(refusals::PORTAL_ROW_LIMIT.error(&[]));
                 }
@@ -537,6 +532,14 @@ fn executes(bytes: &[u8], portal: &[u8]) -> bool {
     let Some(FrameHeader { tag: b'E', len }) = frame::judged(bytes) else { return false };
     let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
     Execute::decode(body).is_ok_and(|execute| execute.portal == portal)
+}
+
+/// Whether rows behind a row limit can wait for the next Execute.
+fn keeps_rows(held: &HeldSessions, planned: &Planned) -> bool {
+    match &planned.plan.facts.kind {
+        Kind::Session(SessionObject::Fetch { name, moves: false }) => held.keeps_fetched(name),
+        _ => matches!(planned.plan.action, Action::Routed { many: Many::Scatter(_) }),
+    }
 }
 
 /// What servers are sent as it is, or in parts.

@@ -331,11 +331,8 @@ fn open(
     let registered = register(shared, hello, &admitted);
     worker.figures.connections.one();
     let Admitted { user, secret, output, .. } = admitted;
-    let planning = PlanningContext {
-        catalog: shared.catalog.current(),
-        search_path: Arc::from(Vec::new()),
-        topology: Arc::clone(&topology),
-    };
+    let catalog = shared.catalog.current();
+    let planning = PlanningContext { catalog, search_path: [].into(), topology: Arc::clone(&topology) };
     let mut session = Session {
         limits: client_limits(worker),
         client: client_stream(worker, connection, output, initial_encoding),
