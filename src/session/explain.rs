@@ -21,7 +21,7 @@ use crate::plan::scatter::scratch::Counts;
 use crate::plan::scatter::{Combine, Scratch, ShardText};
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
-use crate::sql::facts::Explain;
+use crate::sql::facts::{Explain, Kind};
 use crate::sql::hint::HintRole;
 use crate::topology::{NodeRole, ShardId, ShardSet};
 use crate::wire::error::SqlError;
@@ -48,7 +48,9 @@ impl Session {
             };
             return self.perform_on(planned, work, shard).await;
         }
-        if explain.analyze && inner.access == Access::Write && bound.shards.single().is_none() {
+        let makes = matches!(explain.inner.kind, Kind::CreateTableAs { .. } | Kind::Session(_));
+        let is_one = bound.shards.single().is_some() && !makes;
+        if explain.analyze && inner.access == Access::Write && !is_one {
             return Err(Failure::Sql(refusals::EXPLAIN_ANALYZE_WRITE.error(&[])));
         }
         let mut lines: Vec<String> = inner.explain(&arguments, hint);

@@ -91,7 +91,15 @@ pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
                 | TokenKind::Unterminated
         )
     };
-    Lexer::new(text, options).any(|token| is_literal(token.kind) && depends(token.bytes(text)))
+    let is_read = |literal: &[u8]| !is_uuid(literal) && depends(literal);
+    Lexer::new(text, options).any(|token| is_literal(token.kind) && is_read(token.bytes(text)))
+}
+
+/// As it is usually written: with its signs it is no number, and no date.
+fn is_uuid(literal: &[u8]) -> bool {
+    let within = literal.strip_prefix(b"'").and_then(|rest| rest.strip_suffix(b"'")).unwrap_or_default();
+    let groups = within.split(|byte| *byte == b'-').map(<[u8]>::len);
+    groups.eq([8, 4, 4, 4, 12]) && within.iter().all(|byte| *byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 /// How many runs of digits it has: a date has two or more.

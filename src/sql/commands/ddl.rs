@@ -34,8 +34,9 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     if first == "security" && !c.is("label") {
         return None;
     }
-    // What is within an object is named between the two words.
-    let renames = (c.at..c.end).any(|at| c.t.are(at, &["rename", "to"]));
+    // What is within an object is named between the two words, or before its table.
+    let of_part = c.t.is_any(c.at, &["policy", "trigger", "rule"]);
+    let renames = !of_part && (c.at..c.end).any(|at| c.t.are(at, &["rename", "to"]));
     let mut alters = if first == "alter" { alterations(c.clone()) } else { Vec::new() };
     let has_default = has_default(&c);
     if first == "alter" && has_default {
