@@ -24,7 +24,7 @@ use super::batch::{Batch, BatchEnd, Message};
 use super::held::is_taken;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
-use super::portals::{Home, Portal, cannot_be_run};
+use super::portals::{Home, Portal, cannot_be_run, finished};
 use super::redefinition::result_changed;
 use super::statements::Prepared;
 use super::{End, Failure, Session};
@@ -194,6 +194,9 @@ impl Session {
         if !parse.name.is_empty() {
             self.check_unprepared(&String::from_utf8_lossy(parse.name))?;
             self.check_statements()?;
+        } else {
+            // The one before is gone, whatever is wrong with this.
+            self.statements.remove(b"");
         }
         let prepared = self.prepare(&parse, batch.unsettled);
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
@@ -246,8 +249,8 @@ impl Session {
             bind.check_count(wanted)?;
         }
         // What ends a transaction in this batch closes portals that are still known here.
-        let taken = self.portals.is_taken(bind.portal, home) || self.is_declared(bind.portal, home);
-        if !batch.controls && taken {
+        let taken = self.portals.is_taken(bind.portal) || self.is_declared(bind.portal, home);
+        if !batch.controls && !self.block.is_failed() && taken {
             return Err(is_taken(&String::from_utf8_lossy(bind.portal)));
         }
         let portal_name: Box<[u8]> = bind.portal.into();
@@ -269,6 +272,11 @@ impl Session {
                 batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 batch.suspect |= planned.is_suspect(self.pin.is_some());
                 batch.note_binding(planned.is_undone_by_roll_back());
+            }
+            Home::Session
+                if batch.loose.iter().any(|other| other.is_unjudged() && !other.parses(&prepared)) =>
+            {
+                self.for_session(batch, Message::BindHere);
             }
             Home::Session => batch.for_session(Message::BindHere),
         }
@@ -354,6 +362,9 @@ impl Session {
                 };
                 match portal.home {
                     Home::Shard(_) if portal.lost => return Err(refusals::UNNAMED_PORTAL.error(&[])),
+                    Home::Session if portal.spent && portal.planned.ends_transaction() => {
+                        return Err(unknown_portal(describe.name));
+                    }
                     Home::Shard(shard) => {
                         let owed = Owed::Describe { hidden: false };
                         let (access, planned) = (portal.planned.plan.access, Rc::clone(&portal.planned));
@@ -419,6 +430,9 @@ impl Session {
                 portal.cut = execute.max_rows > 0 && !portal.in_pieces && !portal.spent;
                 if portal.spent && !portal.in_pieces {
                     let gone = planned.ends_failed_block();
+                    if self.fails_at_once(batch) && !gone {
+                        return Err(self.in_failed_block());
+                    }
                     let tag = finished(&planned).ok_or_else(|| match gone {
                         true => unknown_portal(execute.portal),
                         false => cannot_be_run(execute.portal),
@@ -431,7 +445,7 @@ impl Session {
                     (true, false) => Pieces::First,
                     (true, true) => Pieces::Further,
                 };
-                portal.spent = true;
+                portal.spent = !matches!(planned.plan.facts.kind, Kind::Empty);
                 let execution = portal.execution(execute.max_rows, pieces);
                 portal.describe = false;
                 self.for_session(batch, Message::Execute(Box::new((planned, execution))));
@@ -480,7 +494,8 @@ impl Session {
     fn sort_close_cursor(&mut self, batch: &mut Batch, frame: &Bytes, name: &[u8]) -> Result<(), SqlError> {
         let owed = Owed::Close { hidden: false, id: None };
         if self.block.is_failed() || self.sort_cursor(batch, frame, name, owed).is_err() {
-            match batch.shard_at_hand() {
+            let judged = batch.loose.iter().any(Message::is_unjudged);
+            match batch.shard_at_hand().or_else(|| judged.then(|| self.any_shard())) {
                 // Portals that stand there go with the end of the segment.
                 Some(shard) => {
                     batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement(None)))
@@ -539,16 +554,6 @@ fn plans_more(mut bytes: &[u8]) -> bool {
         bytes = bytes.get(header.len..).unwrap_or_default();
     }
     false
-}
-
-/// What Execute is answered for a portal of the session's own that has given all of its rows; None: it cannot be run again.
-fn finished(planned: &Planned) -> Option<&'static str> {
-    match planned.plan.facts.kind {
-        Kind::Select { into: false, .. } => Some("SELECT 0"),
-        Kind::Show { .. } => Some("SHOW"),
-        Kind::Explain(_) => Some("EXPLAIN"),
-        _ => None,
-    }
 }
 
 /// Transaction control and settings: no parameters, no rows, no server needed to describe them.

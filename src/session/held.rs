@@ -42,6 +42,7 @@ use crate::sql::name::ObjectName;
 use crate::topology::ShardSet;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
+use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::Bind;
 
 /// A scratch session with gathered rows, and a portal or a cursor over them.
@@ -336,7 +337,26 @@ impl Session {
             // Without Describe there are columns only where there are rows.
             self.client.outbox.truncate(mark);
         }
+        let limit = work.rows_max();
+        match fetched {
+            Ok(rows) if limit.is_some_and(|limit| rows == limit) => self.suspend_instead(rows),
+            Ok(rows) if limit.is_some_and(|limit| rows > limit) => {
+                if !sent {
+                    self.client.outbox.truncate(mark);
+                }
+                return Err(ScatterError::Sql(refusals::PORTAL_ROW_LIMIT.error(&[])));
+            }
+            _ => {}
+        }
         fetched
+    }
+
+    /// With as many rows as Execute allows FETCH is not complete, though there are no more.
+    fn suspend_instead(&mut self, rows: u64) {
+        let outbox = &mut self.client.outbox;
+        let complete = HEADER_BYTES + format!("FETCH {rows}\0").len();
+        outbox.truncate(outbox.len() - complete);
+        encode::server::portal_suspended(outbox);
     }
 
     /// Keeps what has answered; else gives it up.

@@ -162,6 +162,14 @@ impl<'a> Work<'a> {
         Question { arguments, bind, declared, describe: self.describes() }
     }
 
+    /// How many rows Execute allows.
+    pub fn rows_max(self) -> Option<u64> {
+        match self {
+            Self::Simple { .. } => None,
+            Self::Extended { execution } => u64::try_from(execution.rows_max).ok().filter(|rows| *rows > 0),
+        }
+    }
+
     /// Whether the answer begins with a RowDescription.
     pub fn describes(&self) -> bool {
         match self {
