@@ -219,8 +219,7 @@ impl Batch {
 
     /// Whether the statement's Parse is among its messages.
     pub(super) fn parses(&self, statement: &Rc<Prepared>) -> bool {
-        let is_its = |message: &Message| matches!(message, Message::Parse { prepared, .. } if Rc::ptr_eq(prepared, statement));
-        self.loose.iter().chain(&self.messages).any(is_its)
+        self.loose.iter().chain(&self.messages).any(|message| message.parses(statement))
     }
 
     /// What is bound to change something may be executed behind a Flush: its transaction begins before it is bound.
@@ -354,6 +353,10 @@ impl Message {
         }
     }
 
+    pub(super) fn parses(&self, statement: &Rc<Prepared>) -> bool {
+        matches!(self, Self::Parse { prepared, .. } if Rc::ptr_eq(prepared, statement))
+    }
+
     /// Whether a server runs something for it.
     pub(super) fn is_execution(&self) -> bool {
         matches!(self, Self::Forward { owed: Owed::Execute { .. }, .. })
@@ -369,6 +372,11 @@ impl Message {
     pub(super) fn is_unjudged(&self) -> bool {
         let Self::Parse { prepared, .. } = self else { return false };
         prepared.planned.borrow().as_ref().is_none_or(|planned| !answers_itself(planned))
+    }
+
+    /// Of the session's own segment: it is answered without a server.
+    pub(super) fn asks_nobody(&self) -> bool {
+        !matches!(self, Self::Execute(_) | Self::DescribeExecute(_) | Self::DescribePortal(_) | Self::Fail(_))
     }
 
     /// Whether a server must see it: a Parse of something that the session does not obey itself.

@@ -24,7 +24,7 @@ use super::batch::{Batch, BatchEnd, Message, uses};
 use super::held::{HeldSessions, is_taken};
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
-use super::portals::{Home, Portal, cannot_be_run};
+use super::portals::{Home, Portal, cannot_be_run, finished};
 use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
@@ -193,6 +193,9 @@ impl Session {
         if !parse.name.is_empty() {
             self.check_unprepared(&String::from_utf8_lossy(parse.name))?;
             self.check_statements()?;
+        } else {
+            // The one before is gone, whatever is wrong with this.
+            self.statements.remove(b"");
         }
         let prepared = self.prepare(&parse, batch.unsettled);
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
@@ -244,8 +247,8 @@ impl Session {
             bind.check_count(wanted)?;
         }
         // What ends a transaction in this batch closes portals that are still known here.
-        let taken = self.portals.is_taken(bind.portal, home) || self.is_declared(bind.portal, home);
-        if !batch.controls && taken {
+        let taken = self.portals.is_taken(bind.portal) || self.is_declared(bind.portal, home);
+        if !batch.controls && !self.block.is_failed() && taken {
             return Err(is_taken(&String::from_utf8_lossy(bind.portal)));
         }
         let portal_name: Box<[u8]> = bind.portal.into();
@@ -273,7 +276,12 @@ impl Session {
                 let bound = portal.execution(0, Pieces::None);
                 self.for_session(batch, Message::BindJudged(Box::new((planned, bound))));
             }
-            Home::Session => batch.for_session(Message::BindHere),
+            Home::Session => {
+                match batch.loose.iter().any(|one| one.is_unjudged() && !one.parses(&prepared)) {
+                    true => self.for_session(batch, Message::BindHere),
+                    false => batch.for_session(Message::BindHere),
+                }
+            }
         }
         Ok(())
     }
@@ -326,13 +334,11 @@ impl Session {
                 }
                 let local = answers_itself(&planned);
                 let named = !describe.name.is_empty();
-                let message = Message::DescribeStatement { prepared, named };
                 if local || self.block.is_failed() {
-                    self.for_session(batch, message);
+                    self.for_session(batch, Message::DescribeStatement { prepared, named });
                     return Ok(());
                 }
                 if self.executes_ours(&planned.plan.facts).is_some() {
-                    let Message::DescribeStatement { prepared, .. } = message else { return Ok(()) };
                     self.for_session(batch, Message::DescribeExecute(prepared));
                     return Ok(());
                 }
@@ -350,6 +356,7 @@ impl Session {
                     shard = self.cursors.get(name).copied().or(shard);
                 }
                 let shard = shard.unwrap_or_else(|| self.any_shard());
+                let message = Message::DescribeStatement { prepared, named };
                 batch.for_shard(shard, Access::Read, None, Some(message));
             }
             Target::Portal => {
@@ -358,6 +365,9 @@ impl Session {
                 };
                 match portal.home {
                     Home::Shard(_) if portal.lost => return Err(refusals::UNNAMED_PORTAL.error(&[])),
+                    Home::Session if portal.spent && portal.planned.ends_transaction() => {
+                        return Err(unknown_portal(describe.name));
+                    }
                     Home::Shard(shard) => {
                         let owed = Owed::Describe { hidden: false };
                         let (access, planned) = (portal.planned.plan.access, Rc::clone(&portal.planned));
@@ -387,11 +397,10 @@ impl Session {
 
     fn sort_execute(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let execute = Execute::decode(&frame[HEADER_BYTES..])?;
+        batch.executions += 1;
         let Some(portal) = self.portals.known.get_mut(execute.portal) else {
-            batch.executions += 1;
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
-        batch.executions += 1;
         batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
         let (planned, home) = (Rc::clone(&portal.planned), portal.home);
         let controls = planned.is_transaction_control();
@@ -423,6 +432,9 @@ impl Session {
                 portal.cut = execute.max_rows > 0 && !portal.in_pieces && !portal.spent;
                 if portal.spent && !portal.in_pieces {
                     let gone = planned.ends_failed_block();
+                    if self.fails_at_once(batch) && !gone {
+                        return Err(self.in_failed_block());
+                    }
                     let tag = finished(&planned).ok_or_else(|| match gone {
                         true => unknown_portal(execute.portal),
                         false => cannot_be_run(execute.portal),
@@ -435,7 +447,7 @@ impl Session {
                     (true, false) => Pieces::First,
                     (true, true) => Pieces::Further,
                 };
-                portal.spent = true;
+                portal.spent = !matches!(planned.plan.facts.kind, Kind::Empty);
                 let execution = portal.execution(execute.max_rows, pieces);
                 portal.describe = false;
                 self.for_session(batch, Message::Execute(Box::new((planned, execution))));
@@ -484,7 +496,8 @@ impl Session {
     fn sort_close_cursor(&mut self, batch: &mut Batch, frame: &Bytes, name: &[u8]) -> Result<(), SqlError> {
         let owed = Owed::Close { hidden: false, id: None };
         if self.block.is_failed() || self.sort_cursor(batch, frame, name, owed).is_err() {
-            match batch.shard_at_hand() {
+            let judged = batch.loose.iter().any(Message::is_unjudged);
+            match batch.shard_at_hand().or_else(|| judged.then(|| self.any_shard())) {
                 // Portals that stand there go with the end of the segment.
                 Some(shard) => {
                     batch.for_shard(shard, Access::Read, None, Some(Message::CloseStatement(None)))
@@ -556,16 +569,6 @@ fn plans_more(mut bytes: &[u8]) -> bool {
         bytes = bytes.get(header.len..).unwrap_or_default();
     }
     false
-}
-
-/// What Execute is answered for a portal of the session's own that has given all of its rows; None: it cannot be run again.
-fn finished(planned: &Planned) -> Option<&'static str> {
-    match planned.plan.facts.kind {
-        Kind::Select { into: false, .. } => Some("SELECT 0"),
-        Kind::Show { .. } => Some("SHOW"),
-        Kind::Explain(_) => Some("EXPLAIN"),
-        _ => None,
-    }
 }
 
 /// Transaction control and settings: no parameters, no rows, no server needed to describe them.

@@ -55,6 +55,9 @@ impl Session {
                 self.lanes[index].hidden_query("ROLLBACK", Hidden::Prologue);
                 self.drain_lane(index).await?;
                 self.lanes[index].set_in_block(false);
+            } else if joined && access == Access::Write && lane.replica && !self.is_read_only() {
+                // Its portals keep it there.
+                return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
             } else if usable {
                 self.check_second_shard(shard, access)?;
                 if self.block.is_open() && !self.lanes[index].in_block {

@@ -20,14 +20,10 @@ use super::reuse::{ensure_prepared, is_kept, prepare};
 use super::statements::Prepared;
 use super::{End, Failure, Outcome, Session};
 use crate::backend::Connection;
-use crate::execute::drain::drain;
 use crate::execute::lane::{LocalReply, Owed};
-use crate::execute::refusals;
 use crate::execute::{Again, Confirmed, Report};
 use crate::figures::Route;
 use crate::plan::Access;
-use crate::topology::ShardId;
-use crate::wire::backend::TransactionStatus;
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::Target;
@@ -56,6 +52,9 @@ impl Session {
         let (end, executions) = (*end, *executions);
         if segments.is_empty() {
             return Box::pin(self.sync_open_pipeline(end)).await;
+        }
+        if self.leaves_pipeline(batch) {
+            Box::pin(self.take_up_portals(batch)).await?;
         }
         // One server makes a transaction of what it gets up to Sync; nobody does for the rest.
         let apart = segments.len() > 1 || matches!(segments[0].place, Place::Session);
@@ -117,53 +116,6 @@ impl Session {
         }
         self.ready();
         Ok(())
-    }
-
-    /// Ends pipelines that the client's Sync should have ended; a lane that does not answer is closed.
-    pub(super) async fn close_open_pipelines(&mut self) {
-        let mut asides = Vec::new();
-        for lane in self.lanes.iter_mut().filter(|lane| lane.open_pipeline) {
-            lane.sync(true);
-            lane.open_pipeline = false;
-            asides.extend(drain(lane).await.into_iter().flat_map(|drained| drained.asides));
-        }
-        self.pass_reports(&asides);
-    }
-
-    /// What a pipeline has done up to a Flush is undone, by a ROLLBACK or an error of ours before its Sync. A lane that is lost
-    /// has undone it.
-    pub(super) async fn undo_open_pipelines(&mut self) -> Result<(), End> {
-        while let Some(index) = self.written_pipeline() {
-            let lane = &mut self.lanes[index];
-            lane.pipeline("ROLLBACK");
-            lane.wrote = false;
-            if let Err(Failure::End(end)) = self.end_pipeline(index).await {
-                return Err(end);
-            }
-        }
-        Ok(())
-    }
-
-    /// Before a Query in the place of Sync, or BEGIN: what a pipeline has done so far is in one transaction with it.
-    pub(super) async fn take_up_open_pipelines(&mut self) -> Result<(), Failure> {
-        while let Some(index) = self.written_pipeline() {
-            self.lanes[index].pipeline("BEGIN");
-            self.end_pipeline(index).await?;
-            let lane = &mut self.lanes[index];
-            if lane.connection.status == TransactionStatus::InTransaction {
-                lane.set_in_block(true);
-                if !self.block.is_open() {
-                    self.begin_implicit();
-                }
-            }
-        }
-        self.close_open_pipelines().await;
-        Ok(())
-    }
-
-    /// A lane whose pipeline was left open behind writes that no block has around them.
-    pub(super) fn written_pipeline(&self) -> Option<usize> {
-        self.lanes.iter().position(|lane| lane.open_pipeline && lane.wrote && !lane.in_block)
     }
 
     /// A batch of nothing but Sync: it is for the pipeline that a Flush left open.
@@ -496,32 +448,6 @@ impl Session {
             Message::CloseStatement(Some(closed)) => self.statements.reopen(closed),
             _ => {}
         }
-    }
-
-    /// A Flush left a pipeline open on another shard: it ends here, unless it has written something.
-    async fn leave_other_pipelines(&mut self, shard: ShardId) -> Result<(), Failure> {
-        for index in 0..self.lanes.len() {
-            let lane = &mut self.lanes[index];
-            if !lane.open_pipeline || lane.shard == shard {
-                continue;
-            }
-            if lane.wrote && !lane.in_block {
-                return Err(Failure::Sql(refusals::PIPELINE_OVER_SHARDS.error(&[])));
-            }
-            self.end_pipeline(index).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends the pipeline that a Flush has left open on a lane, if there is one. A lane that is lost leaves the session.
-    pub(super) async fn end_pipeline(&mut self, index: usize) -> Result<(), Failure> {
-        let lane = &mut self.lanes[index];
-        if std::mem::take(&mut lane.open_pipeline) {
-            lane.sync(true);
-            let drained = self.drain_lane(index).await?;
-            self.pass_reports(&drained.asides);
-        }
-        Ok(())
     }
 
     fn put_messages(&mut self, index: usize, messages: &[Message], reuse: bool) {

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! 1. A portal lives no longer than its transaction, nor than the savepoint that it was bound after.
-//! 2. A name that is taken is refused where no server sees that it is.
+//! 2. A name that is taken is refused.
 
 use std::rc::Rc;
 
@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 use super::perform::{Execution, Pieces};
 use super::planning::Planned;
 use super::statements::Prepared;
+use crate::sql::facts::{Delete, Insert, Kind, Update};
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -112,6 +113,13 @@ impl Portals {
         }
     }
 
+    /// As `lose_unnamed`, of one that was bound before this number.
+    pub fn lose_unnamed_before(&mut self, first: u64) {
+        if self.known.get(&b""[..]).is_some_and(|portal| portal.number < first) {
+            self.lose_unnamed();
+        }
+    }
+
     /// The number that the next portal or cursor gets.
     pub fn next(&self) -> u64 {
         self.next
@@ -148,14 +156,17 @@ impl Portals {
         self.known.values().any(|portal| portal.home == Home::Shard(shard))
     }
 
+    pub fn has_named_on(&self, shard: ShardId) -> bool {
+        self.known.iter().any(|(name, portal)| !name.is_empty() && portal.home == Home::Shard(shard))
+    }
+
     pub fn home(&self, name: &str) -> Option<Home> {
         self.known.get(name.as_bytes()).map(|portal| portal.home)
     }
 
-    /// Whether a name is taken where the server that the new portal goes to does not see it.
-    pub fn is_taken(&self, name: &[u8], home: Home) -> bool {
-        let known = self.known.get(name).filter(|_| !name.is_empty());
-        known.is_some_and(|known| known.home == Home::Session || known.home != home)
+    /// Whether a name is taken: the server of the one that has it may have been left for another since.
+    pub fn is_taken(&self, name: &[u8]) -> bool {
+        !name.is_empty() && self.known.contains_key(name)
     }
 }
 
@@ -163,4 +174,17 @@ impl Portals {
 pub(super) fn cannot_be_run(name: &[u8]) -> SqlError {
     let message = format!("portal \"{}\" cannot be run", String::from_utf8_lossy(name));
     SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+}
+
+/// What Execute is answered for a portal of the session's own that has given all of its rows; None: it cannot be run again.
+pub(super) fn finished(planned: &Planned) -> Option<&'static str> {
+    match planned.plan.facts.kind {
+        Kind::Select { into: false, .. } => Some("SELECT 0"),
+        Kind::Insert(Insert { returning: true, .. }) => Some("INSERT 0 0"),
+        Kind::Update(Update { returning: true, .. }) => Some("UPDATE 0"),
+        Kind::Delete(Delete { returning: true, .. }) => Some("DELETE 0"),
+        Kind::Show { .. } => Some("SHOW"),
+        Kind::Explain(_) => Some("EXPLAIN"),
+        _ => None,
+    }
 }

@@ -9,7 +9,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::wire::error::SqlError;
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, HEADER_BYTES, Limits, Phase};
 use crate::wire::frontend::CopyFail;
 
@@ -58,7 +58,11 @@ impl InputReader {
                     let reason = CopyFail::decode(frame.body())?.reason;
                     return Ok(Input::Fail(String::from_utf8_lossy(reason).into_owned()));
                 }
-                _ => {}
+                b'S' | b'H' => {}
+                other => {
+                    let message = format!("unexpected message type 0x{other:02X} during COPY from stdin");
+                    return Err(SqlError::new(SqlState::PROTOCOL_VIOLATION, message));
+                }
             }
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! `UPDATE=1` rewrites the files from the plain server's answers, for review.
 
-mod script;
+pub mod script;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
