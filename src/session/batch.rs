@@ -217,6 +217,11 @@ impl Batch {
         }
     }
 
+    /// Whether a server judges the Parse of another statement with what comes next.
+    pub fn judges_more_than(&self, prepared: &Rc<Prepared>) -> bool {
+        self.loose.iter().any(|message| message.is_unjudged() && !message.parses(prepared))
+    }
+
     /// Whether the statement's Parse is among its messages.
     pub(super) fn parses(&self, statement: &Rc<Prepared>) -> bool {
         self.loose.iter().chain(&self.messages).any(|message| message.parses(statement))
@@ -291,6 +296,13 @@ impl Batch {
 
 /// So far a batch is looked through for what becomes of a portal: many may be bound at its front.
 const AHEAD: usize = 64;
+
+/// Whether the next message executes this portal.
+pub(super) fn executes(bytes: &[u8], portal: &[u8]) -> bool {
+    let Some(FrameHeader { tag: b'E', len }) = frame::judged(bytes) else { return false };
+    let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
+    Execute::decode(body).is_ok_and(|execute| execute.portal == portal)
+}
 
 /// Whether some message executes or describes this portal, before its name is bound again; or may do so, far behind.
 pub(super) fn uses(mut bytes: &[u8], portal: &[u8]) -> bool {

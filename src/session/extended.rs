@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::batch::{Batch, BatchEnd, Message, uses};
+use super::batch::{Batch, BatchEnd, Message, executes, uses};
 use super::held::{HeldSessions, is_taken};
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
@@ -272,16 +272,12 @@ impl Session {
                 batch.note_binding(planned.is_undone_by_roll_back());
             }
             Home::Session if is_judged_by_servers(&planned) && !uses(rest, &portal_name) => {
-                let portal = Portal::new(number, (&prepared, &planned), body.clone(), home);
-                let bound = portal.execution(0, Pieces::None);
+                let bound = Portal::new(number, (&prepared, &planned), body.clone(), home);
+                let bound = bound.execution(0, Pieces::None);
                 self.for_session(batch, Message::BindJudged(Box::new((planned, bound))));
             }
-            Home::Session => {
-                match batch.loose.iter().any(|one| one.is_unjudged() && !one.parses(&prepared)) {
-                    true => self.for_session(batch, Message::BindHere),
-                    false => batch.for_session(Message::BindHere),
-                }
-            }
+            Home::Session if batch.judges_more_than(&prepared) => self.for_session(batch, Message::BindHere),
+            Home::Session => batch.for_session(Message::BindHere),
         }
         Ok(())
     }
@@ -538,13 +534,6 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// Whether the next message executes this portal.
-fn executes(bytes: &[u8], portal: &[u8]) -> bool {
-    let Some(FrameHeader { tag: b'E', len }) = frame::judged(bytes) else { return false };
-    let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
-    Execute::decode(body).is_ok_and(|execute| execute.portal == portal)
 }
 
 /// Whether rows behind a row limit can wait for the next Execute.
