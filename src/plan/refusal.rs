@@ -434,7 +434,7 @@ limits! {
         "The configuration has its placement: create it, through Meridian, and it is made on every shard.",
         "PostgreSQL's own error, of a table that is configured and that the default shard does not have.";
     MAKES_NOT_UNDERSTOOD = "M071" "0A000",
-        "this statement makes a table, a prepared statement or a cursor, and its query is not understood",
+        "this statement makes a table, a prepared statement or a cursor WITH HOLD, and its query is not understood",
         "Write the query in a simpler form; a table can be created with its columns, and filled by INSERT.",
         "What is not parsed goes to the default shard; what it makes would be there alone, or on a connection that others use.";
     READ_OTHERWISE = "M072" "0A000",

@@ -190,18 +190,18 @@ impl Session {
 
     fn sort_parse(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let parse = Parse::decode(&frame[HEADER_BYTES..])?;
+        let mut replaces = None;
         if !parse.name.is_empty() {
             self.check_unprepared(&String::from_utf8_lossy(parse.name))?;
             self.check_statements()?;
         } else {
             // The one before is gone, whatever is wrong with this.
-            self.statements.remove(b"");
+            replaces = self.statements.take_unnamed();
         }
         let prepared = self.prepare(&parse, batch.unsettled);
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
             return Err(self.in_failed_block());
         }
-        let replaces = if parse.name.is_empty() { self.statements.take_unnamed() } else { None };
         self.statements.insert(parse.name, Rc::clone(&prepared), self.reading(batch.unsettled));
         if !parse.name.is_empty()
             && let Ok(planned) = self.plan_prepared(&prepared)

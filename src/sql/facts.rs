@@ -464,7 +464,7 @@ pub enum Makes {
     Nothing,
     /// CREATE TABLE AS.
     Table,
-    /// What may be its session's alone: a temporary table, what SELECT INTO names, a prepared statement, a cursor.
+    /// What may be its session's alone: a temporary table, what SELECT INTO names, a prepared statement, a cursor WITH HOLD.
     OfSession,
 }
 

@@ -275,14 +275,17 @@ fn unparsed_scan(text: &[u8], options: LexOptions) -> Facts {
 /// By the unquoted words of a statement, in their order. INTO is that of SELECT, but behind INSERT and MERGE.
 fn made_by(words: impl Iterator<Item = String>) -> Makes {
     let mut before = String::new();
-    let mut makes = Makes::Nothing;
+    let (mut makes, mut declares) = (Makes::Nothing, false);
     for word in words {
+        let first = before.is_empty();
+        declares |= first && word == "declare";
         let of_session = match word.as_str() {
-            "create" if before.is_empty() => {
+            "create" if first => {
                 makes = Makes::Table;
                 false
             }
-            "prepare" | "declare" => before.is_empty(),
+            "prepare" => first,
+            "hold" => declares && before == "with",
             "temp" | "temporary" | "pg_temp" => makes == Makes::Table,
             "into" => before != "insert" && before != "merge",
             _ => false,
