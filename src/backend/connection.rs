@@ -117,6 +117,9 @@ pub struct Connection {
     pub applied: Rc<Settings>,
     /// Settings sent in the flight under way; they hold once it ends without an error.
     pub applying: Option<Rc<Settings>>,
+    /// Settings that were sent in it and that its failure undoes: what a server older than PostgreSQL 14 reports of them until
+    /// the flight ends is not the session's.
+    pub undone: Option<Rc<Settings>>,
     pub statements: StatementSet,
     /// Id of the statement that the unnamed one is now.
     pub unnamed: Option<u64>,
@@ -233,6 +236,7 @@ impl Connection {
             greeting: greeted.parameters.into(),
             applied: Rc::default(),
             applying: None,
+            undone: None,
             statements: StatementSet::new(statements_max),
             unnamed: None,
             status: TransactionStatus::Idle,
@@ -337,6 +341,7 @@ impl Connection {
     /// was rolled back with them.
     pub fn ready(&mut self, status: TransactionStatus, clean: bool) {
         self.status = status;
+        self.undone = None;
         if let Some(settings) = self.applying.take()
             && clean
         {

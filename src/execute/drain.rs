@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::lane::{Hidden, Lane, Owed};
 use crate::backend::BackendError;
 use crate::topology::Lsn;
-use crate::wire::backend::{DataRow, ReadyForQuery};
+use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery};
 use crate::wire::error::SqlError;
 use crate::wire::frame::{HEADER_BYTES, Limits};
 
@@ -95,7 +95,7 @@ async fn read_all(lane: &mut Lane, drained: &mut Drained) -> Result<(), BackendE
                     .and_then(Lsn::parse);
             }
             // A scratch session is brought to the client's settings step by step: it tells nothing of them.
-            b'S' if lane.scratch => {}
+            b'S' if lane.scratch || ParameterStatus::decode(body).is_ok_and(|s| lane.is_undone(&s)) => {}
             b'N' | b'S' => drained.asides.push(frame.freeze()),
             b'A' => {
                 let mut frame = frame;

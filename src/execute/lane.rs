@@ -26,6 +26,7 @@ use super::numbers;
 use crate::backend::{Connection, Settings};
 use crate::catalog::Numbers;
 use crate::topology::ShardId;
+use crate::wire::backend::ParameterStatus;
 use crate::wire::encode;
 use crate::wire::frame::HEADER_BYTES;
 use crate::wire::frontend::Target;
@@ -391,11 +392,18 @@ impl Lane {
         any
     }
 
+    /// Whether the parameter that the server reports is only back at its value from before settings that were undone.
+    pub fn is_undone(&self, status: &ParameterStatus<'_>) -> bool {
+        let Some(undone) = &self.connection.undone else { return false };
+        let name = std::str::from_utf8(status.name).unwrap_or_default().to_ascii_lowercase();
+        undone.get(&name).is_some()
+    }
+
     /// The server skips everything up to Sync: so do we. Statements that were not prepared are forgotten, and those that were
     /// not closed are not.
     pub fn skip_to_sync(&mut self) {
         // Settings that were on their way are rolled back with their pipeline, whenever its end comes.
-        self.connection.applying = None;
+        self.connection.undone = self.connection.applying.take();
         let mut left = SmallVec::<[u64; 4]>::new();
         while let Some(front) = self.owed.front() {
             match front {

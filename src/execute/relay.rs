@@ -338,6 +338,7 @@ impl Relay<'_> {
                 // Before a ReadyForQuery that the client gets it may pass as it is.
                 let now = matches!(owed, Owed::Query { ready: true } | Owed::Sync { hidden: false });
                 return match status {
+                    Ok(status) if self.lane.is_undone(&status) => Ok(false),
                     Ok(status) if now => Ok(self.told.learn_now(status.name, status.value)),
                     Ok(status) => {
                         self.told.learn_for_later(status.name, status.value);

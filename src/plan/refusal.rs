@@ -106,6 +106,8 @@ const NOT_REFUSED: &str = "
   or a row security policy calls them. A body in another language than SQL and PL/pgSQL counts as one that runs
   anything, but for immutable functions in C and those of well-known extensions.
 - `now()` in a statement over several shards is each shard's own clock.
+- A Query or FunctionCall behind messages of the extended protocol without a Sync ends their transaction, as before
+  PostgreSQL 18, where it goes on to the Sync. A pipeline is no block for DECLARE.
 - Writers of one reference table come one after the other, to the end of their transactions.
 - Sessions that wait for each other on several servers are found within seconds, and one of them is told `40P01`.
   A table has a lock on each shard: DDL can meet in such a ring a transaction that only reads.

@@ -58,7 +58,7 @@ impl Conversion {
         // Strings on several lines are one.
         let in_pieces = memchr::memchr2(b'\n', b'\r', literal).is_some()
             && memchr::memchr_iter(b'\'', literal).count() > 2;
-        if in_pieces || MOMENTS.iter().any(|moment| has_word(literal, moment)) {
+        if in_pieces || is_moment(literal) {
             return Self::Moment;
         }
         match literal.iter().any(u8::is_ascii_digit) {
@@ -72,7 +72,9 @@ impl Conversion {
 pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
     let depends = |literal: &[u8]| match setting {
         "datestyle" => numbers_in(literal) > 1 && !begins_with_a_year(literal),
-        "timezone" | "timezone_abbreviations" => numbers_in(literal) > 1 || is_long_number(literal),
+        "timezone" | "timezone_abbreviations" => {
+            numbers_in(literal) > 1 || is_long_number(literal) || is_moment(literal)
+        }
         "intervalstyle" => numbers_in(literal) > 1 && literal.contains(&b'-'),
         "array_nulls" => has_word(literal, b"null"),
         "xmloption" => literal.contains(&b'<'),
@@ -93,6 +95,11 @@ pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
     };
     let is_read = |literal: &[u8]| !is_uuid(literal) && depends(literal);
     Lexer::new(text, options).any(|token| is_literal(token.kind) && is_read(token.bytes(text)))
+}
+
+/// `today`, and whatever else is read by the clock.
+fn is_moment(literal: &[u8]) -> bool {
+    MOMENTS.iter().any(|moment| has_word(literal, moment))
 }
 
 /// As it is usually written: with its signs it is no number, and no date.
@@ -176,7 +183,8 @@ mod tests {
         for literal in ["'us-east-1'", "'2024-01-02'", "'2024-01-02 03:04:05+01'", "'20240102'", "'a\\b'"] {
             assert!(!by("datestyle", literal), "{literal}");
         }
-        assert!(by("timezone", "'2024-01-02'") && by("timezone", "'20240102'"));
+        assert!(by("timezone", "'2024-01-02'") && by("timezone", "'20240102'") && by("timezone", "'Today'"));
+        assert!(!by("timezone", "'0190a3b1-7c2e-7000-8000-0123456789ab'"));
         assert!(!by("timezone", "'us-east-1'") && !by("timezone", "'2024'"));
         assert!(by("standard_conforming_strings", "'a\\b'"));
         assert!(!by("standard_conforming_strings", "'a/b'") && !by("array_nulls", "'{1}'"));
