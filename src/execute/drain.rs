@@ -95,7 +95,8 @@ async fn read_all(lane: &mut Lane, drained: &mut Drained) -> Result<(), BackendE
                     .and_then(Lsn::parse);
             }
             // A scratch session is brought to the client's settings step by step: it tells nothing of them.
-            b'S' if lane.scratch || ParameterStatus::decode(body).is_ok_and(|s| lane.is_undone(&s)) => {}
+            b'S' if lane.scratch => {}
+            b'S' if ParameterStatus::decode(body).is_ok_and(|status| lane.is_undone(&status)) => {}
             b'N' | b'S' => drained.asides.push(frame.freeze()),
             b'A' => {
                 let mut frame = frame;

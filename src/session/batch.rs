@@ -310,7 +310,7 @@ pub(super) fn uses(mut bytes: &[u8], portal: &[u8]) -> bool {
         let Some(FrameHeader { tag, len }) = frame::judged(bytes) else { return false };
         let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
         let used = match tag {
-            b'E' => Execute::decode(body).is_ok_and(|execute| execute.portal == portal),
+            b'E' => executes(bytes, portal),
             b'D' => Describe::decode(body)
                 .is_ok_and(|describe| describe.target == Target::Portal && describe.name == portal),
             b'B' if Bind::decode(body).is_ok_and(|bind| bind.portal == portal) => return false,

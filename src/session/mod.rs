@@ -45,7 +45,7 @@ mod idle;
 mod lanes;
 mod leftovers;
 pub mod lookup;
-pub mod open_pipelines;
+mod open_pipelines;
 mod orders;
 mod perform;
 mod pipeline;

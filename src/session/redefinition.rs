@@ -282,7 +282,7 @@ impl Session {
             if let (Work::Extended { execution }, Some(now)) = (work, &now)
                 && !execution.parsed_with
             {
-                check_kept(then, self.answer_of(now, work.text()))?;
+                check_kept(then.as_ref(), self.answer_of(now, work.text()))?;
             }
             outcome = self.act(now.as_deref().unwrap_or(planned), work).await;
         }
@@ -387,7 +387,7 @@ impl Session {
         let Some(then) = self.answer_of(planned, work.text()) else { return Ok(()) };
         self.follow_redefinitions(planned).await?;
         let planned = self.plan_text(work.text())?;
-        Ok(check_kept(Some(then), self.answer_of(&planned, work.text()))?)
+        Ok(check_kept(Some(&then), self.answer_of(&planned, work.text()))?)
     }
 
     /// Before messages are sent again by new definitions: what was described to the client before has the same columns.
@@ -400,19 +400,20 @@ impl Session {
             self.follow_redefinitions(&before).await?;
             let planned = self.plan_prepared(prepared)?;
             let now = self.answer_of(&planned, prepared.text());
-            check_kept(then, now).inspect_err(|_| self.worker.interner.borrow_mut().forget(prepared))?;
+            check_kept(then.as_ref(), now)
+                .inspect_err(|_| self.worker.interner.borrow_mut().forget(prepared))?;
         }
         Ok(())
     }
 }
 
 /// Drivers know by the function's name that preparing the statement anew heals it.
-pub(super) fn result_changed() -> SqlError {
+fn result_changed() -> SqlError {
     refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery")
 }
 
 /// What was described by the definitions of then, where it is known, is what comes now.
-fn check_kept(then: Option<Answer>, now: Option<Answer>) -> Result<(), SqlError> {
+pub(super) fn check_kept(then: Option<&Answer>, now: Option<Answer>) -> Result<(), SqlError> {
     match (then, now) {
         (Some(then), Some(now)) if !then.is_kept_by(&now) => Err(result_changed()),
         _ => Ok(()),

@@ -115,7 +115,12 @@ impl Session {
 
     /// The value that the session's settings, or those with which its connections begin, give a parameter.
     pub(super) fn default_of(&self, name: &str) -> Option<String> {
-        let value = self.settings.get(name).or_else(|| self.account.default(name))?;
+        self.value_in(&self.settings, name)
+    }
+
+    /// The value that these settings, or those with which connections begin, give a parameter.
+    pub(super) fn value_in(&self, settings: &Settings, name: &str) -> Option<String> {
+        let value = settings.get(name).or_else(|| self.account.default(name))?;
         Some(value.trim_matches('\'').to_ascii_lowercase())
     }
 

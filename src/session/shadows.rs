@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::planning::Planned;
-use super::redefinition::{redefining_words, result_changed};
+use super::redefinition::{check_kept, redefining_words};
 use super::statements::{Answer, Prepared};
 use super::{Outcome, Session};
 use crate::catalog::RelationKind;
@@ -202,10 +202,8 @@ impl Session {
         let Some(then) = self.statements.answer(name).filter(|then| then.sight != sight) else {
             return Ok(());
         };
-        if self.answer_of(planned, prepared.text()).is_some_and(|now| !then.is_kept_by(&now)) {
-            self.worker.interner.borrow_mut().forget(prepared);
-            return Err(result_changed());
-        }
+        check_kept(Some(then), self.answer_of(planned, prepared.text()))
+            .inspect_err(|_| self.worker.interner.borrow_mut().forget(prepared))?;
         self.statements.confirm_answer(name, sight);
         Ok(())
     }

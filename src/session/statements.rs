@@ -498,14 +498,10 @@ impl Session {
         if options == then.options && std::ptr::eq(now, &raw const *then.settings) {
             return false;
         }
-        let value = |settings: &Settings, name: &str| {
-            let value = settings.get(name).or_else(|| self.account.default(name))?;
-            Some(value.trim_matches('\'').to_ascii_lowercase())
-        };
         READ_BY.iter().any(|name| {
             let differs = match *name {
                 "standard_conforming_strings" => options != then.options,
-                name => value(now, name) != value(&then.settings, name),
+                name => self.value_in(now, name) != self.value_in(&then.settings, name),
             };
             differs && depends_on(name, text, then.options)
         })

@@ -194,11 +194,8 @@ impl Writer<'_, '_> {
     fn null_test(&self, at: usize) -> Option<&'static str> {
         let t = self.tokens;
         let before = at.checked_sub(1)?;
-        let patch = match () {
-            () if t.is(at, "isnull") => "is null",
-            () if t.is(at, "notnull") => "is not null",
-            () => return None,
-        };
+        let tests = [("isnull", "is null"), ("notnull", "is not null")];
+        let (_, patch) = tests.into_iter().find(|(word, _)| t.is(at, word))?;
         let is_name = t.punctuation(before, b'.') || t.is(before, "as") || t.punctuation(at + 1, b'(');
         (!is_name).then_some(patch)
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use meridian::demo::cluster::{APP_PASSWORD, APP_USER, Installation};
+use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
 use tokio::net::TcpSocket;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
@@ -10,6 +10,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::harness::{
     Meridian, MeridianDescription, column, connect, database, eventually, meridian, try_connect,
 };
+use crate::stand;
 use crate::tls::{Authority, answered, psql, words};
 
 /// A client's account whose role on the servers is the application's.
@@ -313,7 +314,7 @@ const ATTEMPTS: &[&str] = &[
 
 async fn fortress(meridian: &Meridian) -> Client {
     let owner = connect(&meridian.app()).await;
-    let major = Installation::find().expect("PostgreSQL is installed").major;
+    let major = stand::servers_major();
     for statement in FORTRESS.split(";\n    CREATE") {
         let statement = statement.trim().trim_start_matches("CREATE");
         // Refused by newer servers, at its definition.

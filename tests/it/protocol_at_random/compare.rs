@@ -7,10 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use meridian::demo::cluster::Installation;
-
 use super::messages::Write;
-use crate::stand::{Message, RawClient, Received, Target};
+use crate::stand::{self, Message, RawClient, Received, Target};
 use crate::wire_cases::script;
 
 /// Who says nothing for so long is not going to.
@@ -144,7 +142,7 @@ fn is_known(difference: &Difference) -> bool {
     }
     // Since PostgreSQL 18 a Query in the place of Sync does not end the transaction of what came before it.
     let goes_on = one == "Z T" && other == "Z I" || one == "C SET" && other.starts_with("N WARNING 25P01");
-    if goes_on && Installation::find().is_ok_and(|installation| installation.major >= 18) {
+    if goes_on && stand::servers_major() >= 18 {
         return true;
     }
     KNOWN.iter().any(|(expected, got)| one.starts_with(expected) && other.starts_with(got))

@@ -34,17 +34,6 @@ const COMPARED_MIN: usize = 50;
 /// With so many differences a run ends.
 const FAILURES_MAX: usize = 12;
 
-const TABLES: &str = r#"
-[[tables]]
-name = "places"
-placement = "region"
-key = "region"
-
-[[tables]]
-name = "colours"
-placement = "reference"
-"#;
-
 /// What a session may leave behind, as its server shows it.
 const STATE: &str = "SELECT concat_ws(' ', current_setting('TimeZone'), current_setting('work_mem'), \
                      current_setting('DateStyle'), current_setting('default_transaction_read_only'), \
@@ -68,7 +57,11 @@ struct World {
 
 impl World {
     fn new() -> Option<Self> {
-        let pair = Pair::with("at_random", TABLES, &[("proxy", "workers = 1"), ("pool", "size = 1")]);
+        let pair = Pair::with(
+            "at_random",
+            stand::PLACES_AND_COLOURS,
+            &[("proxy", "workers = 1"), ("pool", "size = 1")],
+        );
         let meridian = pair.meridian.clone()?;
         pair.targets().for_each(|target| target.run(&statements::SCHEMA));
         let shards = pair.shards().into_iter().map(|(name, target)| (Some(name), target.raw()));

@@ -19,7 +19,7 @@ mod message;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use meridian::demo::cluster::{APP_PASSWORD, APP_USER, Shard};
+use meridian::demo::cluster::{APP_PASSWORD, APP_USER, Installation, Shard};
 use meridian::demo::data::{Dataset, Table, schema};
 
 use crate::harness::{Meridian, TestCluster, cluster, eventually_within, meridian};
@@ -153,6 +153,15 @@ pub struct Pair {
 
 /// A table by region, for suites that need nothing in particular.
 pub const PLACES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
+
+/// The same, and a reference table, for suites that make both on every shard.
+pub const PLACES_AND_COLOURS: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\n\
+                                      [[tables]]\nname = \"colours\"\nplacement = \"reference\"\n";
+
+/// PostgreSQL's major version, on every server.
+pub fn servers_major() -> u32 {
+    Installation::find().expect("PostgreSQL is installed").major
+}
 
 /// One that the smaller suites share: each has tables of its own in it.
 pub fn common() -> &'static Pair {

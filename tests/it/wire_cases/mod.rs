@@ -14,22 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meridian::demo::cluster::Installation;
-
-use crate::stand::{Kind, Message, Pair, RawClient, Received, Target, terminate};
+use crate::stand::{self, Kind, Message, PLACES_AND_COLOURS, Pair, RawClient, Received, Target, terminate};
 use script::{Line, Until};
-
-/// Tables that the cases make on every shard.
-const TABLES: &str = r#"
-[[tables]]
-name = "places"
-placement = "region"
-key = "region"
-
-[[tables]]
-name = "colours"
-placement = "reference"
-"#;
 
 /// One message of an answer, or its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,9 +30,9 @@ type Transcript = Vec<(usize, Vec<Said>)>;
 
 #[test]
 fn wire_cases_match_on_postgres_and_meridian() {
-    let pair = Pair::new("wire", TABLES);
+    let pair = Pair::new("wire", PLACES_AND_COLOURS);
     let only = std::env::var("CASE").unwrap_or_default();
-    let major = Installation::find().expect("PostgreSQL is installed").major;
+    let major = stand::servers_major();
     let mut differences = String::new();
     let mut count = 0;
     for path in files().iter().filter(|path| path.to_string_lossy().contains(&only)) {
