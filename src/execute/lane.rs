@@ -129,6 +129,8 @@ pub struct Lane {
     /// Statements that the client has just prepared may be ones that the server has of earlier clients: if one fails before
     /// it is run, the client is not told so.
     pub reuses: bool,
+    /// Whether the types that it tells of parameters are something new.
+    pub notes_parameters: bool,
     /// If it is cancelled because its tables get other definitions, the client is not told so.
     pub runs_again: bool,
     /// The process id that the client was told with its cancel key; 0 where it was told none.
@@ -163,6 +165,7 @@ impl Lane {
             scratch: false,
             numbers: None,
             reuses: false,
+            notes_parameters: false,
             runs_again: false,
             client_pid: 0,
             notifiers: None,

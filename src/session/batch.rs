@@ -358,6 +358,14 @@ pub(super) fn unconfirmed(
 }
 
 impl Message {
+    /// The statement that a Describe is of.
+    pub(super) fn described(&self) -> Option<&Rc<Prepared>> {
+        match self {
+            Self::DescribeStatement { prepared, .. } => Some(prepared),
+            _ => None,
+        }
+    }
+
     pub(super) fn parsed_name(&self) -> Option<&[u8]> {
         match self {
             Self::Parse { name, .. } => Some(name),

@@ -27,7 +27,7 @@ impl Session {
         let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
         let prepared = &execution.prepared;
         let lane = &mut self.lanes[index];
-        lane.parse(b"", &prepared.tail, prepared.id, true);
+        lane.parse(b"", prepared.known_tail(), prepared.id, true);
         // Errors name the portal.
         encode::client::bind_with_tail(&mut lane.connection.outbox, bind.portal, b"", bind.tail);
         encode::client::close(&mut lane.connection.outbox, Target::Portal, bind.portal);

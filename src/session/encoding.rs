@@ -118,7 +118,7 @@ impl Session {
         if bind.result_formats.any_binary() {
             return Err(binary_refused("a binary result", encoding));
         }
-        let declared = |index: usize| prepared.parameter_types.get(index).copied().unwrap_or(0);
+        let declared = |index: usize| prepared.parameter_types().get(index).copied().unwrap_or(0);
         let mut binary = (0..bind.parameters.len()).filter(|index| bind.parameter_formats.of(*index) == 1);
         if binary.any(|index| !WITHOUT_TEXT.contains(&declared(index))) {
             return Err(binary_refused("a binary parameter that may be text", encoding));

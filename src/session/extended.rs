@@ -205,7 +205,7 @@ impl Session {
         self.statements.insert(parse.name, Rc::clone(&prepared), self.reading(batch.unsettled));
         if !parse.name.is_empty()
             && let Ok(planned) = self.plan_prepared(&prepared)
-            && let Some(answer) = self.answer_of(&planned, parse.sql)
+            && let Some(answer) = self.dependence_of(&planned, &prepared)
         {
             self.statements.note_answer(parse.name, answer);
         }
@@ -230,7 +230,7 @@ impl Session {
         }
         let bind = Bind::decode(&body)?;
         let named = !bind.statement.is_empty();
-        let wanted = prepared.parameter_types.len().max(planned.plan.facts.param_count as usize);
+        let wanted = prepared.parameter_types().len().max(planned.plan.facts.param_count as usize);
         let count = bind.check_count(wanted);
         let counted = count.is_ok();
         if named && planned.counts_parameters() || answers_itself(&planned) {

@@ -83,7 +83,7 @@ const NEAR: usize = 16;
 impl<'a> BoundParameters<'a> {
     pub fn new(bind: Bind<'a>, prepared: &'a Prepared, planned: &'a Planned) -> Self {
         let repeated = &planned.plan.facts.repeated_params;
-        Self { bind, types: &prepared.parameter_types, repeated, all: OnceCell::new() }
+        Self { bind, types: prepared.parameter_types(), repeated, all: OnceCell::new() }
     }
 }
 
@@ -440,7 +440,7 @@ impl Session {
                 let bind = Bind::decode(&execution.bind).map_err(SqlError::from)?;
                 let prepared = &execution.prepared;
                 match instead {
-                    None => lane.parse(b"", &prepared.tail, prepared.id, true),
+                    None => lane.parse(b"", prepared.known_tail(), prepared.id, true),
                     Some(text) => {
                         lane.parse(b"", &[text, prepared.declarations()].concat(), prepared.id, true);
                         // It is not what that number stands for.

@@ -304,7 +304,7 @@ impl Session {
             self.end_segment(index, end, client_sync, copies_in);
             let ran = self.run_lane(index).await;
             if let Some(lane) = self.lanes.get_mut(index) {
-                (lane.reuses, lane.runs_again) = (false, false);
+                (lane.reuses, lane.runs_again, lane.notes_parameters) = (false, false, false);
             }
             match ran {
                 Ok(report) if let Some(again) = report.again => {
@@ -386,8 +386,11 @@ impl Session {
         }
     }
 
-    /// Notes of which statements it is now known that their columns need no translation, and which are of old plans.
-    fn learn(&self, messages: &[Message], report: &Report) {
+    /// Notes what was told of parameters, of which statements it is now known that their columns need no translation, and which
+    /// are of old plans.
+    fn learn(&mut self, messages: &[Message], report: &Report) {
+        let described = messages.iter().filter_map(Message::described);
+        described.zip(&report.parameters).for_each(|(prepared, types)| self.note_told(prepared, types));
         for message in messages.iter().filter(|_| !report.plain.is_empty()) {
             if let Message::Probe { prepared: Some(prepared), .. } = message
                 && report.plain.contains(&prepared.id)
@@ -472,6 +475,7 @@ impl Session {
                     lane.owed.push_back(Owed::Bind { hidden: false });
                 }
                 Message::DescribeStatement { prepared, named } => {
+                    lane.notes_parameters |= prepared.is_untold();
                     let kept = is_kept(prepared, *named, reuse);
                     ensure_prepared(lane, prepared, kept);
                     let server_name = Connection::statement_name(prepared.id);

@@ -51,11 +51,11 @@ pub(super) fn ensure_prepared(lane: &mut Lane, prepared: &Prepared, kept: bool) 
     if kept {
         prepare(lane, prepared, true);
     } else if lane.connection.unnamed != Some(prepared.id) {
-        lane.parse(b"", &prepared.tail, prepared.id, true);
+        lane.parse(b"", prepared.known_tail(), prepared.id, true);
     }
 }
 
-/// Prepares a statement that is kept, unless the server has it; whether it was sent.
+/// Prepares a statement that is kept, unless the server has it; whether it was sent. `hidden`: the client knows it already.
 pub(super) fn prepare(lane: &mut Lane, prepared: &Prepared, hidden: bool) -> bool {
     if lane.connection.statements.touch(prepared.id) {
         if !is_worn(lane, prepared) {
@@ -64,7 +64,8 @@ pub(super) fn prepare(lane: &mut Lane, prepared: &Prepared, hidden: bool) -> boo
         lane.forget(prepared.id);
     }
     let name = Connection::statement_name(prepared.id);
-    lane.parse(&name, &prepared.tail, prepared.id, hidden);
+    let tail = if hidden { prepared.known_tail() } else { &prepared.tail };
+    lane.parse(&name, tail, prepared.id, hidden);
     true
 }
 

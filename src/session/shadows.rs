@@ -48,7 +48,7 @@ impl Temporary {
         self.known = now;
     }
 
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
@@ -202,7 +202,7 @@ impl Session {
         let Some(then) = self.statements.answer(name).filter(|then| then.sight != sight) else {
             return Ok(());
         };
-        check_kept(Some(then), self.answer_of(planned, prepared.text()))
+        check_kept(Some(then), self.dependence_of(planned, prepared))
             .inspect_err(|_| self.worker.interner.borrow_mut().forget(prepared))?;
         self.statements.confirm_answer(name, sight);
         Ok(())
@@ -215,6 +215,20 @@ impl Session {
 
     /// What the columns of the answer depend on; None for a statement that gives no rows.
     pub(super) fn answer_of(&self, planned: &Planned, text: &[u8]) -> Option<Answer> {
+        gives_rows(&planned.plan.facts).then(|| self.columns_of(planned, text, false))
+    }
+
+    /// The same and what types of parameters depend on that the next server finds by itself; None if nothing does.
+    pub(super) fn dependence_of(&self, planned: &Planned, prepared: &Prepared) -> Option<Answer> {
+        let facts = &planned.plan.facts;
+        let infers = prepared.is_untold() && prepared.declared_all(facts.param_count).is_none();
+        let unnamed = matches!(&facts.kind, Kind::Insert(insert) if insert.columns.is_none());
+        let depends = infers || gives_rows(facts);
+        depends.then(|| self.columns_of(planned, prepared.text(), infers && unnamed))
+    }
+
+    /// The columns that a text names; `all`: whether it names them or not.
+    fn columns_of(&self, planned: &Planned, text: &[u8], all: bool) -> Answer {
         use std::hash::{DefaultHasher, Hash, Hasher};
         fn number(of: impl Hash) -> u64 {
             let mut hasher = DefaultHasher::new();
@@ -222,16 +236,6 @@ impl Session {
             hasher.finish()
         }
         let facts = &planned.plan.facts;
-        let gives_rows = match &facts.kind {
-            Kind::Select { .. } | Kind::ModifyingWith => true,
-            Kind::Insert(insert) => insert.returning,
-            Kind::Update(update) => update.returning,
-            Kind::Delete(delete) => delete.returning,
-            _ => false,
-        };
-        if !gives_rows {
-            return None;
-        }
         let planning = &self.context.planning;
         let mut names: Vec<&ObjectName> = relations(facts).into_iter().collect();
         names.sort();
@@ -255,10 +259,10 @@ impl Session {
             folded.windows(name.len().max(1)).any(|words| words == name.as_bytes())
         };
         let columns = relations.iter().flat_map(|(relation, columns)| {
-            let named = columns.iter().filter(|(column, _)| is_named(column));
+            let named = columns.iter().filter(|(column, _)| all || is_named(column));
             named.map(move |(column, kind)| (number((relation, column)), *kind))
         });
-        Some(Answer { sight: self.sight_of_names(), star, columns: columns.collect() })
+        Answer { sight: self.sight_of_names(), star, columns: columns.collect() }
     }
 
     /// Notes what DDL in a transaction may have changed.
@@ -337,5 +341,15 @@ fn collect<'a>(block: &'a QueryBlock, names: &mut HashSet<&'a ObjectName>) {
     names.extend(block.relations.iter().map(|relation| &relation.name));
     for child in &block.children {
         collect(child, names);
+    }
+}
+
+fn gives_rows(facts: &Facts) -> bool {
+    match &facts.kind {
+        Kind::Select { .. } | Kind::ModifyingWith => true,
+        Kind::Insert(insert) => insert.returning,
+        Kind::Update(update) => update.returning,
+        Kind::Delete(delete) => delete.returning,
+        _ => false,
     }
 }

@@ -7,14 +7,16 @@
 //! 1. Two statements have the same id only if text and declared parameter types are equal byte for byte, and if a server
 //!    that parses them now reads the same: names by the same catalog and search_path, literals by the same settings.
 //! 2. What the clock has a part in is never shared.
-//! 3. The interner forgets named statements that no client holds, and all but the last ones without a name; the ids are
+//! 3. The types of parameters that a client was told are those of all servers that prepare the statement later.
+//! 4. The interner forgets named statements that no client holds, and all but the last ones without a name; the ids are
 //!    never used again.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use hashbrown::HashMap;
 
 use super::Session;
@@ -59,8 +61,10 @@ pub struct Prepared {
     pub id: u64,
     /// The Parse message after its name: text, NUL, parameter types.
     pub tail: Bytes,
-    pub text_length: usize,
-    pub parameter_types: Box<[u32]>,
+    text_length: usize,
+    parameter_types: Box<[u32]>,
+    /// The same with the types that a server has told a client.
+    told: OnceCell<Told>,
     /// The plan, and the context it was made in.
     pub planned: std::cell::RefCell<Option<Rc<Planned>>>,
     /// The context in which no column of its was found to name types inside of its values; 0: none.
@@ -76,20 +80,57 @@ pub struct Prepared {
     repeated: std::cell::Cell<bool>,
 }
 
+/// The types of all parameters, as a ParameterDescription has told them.
+#[derive(Debug)]
+struct Told {
+    types: Box<[u32]>,
+    tail: Bytes,
+}
+
 impl Prepared {
     pub fn text(&self) -> &[u8] {
         &self.tail[..self.text_length]
     }
 
-    /// What stands behind the text in a Parse message: its end, and the types that are declared.
+    /// Of a Parse for a client that knows the statement already: it may have been told types that a server finds by the tables
+    /// of then.
+    pub fn known_tail(&self) -> &Bytes {
+        self.told.get().map_or(&self.tail, |told| &told.tail)
+    }
+
+    /// What stands behind the text in such a Parse message: its end, and the types that are declared.
     pub fn declarations(&self) -> &[u8] {
-        &self.tail[self.text_length..]
+        &self.known_tail()[self.text_length..]
+    }
+
+    /// The types of its parameters as far as they are declared or told; 0 for others.
+    pub fn parameter_types(&self) -> &[u32] {
+        self.told.get().map_or(&self.parameter_types, |told| &told.types)
     }
 
     /// The types of its parameters, where Parse has declared all of those that the text reads.
     pub fn declared_all(&self, reads: u32) -> Option<&[u32]> {
         let declared = self.parameter_types.len() >= reads as usize && !self.parameter_types.contains(&0);
         declared.then_some(&self.parameter_types)
+    }
+
+    /// Whether a ParameterDescription of it says something new.
+    pub fn is_untold(&self) -> bool {
+        self.told.get().is_none()
+    }
+
+    /// A server has told these types. False: they are not those that a client was told before.
+    fn note_told(&self, types: &[u32]) -> bool {
+        *self.told.get_or_init(|| self.with_types(types)).types == *types
+    }
+
+    fn with_types(&self, types: &[u32]) -> Told {
+        let mut tail = BytesMut::from(&self.tail[..self.text_length]);
+        tail.put_u8(0);
+        // A message cannot tell of more.
+        tail.put_u16(types.len() as u16);
+        types.iter().for_each(|number| tail.put_u32(*number));
+        Told { types: types.into(), tail: tail.freeze() }
     }
 
     /// Whether values of its columns are known to name no types of the users' own, in any format.
@@ -196,6 +237,7 @@ impl Interner {
             tail,
             text_length: parse.sql.len(),
             parameter_types: parse.parameter_oids.iter().collect(),
+            told: OnceCell::new(),
             planned: std::cell::RefCell::new(None),
             plain_in: std::cell::Cell::new(0),
             key,
@@ -234,7 +276,7 @@ impl Interner {
         if prepared.holds_under(parsing.map(|parsing| parsing.dialect)) {
             return None;
         }
-        let parse = Parse::with_tail(name, &prepared.tail).ok()?;
+        let parse = Parse::with_tail(name, prepared.known_tail()).ok()?;
         Some(self.intern(&parse, parsing, options))
     }
 
@@ -374,6 +416,14 @@ impl Statements {
         }
     }
 
+    /// Where the one was prepared stands the other.
+    fn replace(&mut self, prepared: &Rc<Prepared>, by: &Rc<Prepared>) {
+        let entries = self.named.values_mut().chain(&mut self.unnamed);
+        entries
+            .filter(|entry| Rc::ptr_eq(&entry.prepared, prepared))
+            .for_each(|entry| entry.prepared = Rc::clone(by));
+    }
+
     /// Notes what the answer of a named statement is like.
     pub fn note_answer(&mut self, name: &[u8], answer: Answer) {
         self.answers.insert(name.into(), answer);
@@ -450,6 +500,7 @@ impl Session {
             let suspect = |lane: &Lane| lane.in_block && lane.connection.suspect;
             transaction.settings_changed || transaction.schema_changed || self.lanes.iter().any(suspect)
         });
+        let apart = apart || !self.temporary.is_empty();
         (!apart && !unsettled)
             .then_some(Parsing { context: self.context.id, dialect: self.following.dialect })
     }
@@ -464,6 +515,21 @@ impl Session {
     pub(super) fn reading(&self, unsettled: bool) -> Option<Reading> {
         let settings = Rc::clone(self.settings_in_force());
         (!unsettled).then(|| Reading { settings, options: self.lex_options() })
+    }
+
+    /// A server has told the client the types of a statement's parameters.
+    pub(super) fn note_told(&mut self, prepared: &Rc<Prepared>, types: &[u32]) {
+        if prepared.note_told(types) {
+            return;
+        }
+        // The tables have changed since another client was told.
+        let mut interner = self.worker.interner.borrow_mut();
+        interner.forget(prepared);
+        let tail = prepared.with_types(types).tail;
+        if let Ok(parse) = Parse::with_tail(b"", &tail) {
+            let fresh = interner.intern(&parse, None, self.lex_options());
+            self.statements.replace(prepared, &fresh);
+        }
     }
 
     /// What the client has prepared under this name, if its text still says under the settings of now what it said then.

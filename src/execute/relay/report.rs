@@ -46,6 +46,8 @@ pub struct Report {
     pub suspended: bool,
     /// Statements whose columns were probed and name no types inside of their values.
     pub plain: Vec<u64>,
+    /// Of the statements that were described, in their order: the types of parameters, where the lane notes them.
+    pub parameters: Vec<Box<[u32]>>,
     /// Nothing was done, nor was the client told: it is to be run again.
     pub again: Option<Again>,
 }
