@@ -177,6 +177,10 @@ limits! {
         "\"{}\" cannot tell what this session has",
         "Leave it out, or deallocate prepared statements and close cursors first.",
         "The session keeps some itself, under names that servers do not have, or on several servers.";
+    WRITTEN_SINCE_BIND = "X049" "0A000",
+        "a portal over several shards cannot be executed behind a write that follows its Bind",
+        "Execute it before, or bind it afterwards.",
+        "The shards are asked at Execute, and would show what PostgreSQL's portal does not: its rows are those of the Bind.";
 }
 
 impl Limit {

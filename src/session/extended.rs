@@ -394,12 +394,13 @@ impl Session {
     fn sort_execute(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let execute = Execute::decode(&frame[HEADER_BYTES..])?;
         batch.executions += 1;
+        let writes = self.portals.writes();
         let Some(portal) = self.portals.known.get_mut(execute.portal) else {
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
         batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
         let (planned, home) = (Rc::clone(&portal.planned), portal.home);
-        let controls = planned.is_transaction_control();
+        let (controls, may_write) = (planned.is_transaction_control(), planned.may_write());
         let (changes, ends) = (planned.is_undone_by_roll_back(), planned.ends_transaction());
         batch.changes |= changes;
         batch.controls |= controls;
@@ -419,6 +420,7 @@ impl Session {
                     batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 }
             }
+            Home::Session if portal.sees_later(writes) => return Err(refusals::WRITTEN_SINCE_BIND.error(&[])),
             Home::Session => {
                 let keeps = execute.max_rows > 0 && keeps_rows(&self.held, &planned);
                 portal.in_pieces |= keeps && !portal.spent;
@@ -451,6 +453,9 @@ impl Session {
         }
         if home == Home::Session {
             self.portals.lose_unnamed();
+        }
+        if may_write {
+            self.portals.note_write();
         }
         if ends {
             // With the transaction, whoever has them.

@@ -179,6 +179,10 @@ impl Session {
             false => None,
         };
         let planned = anew.as_deref().unwrap_or(planned);
+        // Messages were counted when they were sorted.
+        if matches!(work, Work::Simple { .. }) && planned.may_write() {
+            self.portals.note_write();
+        }
         let begun = self.begin_watch();
         let mut outcome = self.act(planned, work).await;
         if self.passage.again {

@@ -119,6 +119,12 @@ impl Planned {
         changes && !matches!(self.plan.action, Action::EachShard)
     }
 
+    /// Rows, as far as its text shows: an EXECUTE's is another.
+    pub fn may_write(&self) -> bool {
+        let executes = matches!(self.plan.facts.kind, Kind::Session(SessionObject::Execute { .. }));
+        executes || self.plan.access == Access::Write
+    }
+
     pub fn is_transaction_control(&self) -> bool {
         matches!(self.plan.facts.kind, Kind::Transaction(_))
     }

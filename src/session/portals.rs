@@ -23,6 +23,8 @@ use crate::wire::error::{SqlError, SqlState};
 pub(super) struct Portals {
     pub known: HashMap<Box<[u8]>, Portal>,
     next: u64,
+    /// How many statements were run that may have written.
+    writes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ pub(super) struct Portal {
     pub in_pieces: bool,
     /// It was executed for the first of its rows only, on a server that has let go of it.
     pub cut: bool,
+    /// [`Portals::writes`] when it was bound.
+    pub bound_behind: u64,
 }
 
 impl Portal {
@@ -70,7 +74,15 @@ impl Portal {
             spent: false,
             in_pieces: false,
             cut: false,
+            bound_behind: 0,
         }
+    }
+
+    /// Whether it would see what was written since its Bind, as a question that is asked at Execute does; PostgreSQL's rows are
+    /// those of the Bind. `writes`: [`Portals::writes`].
+    pub fn sees_later(&self, writes: u64) -> bool {
+        let asks = matches!(self.planned.plan.facts.kind, Kind::Select { .. }) && self.home == Home::Session;
+        asks && !self.spent && self.bound_behind != writes
     }
 
     /// Of this portal of the session's own.
@@ -133,7 +145,17 @@ impl Portals {
 
     /// What had the name before.
     pub fn insert(&mut self, name: &[u8], portal: Portal) -> Option<Portal> {
-        self.known.insert(name.into(), portal)
+        self.known.insert(name.into(), Portal { bound_behind: self.writes, ..portal })
+    }
+
+    /// A statement is run that may write.
+    pub fn note_write(&mut self) {
+        self.writes += 1;
+    }
+
+    /// How many there were.
+    pub fn writes(&self) -> u64 {
+        self.writes
     }
 
     /// ROLLBACK TO a savepoint closes what was bound after it.
