@@ -112,6 +112,7 @@ impl Planned {
             || matches!(
                 self.plan.facts.kind,
                 Kind::Setting(_)
+                    | Kind::Session(SessionObject::Discard(Discard::Temp))
                     | Kind::Transaction(
                         TransactionCommand::SetTransaction(_) | TransactionCommand::SetCharacteristics(_)
                     )

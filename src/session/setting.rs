@@ -456,6 +456,7 @@ impl Session {
             }
             Discard::Temp => {
                 self.temporary.clear();
+                self.temporary_touched = self.block.is_open();
                 "DISCARD TEMP"
             }
             Discard::Plans => "DISCARD PLANS",
