@@ -181,6 +181,10 @@ limits! {
         "a portal over several shards cannot be executed behind a write that follows its Bind",
         "Execute it before, or bind it afterwards.",
         "The shards are asked at Execute, and would show what PostgreSQL's portal does not: its rows are those of the Bind.";
+    READ_BY_THE_CLOCK = "X050" "0A000",
+        "prepared statement \"{}\" has a literal that was read by the clock when it was prepared",
+        "Use now() or current_date, or prepare the statement again.",
+        "PostgreSQL reads 'now' and 'today' once, when a statement is prepared; a server that is given its text later would read them by the time of then.";
 }
 
 impl Limit {

@@ -37,7 +37,7 @@ use crate::backend::BackendError;
 use crate::backend::strike::Strike;
 use crate::topology::Lsn;
 use crate::wire::DecodeError;
-use crate::wire::backend::{DataRow, ParameterDescription, ParameterStatus, ReadyForQuery};
+use crate::wire::backend::{DataRow, ParameterStatus, ReadyForQuery};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Limits};
@@ -359,10 +359,7 @@ impl Relay<'_> {
                     }
                 }
             }
-            b't' if self.lane.notes_parameters => match ParameterDescription::decode(body) {
-                Ok(described) => report.parameters.push(described.oids.iter().collect()),
-                Err(error) => return Err(self.broken(error.to_string(), report)),
-            },
+            b't' if self.lane.notes_parameters => report.note_parameters(body),
             b't' | b'H' | b'c' | b'V' => {}
             other => return Err(self.unexpected(other, report)),
         }

@@ -12,9 +12,10 @@ use bytes::Bytes;
 
 use super::Session;
 use super::extended::answers_itself;
+use super::interner::Prepared;
 use super::perform::Execution;
 use super::planning::Planned;
-use super::statements::{Closed, Entry, Prepared};
+use super::statements::{Closed, Entry};
 use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
 use crate::plan::Access;

@@ -10,8 +10,8 @@
 //!
 //! Not here: what a transaction or a savepoint goes back to (`block`).
 
+use super::interner::Prepared;
 use super::planning::Planned;
-use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::refusals;
 use crate::sql::facts::{CopyFormat, Kind, SessionObject, Setting};

@@ -22,10 +22,10 @@ use bytes::Bytes;
 
 use super::batch::{Batch, BatchEnd, Message, executes, uses};
 use super::held::{HeldSessions, is_taken};
+use super::interner::Prepared;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
 use super::portals::{Home, Portal, cannot_be_run, finished};
-use super::statements::Prepared;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
@@ -400,8 +400,7 @@ impl Session {
         };
         batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
         let (planned, home) = (Rc::clone(&portal.planned), portal.home);
-        let (controls, may_write) = (planned.is_transaction_control(), planned.may_write());
-        let (changes, ends) = (planned.is_undone_by_roll_back(), planned.ends_transaction());
+        let (controls, changes) = (planned.is_transaction_control(), planned.is_undone_by_roll_back());
         batch.changes |= changes;
         batch.controls |= controls;
         batch.unsettled |= planned.unsettles(self.pin.is_some());
@@ -448,19 +447,10 @@ impl Session {
                 portal.spent = !matches!(planned.plan.facts.kind, Kind::Empty);
                 let execution = portal.execution(execute.max_rows, pieces);
                 portal.describe = false;
-                self.for_session(batch, Message::Execute(Box::new((planned, execution))));
+                self.for_session(batch, Message::Execute(Box::new((Rc::clone(&planned), execution))));
             }
         }
-        if home == Home::Session {
-            self.portals.lose_unnamed();
-        }
-        if may_write {
-            self.portals.note_write();
-        }
-        if ends {
-            // With the transaction, whoever has them.
-            self.portals.known.retain(|name, _| **name == *execute.portal);
-        }
+        self.portals.note_execution(execute.portal, home, &planned);
         batch.note_execution(changes, controls);
         Ok(())
     }

@@ -42,6 +42,7 @@ mod greet;
 pub mod greeting;
 mod held;
 mod idle;
+pub mod interner;
 mod lanes;
 mod leftovers;
 pub mod lookup;
@@ -67,7 +68,7 @@ mod signals;
 mod simple;
 mod snapshot;
 mod sql_prepared;
-pub mod statements;
+mod statements;
 pub mod syntax;
 mod unasked;
 mod watch;
@@ -160,7 +161,7 @@ pub struct Session {
 #[derive(Default)]
 struct Following {
     /// How texts are read.
-    dialect: statements::Dialect,
+    dialect: interner::Dialect,
     /// How long the client may say nothing, and a statement wait.
     bounds: idle::TimeBounds,
     /// Transactions begin so, which no replica lets them.

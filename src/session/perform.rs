@@ -17,8 +17,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::held::is_taken;
+use super::interner::Prepared;
 use super::planning::Planned;
-use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::execute::lane::Owed;
 use crate::execute::scatter::Question;

@@ -14,10 +14,10 @@ use std::rc::Rc;
 
 use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace, Untold, unconfirmed};
 use super::extended::answers_itself;
+use super::interner::Prepared;
 use super::perform::{Execution, Work};
 use super::planning::Planned;
 use super::reuse::{ensure_prepared, is_kept, prepare};
-use super::statements::Prepared;
 use super::{End, Failure, Outcome, Session};
 use crate::backend::Connection;
 use crate::execute::lane::{LocalReply, Owed};

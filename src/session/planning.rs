@@ -18,10 +18,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::idle::TimeBounds;
+use super::interner::Prepared;
 use super::leftovers::leaves_traces;
 use super::search_path::{may_change_reading, turns};
 use super::set_config::Sets;
-use super::statements::Prepared;
 use super::{Failure, Following, Session};
 use crate::catalog::RelationInfo;
 use crate::catalog::reading::sets_reading;

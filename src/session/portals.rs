@@ -12,9 +12,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::interner::Prepared;
 use super::perform::{Execution, Pieces};
 use super::planning::Planned;
-use super::statements::Prepared;
 use crate::sql::facts::{Delete, Insert, Kind, Update};
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
@@ -146,6 +146,20 @@ impl Portals {
     /// What had the name before.
     pub fn insert(&mut self, name: &[u8], portal: Portal) -> Option<Portal> {
         self.known.insert(name.into(), Portal { bound_behind: self.writes, ..portal })
+    }
+
+    /// One of this name is executed.
+    pub fn note_execution(&mut self, name: &[u8], home: Home, planned: &Planned) {
+        if home == Home::Session {
+            self.lose_unnamed();
+        }
+        if planned.may_write() {
+            self.note_write();
+        }
+        if planned.ends_transaction() {
+            // All others with it, whoever has them.
+            self.known.retain(|known, _| **known == *name);
+        }
     }
 
     /// A statement is run that may write.

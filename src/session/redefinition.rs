@@ -407,9 +407,13 @@ impl Session {
     }
 }
 
-/// Drivers know by the function's name that preparing the statement anew heals it.
 fn result_changed() -> SqlError {
-    refusals::RESULT_CHANGED.error(&[]).field(b'R', "RevalidateCachedQuery")
+    healed_by_parse(refusals::RESULT_CHANGED.error(&[]))
+}
+
+/// Drivers know by the function's name that preparing the statement anew heals it.
+pub(super) fn healed_by_parse(error: SqlError) -> SqlError {
+    error.field(b'R', "RevalidateCachedQuery")
 }
 
 /// What was described by the definitions of then, where it is known, is what comes now.

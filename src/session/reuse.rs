@@ -19,8 +19,8 @@
 
 use super::Session;
 use super::batch::{BatchEnd, Message};
+use super::interner::Prepared;
 use super::pipeline::Part;
-use super::statements::Prepared;
 use crate::backend::Connection;
 use crate::execute::Lane;
 

@@ -10,9 +10,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::interner::Prepared;
 use super::planning::Planned;
 use super::redefinition::{check_kept, redefining_words};
-use super::statements::{Answer, Prepared};
+use super::statements::Answer;
 use super::{Outcome, Session};
 use crate::catalog::RelationKind;
 use crate::execute::{Lane, refusals};

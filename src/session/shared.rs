@@ -25,11 +25,11 @@ use super::batch::Batch;
 use super::board::PoolBoard;
 use super::cancel::CancelTarget;
 use super::census::Census;
+use super::interner::Interner;
 use super::lookup::Lookups;
 use super::orders::Orders;
 use super::planning::PlanCache;
 use super::redefinition::Redefinitions;
-use super::statements::Interner;
 use crate::backend::Pools;
 use crate::catalog::{CatalogHandle, Defaults};
 use crate::config::{

@@ -21,9 +21,9 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::interner::Prepared;
 use super::perform::{Execution, Pieces, Work};
 use super::planning::Planned;
-use super::statements::Prepared;
 use super::{Failure, Outcome, Session};
 use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::execute::refusals;

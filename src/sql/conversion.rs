@@ -5,7 +5,10 @@
 //!
 //! Content decides, whatever type a literal turns out to have: what is not known to be harmless is not.
 
-use super::lexer::{LexOptions, Lexer, TokenKind};
+use std::borrow::Cow;
+
+use super::lexer::{LexOptions, Lexer, Token, TokenKind};
+use super::unescape;
 
 /// What the quoted literals of a text may depend on. Ordered: each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,10 +39,12 @@ pub const READ_BY: [&str; 9] = [
 
 /// Literals of types of dates and times that mean the moment.
 const MOMENTS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
+/// Words that may stand beside them in a time.
+const TIMELY: [&str; 8] = ["am", "pm", "utc", "gmt", "z", "zulu", "allballs", "null"];
 
 impl Conversion {
     pub fn of(text: &[u8], options: LexOptions) -> Self {
-        let quoted = |token: super::lexer::Token| match token.kind {
+        let quoted = |token: Token| match token.kind {
             TokenKind::String | TokenKind::NationalString | TokenKind::DollarString => {
                 Self::of_literal(token.bytes(text))
             }
@@ -97,6 +102,55 @@ pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
     Lexer::new(text, options).any(|token| is_literal(token.kind) && is_read(token.bytes(text)))
 }
 
+/// What of the clock a server's parsing of a text has made part of the statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clock {
+    /// `'today'` and its neighbours.
+    Day,
+    /// `'now'`.
+    Moment,
+}
+
+impl Clock {
+    /// None where all literals are something else: words in a sentence are not taken for a time.
+    pub fn of(text: &[u8], options: LexOptions) -> Option<Self> {
+        let read = |token: Token| {
+            let raw = token.bytes(text);
+            let value: Cow<'_, str> = match token.kind {
+                TokenKind::String | TokenKind::NationalString if options.standard_conforming_strings => {
+                    unescape::plain(&raw[raw.iter().position(|byte| *byte == b'\'')?..])?
+                }
+                TokenKind::String | TokenKind::NationalString | TokenKind::EscapeString => {
+                    Cow::Owned(unescape::escaped(raw)?)
+                }
+                TokenKind::DollarString => Cow::Borrowed(unescape::dollar(raw)?),
+                // Not decoded.
+                TokenKind::UnicodeString if raw.contains(&b'\\') => Cow::Borrowed("now"),
+                TokenKind::UnicodeString => String::from_utf8_lossy(raw),
+                _ => return None,
+            };
+            Self::of_value(&value)
+        };
+        Lexer::new(text, options).filter_map(read).max()
+    }
+
+    fn of_value(value: &str) -> Option<Self> {
+        let words = || value.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+        let is_moment =
+            |word: &str| MOMENTS.iter().any(|moment| word.as_bytes().eq_ignore_ascii_case(moment));
+        let clock =
+            words().filter(|word| is_moment(word)).map(|word| match word.eq_ignore_ascii_case("now") {
+                true => Self::Moment,
+                false => Self::Day,
+            });
+        // Beside them may stand a time, and a zone.
+        let is_timely =
+            |word: &str| is_moment(word) || TIMELY.iter().any(|known| word.eq_ignore_ascii_case(known));
+        let has_time = value.as_bytes().windows(2).any(|pair| pair[0].is_ascii_digit() && pair[1] == b':');
+        clock.max().filter(|_| has_time || value.contains('/') || words().all(is_timely))
+    }
+}
+
 /// `today`, and whatever else is read by the clock.
 fn is_moment(literal: &[u8]) -> bool {
     MOMENTS.iter().any(|moment| has_word(literal, moment))
@@ -143,7 +197,7 @@ fn has_word(literal: &[u8], word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Conversion, depends_on};
+    use super::{Clock, Conversion, depends_on};
     use crate::sql::lexer::LexOptions;
 
     fn conversion(text: &str) -> Conversion {
@@ -169,6 +223,32 @@ mod tests {
             "'no'\n'w'::timestamptz",
         ] {
             assert_eq!(conversion(&format!("SELECT 'a', {moment}")), Conversion::Moment, "{moment}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_the_clock_is_told_from_a_sentence() {
+        let clock = |text: &str| Clock::of(format!("SELECT 'a', {text}").as_bytes(), LexOptions::default());
+        for now in [
+            "'now'",
+            "timestamp ' NOW'",
+            "E'n\\x6fw'",
+            "U&'\\006eow'",
+            "'{today,now}'",
+            "'n'\n'ow'",
+            "N'now'",
+        ] {
+            assert_eq!(clock(now), Some(Clock::Moment), "{now}");
+        }
+        for day in
+            ["'today'", "$a$Tomorrow$a$", "'[today,tomorrow)'", "'yesterday 10:00 cet'", "'10 PM today'"]
+        {
+            assert_eq!(clock(day), Some(Clock::Day), "{day}");
+        }
+        for other in
+            ["'nowhere'", "'do it now'", "'today is a day'", "now()", "E'it\\'s'", "\"now\"", "'never closed"]
+        {
+            assert_eq!(clock(other), None, "{other}");
         }
     }
 

@@ -127,6 +127,26 @@ async fn a_literal_that_means_now_means_each_clients_own_now() {
     assert_eq!(distinct.len(), times.len(), "each was read at its own time: {times:?}");
 }
 
+/// It is that of its preparation, which no other server can be told.
+#[tokio::test]
+async fn a_literal_that_means_now_is_not_read_again_later() {
+    let (_database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    let now = client.prepare("SELECT count(*) FROM notes WHERE at < 'now'").await.expect("a statement");
+    let sentence =
+        client.prepare("SELECT count(*) FROM notes WHERE body <> 'do it now'").await.expect("a statement");
+    let today = client.prepare("SELECT count(*) FROM notes WHERE at < 'today'").await.expect("a statement");
+    assert_eq!(client.query_one(&now, &[]).await.expect("just now").get::<_, i64>(0), 100);
+    client.batch_execute("SELECT pg_sleep(1.1)").await.expect("some time");
+    let refused = client.query_one(&now, &[]).await.expect_err("it was read a second ago");
+    let error = refused.as_db_error().expect("an answer");
+    assert_eq!(error.code(), &SqlState::FEATURE_NOT_SUPPORTED);
+    assert_eq!(error.routine(), Some("RevalidateCachedQuery"), "drivers prepare it again");
+    for kept in [&sentence, &today] {
+        assert_eq!(client.query_one(kept, &[]).await.expect("the same").get::<_, i64>(0), 100);
+    }
+}
+
 #[tokio::test]
 async fn an_unnamed_statement_that_repeats_is_parsed_once() {
     let (_database, meridian) = start().await;

@@ -4,7 +4,7 @@ use super::super::lane::Owed;
 use super::super::numbers::Carried;
 use crate::backend::BackendError;
 use crate::topology::Lsn;
-use crate::wire::backend::TransactionStatus;
+use crate::wire::backend::{ParameterDescription, TransactionStatus};
 use crate::wire::error::SqlError;
 
 /// What a client was told of the statements that it names.
@@ -75,6 +75,12 @@ pub enum RelayError {
 }
 
 impl Report {
+    /// `body`: of a ParameterDescription. What cannot be read is the client's to complain of.
+    pub(super) fn note_parameters(&mut self, body: &[u8]) {
+        let described = ParameterDescription::decode(body).ok();
+        self.parameters.push(described.into_iter().flat_map(|described| described.oids.iter()).collect());
+    }
+
     pub(super) fn note_probe(&mut self, owed: Owed, carried: &Carried) {
         if let (Owed::Probe(statement), true) = (owed, carried.plain) {
             self.plain.push(statement);
