@@ -120,6 +120,8 @@ pub struct Block {
     pub merged_columns: Vec<String>,
     /// A NATURAL join is present: equality classes by name are for plan to resolve, or to give up on.
     pub natural_join: bool,
+    /// A join has USING: `*` has fewer columns than its tables.
+    pub joins_using: bool,
     /// FROM holds something that is not a named relation: a derived table, CTE, function, VALUES.
     pub opaque_sources: bool,
     pub children: Vec<Block>,
@@ -550,6 +552,7 @@ impl Block {
             filter: Predicate::Constant(true),
             merged_columns: Vec::new(),
             natural_join: false,
+            joins_using: false,
             opaque_sources: false,
             children: Vec::new(),
         }

@@ -65,7 +65,7 @@ impl<'a> Scope<'a> {
         Self {
             tables,
             complete,
-            merged: facts.block.natural_join || !facts.block.merged_columns.is_empty(),
+            merged: facts.block.natural_join || facts.block.joins_using,
             database: ctx.catalog.database_collation,
             other_encoding: ctx.catalog.other_encoding,
         }

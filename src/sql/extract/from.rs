@@ -125,7 +125,10 @@ impl Extractor {
                     left.conditions.push(predicate::of(condition));
                 }
             }
-            JoinConstraint::Using(columns) => using(left, &mut right, columns, outer, block)?,
+            JoinConstraint::Using(columns) => {
+                block.joins_using = true;
+                using(left, &mut right, columns, outer, block)?;
+            }
             JoinConstraint::Natural => block.natural_join = true,
             JoinConstraint::None => {}
         }

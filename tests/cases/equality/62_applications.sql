@@ -115,3 +115,9 @@ SET search_path = typed, public;
 SELECT (('(01,02,03)'::tenants).tenant)::text, count(*) FROM public.tenants t JOIN public.accounts a ON a.id = t.id;
 RESET search_path;
 DROP SCHEMA typed CASCADE;
+-- the columns that USING makes one
+SELECT * FROM users JOIN rides USING (region, user_id) ORDER BY region, user_id, ride_id LIMIT 7;
+SELECT * FROM users u JOIN users r USING (region, user_id) ORDER BY user_id, region;
+SELECT DISTINCT * FROM users u JOIN users r USING (region, user_id) ORDER BY user_id, region;
+SELECT *, 1 AS one FROM fares JOIN users USING (region) ORDER BY user_id, region;
+SELECT count(*) FROM (SELECT * FROM users u JOIN users r USING (region, user_id) ORDER BY user_id LIMIT 5) s;
