@@ -49,19 +49,31 @@ const FADING: Duration = Duration::from_secs(2);
 
 static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The strike whose cancel is on its way, if there is one: its number, and above that when it is over, in milliseconds.
+/// The strike whose cancels are on their way, if there is one: from the lowest byte up its number, how many cancels there are, and
+/// when they are over, in milliseconds.
 #[derive(Debug, Default)]
 pub struct Struck(AtomicU64);
 
+/// One cancel more, or fewer.
+const ONE: u64 = 1 << 8;
+const COUNT: u64 = 0xff << 8;
+const OVER: u32 = 16;
+
 impl Struck {
+    /// Each of several leads to an error of its own, or to none.
     pub fn set(&self, strike: Strike) {
-        self.0.store(strike as u64 | u64::MAX << 8, Ordering::Release);
+        let never = u64::MAX << OVER;
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
+            let more = state & 0xff == strike as u64 && state & COUNT != COUNT;
+            let before = if more { state & COUNT } else { 0 };
+            Some(never | before + ONE | strike as u64)
+        });
     }
 
-    /// The cancel may have come too late, and is then for nobody.
+    /// The cancels may have come too late, and are then for nobody.
     pub fn fade(&self) {
         let over = (BEGINNING.elapsed() + FADING).as_millis() as u64;
-        let faded = |state: u64| (state != 0).then_some(state & 0xff | over << 8);
+        let faded = |state: u64| (state != 0).then_some(state & (ONE - 1 | COUNT) | over << OVER);
         // A strike that was taken meanwhile stays taken.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, faded);
     }
@@ -70,9 +82,11 @@ impl Struck {
         self.0.load(Ordering::Acquire) != 0
     }
 
+    /// That of one error.
     pub fn take(&self) -> Option<Strike> {
-        let state = self.0.swap(0, Ordering::AcqRel);
-        let holds = (BEGINNING.elapsed().as_millis() as u64) < state >> 8;
+        let taken = |state: u64| Some(if state & COUNT > ONE { state - ONE } else { 0 });
+        let state = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).unwrap_or_default();
+        let holds = (BEGINNING.elapsed().as_millis() as u64) < state >> OVER;
         let is_it = |known: &Strike| holds && *known as u64 == state & 0xff;
         [Strike::Deadlock, Strike::Redefinition, Strike::Shutdown].into_iter().find(is_it)
     }
@@ -95,6 +109,13 @@ mod tests {
         assert_eq!(struck.take(), Some(Strike::Deadlock));
         struck.fade();
         assert_eq!(struck.take(), None);
+        struck.set(Strike::Redefinition);
+        struck.set(Strike::Redefinition);
+        struck.fade();
+        assert_eq!([struck.take(), struck.take(), struck.take()].map(|taken| taken.is_some()), [true, true, false]);
+        struck.set(Strike::Redefinition);
+        struck.set(Strike::Shutdown);
+        assert_eq!([struck.take(), struck.take()], [Some(Strike::Shutdown), None]);
     }
 
     #[test]

@@ -137,5 +137,7 @@ fn declare(mut c: Cursor<'_, '_>) -> Option<Command> {
     let query = c.t.start(c.at);
     let mut command = Command::new(Kind::Session(SessionObject::DeclareCursor { name, hold, binary, query }));
     command.inner = Some(c.at..c.end);
+    // Where the query begins.
+    command.text_bound = true;
     Some(command)
 }
