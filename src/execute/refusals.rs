@@ -185,6 +185,10 @@ limits! {
         "prepared statement \"{}\" has a literal that was read by the clock when it was prepared",
         "Use now() or current_date, or prepare the statement again.",
         "PostgreSQL reads 'now' and 'today' once, when a statement is prepared; a server that is given its text later would read them by the time of then.";
+    PORTAL_BY_SQL = "X051" "0A000",
+        "FETCH and MOVE of a portal over several shards are not supported",
+        "Use Execute messages, or DECLARE a cursor.",
+        "Its rows are gathered on one server, in a session that only Execute reaches.";
 }
 
 impl Limit {

@@ -359,6 +359,16 @@ pub(super) fn unconfirmed(
 }
 
 impl Message {
+    /// The statement that a server is to prepare for it.
+    pub(super) fn statement(&self) -> Option<&Rc<Prepared>> {
+        match self {
+            Self::Parse { prepared, .. }
+            | Self::Bind { prepared, .. }
+            | Self::DescribeStatement { prepared, .. } => Some(prepared),
+            _ => None,
+        }
+    }
+
     /// The statement that a Describe is of.
     pub(super) fn described(&self) -> Option<&Rc<Prepared>> {
         match self {

@@ -211,6 +211,10 @@ impl Transaction {
         self.savepoints.push(Savepoint { name: name.to_owned(), prologue, read_only, before });
     }
 
+    pub fn has_savepoints(&self) -> bool {
+        !self.savepoints.is_empty()
+    }
+
     pub fn has_savepoint(&self, name: &str) -> bool {
         self.savepoints.iter().any(|s| s.name == name)
     }

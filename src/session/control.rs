@@ -152,6 +152,10 @@ impl Session {
             // The decision to commit is a write of ours.
             return Err(Failure::Sql(refusals::LATE_READ_ONLY.error(&[])));
         }
+        if self.block.get().is_some_and(Transaction::has_savepoints) {
+            // It may come too late: a server says so.
+            self.join_default(Access::Read).await?;
+        }
         let joined = self.lanes.iter().any(|lane| lane.in_block);
         self.on_joined_lanes(&sql).await?;
         let fence = self.fence.clone();

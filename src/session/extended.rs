@@ -287,6 +287,13 @@ impl Session {
         by_sql.map_or_else(|| unknown_statement(name), |name| refusals::PREPARED_BY_SQL.error(&[name]))
     }
 
+    /// It came by PREPARE, and the server has it that the session is pinned to.
+    fn is_kept_by_its_server(&self, name: &[u8]) -> bool {
+        let name = std::str::from_utf8(name).ok();
+        let is_there = name.is_some_and(|name| self.statements.prepare_of(name).is_some());
+        is_there && self.pin.is_some() && !self.block.is_failed()
+    }
+
     /// The block has failed, and nothing in this batch can have ended it.
     fn fails_at_once(&self, batch: &Batch) -> bool {
         self.block.is_failed() && !batch.controls
@@ -505,6 +512,12 @@ impl Session {
     fn sort_close(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let close = Close::decode(&frame[HEADER_BYTES..])?;
         match close.target {
+            Target::Statement if self.is_kept_by_its_server(close.name) => {
+                self.statements.note_prepare(&String::from_utf8_lossy(close.name), None);
+                let owed = Owed::Close { hidden: false, id: None };
+                let message = Message::Forward { frame: frame.clone(), owed };
+                batch.for_shard(self.default_shard(), Access::Read, None, Some(message));
+            }
             Target::Statement => {
                 let message = Message::CloseStatement(self.statements.close(close.name).map(Box::new));
                 match batch.shard_at_hand() {

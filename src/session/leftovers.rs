@@ -72,7 +72,6 @@ impl Session {
                 continue;
             };
             connection.suspect = false;
-            self.keep_notifications(index, &captured.asides);
             let mut found = String::new();
             let mut set = Vec::new();
             for row in captured.rows {
@@ -105,6 +104,8 @@ impl Session {
                     self.reset_settings(index).await;
                 }
             }
+            // Code may have begun to listen just before.
+            self.keep_notifications(index, &captured.asides);
         }
         if self.lanes.iter().all(|lane| !lane.connection.suspect) {
             self.set_by_functions.clear();

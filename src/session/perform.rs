@@ -19,8 +19,10 @@ use bytes::Bytes;
 use super::held::is_taken;
 use super::interner::Prepared;
 use super::planning::Planned;
+use super::portals::Home;
 use super::{Failure, Outcome, Session};
 use crate::execute::lane::Owed;
+use crate::execute::refusals;
 use crate::execute::scatter::Question;
 use crate::figures::Route;
 use crate::plan::{Access, Action, Many};
@@ -541,6 +543,9 @@ impl Session {
             }
             Kind::Session(SessionObject::Fetch { name, moves }) => match self.held.cursor(name) {
                 Some(number) => self.fetch_held(number, *moves, work).await,
+                None if self.portals.home(name) == Some(Home::Session) => {
+                    Err(Failure::Sql(refusals::PORTAL_BY_SQL.error(&[])))
+                }
                 None => self.perform_on(planned, work, self.cursor_shard(name)).await,
             },
             Kind::Session(SessionObject::Signal { ends, process }) => {

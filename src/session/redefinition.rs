@@ -239,16 +239,21 @@ impl Session {
 
     /// Takes the definitions that hold for a statement that was planned so.
     async fn follow_redefinitions(&mut self, planned: &Planned) -> Outcome {
+        self.settle_redefinitions(planned).await?;
+        self.refresh_context();
+        Ok(())
+    }
+
+    /// Waits until nothing is under way that concerns a statement which was planned so.
+    async fn settle_redefinitions(&self, planned: &Planned) -> Outcome {
         let shared = Arc::clone(&self.worker.shared);
         let names = names_of(&planned.plan.facts);
         let settled = tokio::time::timeout(WAIT_MAX, shared.redefinitions.settled(&names));
         tokio::select! {
             biased;
             () = self.cancel.requested() => return Err(Failure::Sql(BackendError::Cancelled.into_sql())),
-            settled = settled => settled.map_err(|_| Failure::Sql(Strike::Redefinition.error()))?,
+            settled = settled => settled.map_err(|_| Failure::Sql(Strike::Redefinition.error())),
         }
-        self.refresh_context();
-        Ok(())
     }
 
     /// The plan of a statement whose own is by definitions that may not hold any more. None in a transaction that the DDL may have
@@ -392,6 +397,11 @@ impl Session {
 
     /// Before messages are sent again by new definitions: what was described to the client before has the same columns.
     pub(super) async fn demand_same_answers(&mut self, messages: &[Message]) -> Outcome {
+        for prepared in messages.iter().filter_map(Message::statement) {
+            // Else they would wait for the DDL's locks again, and be cancelled again.
+            let before = self.plan_prepared(prepared)?;
+            self.settle_redefinitions(&before).await?;
+        }
         let described_before = |message: &&Message| !matches!(message, Message::Parse { .. });
         for message in messages.iter().take_while(described_before) {
             let Message::Bind { prepared, .. } = message else { continue };

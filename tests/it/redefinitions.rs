@@ -434,3 +434,39 @@ async fn other_meridians_hear_of_ddl() {
     let there = cluster.direct("eu-central").await.query("SELECT region, id FROM places", &[]).await;
     assert_eq!(there.expect("it is asked").len(), 1);
 }
+
+/// Parse without Bind, over and over, while definitions change: neither side is in the other's way.
+#[tokio::test]
+async fn statements_are_prepared_beside_ddl() {
+    let Some(stand) = Stand::new("prepared_beside_ddl") else { return };
+    stand.make();
+    let done = Arc::new(AtomicBool::new(false));
+    let texts = ["SELECT name FROM places WHERE region = 'us-east'", "SELECT count(*) FROM places"];
+    let askers: Vec<_> = (0..4)
+        .map(|number| {
+            let (mut client, done, text) =
+                (stand.meridian().raw(), Arc::clone(&done), texts[number % texts.len()]);
+            client.set_patience(Duration::from_secs(60));
+            thread::spawn(move || {
+                let mut errors = Vec::new();
+                while !done.load(Ordering::Relaxed) {
+                    for batch in [stand::parse("s", text, &[]), stand::close(b'S', "s")] {
+                        client.send(&[batch, stand::sync()].concat());
+                        errors.extend(lines(&client.until_ready()).into_iter().filter(|line| line.starts_with('E')));
+                    }
+                }
+                errors
+            })
+        })
+        .collect();
+    let mut changer = stand.meridian().raw();
+    for round in 0..20 {
+        for change in ["TYPE bigint USING 1", "TYPE text"] {
+            let answer = lines(&changer.simple(&format!("ALTER TABLE places ALTER COLUMN junk {change}")));
+            assert_eq!(answer, ["C ALTER TABLE", "Z I"], "{round}");
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    let errors: Vec<String> = askers.into_iter().flat_map(|asker| asker.join().expect("answers")).collect();
+    assert_eq!(errors, Vec::<String>::new());
+}
