@@ -112,7 +112,10 @@ mod tests {
         struck.set(Strike::Redefinition);
         struck.set(Strike::Redefinition);
         struck.fade();
-        assert_eq!([struck.take(), struck.take(), struck.take()].map(|taken| taken.is_some()), [true, true, false]);
+        assert_eq!(
+            [struck.take(), struck.take(), struck.take()].map(|taken| taken.is_some()),
+            [true, true, false]
+        );
         struck.set(Strike::Redefinition);
         struck.set(Strike::Shutdown);
         assert_eq!([struck.take(), struck.take()], [Some(Strike::Shutdown), None]);

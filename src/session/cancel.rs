@@ -99,6 +99,7 @@ pub fn end_client(shared: &Shared, client: &ClientInfo) {
         // A cancel that is there before its statement has begun finds nothing to cancel: it is asked again.
         for wait in waits() {
             let Some(target) = target.upgrade() else { return };
+            target.keys().iter().for_each(|key| key.struck.set(Strike::Shutdown));
             cancel_target(&target).await;
             drop(target);
             tokio::time::sleep(wait).await;

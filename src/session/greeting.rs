@@ -39,16 +39,23 @@ type Reports = Rc<[(String, String)]>;
 pub fn startup_settings(hello: &ClientHello) -> Result<(Settings, Option<&'static Encoding>), SqlError> {
     let mut settings = Settings::default();
     let mut encoding = None;
+    let mut set = |name: &str, value: &str| {
+        let folded = name.to_ascii_lowercase();
+        // PostgreSQL puts who has logged in over it.
+        if folded != "session_authorization" {
+            settings.set(&folded, setting_value(name, value));
+        }
+    };
     for (name, value) in &hello.parameters {
         match name.as_str() {
             "user" | "database" | "replication" => {}
             "options" => {
                 for (name, value) in parse_options(value)? {
-                    settings.set(&name.to_ascii_lowercase(), setting_value(&name, &value));
+                    set(&name, &value);
                 }
             }
             name if name.starts_with("_pq_.") => {}
-            name => settings.set(&name.to_ascii_lowercase(), setting_value(name, value)),
+            name => set(name, value),
         }
     }
     if let Some(value) = settings.get(CLIENT_ENCODING) {
@@ -210,6 +217,7 @@ fn unquote(literal: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::startup::NEWEST_VERSION;
 
     #[test]
     fn options_are_split_as_the_server_splits_them() {
@@ -218,6 +226,20 @@ mod tests {
             [("geqo", "off"), ("work_mem", "1MB"), ("search_path", "a b")].map(|(a, b)| (a.into(), b.into()));
         assert_eq!(options, expected);
         assert!(parse_options("-x").is_err());
+    }
+
+    #[test]
+    fn a_start_up_packet_does_not_say_who_has_logged_in() {
+        let parameters =
+            [("session_authorization", "other"), ("options", "-c session_authorization=other -c role=r")];
+        let hello = ClientHello {
+            version: NEWEST_VERSION,
+            user: "app".to_owned(),
+            database: "app".to_owned(),
+            parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        };
+        let (settings, _) = startup_settings(&hello).unwrap();
+        assert_eq!(settings.iter().collect::<Vec<_>>(), [("role", "\"r\"")]);
     }
 
     #[test]

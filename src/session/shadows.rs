@@ -263,7 +263,8 @@ impl Session {
             let named = columns.iter().filter(|(column, _)| all || is_named(column));
             named.map(move |(column, kind)| (number((relation, column)), *kind))
         });
-        Answer { sight: self.sight_of_names(), star, columns: columns.collect() }
+        let found = relations.len();
+        Answer { sight: self.sight_of_names(), found, star, columns: columns.collect() }
     }
 
     /// Notes what DDL in a transaction may have changed.

@@ -24,6 +24,8 @@ use crate::wire::frontend::Parse;
 pub struct Answer {
     /// By what tables, as [`Session::sight_of_names`] numbers it.
     pub sight: (u32, u32),
+    /// How many of the tables there are.
+    pub found: usize,
     /// A number that changes with the columns that a `*` stands for; None if there is no `*`.
     pub star: Option<u64>,
     /// Numbers of the columns that the text names, and of their types.
@@ -31,13 +33,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether an answer of then may still be taken for one of now: columns that are gone are the server's to complain of.
+    /// Whether an answer of then may still be taken for one of now: tables and columns that are gone are the server's to complain
+    /// of.
     pub fn is_kept_by(&self, now: &Self) -> bool {
         let same = |(column, kind): &(u64, u64)| {
             let found = now.columns.iter().find(|(known, _)| known == column);
             found.is_none_or(|(_, now)| now == kind)
         };
-        self.star == now.star && self.columns.iter().all(same)
+        now.found < self.found || self.star == now.star && self.columns.iter().all(same)
     }
 }
 

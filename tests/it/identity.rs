@@ -118,5 +118,13 @@ fn a_client_is_cancelled_and_ended_by_the_number_that_it_was_told() {
         assert_eq!(other.value(&format!("SELECT pg_terminate_backend({number})")).as_deref(), Some("t"));
         let end = victim.rest();
         assert!(end.contains("57P01") && end.ends_with("closed"), "{:?}: {end}", target.kind);
+
+        let mut busy = target.raw();
+        busy.send(&stand::query("SELECT pg_sleep(60)"));
+        let end = format!("SELECT pg_terminate_backend({})", busy.process);
+        assert_eq!(other.value(&end).as_deref(), Some("t"));
+        let end = busy.rest();
+        let told = end.contains("57P01") && !end.contains("57014");
+        assert!(told && end.ends_with("closed"), "{:?}: {end}", target.kind);
     }
 }

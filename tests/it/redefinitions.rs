@@ -452,7 +452,9 @@ async fn statements_are_prepared_beside_ddl() {
                 while !done.load(Ordering::Relaxed) {
                     for batch in [stand::parse("s", text, &[]), stand::close(b'S', "s")] {
                         client.send(&[batch, stand::sync()].concat());
-                        errors.extend(lines(&client.until_ready()).into_iter().filter(|line| line.starts_with('E')));
+                        errors.extend(
+                            lines(&client.until_ready()).into_iter().filter(|line| line.starts_with('E')),
+                        );
                     }
                 }
                 errors
