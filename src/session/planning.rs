@@ -29,6 +29,7 @@ use crate::execute::refusals;
 use crate::plan::scatter::{Scatter, Source};
 use crate::plan::{Access, Action, Plan, PlanningContext};
 use crate::sql::arguments::{Arguments, Literal, Parameters};
+use crate::sql::conversion::READ_BY;
 use crate::sql::facts::{
     Copy, CopyDirection, Discard, Facts, Kind, SessionObject, Setting, TransactionCommand,
 };
@@ -160,6 +161,16 @@ impl Planned {
             Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => turns(name),
             Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
             _ => (self.changes_reading || !self.sets.is_nothing()) && !self.copies_in(),
+        }
+    }
+
+    /// Literals may say something else behind it.
+    pub fn turns_literals(&self) -> bool {
+        match &self.plan.facts.kind {
+            Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => {
+                READ_BY.contains(&name.as_str())
+            }
+            _ => false,
         }
     }
 

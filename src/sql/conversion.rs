@@ -75,14 +75,15 @@ impl Conversion {
 
 /// Whether some literal of the text may say something else under another value of a setting of [`READ_BY`], whatever its type.
 pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
+    let mentions_xml = has_word(text, b"xml");
     let depends = |literal: &[u8]| match setting {
         "datestyle" => numbers_in(literal) > 1 && !begins_with_a_year(literal),
         "timezone" | "timezone_abbreviations" => {
-            numbers_in(literal) > 1 || is_long_number(literal) || is_moment(literal)
+            numbers_in(literal) > 1 || is_long_number(literal) || is_hour(literal) || is_moment(literal)
         }
         "intervalstyle" => numbers_in(literal) > 1 && literal.contains(&b'-'),
         "array_nulls" => has_word(literal, b"null"),
-        "xmloption" => literal.contains(&b'<'),
+        "xmloption" => literal.contains(&b'<') || mentions_xml,
         // Of what is money.
         "lc_monetary" => literal.iter().any(u8::is_ascii_digit),
         _ => literal.contains(&b'\\'),
@@ -187,6 +188,15 @@ fn is_long_number(literal: &[u8]) -> bool {
         .any(|run| is_number(run) && run.len() > 5)
 }
 
+/// `10 PM`, `T04`.
+fn is_hour(literal: &[u8]) -> bool {
+    let marks = |three: &[u8]| {
+        !three[0].is_ascii_alphabetic() && three[1].eq_ignore_ascii_case(&b't') && three[2].is_ascii_digit()
+    };
+    let marked = || literal.windows(3).any(marks);
+    numbers_in(literal) == 1 && (has_word(literal, b"am") || has_word(literal, b"pm") || marked())
+}
+
 /// Whether the literal has this word, in any case, with no letter beside it.
 fn has_word(literal: &[u8], word: &[u8]) -> bool {
     let alone = |at: usize| literal.get(at).is_none_or(|byte| !byte.is_ascii_alphabetic());
@@ -265,7 +275,8 @@ mod tests {
         }
         assert!(by("timezone", "'2024-01-02'") && by("timezone", "'20240102'") && by("timezone", "'Today'"));
         assert!(!by("timezone", "'0190a3b1-7c2e-7000-8000-0123456789ab'"));
-        assert!(!by("timezone", "'us-east-1'") && !by("timezone", "'2024'"));
+        assert!(!by("timezone", "'us-east-1'") && !by("timezone", "'2024'") && !by("timezone", "'client1'"));
+        assert!(by("timezone", "'10 PM'") && by("timezone", "'T0405'") && by("xmloption", "xml 'abc'"));
         assert!(by("standard_conforming_strings", "'a\\b'"));
         assert!(!by("standard_conforming_strings", "'a/b'") && !by("array_nulls", "'{1}'"));
         assert!(by("intervalstyle", "'-1 2:03'") && !by("intervalstyle", "'1 2:03'"));
