@@ -189,6 +189,10 @@ limits! {
         "FETCH and MOVE of a portal over several shards are not supported",
         "Use Execute messages, or DECLARE a cursor.",
         "Its rows are gathered on one server, in a session that only Execute reaches.";
+    TELLS_READ_ONLY = "X052" "0A000",
+        "transaction_read_only beside rows of several shards is not supported",
+        "Ask for it by itself, by SHOW.",
+        "The rows are gathered in a transaction of ours, which is read-only at the end, and would tell of itself.";
 }
 
 impl Limit {

@@ -375,7 +375,10 @@ async fn a_read_only_user_writes_by_no_way() {
             };
             let error = outcome.err().unwrap_or_else(|| panic!("{way}: {attempt} is let through"));
             let (state, message) = told(&error);
-            let expected = ["25006", "25001", "2D000", "0A000", "42501"];
+            // There it could not be made.
+            let gone = stand::servers_major() >= 16 && *attempt == "SELECT dressed()";
+            let expected: &[&str] =
+                if gone { &["42883"] } else { &["25006", "25001", "2D000", "0A000", "42501"] };
             assert!(expected.contains(&state.code()), "{way}: {attempt}: {state:?} {message}");
         }
     }

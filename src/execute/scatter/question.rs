@@ -36,6 +36,17 @@ pub struct Question<'a> {
     pub describe: bool,
 }
 
+impl Question<'_> {
+    /// Whether its text or a parameter of it has this word.
+    pub fn mentions(&self, word: &str) -> bool {
+        let has = |bytes: &[u8]| {
+            bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        let bound = self.bind.as_ref().is_some_and(|bind| bind.parameters.iter().flatten().any(has));
+        bound || has(self.arguments.text)
+    }
+}
+
 /// Formats in which the shards answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Answer {

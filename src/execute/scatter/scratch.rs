@@ -96,6 +96,10 @@ pub async fn answer_in_scratch(
     session: &mut Lane,
     job: &Job<'_>,
 ) -> Result<Answered, ScatterError> {
+    // The session that answers is made read-only.
+    if job.question.mentions("transaction_read_only") {
+        return Err(ScatterError::Sql(refusals::TELLS_READ_ONLY.error(&[])));
+    }
     let (columns, types) = describe(wire, lanes, session, job).await?;
     if matches!(job.ending, Ending::Rows | Ending::Portal { .. }) {
         job.question.check_formats(columns.len())?;

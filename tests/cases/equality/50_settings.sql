@@ -17,3 +17,6 @@ SELECT nothing FROM rides ORDER BY ride_id;
 -- simple
 SELECT timestamp FROM rides ORDER BY ride_id;
 RESET datestyle;
+-- may be refused
+SELECT current_setting('transaction_read_only'), count(*) FROM rides GROUP BY 1;
+SELECT current_setting('transaction_isolation'), count(*) FROM rides GROUP BY 1;
