@@ -66,14 +66,14 @@ impl Struck {
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
             let more = state & 0xff == strike as u64 && state & COUNT != COUNT;
             let before = if more { state & COUNT } else { 0 };
-            Some(never | before + ONE | strike as u64)
+            Some(never | (before + ONE) | strike as u64)
         });
     }
 
     /// The cancels may have come too late, and are then for nobody.
     pub fn fade(&self) {
         let over = (BEGINNING.elapsed() + FADING).as_millis() as u64;
-        let faded = |state: u64| (state != 0).then_some(state & (ONE - 1 | COUNT) | over << OVER);
+        let faded = |state: u64| (state != 0).then_some(state & ((ONE - 1) | COUNT) | over << OVER);
         // A strike that was taken meanwhile stays taken.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, faded);
     }

@@ -177,10 +177,10 @@ limits! {
         "\"{}\" cannot tell what this session has",
         "Leave it out, or deallocate prepared statements and close cursors first.",
         "The session keeps some itself, under names that servers do not have, or on several servers.";
-    WRITTEN_SINCE_BIND = "X049" "0A000",
-        "a portal over several shards cannot be executed behind a write that follows its Bind",
+    CHANGED_SINCE_BIND = "X049" "0A000",
+        "a portal over several shards cannot be executed behind a write or a setting that follows its Bind",
         "Execute it before, or bind it afterwards.",
-        "The shards are asked at Execute, and would show what PostgreSQL's portal does not: its rows are those of the Bind.";
+        "The shards are asked at Execute, and would show what PostgreSQL's portal does not: its rows, and what its text says, are those of the Bind.";
     READ_BY_THE_CLOCK = "X050" "0A000",
         "prepared statement \"{}\" has a literal that was read by the clock when it was prepared",
         "Use now() or current_date, or prepare the statement again.",

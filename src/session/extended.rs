@@ -401,7 +401,7 @@ impl Session {
     fn sort_execute(&mut self, batch: &mut Batch, frame: &Bytes) -> Result<(), SqlError> {
         let execute = Execute::decode(&frame[HEADER_BYTES..])?;
         batch.executions += 1;
-        let writes = self.portals.writes();
+        let since = self.portals.changes();
         let Some(portal) = self.portals.known.get_mut(execute.portal) else {
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };
@@ -426,7 +426,7 @@ impl Session {
                     batch.for_shard(shard, planned.plan.access, Some(&planned), Some(message));
                 }
             }
-            Home::Session if portal.sees_later(writes) => return Err(refusals::WRITTEN_SINCE_BIND.error(&[])),
+            Home::Session if portal.sees_later(since) => return Err(refusals::CHANGED_SINCE_BIND.error(&[])),
             Home::Session => {
                 let keeps = execute.max_rows > 0 && keeps_rows(&self.held, &planned);
                 portal.in_pieces |= keeps && !portal.spent;

@@ -121,10 +121,10 @@ impl Planned {
         changes && !matches!(self.plan.action, Action::EachShard)
     }
 
-    /// Rows, as far as its text shows: an EXECUTE's is another.
-    pub fn may_write(&self) -> bool {
+    /// Rows, or what statements say, as far as its text shows: an EXECUTE's is another.
+    pub fn may_change_answers(&self) -> bool {
         let executes = matches!(self.plan.facts.kind, Kind::Session(SessionObject::Execute { .. }));
-        executes || self.plan.access == Access::Write
+        executes || self.plan.access == Access::Write || self.turns_names() || self.turns_literals()
     }
 
     pub fn is_transaction_control(&self) -> bool {
@@ -170,6 +170,7 @@ impl Planned {
             Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => {
                 READ_BY.contains(&name.as_str())
             }
+            Kind::Setting(Setting::ResetAll) => true,
             _ => false,
         }
     }

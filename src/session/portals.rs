@@ -23,8 +23,8 @@ use crate::wire::error::{SqlError, SqlState};
 pub(super) struct Portals {
     pub known: HashMap<Box<[u8]>, Portal>,
     next: u64,
-    /// How many statements were run that may have written.
-    writes: u64,
+    /// How many statements were run that may have changed what others answer.
+    changes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub(super) struct Portal {
     pub in_pieces: bool,
     /// It was executed for the first of its rows only, on a server that has let go of it.
     pub cut: bool,
-    /// [`Portals::writes`] when it was bound.
+    /// [`Portals::changes`] when it was bound.
     pub bound_behind: u64,
 }
 
@@ -78,11 +78,11 @@ impl Portal {
         }
     }
 
-    /// Whether it would see what was written since its Bind, as a question that is asked at Execute does; PostgreSQL's rows are
-    /// those of the Bind. `writes`: [`Portals::writes`].
-    pub fn sees_later(&self, writes: u64) -> bool {
+    /// Whether it would see what was changed since its Bind, as a question that is asked at Execute does; PostgreSQL's rows are
+    /// those of the Bind. `changes`: [`Portals::changes`].
+    pub fn sees_later(&self, changes: u64) -> bool {
         let asks = matches!(self.planned.plan.facts.kind, Kind::Select { .. }) && self.home == Home::Session;
-        asks && !self.spent && self.bound_behind != writes
+        asks && !self.spent && self.bound_behind != changes
     }
 
     /// Of this portal of the session's own.
@@ -145,7 +145,7 @@ impl Portals {
 
     /// What had the name before.
     pub fn insert(&mut self, name: &[u8], portal: Portal) -> Option<Portal> {
-        self.known.insert(name.into(), Portal { bound_behind: self.writes, ..portal })
+        self.known.insert(name.into(), Portal { bound_behind: self.changes, ..portal })
     }
 
     /// One of this name is executed.
@@ -153,8 +153,8 @@ impl Portals {
         if home == Home::Session {
             self.lose_unnamed();
         }
-        if planned.may_write() {
-            self.note_write();
+        if planned.may_change_answers() {
+            self.note_change();
         }
         if planned.ends_transaction() {
             // All others with it, whoever has them.
@@ -162,14 +162,14 @@ impl Portals {
         }
     }
 
-    /// A statement is run that may write.
-    pub fn note_write(&mut self) {
-        self.writes += 1;
+    /// A statement is run that may change what others answer.
+    pub fn note_change(&mut self) {
+        self.changes += 1;
     }
 
     /// How many there were.
-    pub fn writes(&self) -> u64 {
-        self.writes
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// ROLLBACK TO a savepoint closes what was bound after it.

@@ -251,7 +251,7 @@ impl Session {
         let settled = tokio::time::timeout(WAIT_MAX, shared.redefinitions.settled(&names));
         tokio::select! {
             biased;
-            () = self.cancel.requested() => return Err(Failure::Sql(BackendError::Cancelled.into_sql())),
+            () = self.cancel.requested() => Err(Failure::Sql(BackendError::Cancelled.into_sql())),
             settled = settled => settled.map_err(|_| Failure::Sql(Strike::Redefinition.error())),
         }
     }

@@ -4,6 +4,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Session;
+use crate::backend::strike::Strike;
 use crate::execute::refusals;
 use crate::plan::refusal::Refusal;
 use crate::topology::{ShardId, Topology};
@@ -14,6 +15,10 @@ use crate::wire::fault::Fault;
 impl Session {
     /// Puts an error into the outbox.
     pub(super) fn tell(&mut self, error: &SqlError) {
+        // What it waited for was cancelled because it is to end.
+        if error.sqlstate == SqlState::QUERY_CANCELED && self.info.is_dismissed() {
+            return self.tell(&Strike::Shutdown.error());
+        }
         if let Some(number) = error.refusal {
             self.worker.figures.refusal(&number.to_string());
         }

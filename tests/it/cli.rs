@@ -1,7 +1,7 @@
 //! `meridian check` and `meridian route` as a user runs them, in front of real servers.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -336,10 +336,9 @@ fn who_reads_no_more_ends_a_command_without_a_word() {
     for arguments in [&["completions", "bash"][..], &["man"], &["check", "--config", "config/meridian.toml"]]
     {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
-        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command");
-        drop(child.stdout.take());
-        let output = child.wait_with_output().expect("its end");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = command.args(arguments).stdout(writer).output().expect("its end");
         assert_eq!(output.status.code(), Some(141), "{arguments:?}: {}", said(&output));
         assert!(output.stderr.is_empty(), "{arguments:?}: {}", said(&output));
     }
