@@ -1,6 +1,6 @@
 //! Writes and DDL after which rows would not be where they are looked for: refused, whatever leads there.
 
-use crate::stand::{Pair, Target, lines};
+use crate::stand::{self, Pair, Target, lines};
 
 const RULES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n\
                      [[tables]]\nname = \"numbered\"\nplacement = \"hash\"\nkey = \"id\"\n\
@@ -292,7 +292,11 @@ fn what_would_leave_rows_on_other_shards_than_theirs_is_refused() {
 fn refuses(name: &str, rules: &str, cases: &[Case]) {
     let pair = Pair::new(name, rules);
     let Some(meridian) = &pair.meridian else { return };
-    for (number, case) in cases.iter().enumerate() {
+    // Before PostgreSQL 15 there is no list of columns behind SET NULL.
+    let speaks = |case: &&Case| {
+        stand::servers_major() >= 15 || !case.before.iter().any(|statement| statement.contains("SET NULL ("))
+    };
+    for (number, case) in cases.iter().filter(speaks).enumerate() {
         meridian.run(&["DROP TABLE IF EXISTS numbered, rates, places, plain, kinds CASCADE"]);
         meridian.run(case.before);
         let mut client = meridian.raw();
