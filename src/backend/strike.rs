@@ -82,6 +82,11 @@ impl Struck {
         self.0.load(Ordering::Acquire) != 0
     }
 
+    /// What it was for has been answered.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
     /// That of one error.
     pub fn take(&self) -> Option<Strike> {
         let taken = |state: u64| Some(if state & COUNT > ONE { state - ONE } else { 0 });
@@ -119,6 +124,10 @@ mod tests {
         struck.set(Strike::Redefinition);
         struck.set(Strike::Shutdown);
         assert_eq!([struck.take(), struck.take()], [Some(Strike::Shutdown), None]);
+        struck.set(Strike::Shutdown);
+        struck.set(Strike::Shutdown);
+        struck.clear();
+        assert_eq!(struck.take(), None);
     }
 
     #[test]

@@ -61,10 +61,11 @@ impl CancelTarget {
         self.requested.notified().await;
     }
 
-    /// Marks every connection in use and returns their keys.
-    fn aim(&self) -> Vec<Arc<ServerKey>> {
+    /// Marks every connection in use and returns their keys. `strike`: what the client is told of it.
+    fn aim(&self, strike: Option<Strike>) -> Vec<Arc<ServerKey>> {
         let Ok(keys) = self.keys.lock() else { return Vec::new() };
         for key in keys.iter() {
+            strike.into_iter().for_each(|strike| key.struck.set(strike));
             key.cancels_in_flight.fetch_add(1, Ordering::AcqRel);
         }
         keys.clone()
@@ -76,14 +77,15 @@ pub async fn cancel(shared: &Shared, request: &CancelKey) {
     let target = shared.cancels.get(&request.pid).map(|target| Arc::clone(&target));
     let Some(target) = target else { return };
     if target.secret == request.secret {
-        cancel_target(&target).await;
+        cancel_target(&target, None).await;
     }
 }
 
-/// Asks every server that works for the session to stop; returns when they have taken note.
-pub async fn cancel_target(target: &CancelTarget) {
+/// Asks every server that works for the session to stop; returns when they have taken note. `strike`: why, if not because its
+/// client wishes so.
+pub async fn cancel_target(target: &CancelTarget, strike: Option<Strike>) {
     target.requested.notify_waiters();
-    let requests = target.aim().into_iter().map(|key| async move {
+    let requests = target.aim(strike).into_iter().map(|key| async move {
         key.cancel(CANCEL_TIMEOUT).await;
         key.cancels_in_flight.fetch_sub(1, Ordering::AcqRel);
     });
@@ -99,8 +101,7 @@ pub fn end_client(shared: &Shared, client: &ClientInfo) {
         // A cancel that is there before its statement has begun finds nothing to cancel: it is asked again.
         for wait in waits() {
             let Some(target) = target.upgrade() else { return };
-            target.keys().iter().for_each(|key| key.struck.set(Strike::Shutdown));
-            cancel_target(&target).await;
+            cancel_target(&target, Some(Strike::Shutdown)).await;
             drop(target);
             tokio::time::sleep(wait).await;
         }
@@ -110,6 +111,6 @@ pub fn end_client(shared: &Shared, client: &ClientInfo) {
 /// Asks all servers that work for anybody to stop: the proxy is about to end.
 pub async fn cancel_all(shared: &Shared) {
     let targets: Vec<_> = shared.cancels.iter().map(|entry| Arc::clone(entry.value())).collect();
-    targets.iter().flat_map(|target| target.keys()).for_each(|key| key.struck.set(Strike::Shutdown));
-    futures_util::future::join_all(targets.iter().map(|target| cancel_target(target))).await;
+    let cancels = targets.iter().map(|target| cancel_target(target, Some(Strike::Shutdown)));
+    futures_util::future::join_all(cancels).await;
 }

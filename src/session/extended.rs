@@ -309,7 +309,7 @@ impl Session {
         let relayed =
             matches!(planned.plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_))
                 && !self.names_temporary(planned)
-                && !planned.turns_names()
+                && !planned.turns_reading()
                 && !planned.plan.lists.any()
                 && !declares;
         if relayed {
@@ -411,7 +411,7 @@ impl Session {
         batch.changes |= changes;
         batch.controls |= controls;
         batch.unsettled |= planned.unsettles(self.pin.is_some());
-        batch.turns |= planned.turns_names() || planned.turns_literals() || planned.prepares();
+        batch.turns |= planned.turns_reading() || planned.prepares();
         match portal.home {
             Home::Shard(_) if portal.lost => return Err(refusals::UNNAMED_PORTAL.error(&[])),
             Home::Shard(shard) => {

@@ -148,16 +148,17 @@ impl Prepared {
     }
 
     /// Whether a server that is given its text now would read it by another time. `zone`: of the session, in lower case.
-    pub fn is_past(&self, zone: &str) -> bool {
+    pub fn is_past(&self, zone: impl FnOnce() -> Option<String>) -> bool {
+        const UTC: [&str; 4] = ["utc", "etc/utc", "gmt", "etc/gmt"];
         let Some((clock, then)) = self.clock else { return false };
         let now = SystemTime::now();
-        let number = |time: SystemTime, step: Duration| {
-            time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / step.as_secs()
-        };
-        let step = if ["utc", "etc/utc", "gmt", "etc/gmt"].contains(&zone) { DAY } else { DAY_STEP };
         match clock {
             Clock::Moment => now.duration_since(then).is_ok_and(|passed| passed > MOMENT),
-            Clock::Day => number(now, step) != number(then, step),
+            Clock::Day => {
+                let in_utc = zone().is_some_and(|zone| UTC.contains(&zone.as_str()));
+                let step = if in_utc { DAY } else { DAY_STEP };
+                steps(now, step) != steps(then, step)
+            }
         }
     }
 
@@ -356,6 +357,10 @@ fn may_have_literals(sql: &[u8]) -> bool {
 }
 
 fn today() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since.as_secs() / DAY_STEP.as_secs()
+    steps(SystemTime::now(), DAY_STEP)
+}
+
+/// How many of these have passed since the epoch.
+fn steps(time: SystemTime, step: Duration) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / step.as_secs()
 }

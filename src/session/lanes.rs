@@ -385,10 +385,7 @@ impl Session {
     /// pins the session.
     pub(super) fn give(&mut self, lane: Lane) {
         self.cancel.remove(&lane.connection.key);
-        if lane.connection.key.struck.is_set() {
-            // What it was for has been answered.
-            lane.connection.key.struck.take();
-        }
+        lane.connection.key.struck.clear();
         let pinned = self.is_pinned_to(&lane);
         if lane.is_at_rest() && !pinned {
             self.worker.pools.give(lane.connection);

@@ -124,7 +124,7 @@ impl Planned {
     /// Rows, or what statements say, as far as its text shows: an EXECUTE's is another.
     pub fn may_change_answers(&self) -> bool {
         let executes = matches!(self.plan.facts.kind, Kind::Session(SessionObject::Execute { .. }));
-        executes || self.plan.access == Access::Write || self.turns_names() || self.turns_literals()
+        executes || self.plan.access == Access::Write || self.turns_reading()
     }
 
     pub fn is_transaction_control(&self) -> bool {
@@ -155,23 +155,14 @@ impl Planned {
         ends || !self.sets.is_nothing() || self.changes_schema() || self.is_suspect(pinned)
     }
 
-    /// Names may mean something else behind it.
-    pub fn turns_names(&self) -> bool {
-        match &self.plan.facts.kind {
-            Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => turns(name),
-            Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
-            _ => (self.changes_reading || !self.sets.is_nothing()) && !self.copies_in(),
-        }
-    }
-
-    /// Literals may say something else behind it.
-    pub fn turns_literals(&self) -> bool {
+    /// Names and literals may mean something else behind it.
+    pub fn turns_reading(&self) -> bool {
         match &self.plan.facts.kind {
             Kind::Setting(Setting::Set { name, .. } | Setting::Reset { name }) => {
-                READ_BY.contains(&name.as_str())
+                turns(name) || READ_BY.contains(&name.as_str())
             }
-            Kind::Setting(Setting::ResetAll) => true,
-            _ => false,
+            Kind::Setting(Setting::ResetAll) | Kind::Session(SessionObject::Discard(Discard::All)) => true,
+            _ => (self.changes_reading || !self.sets.is_nothing()) && !self.copies_in(),
         }
     }
 

@@ -60,7 +60,7 @@ impl Session {
         if ends {
             end_client(&shared, &info);
         } else if let Some(target) = shared.cancels.get(&client).map(|target| Arc::clone(&target)) {
-            cancel_target(&target).await;
+            cancel_target(&target, None).await;
         }
         Ok(None)
     }

@@ -259,7 +259,7 @@ impl Session {
         for piece in pieces {
             let statement = &text[piece.start as usize..piece.end as usize];
             let planned = self.plan_text(statement).ok()?;
-            if !self.is_relay(&planned) || planned.copies_in() || planned.turns_names() {
+            if !self.is_relay(&planned) || planned.copies_in() || planned.turns_reading() {
                 return None;
             }
             let shard = self.single_shard(&planned, statement).ok()??;

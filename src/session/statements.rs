@@ -231,7 +231,7 @@ impl Session {
         if !prepared.has_literals {
             return Ok(Some(prepared));
         }
-        if prepared.is_past(&self.value_in(self.in_force(), "timezone").unwrap_or_default()) {
+        if prepared.is_past(|| self.value_in(self.in_force(), "timezone")) {
             let error = refusals::READ_BY_THE_CLOCK.error(&[&String::from_utf8_lossy(name)]);
             return Err(healed_by_parse(error));
         }

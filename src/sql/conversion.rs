@@ -75,7 +75,6 @@ impl Conversion {
 
 /// Whether some literal of the text may say something else under another value of a setting of [`READ_BY`], whatever its type.
 pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
-    let mentions_xml = has_word(text, b"xml");
     let depends = |literal: &[u8]| match setting {
         "datestyle" => numbers_in(literal) > 1 && !begins_with_a_year(literal),
         "timezone" | "timezone_abbreviations" => {
@@ -83,7 +82,7 @@ pub fn depends_on(setting: &str, text: &[u8], options: LexOptions) -> bool {
         }
         "intervalstyle" => numbers_in(literal) > 1 && literal.contains(&b'-'),
         "array_nulls" => has_word(literal, b"null"),
-        "xmloption" => literal.contains(&b'<') || mentions_xml,
+        "xmloption" => literal.contains(&b'<') || has_word(text, b"xml"),
         // Of what is money.
         "lc_monetary" => literal.iter().any(u8::is_ascii_digit),
         _ => literal.contains(&b'\\'),
