@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::{join, try_join, try_join_all};
+use futures_util::future::{join, try_join, try_join3, try_join_all};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
 use super::defaults::Begun;
@@ -125,20 +125,22 @@ impl CatalogReader {
 
     /// The rows of every query, and the end of the transaction.
     async fn ask(&mut self, client: &Client) -> Result<Vec<Vec<Row>>, LoadError> {
+        let mut built_in = Vec::new();
         if self.statements.is_empty() {
             let prepared = try_join_all(Query::ALL.map(|query| client.prepare(query.text())));
-            let built_in = async {
+            let asked = async {
                 match self.reads_built_in && self.built_in.is_empty() {
                     true => client.query(queries::BUILT_IN, &[]).await,
                     false => Ok(Vec::new()),
                 }
             };
-            let (prepared, built_in) = try_join(prepared, built_in).await?;
-            self.statements = prepared;
-            rows::add_functions(&mut self.built_in, &built_in)?;
+            (self.statements, built_in) = try_join(prepared, asked).await?;
         }
         let asked = try_join_all(self.statements.iter().map(|statement| client.query(statement, &[])));
-        let (rows, ()) = try_join(asked, client.batch_execute("ROLLBACK")).await?;
+        // While the server plans what it is asked: this one has sent its questions when it is polled first.
+        let read = async { Ok(rows::add_functions(&mut self.built_in, &built_in)) };
+        let (rows, (), read) = try_join3(asked, client.batch_execute("ROLLBACK"), read).await?;
+        read?;
         Ok(rows)
     }
 }

@@ -199,7 +199,8 @@ impl Session {
             replaces = self.statements.take_unnamed();
         }
         let prepared = self.prepare(&parse, batch.unsettled);
-        if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|p| p.ends_failed_block()) {
+        let passes = |planned: &Planned| planned.ends_failed_block() || planned.plan.facts.kind == Kind::Empty;
+        if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|planned| passes(&planned)) {
             return Err(self.in_failed_block());
         }
         self.statements.insert(parse.name, Rc::clone(&prepared), self.reading(batch.unsettled));
@@ -261,7 +262,7 @@ impl Session {
         if let Some(before) = self.portals.insert(&portal_name, portal)
             && before.in_pieces
         {
-            batch.for_session(Message::ForgetPortal(before.number));
+            self.for_session(batch, Message::ForgetPortal(before.number));
         }
         match home {
             Home::Shard(shard) => {
@@ -331,7 +332,8 @@ impl Session {
                     return Err(self.unknown_statement(describe.name));
                 };
                 let planned = self.plan_prepared(&prepared).map_err(into_sql)?;
-                let untold = prepared.declared_all(planned.plan.facts.param_count).is_none();
+                let untold = planned.counts_parameters()
+                    && prepared.declared_all(planned.plan.facts.param_count).is_none();
                 if self.fails_at_once(batch) && (planned.plan.facts.kind.returns_rows() || untold) {
                     return Err(self.in_failed_block());
                 }

@@ -47,7 +47,7 @@ impl Session {
             let lane = &self.lanes[index];
             // A replica that has described a statement, before the block began that runs it, is no part of the block.
             let joined = self.block.is_open() && lane.in_block;
-            let usable = joined || self.pin.is_some() || need == Need::Reader || !lane.replica;
+            let usable = joined || need == Need::Reader || !lane.replica;
             if usable && self.fence.read_only && need == Need::Primary && lane.replica {
                 return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
             }

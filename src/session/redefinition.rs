@@ -403,10 +403,15 @@ impl Session {
             self.settle_redefinitions(&before).await?;
         }
         let described_before = |message: &&Message| !matches!(message, Message::Parse { .. });
+        let mut bound = Vec::new();
         for message in messages.iter().take_while(described_before) {
             let Message::Bind { prepared, .. } = message else { continue };
+            // All of them, before the new definitions are taken for the first.
             let before = self.plan_prepared(prepared)?;
             let then = self.answer_of(&before, prepared.text());
+            bound.push((prepared, before, then));
+        }
+        for (prepared, before, then) in bound {
             self.follow_redefinitions(&before).await?;
             let planned = self.plan_prepared(prepared)?;
             let now = self.answer_of(&planned, prepared.text());

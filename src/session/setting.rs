@@ -445,7 +445,7 @@ impl Session {
         }
         let tag = match what {
             Discard::All => {
-                self.statements.clear();
+                self.statements.clear_named();
                 self.portals.clear();
                 self.close_all_held();
                 self.settings = Rc::clone(&self.initial);

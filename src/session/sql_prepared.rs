@@ -162,6 +162,7 @@ impl Session {
         let refused = || Failure::Sql(refusals::EXECUTE_PARSED.error(&[name]));
         let (prepared, inner) = self.executable(name)?.ok_or_else(refused)?;
         let types = prepared.declared_all(inner.plan.facts.param_count).ok_or_else(refused)?;
+        let given = taken(given, types);
         if given.len() != types.len() {
             return Err(Failure::Sql(wrong_count(name, types.len(), given.len())));
         }
@@ -184,10 +185,11 @@ impl Session {
         let (inner, inner_planned) = self.executable(name).ok()??;
         let types = inner.declared_all(inner_planned.plan.facts.param_count)?;
         let given = arguments_of(prepared.text(), self.lex_options())?;
+        let given = taken(&given, types);
         if given.len() != types.len() {
             return None;
         }
-        let values: Vec<Text> = values_of(prepared.text(), planned, &given, types).collect::<Option<_>>()?;
+        let values: Vec<Text> = values_of(prepared.text(), planned, given, types).collect::<Option<_>>()?;
         let formats: Vec<i16> = bind.result_formats.iter().collect();
         let body = bind_body((bind.portal, name.as_bytes()), &values, &formats);
         Some((inner, body))
@@ -276,7 +278,7 @@ impl Session {
         match name {
             Some(name) if ours => self.statements.remove(name.as_bytes()),
             None => {
-                self.statements.clear();
+                self.statements.clear_named();
                 if self.pin.is_some() {
                     let index = self.join_pinned().await?;
                     self.lanes[index].connection.statements.clear();
@@ -444,6 +446,11 @@ fn converted(arguments: &Arguments<'_>, value: &Value, kind: u32) -> Option<Text
 fn is_assigned(from: u32, to: u32) -> bool {
     let both = |family: &[u32]| family.contains(&from) && family.contains(&to);
     from == to || from == oid::UNKNOWN || both(&NUMBERS) || both(&TIMES) || STRINGS.contains(&to)
+}
+
+/// PostgreSQL does not look at the arguments of a statement that has no parameters.
+fn taken<'a>(given: &'a [Given], types: &[u32]) -> &'a [Given] {
+    if types.is_empty() { &[] } else { given }
 }
 
 fn wrong_count(name: &str, wanted: usize, given: usize) -> SqlError {

@@ -167,11 +167,11 @@ impl Statements {
         }
     }
 
-    pub fn clear(&mut self) {
+    /// What DEALLOCATE ALL lets go of: the one without a name stays.
+    pub fn clear_named(&mut self) {
         self.named.clear();
         self.answers.clear();
         self.by_sql.clear();
-        self.unnamed = None;
     }
 
     pub fn len(&self) -> usize {

@@ -131,8 +131,15 @@ impl Recovery {
             roles.mark_unchanged();
             unfinished.mark_unchanged();
             // Primaries may not be known yet; a shard that has none is not waited for longer than this.
-            if self.round().await || begun.elapsed() >= INTERVAL {
+            let found = self.round().await;
+            if found.is_some() || begun.elapsed() >= INTERVAL {
                 self.looked.send_replace(true);
+            }
+            if let Some(prepared) = found
+                && self.cleaned.is_none_or(|cleaned| cleaned.elapsed() >= CLEAN_INTERVAL)
+            {
+                self.clean(&prepared).await;
+                self.cleaned = Some(Instant::now());
             }
             let interval = if registry.unfinished.is_empty() { INTERVAL } else { HASTE };
             tokio::select! {
@@ -144,8 +151,8 @@ impl Recovery {
         }
     }
 
-    /// One look at everything; the answer is whether every shard could be asked.
-    async fn round(&mut self) -> bool {
+    /// One look at everything; the answer is what is prepared, if every shard could be asked.
+    async fn round(&mut self) -> Option<Vec<Prepared>> {
         let left = self.registry.unfinished.parts();
         let surveys = self.primaries.iter_mut().enumerate().map(|(index, primary)| {
             let shard = ShardId(index as u16);
@@ -169,11 +176,7 @@ impl Recovery {
         let ages = waiting.clone().flat_map(|(_, parts)| parts.iter().map(|part| part.age));
         let (count, oldest) = (waiting.count(), ages.max().unwrap_or_default());
         self.registry.note(|standing| (standing.waiting, standing.oldest) = (count, oldest));
-        if complete && self.cleaned.is_none_or(|cleaned| cleaned.elapsed() >= CLEAN_INTERVAL) {
-            self.clean(&prepared).await;
-            self.cleaned = Some(Instant::now());
-        }
-        complete
+        complete.then_some(prepared)
     }
 
     /// What was left before the look, and was not there any more.
