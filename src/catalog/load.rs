@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::{join, try_join, try_join3, try_join_all};
+use futures_util::future::{join, try_join, try_join_all, try_join3};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
 use super::defaults::Begun;

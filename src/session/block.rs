@@ -200,6 +200,12 @@ impl Transaction {
         }
     }
 
+    /// Parameters of these names were set by function on the lane of the statement.
+    pub fn note_names(&mut self, names: Vec<String>) {
+        self.settings_changed |= names.iter().any(|name| !name.contains('.'));
+        self.unlearned.extend(names);
+    }
+
     /// Of a transaction within a pipeline: that is no block but, since PostgreSQL 18, behind its first statement.
     pub fn is_pipeline_alone(&self, server_version: u32) -> bool {
         self.origin == Origin::Implicit && !(self.ran && server_version >= BLOCKS_OF_PIPELINES)

@@ -9,6 +9,7 @@
 
 use super::perform::Work;
 use super::planning::Planned;
+use super::report::settings_on_one_server;
 use super::snapshot::Tie;
 use super::{End, Failure, Outcome, Session};
 use crate::execute::RelayError;
@@ -115,6 +116,10 @@ impl Session {
         let began = host.began;
         self.awaiting_sync = began && matches!(work, Work::Extended { .. });
         match result {
+            // What the last row has set on one server is not what it has set on the others.
+            Ok(copied) if copied.wrote.len() > 1 && !planned.sets.is_nothing() => {
+                Err(Failure::Sql(settings_on_one_server()))
+            }
             Ok(copied) => {
                 for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
                     lane.note_write(copied.wrote.contains(lane.shard));

@@ -199,7 +199,8 @@ impl Session {
             replaces = self.statements.take_unnamed();
         }
         let prepared = self.prepare(&parse, batch.unsettled);
-        let passes = |planned: &Planned| planned.ends_failed_block() || planned.plan.facts.kind == Kind::Empty;
+        let passes =
+            |planned: &Planned| planned.ends_failed_block() || planned.plan.facts.kind == Kind::Empty;
         if self.fails_at_once(batch) && !self.plan_prepared(&prepared).is_ok_and(|planned| passes(&planned)) {
             return Err(self.in_failed_block());
         }

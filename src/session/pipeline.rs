@@ -280,6 +280,9 @@ impl Session {
         }
         self.leave_other_pipelines(shard).await.map_err(before_all)?;
         let client_sync = end == Some(BatchEnd::Sync) && self.sync_is_theirs();
+        let copies = planned.as_ref().filter(|planned| planned.copies_in());
+        let names = copies.map(|planned| self.names_set_by_copy(planned, shard)).transpose();
+        let names = names.map_err(before_all)?;
         let mut avoid = Vec::new();
         let mut reuse = self.may_reuse(messages, part);
         loop {
@@ -300,8 +303,7 @@ impl Session {
             lane.runs_again = alone;
             lane.note_write(writes);
             lane.connection.suspect |= suspect;
-            let copies_in = planned.as_ref().is_some_and(|planned| planned.copies_in());
-            self.end_segment(index, end, client_sync, copies_in);
+            self.end_segment(index, end, client_sync, names.is_some());
             let ran = self.run_lane(index).await;
             if let Some(lane) = self.lanes.get_mut(index) {
                 (lane.reuses, lane.runs_again, lane.notes_parameters) = (false, false, false);
@@ -316,6 +318,9 @@ impl Session {
                     reuse &= again == Again::Redefined;
                 }
                 Ok(report) => {
+                    if let (Some(names), Some(transaction)) = (names, self.block.transaction()) {
+                        transaction.note_names(names);
+                    }
                     let relayed = self.relayed(index, messages, &report, end, client_sync);
                     return relayed.map_err(|failure| (failure, report.confirmed));
                 }

@@ -17,6 +17,7 @@ use super::greeting::setting_value;
 use super::leftovers::OF_TRANSACTIONS;
 use super::perform::Work;
 use super::planning::Planned;
+use super::report::settings_on_one_server;
 use super::setting::OWN_PREFIX;
 use super::{Failure, Outcome, Session};
 use crate::backend::settings::{quote_literal, set_statement};
@@ -157,6 +158,21 @@ impl Session {
         Ok(names)
     }
 
+    /// What the triggers of a COPY set by name that is relayed, and can be learnt only when the client has sent its Sync: no
+    /// other lane may need it before.
+    pub(super) fn names_set_by_copy(
+        &mut self,
+        planned: &Planned,
+        shard: ShardId,
+    ) -> Result<Vec<String>, Failure> {
+        let names = self.names_set(planned, Work::Simple { text: b"" })?;
+        let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard != shard);
+        match others && !names.is_empty() {
+            true => Err(Failure::Sql(settings_on_one_server())),
+            false => Ok(names),
+        }
+    }
+
     /// In a transaction, after it ran on this shard's lane.
     pub(super) async fn set_in_block(
         &mut self,
@@ -169,8 +185,7 @@ impl Session {
             return self.set_on_all_lanes(planned, text).await;
         }
         let Some(transaction) = self.block.transaction() else { return Ok(()) };
-        transaction.settings_changed |= names.iter().any(|name| !name.contains('.'));
-        transaction.unlearned.extend(names);
+        transaction.note_names(names);
         match self.lanes.iter().filter(|lane| lane.in_block).count() {
             0 | 1 => Ok(()),
             _ => self.learn_sets(Some(shard)).await,
