@@ -193,6 +193,10 @@ limits! {
         "transaction_read_only beside rows of several shards is not supported",
         "Ask for it by itself, by SHOW.",
         "The rows are gathered in a transaction of ours, which is read-only at the end, and would tell of itself.";
+    PRINTED_OTHERWISE = "X053" "0A000",
+        "further rows of a portal over several shards are not supported behind a change of settings",
+        "Fetch all rows before it, or use DECLARE and FETCH.",
+        "PostgreSQL prints values by the settings of each Execute; the session in which the rows were gathered has those of the first.";
 }
 
 impl Limit {

@@ -54,6 +54,8 @@ pub(super) struct Held {
     pub lasts: Lasts,
     /// The settings that its server is back to with a roll-back.
     pub began_with: Rc<Settings>,
+    /// The settings that were in force when the first of its rows were printed.
+    pub printed_by: Rc<Settings>,
     /// The portal of a FETCH whose rows were not all asked for: its session's unnamed one has them.
     pub fetching: Option<u64>,
 }
@@ -261,6 +263,7 @@ impl Session {
         let question = work.question(arguments, &parameters);
         let rows_max = execution.rows_max;
         if execution.pieces == Pieces::Further {
+            self.check_printing(execution.portal)?;
             let Some(mut held) = self.held.0.remove(&execution.portal) else {
                 let name = Bind::decode(&execution.bind).map_err(SqlError::from)?.portal;
                 return Err(Failure::Sql(cannot_be_run(name)));
@@ -286,6 +289,18 @@ impl Session {
             self.held.0.insert(execution.portal, held);
         }
         Ok(())
+    }
+
+    /// Values are printed by the settings of now. A session with the rows of a portal cannot be brought to others without losing
+    /// them: statements would take the portal's place.
+    fn check_printing(&self, portal: u64) -> Result<(), SqlError> {
+        let Some(held) = self.held.0.get(&portal) else { return Ok(()) };
+        let turned = held.printed_by.difference(self.settings_in_force()).unwrap_or_default();
+        // A name that nobody reads in values.
+        match turned.iter().all(|statement| statement.contains("application_name")) {
+            true => Ok(()),
+            false => Err(refusals::PRINTED_OTHERWISE.error(&[])),
+        }
     }
 
     /// FETCH or MOVE of the cursor with this number, which is held.

@@ -163,7 +163,9 @@ impl Session {
             Some(columns) => {
                 let began_with = Rc::clone(&session.connection.applied);
                 let lasts = Lasts::Transaction;
-                Some(Held { lane: session, columns, cursor: None, lasts, began_with, fetching: None })
+                let printed_by = Rc::clone(self.settings_in_force());
+                let fetching = None;
+                Some(Held { lane: session, columns, cursor: None, lasts, began_with, printed_by, fetching })
             }
             None => {
                 self.cancel.remove(&session.connection.key);
