@@ -25,13 +25,14 @@ use super::held::{HeldSessions, is_taken};
 use super::interner::Prepared;
 use super::perform::{BoundParameters, Pieces};
 use super::planning::Planned;
-use super::portals::{Home, Portal, cannot_be_run, finished};
+use super::portals::{Home, Portal, cannot_be_run, finished, unknown_portal};
+use super::statements::unknown_statement;
 use super::{End, Failure, Session};
 use crate::execute::lane::Owed;
 use crate::execute::refusals;
 use crate::plan::{Access, Action, Many};
 use crate::sql::facts::{Kind, SessionObject};
-use crate::wire::error::{SqlError, SqlState};
+use crate::wire::error::SqlError;
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES, Phase};
 use crate::wire::frontend::{Bind, Close, Describe, Execute, Parse, Target};
 
@@ -217,20 +218,19 @@ impl Session {
 
     /// `rest`: what follows.
     fn sort_bind(&mut self, batch: &mut Batch, frame: &Bytes, rest: &[u8]) -> Result<(), SqlError> {
-        let mut body = frame.slice(HEADER_BYTES..);
-        let bind = Bind::decode(&body)?;
+        let sent = frame.slice(HEADER_BYTES..);
+        let bind = Bind::decode(&sent)?;
         let Some(mut prepared) = self.prepared(bind.statement, batch.unsettled)? else {
             return Err(self.unknown_statement(bind.statement));
         };
         let mut planned = self.plan_prepared(&prepared).map_err(into_sql)?;
-        if let Some(name) = self.executes_ours(&planned.plan.facts).map(str::to_owned) {
-            bind.check_count(0)?;
-            if let Some((executed, instead)) = self.bound_execute(&name, (&prepared, &planned), &bind) {
-                planned = self.plan_prepared(&executed).map_err(into_sql)?;
-                (prepared, body) = (executed, instead);
-            }
+        let mut body = &sent;
+        let instead = self.bound_execute((&prepared, &planned), &bind)?;
+        if let Some((executed, of_it)) = &instead {
+            planned = self.plan_prepared(executed).map_err(into_sql)?;
+            (prepared, body) = (Rc::clone(executed), of_it);
         }
-        let bind = Bind::decode(&body)?;
+        let bind = if instead.is_some() { Bind::decode(body)? } else { bind };
         let named = !bind.statement.is_empty();
         let wanted = prepared.parameter_types().len().max(planned.plan.facts.param_count as usize);
         let count = bind.check_count(wanted);
@@ -582,20 +582,4 @@ fn into_sql(failure: Failure) -> SqlError {
         Failure::Sql(error) => error,
         Failure::Told | Failure::End(_) => Session::internal("planning ended the session"),
     }
-}
-
-fn unknown_statement(name: &[u8]) -> SqlError {
-    let message = if name.is_empty() {
-        "unnamed prepared statement does not exist".to_owned()
-    } else {
-        format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name))
-    };
-    SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
-}
-
-fn unknown_portal(name: &[u8]) -> SqlError {
-    SqlError::new(
-        SqlState::INVALID_CURSOR_NAME,
-        format!("portal \"{}\" does not exist", String::from_utf8_lossy(name)),
-    )
 }

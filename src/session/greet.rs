@@ -489,8 +489,9 @@ impl Session {
         }
         if let Some(whole) = self.whole_date_style().filter(|_| self.initial.get(DATE_STYLE).is_some()) {
             Rc::make_mut(&mut self.settings).set(DATE_STYLE, whole);
-            self.initial = Rc::clone(&self.settings);
         }
+        self.settings = self.worker.greetings.borrow_mut().shared(&self.settings);
+        self.initial = Rc::clone(&self.settings);
         let out = &mut self.client.outbox;
         for (name, _) in reports.iter() {
             let value = self.told.get(name).unwrap_or_default();

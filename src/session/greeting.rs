@@ -8,7 +8,7 @@
 //! 1. A setting that a server refuses refuses the client, with the server's own error.
 //! 2. The cache is bounded, and is asked with the whole set of settings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::encoding::{CLIENT_ENCODING, own_encoding};
@@ -24,10 +24,30 @@ use crate::wire::startup::ClientHello;
 /// Sets of settings whose reports are kept.
 const GREETINGS_MAX: usize = 1024;
 
-/// Reports by the server account, as the pools name it, and the settings that they are of.
+/// Settings with which sessions have begun that later ones are looked up among.
+const BEGINNINGS_MAX: usize = 32;
+
+/// What sessions that begin alike have in common.
 #[derive(Debug, Default)]
 pub struct Greetings {
+    /// Reports by the server account, as the pools name it, and the settings that they are of.
     known: HashMap<(Rc<str>, Pairs), Reports>,
+    beginnings: VecDeque<Rc<Settings>>,
+}
+
+impl Greetings {
+    /// The same settings for all sessions that have begun with their like: whether a connection has them is then seen without a
+    /// look at the values.
+    pub fn shared(&mut self, settings: &Rc<Settings>) -> Rc<Settings> {
+        if let Some(known) = self.beginnings.iter().find(|known| *known == settings) {
+            return Rc::clone(known);
+        }
+        if self.beginnings.len() >= BEGINNINGS_MAX {
+            self.beginnings.pop_front();
+        }
+        self.beginnings.push_back(Rc::clone(settings));
+        Rc::clone(settings)
+    }
 }
 
 /// Names and values.

@@ -224,3 +224,10 @@ pub(super) fn finished(planned: &Planned) -> Option<&'static str> {
         _ => None,
     }
 }
+
+pub(super) fn unknown_portal(name: &[u8]) -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_CURSOR_NAME,
+        format!("portal \"{}\" does not exist", String::from_utf8_lossy(name)),
+    )
+}

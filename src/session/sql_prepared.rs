@@ -175,24 +175,35 @@ impl Session {
         Ok((inner, execution))
     }
 
-    /// A Bind of an EXECUTE of our statement of this name, as the Bind of that statement; None where arguments must be computed.
+    /// What a Bind of an EXECUTE of our statement binds, with the body of that Bind; None where it is another statement, or
+    /// arguments must be computed.
     pub(super) fn bound_execute(
         &mut self,
-        name: &str,
         (prepared, planned): (&Prepared, &Planned),
         bind: &Bind<'_>,
-    ) -> Option<(Rc<Prepared>, Bytes)> {
-        let (inner, inner_planned) = self.executable(name).ok()??;
+    ) -> Result<Option<(Rc<Prepared>, Bytes)>, SqlError> {
+        let Some(name) = self.executes_ours(&planned.plan.facts).map(str::to_owned) else { return Ok(None) };
+        bind.check_count(0)?;
+        let Ok(Some((inner, inner_planned))) = self.executable(&name) else { return Ok(None) };
+        let values = self.values_at_hand((prepared, planned), (&inner, &inner_planned));
+        let formats: Vec<i16> = bind.result_formats.iter().collect();
+        let body = values.map(|values| bind_body((bind.portal, name.as_bytes()), &values, &formats));
+        Ok(body.map(|body| (inner, body)))
+    }
+
+    /// The arguments of an EXECUTE of this `inner` statement, where no server has to compute them.
+    fn values_at_hand(
+        &self,
+        (prepared, planned): (&Prepared, &Planned),
+        (inner, inner_planned): (&Prepared, &Planned),
+    ) -> Option<Vec<Text>> {
         let types = inner.declared_all(inner_planned.plan.facts.param_count)?;
         let given = arguments_of(prepared.text(), self.lex_options())?;
         let given = taken(&given, types);
         if given.len() != types.len() {
             return None;
         }
-        let values: Vec<Text> = values_of(prepared.text(), planned, given, types).collect::<Option<_>>()?;
-        let formats: Vec<i16> = bind.result_formats.iter().collect();
-        let body = bind_body((bind.portal, name.as_bytes()), &values, &formats);
-        Some((inner, body))
+        values_of(prepared.text(), planned, given, types).collect()
     }
 
     /// Has a server compute the values that are still missing.

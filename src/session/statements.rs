@@ -16,7 +16,7 @@ use crate::backend::Settings;
 use crate::execute::{Lane, refusals};
 use crate::sql::conversion::{READ_BY, depends_on};
 use crate::sql::lexer::LexOptions;
-use crate::wire::error::SqlError;
+use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::Parse;
 
 /// What the columns of a prepared statement's answer may depend on, as the catalog has it.
@@ -264,4 +264,13 @@ impl Session {
             differs && depends_on(name, text, then.options)
         })
     }
+}
+
+pub(super) fn unknown_statement(name: &[u8]) -> SqlError {
+    let message = if name.is_empty() {
+        "unnamed prepared statement does not exist".to_owned()
+    } else {
+        format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(name))
+    };
+    SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
 }

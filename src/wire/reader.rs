@@ -94,7 +94,11 @@ impl<'a> Reader<'a> {
 
     /// A string up to its NUL, which is taken and not returned.
     pub fn cstr(&mut self) -> Result<&'a [u8], DecodeError> {
-        let end = memchr::memchr(0, self.rest).ok_or(DecodeError::InvalidString)?;
+        // Most are names, and most of those are empty: a call costs more than a look at the first byte.
+        let end = match self.rest.first() {
+            Some(0) => 0,
+            _ => memchr::memchr(0, self.rest).ok_or(DecodeError::InvalidString)?,
+        };
         let text = &self.rest[..end];
         self.rest = &self.rest[end + 1..];
         Ok(text)
