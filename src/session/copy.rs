@@ -60,6 +60,8 @@ impl Session {
         if own_block {
             self.begin_implicit();
         }
+        // No lane can be asked for them amid the rows.
+        Box::pin(self.learn_sets(None)).await?;
         if let Some(transaction) = self.block.transaction() {
             transaction.everywhere = true;
         }

@@ -24,6 +24,7 @@ use crate::backend::settings::quote_literal;
 use crate::backend::{Connection, Settings};
 use crate::plan::{Access, Plan};
 use crate::sql::facts::Kind;
+use crate::wire::encode;
 use crate::wire::encoding::Named;
 use crate::wire::error::SqlState;
 
@@ -44,6 +45,11 @@ const LEFTOVERS: &str = "SELECT '', CASE \
 /// catalog lists neither who the session is nor parameters of applications (`app.user`).
 const SETTINGS: &str = " UNION ALL SELECT pg_catalog.lower(name), setting FROM pg_catalog.pg_settings WHERE source = 'session' \
  UNION ALL SELECT 'role', pg_catalog.current_setting('role') WHERE pg_catalog.current_setting('role') <> 'none'";
+
+/// Before the names of parameters whose values servers report.
+const REPORTED: char = '=';
+const REPORTS: &str = " UNION ALL SELECT '=' || name, setting FROM pg_catalog.pg_settings WHERE name IN ('TimeZone', 'DateStyle', \
+ 'IntervalStyle', 'application_name', 'standard_conforming_strings', 'default_transaction_read_only')";
 
 const STATEMENT_TIMEOUT: &str = "statement_timeout";
 
@@ -73,11 +79,14 @@ impl Session {
             };
             connection.suspect = false;
             let mut found = String::new();
-            let mut set = Vec::new();
+            let (mut set, mut reported) = (Vec::new(), Vec::new());
             for row in captured.rows {
                 let mut cells = row.into_iter().map(Option::unwrap_or_default);
                 match (cells.next().unwrap_or_default(), cells.next().unwrap_or_default()) {
                     (name, word) if name.is_empty() => found = word,
+                    (name, value) if name.starts_with(REPORTED) => {
+                        reported.push((name.trim_start_matches(REPORTED).to_owned(), value));
+                    }
                     pair => set.push(pair),
                 }
             }
@@ -86,7 +95,9 @@ impl Session {
             }
             // A pipeline that failed has brought back those of the session before, and undone what was set in it.
             if self.lanes[index].connection.applied == before {
-                self.adopt_settings(index, &before, set, timeout_put_off);
+                let turned = self.adopt_settings(index, &before, set, timeout_put_off);
+                reported.retain(|(name, _)| turned.contains(&name.to_lowercase()));
+                self.tell_turned(&reported);
             }
             let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
             match pin_reason(&found) {
@@ -113,28 +124,44 @@ impl Session {
     }
 
     /// In what the server says of the settings otherwise than they were `before`, the session follows it. Where several are
-    /// asked, each may have set something that the others had to the transaction's end only.
+    /// asked, each may have set something that the others had to the transaction's end only. The names of what is otherwise.
     fn adopt_settings(
         &mut self,
         index: usize,
         before: &Settings,
         set: Vec<(String, String)>,
         keep_timeout: bool,
-    ) {
+    ) -> Vec<String> {
         let shown = shown_settings(before, set, keep_timeout);
         let mut settings = Settings::clone(&self.settings);
         let gone = before.iter().filter(|(name, _)| shown.get(name).is_none());
-        gone.for_each(|(name, _)| settings.reset(name));
+        let mut turned: Vec<String> = gone.map(|(name, _)| name.to_owned()).collect();
+        turned.iter().for_each(|name| settings.reset(name));
         let mut news: Vec<_> = shown.iter().filter(|(name, value)| before.get(name) != Some(value)).collect();
         // It takes the role with it, which was set after it.
         news.sort_by_key(|(name, _)| *name != "session_authorization");
-        news.into_iter().for_each(|(name, value)| settings.set(name, value));
+        for (name, value) in news {
+            settings.set(name, value);
+            turned.push(name.to_owned());
+        }
         self.settings = Rc::new(settings);
         self.lanes[index].connection.applied = match *self.settings == shown {
             true => Rc::clone(&self.settings),
             false => Rc::new(shown),
         };
         self.follow_settings();
+        turned
+    }
+
+    /// A server reports what has changed from one ReadyForQuery to the next. What the session before had, and this one's code has
+    /// set again, has not changed for it.
+    fn tell_turned(&mut self, reported: &[(String, String)]) {
+        for (name, value) in reported {
+            if self.told.learn(name.as_bytes(), value.as_bytes()) {
+                let out = &mut self.client.outbox;
+                encode::server::parameter_status(out, name.as_bytes(), value.as_bytes());
+            }
+        }
     }
 
     /// A function may have set parameters that nobody can be asked for: they go back to nothing, so that no other session
@@ -173,7 +200,7 @@ pub(super) const OF_TRANSACTIONS: [&str; 4] =
 
 /// One query for all of it: rows of a name and a value.
 fn question(settings: &Settings, set_by_functions: &BTreeSet<String>, user: &str) -> String {
-    let mut sql = format!("{LEFTOVERS}{SETTINGS}");
+    let mut sql = format!("{LEFTOVERS}{SETTINGS}{REPORTS}");
     let user = quote_literal(user);
     let _ = write!(
         sql,

@@ -49,14 +49,21 @@ impl Session {
         Ok(())
     }
 
-    /// Before other servers: the named portals of a pipeline are there as long as its transaction. The unnamed one is not, if the
-    /// batch has no other.
-    pub(super) async fn take_up_portals(&mut self, batch: &Batch) -> Outcome {
+    /// Before other servers: what a pipeline has written, and its named portals, are there as long as its transaction. The unnamed
+    /// one is not, if the batch has no other.
+    pub(super) async fn take_up_for_others(&mut self, batch: &Batch) -> Outcome {
         self.portals.lose_unnamed_before(batch.first_portal);
-        while let Some(index) = self.open_pipeline().filter(|index| self.has_named_portals(*index)) {
+        while let Some(index) = (0..self.lanes.len()).find(|index| self.has_what_stays(*index)) {
             self.take_up_pipeline(index).await?;
         }
         Ok(())
+    }
+
+    /// A lane whose pipeline was left open, with something that is to be there up to the client's Sync.
+    fn has_what_stays(&self, index: usize) -> bool {
+        let lane = &self.lanes[index];
+        let stays = || lane.wrote || self.has_named_portals(index);
+        lane.open_pipeline && !lane.in_block && stays()
     }
 
     fn has_named_portals(&self, index: usize) -> bool {

@@ -383,6 +383,10 @@ impl Session {
                         self.awaiting_sync = true;
                     }
                     let outcome = self.after_performance(index, &report);
+                    let copied = outcome.is_ok() && planned.copies_in() && !self.lanes[index].in_block;
+                    if copied && !self.lanes[index].open_pipeline {
+                        Box::pin(self.ask_position_now(index)).await;
+                    }
                     if let (Ok(()), Kind::Session(SessionObject::DeclareCursor { name, .. })) =
                         (&outcome, &planned.plan.facts.kind)
                     {

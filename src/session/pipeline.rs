@@ -54,7 +54,7 @@ impl Session {
             return Box::pin(self.sync_open_pipeline(end)).await;
         }
         if self.leaves_pipeline(batch) {
-            Box::pin(self.take_up_portals(batch)).await?;
+            Box::pin(self.take_up_for_others(batch)).await?;
         }
         // One server makes a transaction of what it gets up to Sync; nobody does for the rest.
         let apart = segments.len() > 1 || matches!(segments[0].place, Place::Session);

@@ -338,6 +338,10 @@ impl Session {
         if self.is_encoded_otherwise() {
             Box::pin(self.follow_encoding()).await;
         }
+        // What code has set is told before the client hears that the session is ready.
+        if !sent && !self.block.is_open() && self.has_suspects() {
+            Box::pin(self.look_at_suspects()).await;
+        }
         Ok(sent)
     }
 

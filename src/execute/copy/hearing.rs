@@ -70,8 +70,8 @@ pub(super) fn hear(
             b'S' => {
                 let status =
                     ParameterStatus::decode(body).map_err(|error| broken(lane, error.to_string()))?;
-                if told.learn(status.name, status.value) {
-                    client.extend_from_slice(&frame);
+                if !lane.is_undone(&status) {
+                    told.learn_for_later(status.name, status.value);
                 }
             }
             b'E' => return on_error(lane, body).map(Some),
