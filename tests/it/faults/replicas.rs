@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use meridian::demo::cluster::Node;
+use meridian::demo::cluster::{APP_DATABASE, Node};
 use tokio_postgres::Client;
 
 use crate::harness::{Meridian, TestCluster, cluster, column, connect, eventually, meridian};
+use crate::stand::{Kind, Target, frame, query};
 
 const READERS: usize = 6;
 const TABLES: &str = "[[tables]]\nname = \"places\"\nplacement = \"region\"\nkey = \"region\"\n";
@@ -129,4 +130,33 @@ async fn definitions_are_read_where_they_have_come_to() {
         (served == [port.as_str()]).then_some(())
     })
     .await;
+}
+
+/// A session sees what it has copied, in a message of its own, although a replica has not heard of it.
+#[tokio::test]
+async fn what_was_copied_is_read_where_it_has_come_to() {
+    let cluster = cluster().region("us-east").replicas(1).asynchronous().start();
+    let meridian = meridian(&cluster).start();
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await.expect("a table");
+    // What a trigger sets makes the COPY the session's own matter.
+    let tell = "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS \
+        $$BEGIN PERFORM set_config('app.copied', NEW.a::text, false); RETURN NEW; END$$";
+    client.batch_execute(tell).await.expect("a function");
+    let trigger = "CREATE TRIGGER tell BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tell()";
+    client.batch_execute(trigger).await.expect("a trigger");
+    let replica = cluster.shard("us-east").replica(0).expect("one").clone();
+    let port = replica.direct_address().port().to_string();
+    eventually("the replica is asked", async || {
+        let served = column(&client, "SELECT current_setting('port') AS port FROM t", "port").await;
+        (served == [port.as_str()]).then_some(())
+    })
+    .await;
+    replica.sql("SELECT pg_wal_replay_pause()").expect("it waits");
+    let port = meridian.address().port();
+    let mut copies = Target { kind: Kind::Meridian, port, database: APP_DATABASE.to_owned() }.raw();
+    copies.send(&query("COPY t FROM STDIN"));
+    copies.send(&[frame(b'd', b"2\n"), frame(b'c', b"")].concat());
+    copies.until_ready();
+    assert_eq!(copies.value("SELECT count(*) FROM t").as_deref(), Some("2"));
 }
