@@ -157,7 +157,9 @@ impl Session {
     /// set again, has not changed for it.
     fn tell_turned(&mut self, reported: &[(String, String)]) {
         for (name, value) in reported {
-            if self.told.learn(name.as_bytes(), value.as_bytes()) {
+            // Not all versions report all of them.
+            let is_heard = self.told.get(name).is_some();
+            if is_heard && self.told.learn(name.as_bytes(), value.as_bytes()) {
                 let out = &mut self.client.outbox;
                 encode::server::parameter_status(out, name.as_bytes(), value.as_bytes());
             }
