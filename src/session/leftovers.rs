@@ -24,7 +24,6 @@ use crate::backend::settings::quote_literal;
 use crate::backend::{Connection, Settings};
 use crate::plan::{Access, Plan};
 use crate::sql::facts::Kind;
-use crate::wire::encode;
 use crate::wire::encoding::Named;
 use crate::wire::error::SqlState;
 
@@ -97,7 +96,7 @@ impl Session {
             if self.lanes[index].connection.applied == before {
                 let turned = self.adopt_settings(index, &before, set, timeout_put_off);
                 reported.retain(|(name, _)| turned.contains(&name.to_lowercase()));
-                self.tell_turned(&reported);
+                self.note_turned(&reported);
             }
             let keeps = self.lanes[index].shard == self.default_shard() && !self.lanes[index].replica;
             match pin_reason(&found) {
@@ -154,14 +153,12 @@ impl Session {
     }
 
     /// A server reports what has changed from one ReadyForQuery to the next. What the session before had, and this one's code has
-    /// set again, has not changed for it.
-    fn tell_turned(&mut self, reported: &[(String, String)]) {
+    /// set again, has not changed for it: the client is told with its next ReadyForQuery.
+    fn note_turned(&mut self, reported: &[(String, String)]) {
         for (name, value) in reported {
             // Not all versions report all of them.
-            let is_heard = self.told.get(name).is_some();
-            if is_heard && self.told.learn(name.as_bytes(), value.as_bytes()) {
-                let out = &mut self.client.outbox;
-                encode::server::parameter_status(out, name.as_bytes(), value.as_bytes());
+            if self.told.get(name).is_some() {
+                self.told.learn_for_later(name.as_bytes(), value.as_bytes());
             }
         }
     }
