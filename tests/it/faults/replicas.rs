@@ -102,6 +102,16 @@ async fn reads_outlive_their_replicas() {
     }
 }
 
+/// Waits until the node is the one that answers questions about the table.
+async fn serves(node: &Node, client: &Client, table: &str) {
+    let port = node.direct_address().port().to_string();
+    let question = format!("SELECT current_setting('port') AS port FROM {table}");
+    eventually("the node is asked", async || {
+        (column(client, &question, "port").await == [port.as_str()]).then_some(())
+    })
+    .await;
+}
+
 /// What another session has changed is planned by; a replica that has not heard of it is not asked.
 #[tokio::test]
 async fn definitions_are_read_where_they_have_come_to() {
@@ -110,12 +120,7 @@ async fn definitions_are_read_where_they_have_come_to() {
     let (changes, reads) = (connect(&meridian.app()).await, connect(&meridian.app()).await);
     changes.batch_execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await.expect("a table");
     let replica = cluster.shard("us-east").replica(0).expect("one").clone();
-    let port = replica.direct_address().port().to_string();
-    eventually("the replica is asked", async || {
-        let served = column(&reads, "SELECT current_setting('port') AS port FROM t", "port").await;
-        (served == [port.as_str()]).then_some(())
-    })
-    .await;
+    serves(&replica, &reads, "t").await;
     replica.sql("SELECT pg_wal_replay_pause()").expect("it waits");
     changes.batch_execute("ALTER TABLE t ADD COLUMN b int DEFAULT 5").await.expect("a column");
     changes.batch_execute("CREATE TABLE u AS SELECT 7 AS c").await.expect("a table");
@@ -125,11 +130,7 @@ async fn definitions_are_read_where_they_have_come_to() {
         assert_eq!(column(client, "SELECT c FROM u", "c").await, ["7"]);
     }
     replica.sql("SELECT pg_wal_replay_resume()").expect("it goes on");
-    eventually("the replica is asked again", async || {
-        let served = column(&reads, "SELECT current_setting('port') AS port FROM u", "port").await;
-        (served == [port.as_str()]).then_some(())
-    })
-    .await;
+    serves(&replica, &reads, "u").await;
 }
 
 /// A session sees what it has copied, in a message of its own, although a replica has not heard of it.
@@ -146,12 +147,7 @@ async fn what_was_copied_is_read_where_it_has_come_to() {
     let trigger = "CREATE TRIGGER tell BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tell()";
     client.batch_execute(trigger).await.expect("a trigger");
     let replica = cluster.shard("us-east").replica(0).expect("one").clone();
-    let port = replica.direct_address().port().to_string();
-    eventually("the replica is asked", async || {
-        let served = column(&client, "SELECT current_setting('port') AS port FROM t", "port").await;
-        (served == [port.as_str()]).then_some(())
-    })
-    .await;
+    serves(&replica, &client, "t").await;
     replica.sql("SELECT pg_wal_replay_pause()").expect("it waits");
     let port = meridian.address().port();
     let mut copies = Target { kind: Kind::Meridian, port, database: APP_DATABASE.to_owned() }.raw();
