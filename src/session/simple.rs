@@ -62,6 +62,10 @@ impl Session {
             Ok(()) => self.simple_statements(&frame, text).await,
             Err(failure) => Err(failure),
         };
+        let outcome = match outcome {
+            Err(failure) => Err(Box::pin(self.mistake_or_refusal(text, failure)).await),
+            done => done,
+        };
         match self.conclude(outcome).await {
             Ok(ready_sent) => {
                 if !self.block.is_open() {

@@ -10,7 +10,8 @@
 //!   Parse "BEGIN; INSERT …; COMMIT"   42601 from exec_parse_message                 the syntax is right
 //! ```
 //!
-//! Called by `simple`, and by `combine` where a statement has a mistake that we see first. Texts that were right are remembered, so that what is sent again costs nothing.
+//! Called by `simple`, also where a statement is refused, and by `combine` where a statement has a mistake that we see first.
+//! Texts that were right are remembered, so that what is sent again costs nothing.
 //!
 //! Invariants:
 //! 1. Nothing of a message has run when its syntax error is told.
@@ -100,6 +101,20 @@ impl Session {
         }
     }
 
+    /// What the client is told of a Query that we refuse: the mistake in its text, if it has one, for PostgreSQL would speak of
+    /// nothing else. Not that a table is missing: a server may be asked that never had it. Of several statements, the refusal.
+    pub(super) async fn mistake_or_refusal(&mut self, text: &[u8], failure: Failure) -> Failure {
+        let refusal = match failure {
+            Failure::Sql(error) if error.refusal.is_some() => error,
+            other => return other,
+        };
+        match self.parse_aside(Words { text, types: &[], bind: None }).await {
+            Ok(Some(found)) if is_mistake(&found) => Failure::Sql(found),
+            Ok(_) | Err(Failure::Sql(_) | Failure::Told) => Failure::Sql(refusal),
+            Err(Failure::End(end)) => Failure::End(end),
+        }
+    }
+
     /// What a statement is told in a failed block.
     pub(super) async fn error_in_failed_block(&mut self, work: Work<'_>) -> Failure {
         let error = self.in_failed_block();
@@ -141,7 +156,7 @@ impl Session {
     }
 
     async fn ask_elsewhere(&mut self, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
-        let shard = self.any_shard();
+        let shard = self.home_shard();
         let connection = self.acquire(shard, Need::Reader, &[]).await;
         let connection = connection.map_err(|error| Failure::Sql(error.into_sql()))?;
         let mut lane = Lane::new(connection, shard, false);
@@ -174,6 +189,12 @@ impl Words<'_> {
         lane.connection.unnamed = None;
         lane.sync(true);
     }
+}
+
+/// Of names and types, of clauses that do not go together, or of a literal: not of the state that the server is in.
+fn is_mistake(error: &SqlError) -> bool {
+    let of_text = ["42", "0A", "22"].contains(&error.sqlstate.class());
+    of_text && error.sqlstate != SqlState::UNDEFINED_TABLE && !counts_statements(error)
 }
 
 /// The error that comes after parsing. Its place in the source does not depend on the server's language.

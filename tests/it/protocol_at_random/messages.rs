@@ -98,7 +98,10 @@ impl Writer {
             "COPY kept (id, name) FROM STDIN",
             "COPY colours FROM STDIN",
             "COPY places (region, id, name) FROM STDIN",
+            "COPY visits (region, id, name) FROM STDIN",
+            "COPY zones (id, name) FROM STDIN",
         ]);
+        let sharded = ["places", "visits"].iter().any(|table| text.contains(table));
         let extended = self.chance(40);
         let mut write = match extended {
             // By a name of its own: no later Bind begins a COPY without data.
@@ -109,11 +112,11 @@ impl Writer {
         };
         for row in 0..self.random.random_range(0..4) {
             let region = self.one(&["us-west", "us-west", "eu-central"]);
-            let columns = if text.contains("places") { format!("{region}\\t") } else { String::new() };
+            let columns = if sharded { format!("{region}\\t") } else { String::new() };
             write.push(format!("d {columns}{}\\tcopied\\n", 50 + row));
         }
         // Of a sharded table it would be said that no shard has a place for it (M006).
-        if !text.contains("places") && self.chance(15) {
+        if !sharded && self.chance(15) {
             write.push("d bad\\n".to_owned());
         }
         write.push(self.one(&["c", "c", "c", "f given up"]).to_owned());

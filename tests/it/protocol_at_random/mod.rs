@@ -37,9 +37,10 @@ const FAILURES_MAX: usize = 12;
 /// What a session may leave behind, as its server shows it.
 const STATE: &str = "SELECT concat_ws(' ', current_setting('TimeZone'), current_setting('work_mem'), \
                      current_setting('DateStyle'), current_setting('default_transaction_read_only'), \
+                     current_setting('standard_conforming_strings'), \
                      '<' || coalesce(current_setting('app.who', true), '') || '>') FROM places \
                      WHERE id = 0 AND region = ";
-const CLEAN: &str = "UTC 4MB ISO, MDY off <>";
+const CLEAN: &str = "UTC 4MB ISO, MDY off on <>";
 
 /// What sessions make, and columns of it.
 const OBJECTS: &str = "SELECT string_agg(concat_ws(' ', relkind, relname, (SELECT string_agg(attname || ' ' || \
@@ -57,9 +58,10 @@ struct World {
 
 impl World {
     fn new() -> Option<Self> {
+        let visits = "[[tables]]\nname = \"visits\"\nplacement = \"region\"\nkey = \"region\"\n";
         let pair = Pair::with(
             "at_random",
-            stand::PLACES_AND_COLOURS,
+            format!("{}\n{visits}", stand::PLACES_AND_COLOURS).as_str(),
             &[("proxy", "workers = 1"), ("pool", "size = 1")],
         );
         let meridian = pair.meridian.clone()?;
@@ -77,19 +79,26 @@ impl World {
         let default = REGIONS[0];
         for (region, client) in &mut self.servers {
             let here =
-                |row: &&&str| region.as_ref().is_none_or(|region| row.contains(&format!("'{region}'")));
-            let mut rows: Vec<_> = statements::PLACES.iter().filter(here).copied().collect();
+                |row: &&str| region.as_ref().is_none_or(|region| row.contains(&format!("'{region}'")));
+            let mut rows: Vec<_> = statements::PLACES.into_iter().filter(here).collect();
             let probe = REGIONS.map(|region| format!("(0, '{region}', NULL, NULL, NULL)"));
-            rows.extend(probe.iter().map(String::as_str).filter(|row| here(&row)));
+            rows.extend(probe.iter().map(String::as_str).filter(here));
+            let visits: Vec<_> = REGIONS
+                .iter()
+                .flat_map(|region| statements::VISITS.map(|id| format!("({id}, '{region}', 'quiet')")))
+                .filter(|row| here(&row.as_str()))
+                .collect();
             let notes = if region.as_ref().is_none_or(|region| region == default) {
                 statements::NOTES
             } else {
                 "SELECT 1"
             };
             let text = format!(
-                "BEGIN; DELETE FROM places; DELETE FROM colours; DELETE FROM notes; INSERT INTO places VALUES {}; \
+                "BEGIN; DELETE FROM places; DELETE FROM visits; DELETE FROM colours; DELETE FROM notes; \
+                 DELETE FROM zones; INSERT INTO places VALUES {}; INSERT INTO visits VALUES {}; \
                  INSERT INTO colours VALUES {}; {notes}; COMMIT",
                 rows.join(", "),
+                visits.join(", "),
                 statements::COLOURS,
             );
             let answer = client.simple(&text);

@@ -12,8 +12,9 @@ use rand::seq::IndexedRandom;
 
 use crate::harness::REGIONS;
 
-/// `places` is sharded by region, `colours` a reference table, `notes` on the default shard.
-pub const SCHEMA: [&str; 6] = [
+/// `places` and `visits` are sharded by region, `colours` is a reference table, `notes` and `zones` are on the default shard.
+/// Rows of `visits` and `zones` set parameters by their triggers, but for those named `quiet`.
+pub const SCHEMA: [&str; 13] = [
     "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, price numeric(10,2), at timestamptz, \
      PRIMARY KEY (region, id))",
     "CREATE TABLE colours (code text PRIMARY KEY, label text)",
@@ -24,6 +25,20 @@ pub const SCHEMA: [&str; 6] = [
      $$BEGIN SET work_mem = '13MB'; RAISE EXCEPTION 'boo'; END$$",
     "CREATE PROCEDURE notes_and_commits(INOUT a int) LANGUAGE plpgsql AS \
      $$BEGIN INSERT INTO notes (id, name) VALUES (a, 'called'); COMMIT; a := a + 1; END$$",
+    "CREATE TABLE visits (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
+    "CREATE TABLE zones (id int PRIMARY KEY, name text)",
+    "CREATE FUNCTION visited() RETURNS trigger LANGUAGE plpgsql AS \
+     $$BEGIN PERFORM set_config('app.who', NEW.name, TG_OP = 'UPDATE'); \
+     PERFORM set_config('DateStyle', CASE NEW.id % 2 WHEN 0 THEN 'German' ELSE 'ISO, DMY' END, false); RETURN NEW; END$$",
+    "CREATE FUNCTION zoned() RETURNS trigger LANGUAGE plpgsql AS \
+     $$BEGIN PERFORM set_config('TimeZone', CASE NEW.id % 3 WHEN 0 THEN 'Asia/Tokyo' WHEN 1 THEN 'UTC' \
+     ELSE 'Europe/Rome' END, TG_OP = 'UPDATE'); RETURN NEW; END$$",
+    "CREATE TRIGGER visited BEFORE INSERT OR UPDATE ON visits FOR EACH ROW WHEN (NEW.name <> 'quiet') \
+     EXECUTE FUNCTION visited()",
+    "CREATE TRIGGER zoned AFTER INSERT OR UPDATE ON zones FOR EACH ROW WHEN (NEW.name <> 'quiet') \
+     EXECUTE FUNCTION zoned()",
+    "CREATE FUNCTION quoted(how text) RETURNS text LANGUAGE plpgsql AS \
+     $$BEGIN PERFORM set_config('standard_conforming_strings', how, false); RETURN how; END$$",
 ];
 
 /// What the tables have when a session begins, on one PostgreSQL; a shard has the places of its region.
@@ -43,9 +58,12 @@ pub const PLACES: [&str; 14] = [
     "(3, 'ap-south', 'as3', 7.10, '2024-05-01 00:00+00')",
     "(4, 'ap-south', 'as4', 7.10, '2024-05-02 00:00+00')",
 ];
+/// Of each region.
+pub const VISITS: [u32; 3] = [1, 2, 3];
 pub const COLOURS: &str = "('a', 'alpha'), ('b', 'beta'), ('c', 'gamma')";
 pub const NOTES: &str = "INSERT INTO notes SELECT i, 'n' || i, '2024-01-01'::date + i, \
-                         '2024-01-01 00:00+00'::timestamptz + i * interval '1 hour' FROM generate_series(1, 9) i";
+                         '2024-01-01 00:00+00'::timestamptz + i * interval '1 hour' FROM generate_series(1, 9) i; \
+                         INSERT INTO zones SELECT i, 'quiet' FROM generate_series(1, 4) i";
 
 /// Removes what a session may have made.
 pub const CLEANING: &str = "DROP VIEW IF EXISTS v1; DROP TABLE IF EXISTS t1, t2 CASCADE; DROP SEQUENCE IF EXISTS s1; \
@@ -63,6 +81,7 @@ pub enum Kind {
     Keeping,
     Defining,
     Calling,
+    Coding,
     Failing,
 }
 
@@ -70,9 +89,9 @@ impl Kind {
     /// One that any session may come upon: DDL is rare, for every shard's catalogs are read behind it.
     pub fn any(random: &mut SmallRng) -> Self {
         use Kind::{
-            Asking, Calling, Changing, Defining, Failing, Fetching, Keeping, Preparing, Setting, Turning,
+            Asking, Calling, Changing, Coding, Defining, Failing, Fetching, Keeping, Preparing, Setting, Turning,
         };
-        const WEIGHED: [(Kind, u32); 10] = [
+        const WEIGHED: [(Kind, u32); 11] = [
             (Asking, 16),
             (Changing, 14),
             (Turning, 14),
@@ -82,6 +101,7 @@ impl Kind {
             (Keeping, 6),
             (Defining, 1),
             (Calling, 7),
+            (Coding, 6),
             (Failing, 4),
         ];
         WEIGHED.choose_weighted(random, |(_, weight)| *weight).map_or(Asking, |(kind, _)| *kind)
@@ -89,7 +109,7 @@ impl Kind {
 
     /// What a session does mostly, so that its statements meet.
     pub fn theme(random: &mut SmallRng) -> Self {
-        const THEMES: [(Kind, u32); 8] = [
+        const THEMES: [(Kind, u32); 9] = [
             (Kind::Fetching, 6),
             (Kind::Preparing, 3),
             (Kind::Setting, 5),
@@ -97,6 +117,7 @@ impl Kind {
             (Kind::Changing, 5),
             (Kind::Turning, 3),
             (Kind::Asking, 4),
+            (Kind::Coding, 5),
             (Kind::Defining, 1),
         ];
         THEMES.choose_weighted(random, |(_, weight)| *weight).map_or(Kind::Asking, |(kind, _)| *kind)
@@ -113,6 +134,7 @@ impl Kind {
             Self::Keeping => KEEPING,
             Self::Defining => DEFINING,
             Self::Calling => CALLING,
+            Self::Coding => CODING,
             Self::Failing => FAILING,
         };
         filled(pool.choose(random).expect("there are some"), random)
@@ -438,6 +460,44 @@ const CALLING: &[&str] = &[
     "SELECT (1, 'a')",
 ];
 
+/// Code that sets parameters, and what reads them.
+const CODING: &[&str] = &[
+    "INSERT INTO zones VALUES (<i>, 'zone') ON CONFLICT DO NOTHING",
+    "INSERT INTO zones VALUES (<i>, 'zone') ON CONFLICT (id) DO UPDATE SET name = 'zone again' RETURNING id, name",
+    "INSERT INTO zones SELECT g, 'many' FROM generate_series(20, 22) g",
+    "UPDATE zones SET name = 'updated' WHERE id = <i>",
+    "DELETE FROM zones WHERE id = <i> RETURNING name",
+    "INSERT INTO visits VALUES (<i>, '<region>', 'visit') ON CONFLICT DO NOTHING",
+    "INSERT INTO visits VALUES (<i>, '<region>', 'visit') ON CONFLICT (region, id) DO UPDATE SET name = 'again'",
+    "UPDATE visits SET name = 'updated' WHERE region = '<region>' AND id = <i> RETURNING name",
+    "UPDATE visits SET name = 'all' WHERE region = '<region>'",
+    "DELETE FROM visits WHERE region = '<region>' AND id = <i>",
+    "SELECT region, id, name FROM visits ORDER BY region, id",
+    "SELECT count(*), min(name) FROM visits",
+    "SELECT id, name FROM visits WHERE region = '<region>' ORDER BY id",
+    "SELECT id, name FROM zones ORDER BY id",
+    "SELECT sets('code')",
+    "SELECT sets(name) FROM visits WHERE region = '<region>' ORDER BY id",
+    "SELECT quoted('off')",
+    "SELECT quoted('on')",
+    "SELECT 'a\\\\b'",
+    "SELECT count(*) FROM places WHERE name <> 'a\\\\b'",
+    "SELECT current_setting('TimeZone'), current_setting('DateStyle'), coalesce(current_setting('app.who', true), '')",
+    "SELECT current_setting('TimeZone'), current_setting('DateStyle'), coalesce(current_setting('app.who', true), '') \
+     FROM places WHERE region = '<region>' ORDER BY id LIMIT 1",
+    "SELECT region, id, at FROM places ORDER BY region, id",
+    "SELECT id, at FROM places WHERE region = '<region>' ORDER BY id",
+    "SELECT '2024-05-06'::date, '2024-05-06 10:00+00'::timestamptz",
+    "SET TimeZone = 'UTC'",
+    "RESET TimeZone",
+    "RESET app.who",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT a",
+    "ROLLBACK TO a",
+];
+
 const FAILING: &[&str] = &[
     "SELECT 1/0",
     "SELECT nope FROM places",
@@ -514,5 +574,9 @@ pub const BOUND: &[(&str, &[Wanted])] = &[
     ("UPDATE colours SET label = label || 'x' WHERE code = $1", &[Wanted::Code]),
     ("SELECT id, name FROM t1 WHERE id > $1 ORDER BY 1", &[Wanted::Number]),
     ("INSERT INTO kept (id, name) VALUES ($1, 'bound')", &[Wanted::Number]),
+    ("INSERT INTO zones VALUES ($1, 'bound') ON CONFLICT DO NOTHING", &[Wanted::Number]),
+    ("UPDATE zones SET name = 'bound' WHERE id = $1 RETURNING name", &[Wanted::Number]),
+    ("INSERT INTO visits VALUES (78, $1, 'bound') RETURNING id, region", &[Wanted::Region]),
+    ("UPDATE visits SET name = 'bound' WHERE region = $1 AND id = 1", &[Wanted::Region]),
     ("SELECT id, name FROM kept WHERE id > $1 ORDER BY 1, 2", &[Wanted::Number]),
 ];
