@@ -237,7 +237,7 @@ impl Session {
         (sent, result)
     }
 
-    fn lane_of(&self, shard: ShardId) -> Result<usize, Failure> {
+    pub(super) fn lane_of(&self, shard: ShardId) -> Result<usize, Failure> {
         let lane = self.lanes.iter().position(|lane| lane.shard == shard);
         lane.ok_or_else(|| Failure::Sql(Self::internal("a lane of this statement is gone")))
     }

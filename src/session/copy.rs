@@ -13,16 +13,19 @@ use super::report::settings_on_one_server;
 use super::snapshot::Tie;
 use super::{End, Failure, Outcome, Session};
 use crate::execute::RelayError;
-use crate::execute::copy::{self, CopyError, CopyHost, HostParts};
+use crate::execute::copy::{self, CopiedIn, CopyError, CopyHost, HostParts};
 use crate::plan::Access;
 use crate::plan::copy::CopyIn;
-use crate::topology::{Placement, ShardId};
+use crate::sql::arguments::NoParameters;
+use crate::topology::{Placement, ShardId, ShardSet};
 use crate::wire::encode;
 
 /// The session while it copies.
 struct Host<'a> {
     session: &'a mut Session,
     access: Access,
+    /// What fires for the rows may leave something behind.
+    suspect: bool,
     /// The client has been asked for its data.
     began: bool,
 }
@@ -33,6 +36,7 @@ impl CopyHost for Host<'_> {
     async fn join(&mut self, shard: ShardId) -> Result<usize, Failure> {
         let index = self.session.join(shard, self.access, &[]).await?;
         let lane = &mut self.session.lanes[index];
+        lane.connection.suspect |= self.suspect;
         if lane.one_by_one && !lane.owed.is_empty() {
             // COPY stands alone: what begins the transaction has been answered before it is sent.
             lane.sync(true);
@@ -56,6 +60,7 @@ impl CopyHost for Host<'_> {
 impl Session {
     pub(super) async fn copy_in(&mut self, planned: &Planned, work: Work<'_>, plan: &CopyIn) -> Outcome {
         self.describe_no_rows(work);
+        let names = self.names_set(planned, &NoParameters)?;
         let own_block = !self.block.is_open();
         if own_block {
             self.begin_implicit();
@@ -69,8 +74,9 @@ impl Session {
         // In a pipeline it is committed by the Sync behind it, with whatever stands between.
         let at_once = own_block && !matches!(work, Work::Extended { .. });
         let outcome = match outcome {
-            Ok(rows) if at_once => self.commit_for(planned, work, true).await.map(|()| rows),
-            other => other,
+            Ok(copied) if at_once => self.commit_for(planned, work, true).await.map(|()| copied.rows),
+            Ok(copied) => self.follow_copy(planned, work, copied.wrote, names).await.map(|()| copied.rows),
+            Err(failure) => Err(failure),
         };
         match outcome {
             Ok(rows) => {
@@ -92,7 +98,7 @@ impl Session {
         planned: &Planned,
         work: Work<'_>,
         plan: &CopyIn,
-    ) -> Result<u64, Failure> {
+    ) -> Result<CopiedIn, Failure> {
         self.see_everywhere().await?;
         if let Some(table) = self.written_copies(planned) {
             self.lock_copies(&table).await?;
@@ -113,7 +119,8 @@ impl Session {
             first: planning.topology.default_shard,
             limits: &limits,
         };
-        let mut host = Host { session: self, access: Access::Write, began: false };
+        let mut host =
+            Host { session: self, access: Access::Write, suspect: planned.is_suspect(false), began: false };
         let result = copy::copy_in(&mut host, job).await;
         let began = host.began;
         self.awaiting_sync = began && matches!(work, Work::Extended { .. });
@@ -127,10 +134,29 @@ impl Session {
                 for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
                     lane.note_write(copied.wrote.contains(lane.shard));
                 }
-                Ok(copied.rows)
+                Ok(copied)
             }
             Err(error) => Err(self.copy_failed(error).await),
         }
+    }
+
+    /// In a transaction: what code has set for the rows of one shard holds on all.
+    async fn follow_copy(
+        &mut self,
+        planned: &Planned,
+        work: Work<'_>,
+        wrote: ShardSet,
+        names: Vec<String>,
+    ) -> Outcome {
+        let Some(shard) = wrote.single() else { return Ok(()) };
+        if !names.is_empty() {
+            Box::pin(self.set_in_block(shard, names, planned, work.text())).await?;
+        }
+        if planned.changes_reading {
+            let index = self.lane_of(shard)?;
+            Box::pin(self.learn_reading(index)).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn copy_out(&mut self, work: Work<'_>, access: Access, header: bool) -> Outcome {
@@ -146,7 +172,7 @@ impl Session {
         };
         self.await_resumed(planning.topology.all_shards()).await?;
         self.see(planning.topology.all_shards(), Tie::Loose).await?;
-        let mut host = Host { session: self, access, began: false };
+        let mut host = Host { session: self, access, suspect: false, began: false };
         match copy::copy_out(&mut host, job).await {
             Ok(copied) => {
                 self.note_rows(copied.rows);

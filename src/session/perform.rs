@@ -357,7 +357,7 @@ impl Session {
             return Err(Failure::Sql(is_taken(name)));
         }
         let mut avoid = Vec::new();
-        let names = self.names_set(planned, work)?;
+        let names = self.names_set(planned, &work.parameters(planned)?)?;
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();

@@ -15,7 +15,6 @@ use std::rc::Rc;
 use super::encoding::CLIENT_ENCODING;
 use super::greeting::setting_value;
 use super::leftovers::OF_TRANSACTIONS;
-use super::perform::Work;
 use super::planning::Planned;
 use super::report::settings_on_one_server;
 use super::setting::OWN_PREFIX;
@@ -24,7 +23,7 @@ use crate::backend::settings::{quote_literal, set_statement};
 use crate::catalog::reading::{READING, parameters_set};
 use crate::execute::{Lane, refusals};
 use crate::plan::{Action, Plan};
-use crate::sql::arguments::Parameters;
+use crate::sql::arguments::{NoParameters, Parameters};
 use crate::sql::facts::Kind;
 use crate::sql::lexer::LexOptions;
 use crate::sql::set_calls::{SetCall, SetName, set_calls};
@@ -128,10 +127,13 @@ fn may_be_set(name: &str) -> bool {
 
 impl Session {
     /// Before it runs: the names that it sets.
-    pub(super) fn names_set(&mut self, planned: &Planned, work: Work<'_>) -> Result<Vec<String>, Failure> {
+    pub(super) fn names_set(
+        &mut self,
+        planned: &Planned,
+        parameters: &impl Parameters,
+    ) -> Result<Vec<String>, Failure> {
         let Sets::Named(calls) = &planned.sets else { return Ok(Vec::new()) };
         let refused = || Failure::Sql(refusals::OWN_PARAMETER.error(&[]));
-        let parameters = work.parameters(planned)?;
         let mut names = Vec::with_capacity(calls.len());
         for call in calls.iter() {
             let name = match &call.name {
@@ -165,7 +167,7 @@ impl Session {
         planned: &Planned,
         shard: ShardId,
     ) -> Result<Vec<String>, Failure> {
-        let names = self.names_set(planned, Work::Simple { text: b"" })?;
+        let names = self.names_set(planned, &NoParameters)?;
         let others = self.lanes.iter().any(|lane| lane.in_block && lane.shard != shard);
         match others && !names.is_empty() {
             true => Err(Failure::Sql(settings_on_one_server())),

@@ -110,7 +110,7 @@ fn exchange(one: &mut Side, other: &mut Side, sent: &[Write]) -> Result<(), Diff
 
 /// What is told in another way by nature. The session ends there.
 fn is_known(difference: &Difference) -> bool {
-    const KNOWN: [(&str, &str); 12] = [
+    const KNOWN: [(&str, &str); 13] = [
         // Arguments of EXECUTE are counted when it is parsed or described.
         ("", "E ERROR 42601 wrong number of parameters for prepared statement"),
         // The name's being taken is told before the statement is looked at.
@@ -131,6 +131,8 @@ fn is_known(difference: &Difference) -> bool {
         ("E ERROR 55006", ""),
         // Behind what turns the transaction, in the same write, a portal's name is not known to be taken.
         ("E ERROR 42P03", ""),
+        // A FETCH that was bound before its cursor was declared: PostgreSQL has promised no rows, and sends none.
+        ("C FETCH", "D "),
         // An Execute message amid the data of a COPY ends the session, with one error or with two.
         ("E ERROR 08P01 unexpected message type", "E FATAL 08P01 unexpected message type"),
     ];

@@ -78,8 +78,7 @@ impl World {
         }
         let default = REGIONS[0];
         for (region, client) in &mut self.servers {
-            let here =
-                |row: &&str| region.as_ref().is_none_or(|region| row.contains(&format!("'{region}'")));
+            let here = |row: &&str| region.as_ref().is_none_or(|region| row.contains(&format!("'{region}'")));
             let mut rows: Vec<_> = statements::PLACES.into_iter().filter(here).collect();
             let probe = REGIONS.map(|region| format!("(0, '{region}', NULL, NULL, NULL)"));
             rows.extend(probe.iter().map(String::as_str).filter(here));

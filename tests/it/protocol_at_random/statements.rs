@@ -89,7 +89,8 @@ impl Kind {
     /// One that any session may come upon: DDL is rare, for every shard's catalogs are read behind it.
     pub fn any(random: &mut SmallRng) -> Self {
         use Kind::{
-            Asking, Calling, Changing, Coding, Defining, Failing, Fetching, Keeping, Preparing, Setting, Turning,
+            Asking, Calling, Changing, Coding, Defining, Failing, Fetching, Keeping, Preparing, Setting,
+            Turning,
         };
         const WEIGHED: [(Kind, u32); 11] = [
             (Asking, 16),
