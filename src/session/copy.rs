@@ -17,7 +17,7 @@ use crate::execute::copy::{self, CopiedIn, CopyError, CopyHost, HostParts};
 use crate::plan::Access;
 use crate::plan::copy::CopyIn;
 use crate::sql::arguments::NoParameters;
-use crate::topology::{Placement, ShardId, ShardSet};
+use crate::topology::{Placement, ShardId};
 use crate::wire::encode;
 
 /// The session while it copies.
@@ -75,7 +75,13 @@ impl Session {
         let at_once = own_block && !matches!(work, Work::Extended { .. });
         let outcome = match outcome {
             Ok(copied) if at_once => self.commit_for(planned, work, true).await.map(|()| copied.rows),
-            Ok(copied) => self.follow_copy(planned, work, copied.wrote, names).await.map(|()| copied.rows),
+            Ok(copied) => match copied.wrote.single().map(|shard| self.lane_of(shard)).transpose() {
+                Ok(Some(index)) => {
+                    self.follow_code(index, names, planned, work.text()).await.map(|()| copied.rows)
+                }
+                Ok(None) => Ok(copied.rows),
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure),
         };
         match outcome {
@@ -119,8 +125,8 @@ impl Session {
             first: planning.topology.default_shard,
             limits: &limits,
         };
-        let mut host =
-            Host { session: self, access: Access::Write, suspect: planned.is_suspect(false), began: false };
+        let suspect = planned.is_suspect(self.pin.is_some());
+        let mut host = Host { session: self, access: Access::Write, suspect, began: false };
         let result = copy::copy_in(&mut host, job).await;
         let began = host.began;
         self.awaiting_sync = began && matches!(work, Work::Extended { .. });
@@ -138,25 +144,6 @@ impl Session {
             }
             Err(error) => Err(self.copy_failed(error).await),
         }
-    }
-
-    /// In a transaction: what code has set for the rows of one shard holds on all.
-    async fn follow_copy(
-        &mut self,
-        planned: &Planned,
-        work: Work<'_>,
-        wrote: ShardSet,
-        names: Vec<String>,
-    ) -> Outcome {
-        let Some(shard) = wrote.single() else { return Ok(()) };
-        if !names.is_empty() {
-            Box::pin(self.set_in_block(shard, names, planned, work.text())).await?;
-        }
-        if planned.changes_reading {
-            let index = self.lane_of(shard)?;
-            Box::pin(self.learn_reading(index)).await?;
-        }
-        Ok(())
     }
 
     pub(super) async fn copy_out(&mut self, work: Work<'_>, access: Access, header: bool) -> Outcome {

@@ -357,7 +357,10 @@ impl Session {
             return Err(Failure::Sql(is_taken(name)));
         }
         let mut avoid = Vec::new();
-        let names = self.names_set(planned, &work.parameters(planned)?)?;
+        let names = match planned.sets.is_nothing() {
+            true => Vec::new(),
+            false => self.names_set(planned, &work.parameters(planned)?)?,
+        };
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();
@@ -392,11 +395,8 @@ impl Session {
                     {
                         self.cursors.insert(name.clone(), shard);
                     }
-                    if outcome.is_ok() && self.block.is_open() && !names.is_empty() {
-                        Box::pin(self.set_in_block(shard, names, planned, work.text())).await?;
-                    }
-                    if outcome.is_ok() && self.block.is_open() && planned.changes_reading {
-                        Box::pin(self.learn_reading(index)).await?;
+                    if outcome.is_ok() && self.block.is_open() {
+                        self.follow_code(index, names, planned, work.text()).await?;
                     }
                     return outcome;
                 }

@@ -175,8 +175,25 @@ impl Session {
         }
     }
 
-    /// In a transaction, after it ran on this shard's lane.
-    pub(super) async fn set_in_block(
+    /// In a transaction, after a statement ran on this lane: what it has set by these names, and how statements are read behind it,
+    /// hold on all.
+    pub(super) async fn follow_code(
+        &mut self,
+        index: usize,
+        names: Vec<String>,
+        planned: &Planned,
+        text: &[u8],
+    ) -> Outcome {
+        if !names.is_empty() {
+            Box::pin(self.set_in_block(self.lanes[index].shard, names, planned, text)).await?;
+        }
+        if planned.changes_reading {
+            Box::pin(self.learn_reading(index)).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_in_block(
         &mut self,
         shard: ShardId,
         names: Vec<String>,

@@ -88,7 +88,7 @@ impl World {
                 .filter(|row| here(&row.as_str()))
                 .collect();
             let notes = if region.as_ref().is_none_or(|region| region == default) {
-                statements::NOTES
+                statements::NOTES_AND_ZONES
             } else {
                 "SELECT 1"
             };

@@ -61,7 +61,8 @@ pub const PLACES: [&str; 14] = [
 /// Of each region.
 pub const VISITS: [u32; 3] = [1, 2, 3];
 pub const COLOURS: &str = "('a', 'alpha'), ('b', 'beta'), ('c', 'gamma')";
-pub const NOTES: &str = "INSERT INTO notes SELECT i, 'n' || i, '2024-01-01'::date + i, \
+/// Of the default shard's tables.
+pub const NOTES_AND_ZONES: &str = "INSERT INTO notes SELECT i, 'n' || i, '2024-01-01'::date + i, \
                          '2024-01-01 00:00+00'::timestamptz + i * interval '1 hour' FROM generate_series(1, 9) i; \
                          INSERT INTO zones SELECT i, 'quiet' FROM generate_series(1, 4) i";
 
