@@ -50,6 +50,7 @@ INSERT INTO small VALUES ('123'::int2, 'cast');
 INSERT INTO small VALUES (CAST(124.4 AS int), 'cast');
 -- may be refused
 INSERT INTO small VALUES (125.5, 'rounded');
+-- error 22P02
 -- may be refused
 INSERT INTO small VALUES ('126.5', 'not a number');
 -- may be refused
@@ -88,6 +89,7 @@ SELECT * FROM small WHERE k = 130;
 SELECT * FROM small WHERE k = 131;
 SELECT * FROM small WHERE k = 132;
 INSERT INTO devices VALUES ('d0eebc99-9c0b4ef8-bb6d6bb9-bd380a11', 'odd hyphens');
+-- error 22P02
 -- may be refused
 INSERT INTO devices VALUES (' d0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', 'blank');
 -- may be refused

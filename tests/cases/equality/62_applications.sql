@@ -28,7 +28,8 @@ UPDATE leaflets SET grid[1][2] = 9 WHERE tenant = 'acme';
 UPDATE leaflets SET meta['b']['c'] = '"deep"', labels[1] = 'w' WHERE tenant = 'globex' RETURNING *;
 -- params: acme | 1
 UPDATE leaflets SET labels[2] = 'p' WHERE tenant = $1 AND id = $2;
--- refused with 0A000
+-- error 42804
+-- may be refused
 UPDATE leaflets SET tenant[1] = 'x' WHERE tenant = 'acme';
 SELECT * FROM leaflets ORDER BY tenant;
 -- the key set to what it is
