@@ -26,6 +26,7 @@ use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
 use tokio::io::{AsyncReadExt, AsyncWrite as _, AsyncWriteExt};
 
+use super::placeholders::Placeholders;
 use super::places::Slot;
 use super::settings::Settings;
 use super::strike::{Strike, Struck};
@@ -120,6 +121,7 @@ pub struct Connection {
     /// Settings that were sent in it and that its failure undoes: what a server older than PostgreSQL 14 reports of them until
     /// the flight ends is not the session's.
     pub undone: Option<Rc<Settings>>,
+    pub placeholders: Placeholders,
     pub statements: StatementSet,
     /// Id of the statement that the unnamed one is now.
     pub unnamed: Option<u64>,
@@ -237,6 +239,7 @@ impl Connection {
             applied: Rc::default(),
             applying: None,
             undone: None,
+            placeholders: Placeholders::default(),
             statements: StatementSet::new(statements_max),
             unnamed: None,
             status: TransactionStatus::Idle,

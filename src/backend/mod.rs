@@ -14,6 +14,7 @@
 //! 3. At most a worker's share of `pool.size` (rounded up, at least one) exists per node and account, and of
 //!    `database.pool_size` per node; waiters are served in order.
 //! 4. A connection's settings are those in [`Connection::applied`]; whoever takes it brings it to its own session's.
+//! 5. Which parameters of applications exist on a connection is known ([`Connection::placeholders`]), as far as their names are.
 //!
 //! Not here: what a statement means, and which shard it needs.
 
@@ -23,6 +24,7 @@ pub mod connection;
 pub mod dismissal;
 pub mod error;
 mod line;
+pub mod placeholders;
 mod places;
 pub mod pool;
 pub mod settings;
@@ -32,5 +34,6 @@ pub use choice::ReadPolicy;
 pub use connection::Connection;
 pub use dismissal::dismiss;
 pub use error::BackendError;
+pub use placeholders::Placeholders;
 pub use pool::{Account, Part, Pools, Sizing, Waits, address};
 pub use settings::Settings;

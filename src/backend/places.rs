@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Lifeline};
 use super::line::{Giver, Places, Taker};
+use super::placeholders::Placeholders;
 use crate::topology::NodeState;
 
 /// All connections of this worker to one node.
@@ -152,6 +153,22 @@ impl NodePool {
         let closed = pool.idle.borrow_mut().swap_remove(index);
         drop(closed);
         true
+    }
+
+    /// The connection that has lain idle for the shortest time of those that have no other parameters of applications.
+    pub fn pop_within(&self, known: &Placeholders) -> Option<Box<Connection>> {
+        let mut idle = self.idle.borrow_mut();
+        let index = idle.iter().rposition(|connection| connection.placeholders.are_within(known))?;
+        Some(idle.remove(index))
+    }
+
+    /// Closes what has lain idle longest; whether there was anything.
+    pub fn close_oldest(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let oldest = (!idle.is_empty()).then(|| idle.remove(0));
+        // Its place is given back only then.
+        drop(idle);
+        oldest.is_some()
     }
 
     /// Waits in line; the answer comes through the receiver, unless that is dropped.

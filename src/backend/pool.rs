@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
+use super::placeholders::Placeholders;
 use super::places::{Grant, Ledger, NodePool, Slot};
 use crate::catalog::Defaults;
 use crate::config::PoolSettings;
@@ -227,11 +228,20 @@ impl Pools {
         pool
     }
 
-    /// A connection that lies idle: then nobody waits for one.
-    pub fn take_idle(&self, node: NodeId, user: &Rc<str>) -> Option<Box<Connection>> {
+    /// A connection that lies idle: then nobody waits for one. `known`: no other parameters of applications than these may exist
+    /// on it; None: any may.
+    pub fn take_idle(
+        &self,
+        node: NodeId,
+        user: &Rc<str>,
+        known: Option<&Placeholders>,
+    ) -> Option<Box<Connection>> {
         let pool = self.pool(node, user);
         loop {
-            let mut connection = pool.idle.borrow_mut().pop()?;
+            let mut connection = match known {
+                None => pool.idle.borrow_mut().pop()?,
+                Some(known) => pool.pop_within(known)?,
+            };
             if connection.poll_idle() && !self.is_outdated(&connection) {
                 lend(&mut connection);
                 return Some(connection);
@@ -240,20 +250,23 @@ impl Pools {
     }
 
     /// A connection to `node` as `account`. `user` is the account's name, shared so that the usual case allocates nothing;
-    /// accounts that begin with other settings have other names.
+    /// accounts that begin with other settings have other names. `known`: see [`Self::take_idle`].
     pub async fn take(
         &self,
         topology: &Topology,
         node: NodeId,
         user: &Rc<str>,
         account: &Account,
+        known: Option<&Placeholders>,
     ) -> Result<Box<Connection>, BackendError> {
-        if let Some(connection) = self.take_idle(node, user) {
+        if let Some(connection) = self.take_idle(node, user, known) {
             return Ok(connection);
         }
         let pool = self.pool(node, user);
         let free = || self.free_place(&pool, topology, node, account);
         let place = free().or_else(|| pool.make_room().then(free).flatten());
+        // What lies idle yet is of no use here.
+        let place = place.or_else(|| pool.close_oldest().then(free).flatten());
         if let Some(slot) = place {
             return Box::pin(self.connect(topology, node, account, slot)).await;
         }
@@ -269,6 +282,12 @@ impl Pools {
         }
         match granted {
             Some(Grant::Connection(mut connection)) => {
+                let fits = known.is_none_or(|known| connection.placeholders.are_within(known));
+                let slot = if fits { None } else { connection.slot.take() };
+                if let Some(slot) = slot {
+                    drop(connection);
+                    return Box::pin(self.connect(topology, node, account, slot)).await;
+                }
                 lend(&mut connection);
                 Ok(connection)
             }

@@ -114,7 +114,8 @@ pub fn set_statement(name: &str, value: &str, local: bool) -> String {
     }
 }
 
-fn reset_statement(name: &str) -> String {
+/// `RESET` in the spelling that the parameter needs, without a semicolon.
+pub fn reset_statement(name: &str) -> String {
     match name {
         "session_authorization" => "RESET SESSION AUTHORIZATION".to_owned(),
         "role" => "RESET ROLE".to_owned(),

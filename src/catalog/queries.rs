@@ -254,10 +254,11 @@ macro_rules! functions_of_tree {
     };
 }
 
-/// Of the functions `p`: those of the user's, and those of PostgreSQL's that leave something behind on the session.
+/// Of the functions `p`: those of the user's, and those of PostgreSQL's that leave something behind on the session, or show
+/// what was left.
 macro_rules! of_users_or_leaving {
     () => {
-        "(p.oid >= 16384 OR p.proname IN ('set_config', 'setseed')
+        "(p.oid >= 16384 OR p.proname IN ('set_config', 'setseed', 'current_setting')
          OR p.proname LIKE 'pg\\_%advisory\\_%lock%')"
     };
 }

@@ -45,6 +45,9 @@ const OF_SERVERS: [&str; 34] = [
     "xmloption",
 ];
 
+/// Shows a parameter, also one of an application's own.
+pub const READS_PARAMETERS: &str = "current_setting";
+
 /// Stands among the words of a function's definition that sets one of them; no word has a blank.
 pub const SETS_READING: &str = "set reading";
 

@@ -14,7 +14,7 @@ use super::load::{Answers, LoadError};
 use super::numbers::{Objects, Shape};
 use super::parts::CatalogParts;
 use super::queries::Query;
-use super::reading::{SETS, SETS_READING, parameters_set, sets_reading, words};
+use super::reading::{READS_PARAMETERS, SETS, SETS_READING, parameters_set, sets_reading, words};
 use super::settings;
 use super::snapshot::{
     CastCall, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, OnDelete, OnUpdate, RelationInfo,
@@ -120,6 +120,7 @@ impl Interpreter<'_> {
                 has_rules: row.try_get(7)?,
                 row_security: row.try_get(4)?,
                 unlogged: row.try_get(9)?,
+                reads_parameters: false,
                 ..RelationInfo::new(name.clone(), relation_kind(row.try_get(3)?))
             };
             owned.extend(row.try_get::<_, Option<u32>>(10)?.map(|table| (name.clone(), table)));
@@ -208,7 +209,10 @@ impl Interpreter<'_> {
             let mut all: Vec<ObjectName> = all.collect();
             all.sort();
             all.dedup();
+            let called = all.len();
+            all.retain(|function| function.name != READS_PARAMETERS);
             if let Some(relation) = self.relation(view) {
+                relation.reads_parameters |= all.len() < called;
                 relation.reads = reads;
                 relation.calls = all;
             }
@@ -293,7 +297,11 @@ impl Interpreter<'_> {
         };
         for row in self.answers.of(Query::WriteCalls) {
             if let Some(relation) = self.relation(row.try_get(0)?) {
-                relation.write_calls.push(called(row, 1)?);
+                let function = called(row, 1)?;
+                match function.name == READS_PARAMETERS {
+                    true => relation.reads_parameters = true,
+                    false => relation.write_calls.push(function),
+                }
             }
         }
         for row in self.answers.of(Query::OperatorCalls) {

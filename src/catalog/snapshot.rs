@@ -148,6 +148,8 @@ pub struct RelationInfo {
     pub row_security: bool,
     /// Replicas have no rows of it, and do not read it.
     pub unlogged: bool,
+    /// Its definition, its row security, or what a write calls, calls `current_setting()` itself.
+    pub reads_parameters: bool,
     /// Column sets of the primary key and of every unique constraint or index.
     pub unique_sets: Vec<Vec<String>>,
     /// The same of indexes of some rows, of expressions and of exclusion constraints too, with the columns of which two rows that
@@ -178,6 +180,7 @@ impl RelationInfo {
             has_rules: false,
             row_security: false,
             unlogged: false,
+            reads_parameters: false,
             unique_sets: Vec::new(),
             conflict_sets: Vec::new(),
             referenced_by: Vec::new(),
@@ -280,6 +283,8 @@ pub struct Catalog {
     pub other_encoding: bool,
     /// Server version number of the default shard's primary, as in `server_version_num`.
     pub server_version: u32,
+    /// Some code calls `current_setting()`: a function, a view, row security, a default.
+    pub reads_parameters: bool,
     /// Relations whose definition differs between shards, with what differs.
     pub drift: Vec<String>,
 }

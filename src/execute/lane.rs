@@ -23,7 +23,8 @@ use smallvec::SmallVec;
 
 use super::notifiers::Notifiers;
 use super::numbers;
-use crate::backend::{Connection, Settings};
+use crate::backend::settings::reset_statement;
+use crate::backend::{Connection, Placeholders, Settings};
 use crate::catalog::Numbers;
 use crate::topology::ShardId;
 use crate::wire::backend::ParameterStatus;
@@ -372,18 +373,28 @@ impl Lane {
         let Connection { applied, applying, .. } = &*self.connection;
         let Some(statements) = applying.as_ref().unwrap_or(applied).difference(wanted) else { return false };
         let defaults = statements.iter().any(|statement| statement.contains("default_transaction_"));
-        for statement in statements {
-            let out = &mut self.connection.outbox;
-            encode::client::parse(out, b"", statement.as_bytes(), &[]);
-            encode::client::bind(out, &encode::client::Bind::default());
-            encode::client::execute(out, b"", 0);
-            self.owed.push_back(Owed::Parse { id: None, hidden: true });
-            self.owed.push_back(Owed::Bind { hidden: true });
-            self.owed.push_back(Owed::Execute { hidden: true });
-        }
-        self.connection.unnamed = None;
+        statements.iter().for_each(|statement| self.pipeline(statement));
         self.connection.applying = Some(Rc::clone(wanted));
         defaults
+    }
+
+    /// Has the parameters of applications exist that the session has set before, as [`Self::apply_settings`] has settings hold;
+    /// called before it.
+    pub fn introduce(&mut self, placeholders: &Placeholders, wanted: &Settings) {
+        let Connection { applied, placeholders: there, .. } = &*self.connection;
+        if placeholders.are_within(there) {
+            return;
+        }
+        // Those that are set, or will be, exist.
+        let missing = placeholders.beyond(there);
+        let missing = missing.filter(|name| applied.get(name).is_none() && wanted.get(name).is_none());
+        let missing: Vec<String> = missing.map(reset_statement).collect();
+        missing.iter().for_each(|statement| self.pipeline(statement));
+        let Connection { applied, applying, placeholders: there, .. } = &mut *self.connection;
+        if !missing.is_empty() {
+            applying.get_or_insert_with(|| Rc::clone(applied));
+        }
+        there.add(placeholders);
     }
 
     /// Settings that are on their way get a Sync of their own; whether there are any.

@@ -1,4 +1,5 @@
-//! What the code behind a statement may leave on its server's session: parameters that it sets, locks that it takes.
+//! What the code behind a statement may leave on its server's session: parameters that it sets, locks that it takes; and whether
+//! it asks for what others may have left.
 //!
 //! Called by `make`. The catalog has the words of every function's definition, with those of the functions that it calls;
 //! whether the function is called by name, or by a view, a policy, a trigger, a default, a cast, a domain or an operator,
@@ -6,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::catalog::reading::{SETS, SETS_READING};
+use crate::catalog::reading::{READS_PARAMETERS, SETS, SETS_READING};
 use crate::catalog::{Catalog, RelationInfo};
 use crate::sql::facts::{Block, Copy, CopyDirection, Facts, Kind};
 use crate::sql::name::ObjectName;
@@ -36,12 +37,17 @@ pub struct Traces {
     pub locks: bool,
     /// Parameters that functions set; `?` is one whose name is computed.
     pub sets: BTreeSet<String>,
+    /// Something may ask for a parameter of an application's own.
+    pub reads_parameters: bool,
 }
 
 impl Traces {
     pub(super) fn of(facts: &Facts, context: &PlanningContext) -> Self {
         let mut traces = Self::default();
-        facts.functions.iter().for_each(|call| traces.add(context, &call.name));
+        facts.functions.iter().for_each(|call| {
+            traces.reads_parameters |= call.name.name == READS_PARAMETERS;
+            traces.add(context, &call.name);
+        });
         traces.add_block(context, &facts.block);
         if matches!(facts.kind, Kind::Do | Kind::Call | Kind::Unparsed { .. }) {
             traces.add_named(context, &facts.words);
@@ -53,12 +59,14 @@ impl Traces {
                 words.for_each(|word| traces.add_unseen(context, &word));
             }
             Kind::Explain(explain) => {
-                let Self { leaves, locks, sets } = Self::of(&explain.inner, context);
+                let Self { leaves, locks, sets, reads_parameters } = Self::of(&explain.inner, context);
                 traces.leaves |= leaves;
+                traces.reads_parameters |= reads_parameters;
                 traces.locks |= locks;
                 traces.sets.extend(sets);
                 explain.inner.functions.iter().for_each(|call| traces.add_unseen(context, &call.name));
             }
+            Kind::Show { name } => traces.reads_parameters |= name.contains('.'),
             _ => {}
         }
         if let Some(target) = written(&facts.kind) {
@@ -85,6 +93,7 @@ impl Traces {
         };
         let below = info.reads.iter().filter_map(|read| context.catalog.relations.get(read));
         for info in below.chain([info]) {
+            self.reads_parameters |= info.reads_parameters;
             self.add_calls(context, info, written);
         }
     }
@@ -122,6 +131,7 @@ impl Traces {
             self.leaves = true;
             self.sets.insert("?".to_owned());
         }
+        self.reads_parameters |= name == READS_PARAMETERS;
         let locks = name.starts_with("pg_advisory_lock") || name.starts_with("pg_try_advisory_lock");
         self.leaves |= locks || name == "setseed";
         self.locks |= locks;
@@ -129,6 +139,7 @@ impl Traces {
     }
 
     fn add_words(&mut self, words: &HashSet<String>) {
+        self.reads_parameters |= words.contains(READS_PARAMETERS) || words.contains("execute");
         self.leaves |= LEAVING.iter().any(|word| words.contains(*word));
         self.locks |= words.iter().any(|word| word.starts_with("pg_advisory_lock"));
         self.sets.extend(words.iter().filter_map(|word| word.strip_prefix(SETS)).map(str::to_owned));

@@ -365,6 +365,8 @@ fn open(
         temporary: Default::default(),
         temporary_touched: false,
         set_by_functions: Default::default(),
+        placeholders: Default::default(),
+        asks_placeholders: false,
         skipping: false,
         request: super::Request::Extended,
         behind: 0,
@@ -492,6 +494,8 @@ impl Session {
         }
         self.settings = self.worker.greetings.borrow_mut().shared(&self.settings);
         self.initial = Rc::clone(&self.settings);
+        let initial = Rc::clone(&self.initial);
+        initial.iter().for_each(|(name, _)| self.note_placeholder(name));
         let out = &mut self.client.outbox;
         for (name, _) in reports.iter() {
             let value = self.told.get(name).unwrap_or_default();

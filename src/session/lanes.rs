@@ -108,6 +108,10 @@ impl Session {
             Some(HintRole::Replica) | None if self.prefers_primary(planned) => Access::ReadPrimary,
             Some(HintRole::Replica) | None => planned.plan.access,
         };
+        self.asks_placeholders = planned.plan.traces.reads_parameters;
+        if matches!(planned.sets, Sets::Unknown) {
+            self.placeholders.note_unknown();
+        }
         self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
         if planned.plan.access == Access::ReadPrimary {
             self.check_replica(shard)?;
@@ -251,6 +255,8 @@ impl Session {
         if self.block.get().is_some_and(|transaction| !transaction.unlearned.is_empty()) {
             Box::pin(self.learn_sets(None)).await?;
         }
+        let settings = self.block.get().map_or(&self.settings, |transaction| transaction.settings_before());
+        lane.introduce(&self.placeholders, settings);
         match self.block.get() {
             None => {
                 bring_to(lane, &self.settings, self.request).await?;
@@ -383,8 +389,9 @@ impl Session {
 
     /// Takes a lane out of the session: back to its pool, or closed with what may run there, if it is not clean or has what
     /// pins the session.
-    pub(super) fn give(&mut self, lane: Lane) {
+    pub(super) fn give(&mut self, mut lane: Lane) {
         self.cancel.remove(&lane.connection.key);
+        lane.connection.placeholders.add(&self.placeholders);
         lane.connection.key.struck.clear();
         let pinned = self.is_pinned_to(&lane);
         if lane.is_at_rest() && !pinned {
@@ -465,6 +472,7 @@ impl Session {
     /// A client left inside a transaction: its server connection is rolled back and used again.
     async fn roll_back_and_give(&mut self, mut lane: Lane) {
         self.cancel.remove(&lane.connection.key);
+        lane.connection.placeholders.add(&self.placeholders);
         if self.pin.is_some() || lane.connection.suspect {
             return;
         }

@@ -142,6 +142,10 @@ pub struct Session {
     set_by_functions: std::collections::BTreeSet<String>,
     /// The open transaction has made or dropped some of them.
     temporary_touched: bool,
+    /// Applications' own parameters that the session has ever set.
+    placeholders: crate::backend::Placeholders,
+    /// What runs may ask whether such parameters exist.
+    asks_placeholders: bool,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
     /// How the request came that is being served.

@@ -214,6 +214,7 @@ impl Session {
             Some(transaction) => transaction.settings_before(),
             None => &self.settings,
         };
+        lane.introduce(&self.placeholders, settings);
         // They end before BEGIN in any case.
         let _ = lane.apply_settings(settings);
         lane.end_settings();

@@ -148,6 +148,7 @@ impl Session {
             if !may_be_set(&name) {
                 return Err(refused());
             }
+            self.note_placeholder(&name);
             let asked = name.contains('.') && !planned.sets.are_local();
             if asked && !self.set_by_functions.contains(&name) {
                 if self.set_by_functions.len() >= NAMES_MAX {
@@ -158,6 +159,14 @@ impl Session {
             names.push(name);
         }
         Ok(names)
+    }
+
+    /// A parameter is set, or was tried to be: one of an application's own may exist from now on.
+    pub(super) fn note_placeholder(&mut self, name: &str) {
+        // One that every connection begins with exists for everybody.
+        if !name.starts_with(OWN_PREFIX) && self.account.default(name).is_none() {
+            self.placeholders.note(name);
+        }
     }
 
     /// What the triggers of a COPY set by name that is relayed, and can be learnt only when the client has sent its Sync: no

@@ -56,9 +56,10 @@ impl Session {
                 self.complete_setting("RESET");
                 Ok(())
             }
-            Setting::Set { local: true, .. } if !self.block.is_open() => {
+            Setting::Set { name, local: true, .. } if !self.block.is_open() => {
                 self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, LOCAL_OUTSIDE_OF_BLOCK));
                 self.try_setting(text).await?;
+                self.note_placeholder(name);
                 self.complete_setting("SET");
                 Ok(())
             }
@@ -165,8 +166,25 @@ impl Session {
         Ok(())
     }
 
-    /// Lets the servers judge; what they were sent.
+    /// Lets the servers judge; what they were sent. What they take may be a new parameter of an application's.
     async fn judge(
+        &mut self,
+        setting: &Setting,
+        text: &[u8],
+        access: Access,
+    ) -> Result<Vec<String>, Failure> {
+        let before = self.placeholders.clone();
+        if let Setting::Set { name, .. } | Setting::Reset { name } = setting {
+            self.note_placeholder(name);
+        }
+        let judged = self.send_setting(setting, text, access).await;
+        if judged.is_err() {
+            self.placeholders = before;
+        }
+        judged
+    }
+
+    async fn send_setting(
         &mut self,
         setting: &Setting,
         text: &[u8],

@@ -42,7 +42,7 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
     let mut connections = Vec::new();
     for shard in &topology.shards {
         let node = shard.nodes[0];
-        let mut connection = pools.take(topology, node, &APP_USER.into(), &account).await.unwrap();
+        let mut connection = pools.take(topology, node, &APP_USER.into(), &account, None).await.unwrap();
         connection.capture("BEGIN").await.unwrap().ok().unwrap();
         connections.push(*connection);
     }

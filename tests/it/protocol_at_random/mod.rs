@@ -19,6 +19,7 @@
 mod compare;
 mod messages;
 mod minimise;
+mod schema;
 mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,10 +38,12 @@ const FAILURES_MAX: usize = 12;
 /// What a session may leave behind, as its server shows it.
 const STATE: &str = "SELECT concat_ws(' ', current_setting('TimeZone'), current_setting('work_mem'), \
                      current_setting('DateStyle'), current_setting('default_transaction_read_only'), \
-                     current_setting('standard_conforming_strings'), \
-                     '<' || coalesce(current_setting('app.who', true), '') || '>') FROM places \
+                     current_setting('standard_conforming_strings'), current_setting('role'), \
+                     session_user = current_user, current_setting('search_path'), \
+                     '<' || coalesce(current_setting('app.who', true), '') || '>', \
+                     coalesce(current_setting('app.seat', true), 'none')) FROM places \
                      WHERE id = 0 AND region = ";
-const CLEAN: &str = "UTC 4MB ISO, MDY off on <>";
+const CLEAN: &str = "UTC 4MB ISO, MDY off on none t \"$user\", public <> none";
 
 /// What sessions make, and columns of it.
 const OBJECTS: &str = "SELECT string_agg(concat_ws(' ', relkind, relname, (SELECT string_agg(attname || ' ' || \
@@ -58,14 +61,16 @@ struct World {
 
 impl World {
     fn new() -> Option<Self> {
-        let visits = "[[tables]]\nname = \"visits\"\nplacement = \"region\"\nkey = \"region\"\n";
+        let more = ["visits", "guarded"]
+            .map(|name| format!("[[tables]]\nname = \"{name}\"\nplacement = \"region\"\nkey = \"region\"\n"));
+        stand::create_role(schema::ROLE);
         let pair = Pair::with(
             "at_random",
-            format!("{}\n{visits}", stand::PLACES_AND_COLOURS).as_str(),
+            format!("{}\n{}", stand::PLACES_AND_COLOURS, more.join("\n")).as_str(),
             &[("proxy", "workers = 1"), ("pool", "size = 1")],
         );
         let meridian = pair.meridian.clone()?;
-        pair.targets().for_each(|target| target.run(&statements::SCHEMA));
+        pair.targets().for_each(|target| target.run(&schema::SCHEMA));
         let shards = pair.shards().into_iter().map(|(name, target)| (Some(name), target.raw()));
         let servers = std::iter::once((None, pair.plain.raw())).chain(shards).collect();
         Some(Self { pair, meridian, servers })
@@ -74,31 +79,38 @@ impl World {
     /// The rows that every session finds; and none of the objects that the last one has made.
     fn reset(&mut self, made: bool) {
         if made {
-            self.pair.targets().for_each(|target| target.run(&[statements::CLEANING]));
+            self.pair.targets().for_each(|target| target.run(&[schema::CLEANING]));
         }
         let default = REGIONS[0];
         for (region, client) in &mut self.servers {
             let here = |row: &&str| region.as_ref().is_none_or(|region| row.contains(&format!("'{region}'")));
-            let mut rows: Vec<_> = statements::PLACES.into_iter().filter(here).collect();
+            let mut rows: Vec<_> = schema::PLACES.into_iter().filter(here).collect();
             let probe = REGIONS.map(|region| format!("(0, '{region}', NULL, NULL, NULL)"));
             rows.extend(probe.iter().map(String::as_str).filter(here));
             let visits: Vec<_> = REGIONS
                 .iter()
-                .flat_map(|region| statements::VISITS.map(|id| format!("({id}, '{region}', 'quiet')")))
+                .flat_map(|region| schema::VISITS.map(|id| format!("({id}, '{region}', 'quiet')")))
                 .filter(|row| here(&row.as_str()))
                 .collect();
+            let guarded: Vec<_> = REGIONS
+                .iter()
+                .map(|region| format!("(1, '{region}', '{region}'), (2, '{region}', 'clerk')"))
+                .filter(|rows| here(&rows.as_str()))
+                .collect();
             let notes = if region.as_ref().is_none_or(|region| region == default) {
-                statements::NOTES_AND_ZONES
+                schema::NOTES_AND_ZONES
             } else {
                 "SELECT 1"
             };
             let text = format!(
-                "BEGIN; DELETE FROM places; DELETE FROM visits; DELETE FROM colours; DELETE FROM notes; \
-                 DELETE FROM zones; INSERT INTO places VALUES {}; INSERT INTO visits VALUES {}; \
-                 INSERT INTO colours VALUES {}; {notes}; COMMIT",
+                "BEGIN; DELETE FROM places; DELETE FROM visits; DELETE FROM colours; DELETE FROM guarded; \
+                 DELETE FROM notes; DELETE FROM zones; DELETE FROM other.notes; DELETE FROM other.colours; \
+                 INSERT INTO places VALUES {}; INSERT INTO visits VALUES {}; \
+                 INSERT INTO guarded VALUES {}; INSERT INTO colours VALUES {}; {notes}; COMMIT",
                 rows.join(", "),
                 visits.join(", "),
-                statements::COLOURS,
+                guarded.join(", "),
+                schema::COLOURS,
             );
             let answer = client.simple(&text);
             let error = answer.iter().find(|message| message.tag == b'E');

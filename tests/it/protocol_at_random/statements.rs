@@ -12,64 +12,6 @@ use rand::seq::IndexedRandom;
 
 use crate::harness::REGIONS;
 
-/// `places` and `visits` are sharded by region, `colours` is a reference table, `notes` and `zones` are on the default shard.
-/// Rows of `visits` and `zones` set parameters by their triggers, but for those named `quiet`.
-pub const SCHEMA: [&str; 13] = [
-    "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, price numeric(10,2), at timestamptz, \
-     PRIMARY KEY (region, id))",
-    "CREATE TABLE colours (code text PRIMARY KEY, label text)",
-    "CREATE TABLE notes (id int PRIMARY KEY, name text, day date, at timestamptz)",
-    "CREATE FUNCTION sets(what text) RETURNS text LANGUAGE plpgsql AS \
-     $$BEGIN PERFORM set_config('app.who', what, false); RETURN what; END$$",
-    "CREATE FUNCTION sets_and_fails() RETURNS text LANGUAGE plpgsql AS \
-     $$BEGIN SET work_mem = '13MB'; RAISE EXCEPTION 'boo'; END$$",
-    "CREATE PROCEDURE notes_and_commits(INOUT a int) LANGUAGE plpgsql AS \
-     $$BEGIN INSERT INTO notes (id, name) VALUES (a, 'called'); COMMIT; a := a + 1; END$$",
-    "CREATE TABLE visits (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
-    "CREATE TABLE zones (id int PRIMARY KEY, name text)",
-    "CREATE FUNCTION visited() RETURNS trigger LANGUAGE plpgsql AS \
-     $$BEGIN PERFORM set_config('app.who', NEW.name, TG_OP = 'UPDATE'); \
-     PERFORM set_config('DateStyle', CASE NEW.id % 2 WHEN 0 THEN 'German' ELSE 'ISO, DMY' END, false); RETURN NEW; END$$",
-    "CREATE FUNCTION zoned() RETURNS trigger LANGUAGE plpgsql AS \
-     $$BEGIN PERFORM set_config('TimeZone', CASE NEW.id % 3 WHEN 0 THEN 'Asia/Tokyo' WHEN 1 THEN 'UTC' \
-     ELSE 'Europe/Rome' END, TG_OP = 'UPDATE'); RETURN NEW; END$$",
-    "CREATE TRIGGER visited BEFORE INSERT OR UPDATE ON visits FOR EACH ROW WHEN (NEW.name <> 'quiet') \
-     EXECUTE FUNCTION visited()",
-    "CREATE TRIGGER zoned AFTER INSERT OR UPDATE ON zones FOR EACH ROW WHEN (NEW.name <> 'quiet') \
-     EXECUTE FUNCTION zoned()",
-    "CREATE FUNCTION quoted(how text) RETURNS text LANGUAGE plpgsql AS \
-     $$BEGIN PERFORM set_config('standard_conforming_strings', how, false); RETURN how; END$$",
-];
-
-/// What the tables have when a session begins, on one PostgreSQL; a shard has the places of its region.
-pub const PLACES: [&str; 14] = [
-    "(1, 'us-east', 'ue1', 2.25, '2024-02-01 01:00+00')",
-    "(2, 'us-east', 'ue2', 4.50, '2024-02-01 02:00+00')",
-    "(3, 'us-east', 'ue3', 6.75, '2024-02-01 03:00+00')",
-    "(4, 'us-east', 'ue4', 9.00, '2024-02-01 04:00+00')",
-    "(5, 'us-east', 'ue5', 11.25, '2024-02-01 05:00+00')",
-    "(6, 'us-east', 'ue6', 13.50, '2024-02-01 06:00+00')",
-    "(1, 'us-west', 'uw1', 3.10, '2024-03-01 00:00+00')",
-    "(2, 'us-west', 'uw2', 4.10, '2024-03-02 00:00+00')",
-    "(11, 'us-west', 'uw11', NULL, NULL)",
-    "(1, 'eu-central', 'ec1', 5.10, '2024-04-01 00:00+00')",
-    "(2, 'eu-central', NULL, 6.10, '2024-04-02 00:00+00')",
-    "(12, 'eu-central', 'ec12', 8, NULL)",
-    "(3, 'ap-south', 'as3', 7.10, '2024-05-01 00:00+00')",
-    "(4, 'ap-south', 'as4', 7.10, '2024-05-02 00:00+00')",
-];
-/// Of each region.
-pub const VISITS: [u32; 3] = [1, 2, 3];
-pub const COLOURS: &str = "('a', 'alpha'), ('b', 'beta'), ('c', 'gamma')";
-/// Of the default shard's tables.
-pub const NOTES_AND_ZONES: &str = "INSERT INTO notes SELECT i, 'n' || i, '2024-01-01'::date + i, \
-                         '2024-01-01 00:00+00'::timestamptz + i * interval '1 hour' FROM generate_series(1, 9) i; \
-                         INSERT INTO zones SELECT i, 'quiet' FROM generate_series(1, 4) i";
-
-/// Removes what a session may have made.
-pub const CLEANING: &str = "DROP VIEW IF EXISTS v1; DROP TABLE IF EXISTS t1, t2 CASCADE; DROP SEQUENCE IF EXISTS s1; \
-                            DROP TYPE IF EXISTS ty1; DROP FUNCTION IF EXISTS f1(int); DROP INDEX IF EXISTS places_name_idx";
-
 /// What a statement does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -83,6 +25,7 @@ pub enum Kind {
     Defining,
     Calling,
     Coding,
+    Acting,
     Failing,
 }
 
@@ -90,10 +33,10 @@ impl Kind {
     /// One that any session may come upon: DDL is rare, for every shard's catalogs are read behind it.
     pub fn any(random: &mut SmallRng) -> Self {
         use Kind::{
-            Asking, Calling, Changing, Coding, Defining, Failing, Fetching, Keeping, Preparing, Setting,
-            Turning,
+            Acting, Asking, Calling, Changing, Coding, Defining, Failing, Fetching, Keeping, Preparing,
+            Setting, Turning,
         };
-        const WEIGHED: [(Kind, u32); 11] = [
+        const WEIGHED: [(Kind, u32); 12] = [
             (Asking, 16),
             (Changing, 14),
             (Turning, 14),
@@ -104,6 +47,7 @@ impl Kind {
             (Defining, 1),
             (Calling, 7),
             (Coding, 6),
+            (Acting, 5),
             (Failing, 4),
         ];
         WEIGHED.choose_weighted(random, |(_, weight)| *weight).map_or(Asking, |(kind, _)| *kind)
@@ -111,7 +55,7 @@ impl Kind {
 
     /// What a session does mostly, so that its statements meet.
     pub fn theme(random: &mut SmallRng) -> Self {
-        const THEMES: [(Kind, u32); 9] = [
+        const THEMES: [(Kind, u32); 10] = [
             (Kind::Fetching, 6),
             (Kind::Preparing, 3),
             (Kind::Setting, 5),
@@ -120,6 +64,7 @@ impl Kind {
             (Kind::Turning, 3),
             (Kind::Asking, 4),
             (Kind::Coding, 5),
+            (Kind::Acting, 5),
             (Kind::Defining, 1),
         ];
         THEMES.choose_weighted(random, |(_, weight)| *weight).map_or(Kind::Asking, |(kind, _)| *kind)
@@ -137,6 +82,7 @@ impl Kind {
             Self::Defining => DEFINING,
             Self::Calling => CALLING,
             Self::Coding => CODING,
+            Self::Acting => ACTING,
             Self::Failing => FAILING,
         };
         filled(pool.choose(random).expect("there are some"), random)
@@ -493,6 +439,71 @@ const CODING: &[&str] = &[
     "SET TimeZone = 'UTC'",
     "RESET TimeZone",
     "RESET app.who",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT a",
+    "ROLLBACK TO a",
+];
+
+/// Roles and search paths: who may do what, and which table a name means.
+const ACTING: &[&str] = &[
+    "SET ROLE clerk",
+    "SET ROLE clerk",
+    "SET LOCAL ROLE clerk",
+    "SET ROLE NONE",
+    "RESET ROLE",
+    "SET SESSION AUTHORIZATION clerk",
+    "SET LOCAL SESSION AUTHORIZATION clerk",
+    "RESET SESSION AUTHORIZATION",
+    "SELECT set_config('role', 'clerk', false)",
+    "SELECT set_config('role', 'clerk', true)",
+    "SELECT current_user, session_user, current_setting('role'), current_setting('is_superuser')",
+    "SELECT current_user, id FROM places WHERE region = '<region>' ORDER BY id LIMIT 1",
+    "SELECT current_user, count(*) FROM places",
+    "SHOW role",
+    "SHOW session_authorization",
+    "SHOW is_superuser",
+    "DO $$BEGIN SET LOCAL ROLE clerk; END$$",
+    "DO $$BEGIN SET ROLE clerk; END$$",
+    "SET app.seat = '<region>'",
+    "SET LOCAL app.seat = '<region>'",
+    "SELECT set_config('app.seat', '<region>', true)",
+    "RESET app.seat",
+    "SELECT coalesce(current_setting('app.seat', true), 'none')",
+    "SELECT coalesce(current_setting('app.seat', true), 'none'), id FROM places WHERE region = '<region>' ORDER BY id LIMIT 1",
+    "SELECT region, id, owner FROM guarded ORDER BY region, id",
+    "SELECT count(*) FROM guarded",
+    "SELECT id, owner FROM guarded WHERE region = '<region>' ORDER BY id",
+    "UPDATE guarded SET owner = 'clerk' WHERE region = '<region>' AND id = 1",
+    "SELECT id, name FROM zones ORDER BY id",
+    "INSERT INTO zones VALUES (<i>, 'quiet') ON CONFLICT DO NOTHING",
+    "INSERT INTO visits VALUES (<i>, '<region>', 'acted') ON CONFLICT DO NOTHING",
+    "SELECT region, id, name FROM visits ORDER BY region, id",
+    "UPDATE colours SET label = 'acted' WHERE code = 'a'",
+    "SELECT elevated()",
+    "SELECT elsewhere()",
+    "SELECT elsewhere(), id FROM places WHERE region = 'us-west' ORDER BY id LIMIT 1",
+    "SELECT shade()",
+    "SELECT shade(), id FROM places WHERE region = 'eu-central' ORDER BY id LIMIT 1",
+    "SET search_path = other, public",
+    "SET LOCAL search_path = other, public",
+    "SELECT set_config('search_path', 'other,public', true)",
+    "SET search_path = other",
+    "RESET search_path",
+    "SELECT current_schemas(true)::text LIKE '%other%', current_schema()",
+    "SELECT id, name FROM notes ORDER BY id",
+    "SELECT code, label FROM colours ORDER BY code",
+    "SELECT id, name FROM other.notes ORDER BY id",
+    "INSERT INTO notes (id, name) VALUES (<i>, 'acted') ON CONFLICT DO NOTHING RETURNING id, name",
+    "SELECT p.id, c.label FROM places p JOIN colours c ON c.code = 'a' WHERE p.region = '<region>' ORDER BY 1",
+    "SELECT region, count(*) FROM places JOIN notes USING (id) GROUP BY region ORDER BY region",
+    "PREPARE <prepared> AS SELECT id, name FROM notes ORDER BY id",
+    "PREPARE <prepared> AS SELECT label FROM colours ORDER BY label",
+    "EXECUTE <prepared>",
+    "SELECT to_regclass('notes')::oid = 'public.notes'::regclass::oid",
+    "CREATE TEMP TABLE kept (id int PRIMARY KEY, name text)",
+    "BEGIN",
     "BEGIN",
     "COMMIT",
     "ROLLBACK",

@@ -143,6 +143,18 @@ fn create(database: &str, then: &str) {
     }
 }
 
+/// A role on every server, which the application's user may become.
+pub fn create_role(name: &str) {
+    let servers = servers();
+    for shard in servers.plain.shards().iter().chain(servers.regions.shards()) {
+        for statement in [format!("CREATE ROLE {name}"), format!("GRANT {name} TO {APP_USER}")] {
+            if let Err(error) = shard.primary().sql(&statement) {
+                panic!("{statement}: {error}");
+            }
+        }
+    }
+}
+
 /// One database, twice.
 pub struct Pair {
     pub plain: Target,
