@@ -380,7 +380,12 @@ impl Session {
                         let message = Message::Forward { frame: frame.clone(), owed };
                         batch.for_shard(shard, access, Some(&planned), Some(message));
                     }
-                    Home::Session if executes(rest, describe.name) => portal.describe = true,
+                    // With its rows, if there are any to come.
+                    Home::Session
+                        if (portal.in_pieces || !portal.spent) && executes(rest, describe.name) =>
+                    {
+                        portal.describe = true;
+                    }
                     Home::Session => {
                         let described = portal.execution(0, Pieces::None);
                         let planned = Rc::clone(&portal.planned);

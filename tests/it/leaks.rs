@@ -292,3 +292,64 @@ fn what_a_default_sets_or_locks_is_the_sessions() {
         assert_eq!(locked.as_deref(), Some("f"), "{:?}", target.kind);
     }
 }
+
+/// A parameter that nobody has set in a session does not exist there, whoever else has set it on the connection; one that was
+/// set once is an empty text everywhere from then on. Row level security may go by either.
+#[test]
+fn a_parameter_exists_for_those_alone_who_have_set_it() {
+    let pair = Pair::with("placeholders", stand::PLACES, ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&[
+            "CREATE TABLE places (id int, region text NOT NULL, PRIMARY KEY (region, id))",
+            "INSERT INTO places VALUES (1, 'us-east')",
+            "INSERT INTO places VALUES (1, 'us-west')",
+            "CREATE FUNCTION sits(seat text) RETURNS text LANGUAGE plpgsql AS \
+             $$BEGIN PERFORM set_config('app.seat', seat, true); RETURN seat; END$$",
+            "CREATE TABLE seats (seat text)",
+            "INSERT INTO seats VALUES ('a'), ('b')",
+            "ALTER TABLE seats ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE seats FORCE ROW LEVEL SECURITY",
+            "CREATE POLICY own ON seats USING (coalesce(current_setting('app.seat', true), seat) = seat)",
+            "CREATE VIEW taken AS SELECT id, region, current_setting('app.seat', true) AS seat FROM places",
+        ]);
+        let setters = [
+            "SET app.seat = 'a'",
+            "BEGIN; SET LOCAL app.seat = 'a'; COMMIT",
+            "BEGIN; SET app.seat = 'a'; ROLLBACK",
+            "SELECT set_config('app.seat', 'a', false)",
+            "SELECT sits('a')",
+            "DO $$BEGIN PERFORM set_config('app.seat', 'a', false); END$$",
+            "SET LOCAL app.seat = 'a'",
+            "RESET app.seat",
+        ];
+        for setter in setters {
+            let place = format!("{:?}: {setter}", target.kind);
+            let mut setting = target.raw();
+            setting.simple("SELECT count(*) FROM places");
+            setting.simple(setter);
+            let mut other = target.raw();
+            let mut asks = |sql: &str, expected: Option<&str>| {
+                assert_eq!(other.value(sql).as_deref(), expected, "{place}: {sql}");
+            };
+            asks("SELECT current_setting('app.seat', true) IS NULL", Some("t"));
+            asks("SELECT count(*) FROM seats", Some("2"));
+            asks("SELECT count(*) FROM taken WHERE seat IS NULL", Some("2"));
+            asks("SHOW app.seat", None);
+            asks("BEGIN", None);
+            asks("SELECT count(*) FROM places WHERE region = 'us-west'", Some("1"));
+            asks("SELECT count(*) FROM seats", Some("2"));
+            asks("SELECT count(*) FROM taken WHERE region = 'us-west' AND seat IS NULL", Some("1"));
+            asks("COMMIT", None);
+            setting.simple("RESET app.seat");
+            let mut asks = |sql: &str, expected: Option<&str>| {
+                assert_eq!(setting.value(sql).as_deref(), expected, "{place}: {sql}");
+            };
+            asks("SELECT current_setting('app.seat', true)", Some(""));
+            asks("SELECT count(*) FROM seats", Some("0"));
+            asks("SELECT count(*) FROM taken WHERE seat = ''", Some("2"));
+            asks("BEGIN", None);
+            asks("SELECT count(*) FROM taken WHERE region = 'us-west' AND seat = ''", Some("1"));
+            asks("COMMIT", None);
+        }
+    }
+}
