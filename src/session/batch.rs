@@ -46,6 +46,11 @@ impl Place {
     pub fn copies_in(&self) -> bool {
         matches!(self, Self::Shard(place) if place.planned.as_ref().is_some_and(|planned| planned.copies_in()))
     }
+
+    /// What runs there may end its transaction, which it cannot in a block.
+    pub fn may_commit(&self) -> bool {
+        matches!(self, Self::Shard(place) if place.planned.as_ref().is_some_and(|planned| planned.may_commit()))
+    }
 }
 
 /// They are relayed to one shard.

@@ -8,7 +8,8 @@
 //! 2. A named statement is prepared on a connection at most once, in the flight that needs it first.
 //! 3. A pipeline that a Flush left open is ended by the client's Sync, or before another shard is used.
 //! 4. What is changed before a Flush is in a block of ours up to the Sync: statements of whatever kind may follow, and what
-//!    fails among them undoes it.
+//!    fails among them undoes it. COPY and what may commit by itself are in one of the server's, which a block takes up when
+//!    others follow.
 
 use std::rc::Rc;
 
@@ -70,7 +71,8 @@ impl Session {
         let mut sent = false;
         for (at, segment @ Segment { place, changes, .. }) in segments.iter().enumerate() {
             // What fails behind it must undo it, as the one transaction that a pipeline is.
-            let alone = !goes_on && !batch.goes_on_behind(at, segment) || place.copies_in();
+            let by_itself = place.copies_in() || place.may_commit() && executions < 2 && last == 0;
+            let alone = !goes_on && !batch.goes_on_behind(at, segment) || by_itself;
             if *changes && !self.block.is_open() && !alone {
                 self.begin_implicit();
             }

@@ -143,6 +143,11 @@ impl Planned {
         matches!(&self.plan.facts.kind, Kind::Copy(copy) if copy.direction == CopyDirection::FromStdin)
     }
 
+    /// Code may end its transaction.
+    pub fn may_commit(&self) -> bool {
+        matches!(self.plan.facts.kind, Kind::Call | Kind::Do)
+    }
+
     /// A text may mean something else to a server behind it.
     pub fn unsettles(&self, pinned: bool) -> bool {
         let ends = match &self.plan.facts.kind {

@@ -110,7 +110,7 @@ fn exchange(one: &mut Side, other: &mut Side, sent: &[Write]) -> Result<(), Diff
 
 /// What is told in another way by nature. The session ends there.
 fn is_known(difference: &Difference) -> bool {
-    const KNOWN: [(&str, &str); 12] = [
+    const KNOWN: [(&str, &str); 15] = [
         // Arguments of EXECUTE are counted when it is parsed or described.
         ("", "E ERROR 42601 wrong number of parameters for prepared statement"),
         // The name's being taken is told before the statement is looked at.
@@ -131,13 +131,20 @@ fn is_known(difference: &Difference) -> bool {
         ("E ERROR 55006", ""),
         // Behind what turns the transaction, in the same write, a portal's name is not known to be taken.
         ("E ERROR 42P03", ""),
+        // Every server warns of the text that it is sent.
+        ("N WARNING 22P06", ""),
+        ("", "N WARNING 22P06"),
+        // It is done amid a pipeline, too.
+        ("E ERROR 25001 DISCARD ALL", ""),
         // An Execute message amid the data of a COPY ends the session, with one error or with two.
         ("E ERROR 08P01 unexpected message type", "E FATAL 08P01 unexpected message type"),
     ];
     let (one, other) = difference.first();
-    // Of the portals of a transaction that has failed it is not known which names are taken: what ends it is bound anyway.
+    // Of the portals of a transaction that has failed it is not known which names are taken, nor which were bound before it
+    // failed: what ends it is bound and executed anyway.
     let ends = |line: &String| ["COMMIT", "ROLLBACK", "END"].iter().any(|word| line.contains(word));
-    if one == FAILED && other == "1" && difference.writes.last().is_some_and(|write| write.iter().any(ends)) {
+    let bound = ["1", "2", "C ROLLBACK"].contains(&other.as_str());
+    if one == FAILED && bound && difference.writes.last().is_some_and(|write| write.iter().any(ends)) {
         return true;
     }
     // A FETCH that was bound before its cursor was declared: PostgreSQL has promised no rows, and sends none.

@@ -418,7 +418,7 @@ const CODING: &[&str] = &[
     "INSERT INTO visits VALUES (<i>, '<region>', 'visit') ON CONFLICT DO NOTHING",
     "INSERT INTO visits VALUES (<i>, '<region>', 'visit') ON CONFLICT (region, id) DO UPDATE SET name = 'again'",
     "UPDATE visits SET name = 'updated' WHERE region = '<region>' AND id = <i> RETURNING name",
-    "UPDATE visits SET name = 'all' WHERE region = '<region>'",
+    "UPDATE visits SET name = 'quiet' WHERE region = '<region>'",
     "DELETE FROM visits WHERE region = '<region>' AND id = <i>",
     "SELECT region, id, name FROM visits ORDER BY region, id",
     "SELECT count(*), min(name) FROM visits",
