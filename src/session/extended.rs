@@ -250,7 +250,7 @@ impl Session {
         }
         // What ends a transaction in this batch closes portals that are still known here.
         let taken = self.portals.is_taken(bind.portal) || self.is_declared(bind.portal, home);
-        if !batch.controls && !self.block.is_failed() && taken {
+        if !batch.controls && taken {
             return Err(is_taken(&String::from_utf8_lossy(bind.portal)));
         }
         let portal_name: Box<[u8]> = bind.portal.into();
@@ -258,6 +258,7 @@ impl Session {
         let portal = Portal {
             binary: bind.result_formats.any_binary(),
             parsed_with: home == Home::Session && batch.parses(&prepared),
+            in_failed: self.block.is_failed(),
             ..Portal::new(number, (&prepared, &planned), body.clone(), home)
         };
         if let Some(before) = self.portals.insert(&portal_name, portal)
@@ -381,9 +382,7 @@ impl Session {
                         batch.for_shard(shard, access, Some(&planned), Some(message));
                     }
                     // With its rows, if there are any to come.
-                    Home::Session
-                        if (portal.in_pieces || !portal.spent) && executes(rest, describe.name) =>
-                    {
+                    Home::Session if (portal.in_pieces || !portal.spent) && executes(rest, describe.name) => {
                         portal.describe = true;
                     }
                     Home::Session => {
@@ -415,6 +414,10 @@ impl Session {
         };
         batch.undoes |= !batch.controls && batch.changes && portal.planned.rolls_back();
         let (planned, home) = (Rc::clone(&portal.planned), portal.home);
+        // The failure has taken it along.
+        if !portal.in_failed && self.block.is_failed() && !batch.controls && planned.ends_failed_block() {
+            return Err(cannot_be_run(execute.portal));
+        }
         let (controls, changes) = (planned.is_transaction_control(), planned.is_undone_by_roll_back());
         batch.changes |= changes;
         batch.controls |= controls;

@@ -117,6 +117,10 @@ impl Session {
             self.check_replica(shard)?;
         }
         let index = self.join(shard, access, avoid).await?;
+        if planned.is_suspect(self.pin.is_some()) {
+            // A procedure's ROLLBACK would undo them.
+            self.lanes[index].end_settings();
+        }
         if planned.tells_time()
             && let Some(transaction) = self.block.transaction()
         {

@@ -126,9 +126,10 @@ impl Session {
             return Ok(false);
         }
         let Some(index) = self.lanes.iter().position(|lane| lane.open_pipeline) else { return Ok(false) };
-        // Behind a block of ours the client hears that it is ready when that is committed; and of one that the lane is not part of,
-        // the session knows.
-        let told = self.sync_is_theirs() && self.lanes[index].in_block == self.block.is_open();
+        // Behind a block of ours the client hears that it is ready when that is committed; of one that the lane is not part of, the
+        // session knows; and what code has set is told before.
+        let lane = &self.lanes[index];
+        let told = self.sync_is_theirs() && lane.in_block == self.block.is_open() && !lane.connection.suspect;
         self.lanes[index].open_pipeline = false;
         self.lanes[index].sync(!told);
         let wrote = self.lanes[index].wrote && !self.lanes[index].in_block;
@@ -299,6 +300,10 @@ impl Session {
             }
             let mark = self.client.outbox.len();
             let node = self.lanes[index].connection.node;
+            if end != Some(BatchEnd::Sync) || suspect || copies.is_some() {
+                // What follows may make a block of the pipeline, or be a procedure's, whose ROLLBACK would undo them.
+                self.lanes[index].end_settings();
+            }
             self.put_messages(index, messages, reuse);
             let writes = access == Access::Write && !self.is_read_only();
             let lane = &mut self.lanes[index];

@@ -51,6 +51,8 @@ pub(super) struct Portal {
     pub cut: bool,
     /// [`Portals::changes`] when it was bound.
     pub bound_behind: u64,
+    /// It was bound in a transaction that had failed.
+    pub in_failed: bool,
 }
 
 impl Portal {
@@ -75,6 +77,7 @@ impl Portal {
             in_pieces: false,
             cut: false,
             bound_behind: 0,
+            in_failed: false,
         }
     }
 

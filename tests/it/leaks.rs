@@ -353,3 +353,134 @@ fn a_parameter_exists_for_those_alone_who_have_set_it() {
         }
     }
 }
+
+/// What triggers of a COPY set is told of before its session is ready, also where the session before had the same.
+#[test]
+fn what_a_copy_sets_is_told_and_reaches_no_other_session() {
+    let pair = Pair::with("copy_sets", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&[
+            "CREATE TABLE zones (id int PRIMARY KEY)",
+            "CREATE FUNCTION zoned() RETURNS trigger LANGUAGE plpgsql AS \
+             $$BEGIN PERFORM set_config('TimeZone', 'Europe/Rome', false); RETURN NEW; END$$",
+            "CREATE TRIGGER zoned AFTER INSERT ON zones FOR EACH ROW EXECUTE FUNCTION zoned()",
+        ]);
+        let ways = [stand::flush(), stand::sync(), Vec::new()];
+        for (number, way) in ways.iter().chain(&ways).enumerate() {
+            let place = format!("{:?}: row {number}", target.kind);
+            let (mut before, mut copying, mut behind) = (target.raw(), target.raw(), target.raw());
+            if number >= ways.len() {
+                before.simple("SET TimeZone = 'Europe/Rome'");
+                before.simple("BEGIN; SELECT 1; COMMIT");
+            }
+            let ask = [
+                stand::parse("", "COPY zones FROM STDIN", &[]),
+                stand::bind("", "", &[], &[]),
+                stand::execute("", 0),
+                way.clone(),
+            ];
+            let row = format!("{number}\n");
+            let data = [stand::frame(b'd', row.as_bytes()), stand::frame(b'c', b""), stand::sync()].concat();
+            match way.is_empty() {
+                true => copying.send(&[ask.concat(), data].concat()),
+                false => {
+                    copying.send(&ask.concat());
+                    until(&mut copying, b'G');
+                    copying.send(&data);
+                }
+            }
+            let told = copying.until_ready();
+            let zone =
+                |message: &&stand::Message| message.tag == b'S' && message.two_strings().0 == "TimeZone";
+            assert_eq!(told.iter().filter(zone).count(), 1, "{place}: {:?}", stand::lines(&told));
+            behind.simple("BEGIN");
+            assert_eq!(behind.value("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
+            behind.simple("COMMIT");
+            assert_eq!(copying.value("SHOW TimeZone").as_deref(), Some("Europe/Rome"), "{place}");
+        }
+    }
+}
+
+/// The settings of a session come with its first statement, and are not undone with the block that BEGIN makes of its pipeline.
+#[test]
+fn a_block_that_begins_amid_a_pipeline_takes_no_settings_along() {
+    let pair = Pair::with("pipelined_block", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        for end in ["ROLLBACK", "COMMIT"] {
+            for zoned in [false, true] {
+                let place = format!("{:?}: {end}, of a session with a zone: {zoned}", target.kind);
+                let (mut before, mut one, mut behind) = (target.raw(), target.raw(), target.raw());
+                before.simple("SET TimeZone = 'Europe/Rome'");
+                before.simple("BEGIN; SELECT 1; COMMIT");
+                let zone = if zoned { "Asia/Tokyo" } else { "UTC" };
+                if zoned {
+                    one.simple("SET TimeZone = 'Asia/Tokyo'");
+                    before.simple("BEGIN; SELECT 1; COMMIT");
+                }
+                let bound = [
+                    // Of settings the primary is asked.
+                    stand::parse("w", "SELECT current_setting('TimeZone')", &[]),
+                    stand::bind("p", "w", &[], &[]),
+                    stand::execute("p", 0),
+                    stand::flush(),
+                ];
+                one.send(&bound.concat());
+                until(&mut one, b'C');
+                let begun = [
+                    stand::parse("", "BEGIN", &[]),
+                    stand::bind("", "", &[], &[]),
+                    stand::execute("", 0),
+                    stand::sync(),
+                ];
+                one.send(&begun.concat());
+                one.until_ready();
+                assert_eq!(one.value("SHOW TimeZone").as_deref(), Some(zone), "{place}");
+                one.simple(end);
+                behind.simple("BEGIN");
+                assert_eq!(behind.value("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
+                behind.simple("COMMIT");
+                one.simple("BEGIN");
+                assert_eq!(one.value("SHOW TimeZone").as_deref(), Some(zone), "{place}");
+                one.simple("COMMIT");
+            }
+        }
+    }
+}
+
+/// Nor does a procedure, or other code, that ends its transaction.
+#[test]
+fn code_that_rolls_back_takes_no_settings_along() {
+    let pair = Pair::with("rolling_back", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&["CREATE PROCEDURE undoes() LANGUAGE plpgsql AS $$BEGIN ROLLBACK; END$$"]);
+        for text in ["CALL undoes()", "DO $$BEGIN ROLLBACK; END$$"] {
+            for extended in [false, true] {
+                for zoned in [false, true] {
+                    let place = format!("{:?}: {text}, extended {extended}, zone {zoned}", target.kind);
+                    let (mut before, mut one, mut behind) = (target.raw(), target.raw(), target.raw());
+                    before.simple("SET TimeZone = 'Europe/Rome'");
+                    let zone = if zoned { "Asia/Tokyo" } else { "UTC" };
+                    if zoned {
+                        one.simple("SET TimeZone = 'Asia/Tokyo'");
+                    }
+                    before.simple("BEGIN; SELECT 1; COMMIT");
+                    if extended {
+                        let parse = stand::parse("", text, &[]);
+                        let ask =
+                            [parse, stand::bind("", "", &[], &[]), stand::execute("", 0), stand::sync()];
+                        one.send(&ask.concat());
+                        one.until_ready();
+                    } else {
+                        one.simple(text);
+                    }
+                    behind.simple("BEGIN");
+                    assert_eq!(behind.value("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
+                    behind.simple("COMMIT");
+                    one.simple("BEGIN");
+                    assert_eq!(one.value("SHOW TimeZone").as_deref(), Some(zone), "{place}");
+                    one.simple("COMMIT");
+                }
+            }
+        }
+    }
+}
