@@ -197,6 +197,10 @@ limits! {
         "further rows of a portal over several shards are not supported behind a change of settings",
         "Fetch all rows before it, or use DECLARE and FETCH.",
         "PostgreSQL prints values by the settings of each Execute; the session in which the rows were gathered has those of the first.";
+    EXPLAIN_ANALYZE_SETS = "X054" "0A000",
+        "EXPLAIN ANALYZE of a statement over several shards whose code sets parameters is not supported",
+        "Leave ANALYZE out.",
+        "What was set on one server would have to hold on the others.";
 }
 
 impl Limit {

@@ -64,7 +64,11 @@ impl Traces {
                 traces.reads_parameters |= reads_parameters;
                 traces.locks |= locks;
                 traces.sets.extend(sets);
-                explain.inner.functions.iter().for_each(|call| traces.add_unseen(context, &call.name));
+                let (sets, others): (Vec<_>, Vec<_>) =
+                    explain.inner.functions.iter().partition(|call| call.name.name == "set_config");
+                // What it sets is read where it stands.
+                traces.leaves |= !sets.is_empty();
+                others.iter().for_each(|call| traces.add_unseen(context, &call.name));
             }
             Kind::Show { name } => traces.reads_parameters |= name.contains('.'),
             _ => {}

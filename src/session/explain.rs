@@ -21,7 +21,7 @@ use crate::plan::scatter::scratch::Counts;
 use crate::plan::scatter::{Combine, Scratch, ShardText};
 use crate::plan::{Access, Action, Many, Plan};
 use crate::sql::arguments::{Arguments, NoParameters};
-use crate::sql::facts::{Explain, Kind};
+use crate::sql::facts::{Explain, Kind, SessionObject};
 use crate::sql::hint::HintRole;
 use crate::topology::{NodeRole, ShardId, ShardSet};
 use crate::wire::error::SqlError;
@@ -40,11 +40,24 @@ impl Session {
         if self.executes_ours(&explain.inner).is_some() {
             return Err(Failure::Sql(refusals::EXPLAIN_EXECUTE.error(&[])));
         }
+        if let Some(reason) = self.pins_explained(explain, &inner) {
+            return self.perform_pinned(&planned.plan.facts, work, reason).await;
+        }
+        if matches!(inner.action, Action::Pinned(_) | Action::Control) {
+            return self.perform_on(planned, work, self.default_shard()).await;
+        }
         let hint = planned.hint.as_ref().and_then(|hint| hint.shard.as_deref());
         let bound = inner.bind(&arguments, hint).map_err(SqlError::from)?;
         if parameterized || !explain.text_format {
             let Some(shard) = bound.shards.single() else {
                 return Err(Failure::Sql(refusals::EXPLAIN_FORM.error(&[])));
+            };
+            return self.perform_on(planned, work, shard).await;
+        }
+        // What code sets on one server holds on the others.
+        if explain.analyze && !planned.sets.is_nothing() {
+            let Some(shard) = bound.shards.single() else {
+                return Err(Failure::Sql(refusals::EXPLAIN_ANALYZE_SETS.error(&[])));
             };
             return self.perform_on(planned, work, shard).await;
         }
@@ -69,7 +82,8 @@ impl Session {
             };
             for shard in shards.iter() {
                 let access = if explain.analyze { inner.access.max(hinted) } else { hinted };
-                let question = Question { sql: &sql, access, analyze: explain.analyze };
+                let suspect = explain.analyze && planned.is_suspect(self.pin.is_some());
+                let question = Question { sql: &sql, access, analyze: explain.analyze, suspect };
                 self.explain_on(shard, &question, &mut lines).await?;
             }
         }
@@ -81,6 +95,17 @@ impl Session {
         }
         self.answer_text(COLUMN, &lines, "EXPLAIN", work.describes());
         Ok(())
+    }
+
+    /// Why what is explained runs on the server that the session is pinned to, or is to be.
+    fn pins_explained(&self, explain: &Explain, inner: &Plan) -> Option<&'static str> {
+        match &inner.action {
+            Action::Pinned(reason) if explain.analyze => Some(reason),
+            Action::Control if matches!(inner.facts.kind, Kind::Session(SessionObject::Execute { .. })) => {
+                self.pin
+            }
+            _ => None,
+        }
     }
 
     /// The shards' plans of what is gathered, and in which order it is.
@@ -96,7 +121,7 @@ impl Session {
         for table in scratch.tables(false) {
             let select = table.ask(arguments, true, None).map_err(SqlError::from)?;
             let sql = format!("EXPLAIN {}", String::from_utf8_lossy(&select));
-            let question = Question { sql: &sql, access: Access::Read, analyze: false };
+            let question = Question { sql: &sql, access: Access::Read, analyze: false, suspect: false };
             let mut rows = 0;
             for shard in table.sources(shards).iter() {
                 let mut plan = Vec::new();
@@ -129,13 +154,13 @@ impl Session {
         question: &Question<'_>,
         lines: &mut Vec<String>,
     ) -> Outcome {
-        let Question { sql, access, analyze } = *question;
+        let Question { sql, access, analyze, suspect } = *question;
         self.see(ShardSet::one(shard), Tie::Loose).await?;
         let index = self.join(shard, access, &[]).await?;
         let lane = &mut self.lanes[index];
         let writes = analyze && access == Access::Write;
         lane.note_write(writes && lane.in_block);
-        lane.connection.suspect |= writes;
+        lane.connection.suspect |= writes || suspect;
         self.quiet_lane(index).await?;
         let began = Instant::now();
         let captured = self.capture_on(index, sql).await?;
@@ -167,6 +192,8 @@ struct Question<'a> {
     sql: &'a str,
     access: Access,
     analyze: bool,
+    /// What runs may leave something behind.
+    suspect: bool,
 }
 
 /// What each shard is asked: the client's text, or EXPLAIN with the scatter's text. None where no server plans it.

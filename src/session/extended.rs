@@ -250,7 +250,7 @@ impl Session {
         }
         // What ends a transaction in this batch closes portals that are still known here.
         let taken = self.portals.is_taken(bind.portal) || self.is_declared(bind.portal, home);
-        if !batch.controls && taken {
+        if !batch.controls && !self.block.is_failed() && taken {
             return Err(is_taken(&String::from_utf8_lossy(bind.portal)));
         }
         let portal_name: Box<[u8]> = bind.portal.into();

@@ -475,7 +475,12 @@ impl Session {
     }
 
     /// Statements that need a server connection for themselves.
-    async fn perform_pinned(&mut self, facts: &Facts, work: Work<'_>, reason: &'static str) -> Outcome {
+    pub(super) async fn perform_pinned(
+        &mut self,
+        facts: &Facts,
+        work: Work<'_>,
+        reason: &'static str,
+    ) -> Outcome {
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
         self.check_made_from(facts, work.text())?;

@@ -45,7 +45,10 @@ pub enum Sets {
 impl Sets {
     /// None where what is set could not be asked for.
     pub fn of(plan: &Plan, text: &[u8], options: LexOptions) -> Option<Self> {
-        let facts = &plan.facts;
+        let (facts, action) = match (&plan.facts.kind, &plan.inner) {
+            (Kind::Explain(_), Some(inner)) => (&inner.facts, &inner.action),
+            _ => (&plan.facts, &plan.action),
+        };
         let mut by_code = plan.traces.sets.clone();
         if matches!(facts.kind, Kind::Do) {
             by_code.extend(parameters_set(&String::from_utf8_lossy(text)));
@@ -65,11 +68,10 @@ impl Sets {
         if of_catalog && calls.iter().any(|call| call.name == SetName::Listed) {
             return calls.iter().all(SetCall::is_of_server).then_some(Self::Unknown);
         }
-        let followed =
-            matches!(
-                facts.kind,
-                Kind::Select { into: false, .. } | Kind::Insert(_) | Kind::Update(_) | Kind::Delete(_)
-            ) && matches!(plan.action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_));
+        let followed = matches!(
+            facts.kind,
+            Kind::Select { into: false, .. } | Kind::Insert(_) | Kind::Update(_) | Kind::Delete(_)
+        ) && matches!(action, Action::Routed { .. } | Action::Anywhere | Action::Fixed(_));
         let known = |call: &SetCall| match &call.name {
             SetName::Literal(name) => may_be_set(name) && (followed || !name.contains('.')),
             SetName::Parameter(_) => followed,

@@ -484,3 +484,70 @@ fn code_that_rolls_back_takes_no_settings_along() {
         }
     }
 }
+
+/// EXPLAIN ANALYZE runs what it explains, with all that it leaves.
+#[test]
+fn what_is_explained_is_run_as_by_itself() {
+    let pair = Pair::with("explained", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&[
+            // Whether they exist is known to transactions where code asks.
+            "CREATE VIEW seat AS SELECT current_setting('app.seat', true)",
+            "CREATE FUNCTION sets() RETURNS text LANGUAGE plpgsql AS \
+             $$BEGIN SET TimeZone = 'Asia/Tokyo'; PERFORM set_config('app.seat', 'a', false); RETURN 'set'; END$$",
+        ]);
+        let both = "SELECT current_setting('TimeZone') || ' ' || coalesce(current_setting('app.seat', true), 'none')";
+        for (call, expected) in [
+            ("set_config('TimeZone', 'Asia/Tokyo', false)", "Asia/Tokyo none"),
+            ("set_config('app.seat', 'a', false)", "UTC a"),
+            ("sets()", "Asia/Tokyo a"),
+        ] {
+            for block in [false, true] {
+                let place = format!("{:?}: {call}, in a block: {block}", target.kind);
+                let (mut one, mut other) = (target.raw(), target.raw());
+                other.simple("SELECT 1");
+                if block {
+                    one.simple("BEGIN");
+                }
+                one.simple(&format!("EXPLAIN SELECT {call}"));
+                assert_eq!(one.value(both).as_deref(), Some("UTC none"), "{place}");
+                one.simple(&format!("EXPLAIN (ANALYZE, TIMING OFF) SELECT {call}"));
+                assert_eq!(one.value(both).as_deref(), Some(expected), "{place}");
+                if block {
+                    one.simple("COMMIT");
+                }
+                other.simple("BEGIN");
+                assert_eq!(other.value(both).as_deref(), Some("UTC none"), "{place}");
+                other.simple("COMMIT");
+                assert_eq!(one.value(both).as_deref(), Some(expected), "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_explained_and_run_is_kept_for_its_session() {
+    let pair = Pair::new("explained_locks", "");
+    for target in pair.targets() {
+        target.run(&["CREATE TABLE rows (i int)"]);
+        let (mut one, mut other) = (target.raw(), target.raw());
+        one.simple("EXPLAIN ANALYZE SELECT pg_advisory_lock(4711)");
+        assert_eq!(
+            other.value("SELECT pg_try_advisory_lock(4711)").as_deref(),
+            Some("f"),
+            "{:?}",
+            target.kind
+        );
+        assert_eq!(one.value("SELECT pg_advisory_unlock(4711)").as_deref(), Some("t"), "{:?}", target.kind);
+        one.simple("PREPARE q AS INSERT INTO rows VALUES (1)");
+        one.simple("EXPLAIN EXECUTE q");
+        one.simple("EXPLAIN ANALYZE EXECUTE q");
+        assert_eq!(one.value("SELECT count(*) FROM rows").as_deref(), Some("1"), "{:?}", target.kind);
+        let answer = one.simple("EXPLAIN ANALYZE EXECUTE nope");
+        assert!(
+            stand::lines(&answer).iter().any(|line| line.contains("26000")),
+            "{:?}",
+            stand::lines(&answer)
+        );
+    }
+}
