@@ -23,6 +23,7 @@ pub(super) enum Query {
     OperatorCalls,
     CastCalls,
     DomainCalls,
+    EventTriggers,
     Functions,
     Definitions,
     Types,
@@ -30,7 +31,7 @@ pub(super) enum Query {
 }
 
 impl Query {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Server,
         Self::RoleSettings,
         Self::Relations,
@@ -44,6 +45,7 @@ impl Query {
         Self::OperatorCalls,
         Self::CastCalls,
         Self::DomainCalls,
+        Self::EventTriggers,
         Self::Functions,
         Self::Definitions,
         Self::Types,
@@ -74,6 +76,7 @@ impl Query {
             Self::OperatorCalls => (OPERATOR_CALLS, "operators"),
             Self::CastCalls => (CAST_CALLS, "casts"),
             Self::DomainCalls => (DOMAIN_CALLS, "domains"),
+            Self::EventTriggers => (EVENT_TRIGGERS, "event triggers"),
             Self::Functions => (FUNCTIONS, "functions"),
             Self::Definitions => (DEFINITIONS, "definitions of functions"),
             Self::Types => (TYPES, "types"),
@@ -343,6 +346,12 @@ SELECT DISTINCT t.typname::text, pn.nspname::text, p.proname::text
     of_users_or_leaving!()
 );
 
+/// The functions of event triggers that fire.
+const EVENT_TRIGGERS: &str = "
+SELECT DISTINCT n.nspname::text, p.proname::text
+  FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE e.evtenabled IN ('O', 'A')";
+
 const INHERITANCE: &str = "SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno";
 
 /// Columns of unique indexes that hold for every row at once: no predicate, no expression, valid.
@@ -476,6 +485,7 @@ SELECT hashtextextended(concat(sum(hashint8extended(id::int8, x::text::int8)),
         UNION ALL SELECT r.oid, r.xmin FROM pg_rewrite r JOIN rel ON rel.oid = r.ev_class
         UNION ALL SELECT p.oid, p.xmin FROM pg_proc p WHERE p.oid >= 16384
         UNION ALL SELECT p.oid, p.xmin FROM pg_policy p
+        UNION ALL SELECT e.oid, e.xmin FROM pg_event_trigger e
         UNION ALL SELECT o.oid, o.xmin FROM pg_operator o WHERE o.oid >= 16384
         UNION ALL SELECT c.oid, c.xmin FROM pg_cast c WHERE c.oid >= 16384
         UNION ALL SELECT c.oid, c.xmin FROM pg_constraint c WHERE c.contypid <> 0 AND c.oid >= 16384

@@ -311,6 +311,9 @@ impl Interpreter<'_> {
             let (source, target, implicit) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             self.parts.hidden.casts.push(CastCall { source, target, implicit, function: called(row, 3)? });
         }
+        for row in self.answers.of(Query::EventTriggers) {
+            self.parts.hidden.event_triggers.push(called(row, 0)?);
+        }
         for row in self.answers.of(Query::DomainCalls) {
             self.parts.hidden.domains.entry(row.try_get(0)?).or_default().push(called(row, 1)?);
         }

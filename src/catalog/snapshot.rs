@@ -242,6 +242,8 @@ pub struct HiddenCalls {
     pub domains: HashMap<String, Vec<ObjectName>>,
     /// The texts of domains' defaults, by their names.
     pub domain_defaults: HashMap<String, String>,
+    /// The functions of event triggers.
+    pub event_triggers: Vec<ObjectName>,
 }
 
 /// A cast that calls a function, with the types' names without their schemas.

@@ -29,6 +29,9 @@ const LEAVING: [&str; 10] = [
     "pg_advisory_lock_shared",
 ];
 
+/// Words of definitions that fire event triggers.
+const DEFINING: [&str; 8] = ["create", "alter", "drop", "grant", "revoke", "comment", "execute", "refresh"];
+
 /// Of one statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
@@ -39,6 +42,8 @@ pub struct Traces {
     pub sets: BTreeSet<String>,
     /// Something may ask for a parameter of an application's own.
     pub reads_parameters: bool,
+    /// Event triggers may fire.
+    defines: bool,
 }
 
 impl Traces {
@@ -51,6 +56,7 @@ impl Traces {
         traces.add_block(context, &facts.block);
         if matches!(facts.kind, Kind::Do | Kind::Call | Kind::Unparsed { .. }) {
             traces.add_named(context, &facts.words);
+            traces.defines |= facts.words.iter().any(|word| DEFINING.contains(&word.as_str()));
         }
         match &facts.kind {
             // Its calls are not known from its other words.
@@ -59,7 +65,7 @@ impl Traces {
                 words.for_each(|word| traces.add_unseen(context, &word));
             }
             Kind::Explain(explain) => {
-                let Self { leaves, locks, sets, reads_parameters } = Self::of(&explain.inner, context);
+                let Self { leaves, locks, sets, reads_parameters, .. } = Self::of(&explain.inner, context);
                 traces.leaves |= leaves;
                 traces.reads_parameters |= reads_parameters;
                 traces.locks |= locks;
@@ -75,6 +81,11 @@ impl Traces {
         }
         if let Some(target) = written(&facts.kind) {
             traces.add_relation(context, target, true);
+        }
+        let Catalog { hidden, .. } = &*context.catalog;
+        traces.defines |= defines(&facts.kind);
+        if traces.defines {
+            hidden.event_triggers.iter().for_each(|function| traces.add_unseen(context, function));
         }
         let names_something = traces.leaves || !facts.functions.is_empty() || names_relation(&facts.block);
         let hides = names_something || !facts.casts.is_empty() || !facts.operators.is_empty();
@@ -144,6 +155,7 @@ impl Traces {
 
     fn add_words(&mut self, words: &HashSet<String>) {
         self.reads_parameters |= words.contains(READS_PARAMETERS) || words.contains("execute");
+        self.defines |= DEFINING.iter().any(|word| words.contains(*word));
         self.leaves |= LEAVING.iter().any(|word| words.contains(*word));
         self.locks |= words.iter().any(|word| word.starts_with("pg_advisory_lock"));
         self.sets.extend(words.iter().filter_map(|word| word.strip_prefix(SETS)).map(str::to_owned));
@@ -155,6 +167,14 @@ fn written(kind: &Kind) -> Option<&ObjectName> {
     match kind {
         Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => Some(&table.name),
         kind => kind.target().map(|target| &target.name),
+    }
+}
+
+/// Whether it is of those that event triggers know.
+fn defines(kind: &Kind) -> bool {
+    match kind {
+        Kind::Select { into, .. } => *into,
+        kind => matches!(kind, Kind::Ddl { .. } | Kind::CreateTableAs { .. } | Kind::Unparsed { .. }),
     }
 }
 

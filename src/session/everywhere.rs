@@ -25,6 +25,7 @@ use crate::execute::{Lane, Relay, relay, rows_of_tag};
 use crate::figures::Route;
 use crate::plan::alterations::adopted;
 use crate::plan::{Access, refusal};
+use crate::sql::arguments::NoParameters;
 use crate::sql::facts::Kind;
 use crate::sql::made_from;
 use crate::topology::ShardId;
@@ -114,6 +115,7 @@ impl Session {
         let writes = !matches!(planned.plan.facts.kind, Kind::LockTable);
         let access = if writes { Access::Write } else { Access::ReadPrimary };
         let first = self.join(default, access, &[]).await?;
+        self.names_set(planned, &NoParameters)?;
         let copies = self.written_copies(planned);
         copies.iter().for_each(|table| lock_writers(&mut self.lanes[first], table));
         self.put(first, work)?;
@@ -198,12 +200,11 @@ impl Session {
         self.check_unused(planned, work)?;
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         self.await_resumed(topology.all_shards()).await?;
-        let default = topology.default_shard;
         let mark = self.client.outbox.len();
         let mut done: Vec<&str> = Vec::new();
         for shard in topology.default_first() {
             let name = topology.shard(shard).name.as_str();
-            let outcome = self.perform_one_of_each(work, shard, shard == default).await;
+            let outcome = self.perform_one_of_each(planned, work, shard).await;
             if let Err(failure) = outcome {
                 self.client.outbox.truncate(mark);
                 return Err(match failure {
@@ -220,12 +221,15 @@ impl Session {
     }
 
     /// Settings go ahead in a transaction of their own: the statement must be alone in its.
-    async fn perform_one_of_each(&mut self, work: Work<'_>, shard: ShardId, tell: bool) -> Outcome {
+    async fn perform_one_of_each(&mut self, planned: &Planned, work: Work<'_>, shard: ShardId) -> Outcome {
+        let tell = shard == self.default_shard();
+        self.names_set(planned, &NoParameters)?;
         let index = self.join(shard, Access::Write, &[]).await?;
         if self.lanes[index].end_settings() {
             self.drain_lane(index).await?;
         }
         self.put(index, work)?;
+        self.lanes[index].connection.suspect |= planned.is_suspect(self.pin.is_some());
         // If it is not done on all shards, somebody has to see to that: it is not cancelled for others' DDL.
         let key = Arc::clone(&self.lanes[index].connection.key);
         key.in_block.store(true, Ordering::Release);

@@ -41,7 +41,7 @@ impl Session {
             return Err(Failure::Sql(refusals::EXPLAIN_EXECUTE.error(&[])));
         }
         if let Some(reason) = self.pins_explained(explain, &inner) {
-            return self.perform_pinned(&planned.plan.facts, work, reason).await;
+            return self.perform_pinned(planned, work, reason).await;
         }
         if matches!(inner.action, Action::Pinned(_) | Action::Control) {
             return self.perform_on(planned, work, self.default_shard()).await;

@@ -27,7 +27,7 @@ use crate::execute::scatter::Question;
 use crate::figures::Route;
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
-use crate::sql::facts::{DdlScope, Facts, Kind, SessionObject};
+use crate::sql::facts::{DdlScope, Kind, SessionObject};
 use crate::topology::{ShardId, ShardSet};
 use crate::wire::encode;
 use crate::wire::error::SqlError;
@@ -216,7 +216,7 @@ impl Session {
             Action::Control => Box::pin(self.obey(planned, work)).await,
             Action::Pinned(reason) => {
                 self.bind_work(planned, work)?;
-                Box::pin(self.perform_pinned(&planned.plan.facts, work, reason)).await
+                Box::pin(self.perform_pinned(planned, work, reason)).await
             }
             Action::Routed { many } => self.route(planned, work, many).await,
             Action::Hold { many } => {
@@ -477,13 +477,15 @@ impl Session {
     /// Statements that need a server connection for themselves.
     pub(super) async fn perform_pinned(
         &mut self,
-        facts: &Facts,
+        planned: &Planned,
         work: Work<'_>,
         reason: &'static str,
     ) -> Outcome {
+        let facts = &planned.plan.facts;
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
         self.check_made_from(facts, work.text())?;
+        self.names_set(planned, &work.parameters(planned)?)?;
         match &facts.kind {
             Kind::Session(SessionObject::Prepare { name }) => self.check_unprepared(name)?,
             Kind::Session(SessionObject::DeclareCursor { name, .. }) if self.held.cursor(name).is_some() => {
@@ -501,7 +503,7 @@ impl Session {
         lane.note_write(true);
         // What comes with a transaction may go with it.
         let passing = facts.words.iter().any(|word| word == "commit");
-        lane.connection.suspect |= lane.in_block || passing;
+        lane.connection.suspect |= lane.in_block || passing || planned.is_suspect(true);
         match self.run_lane(index).await {
             Ok(report) => {
                 let outcome = self.after_performance(index, &report);

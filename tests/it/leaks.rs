@@ -2,7 +2,7 @@
 //! whatever code has set it.
 
 use crate::gathered::start;
-use crate::harness::{REGIONS, connect, eventually};
+use crate::harness::{REGIONS, connect, database, eventually, meridian};
 use crate::stand::{self, Kind, Pair, RawClient, Received, Target};
 
 const ONE_CONNECTION: &[(&str, &str)] = &[("proxy", "workers = 1"), ("pool", "size = 1")];
@@ -549,5 +549,45 @@ fn what_is_explained_and_run_is_kept_for_its_session() {
             "{:?}",
             stand::lines(&answer)
         );
+    }
+}
+
+/// What event triggers set belongs to the session whose DDL has fired them.
+#[tokio::test]
+async fn what_event_triggers_set_reaches_no_other_session() {
+    let database = database().await;
+    let make = "CREATE FUNCTION fired() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN
+           PERFORM set_config('TimeZone', 'Asia/Tokyo', false); PERFORM set_config('app.fired', tg_tag, false);
+           SET work_mem = '9MB'; END$$;
+         CREATE EVENT TRIGGER fires ON ddl_command_end EXECUTE FUNCTION fired()";
+    database.cluster.on_every_shard(&database.name, make).await;
+    let meridian = meridian(&database.cluster)
+        .database(&database.name)
+        .section("proxy", "workers = 1")
+        .section("pool", "size = 2")
+        .start();
+    let target =
+        Target { kind: Kind::Meridian, port: meridian.address().port(), database: database.name.clone() };
+    let state = "SELECT concat_ws(' ', current_setting('work_mem'), current_setting('TimeZone'), coalesce(current_setting('app.fired', true), 'none'))";
+    for (text, tag) in [
+        ("CREATE TABLE first (i int)", "CREATE TABLE"),
+        ("CREATE TABLE second (i int)", "CREATE TABLE"),
+        ("CREATE TEMP TABLE third (i int)", "CREATE TABLE"),
+        ("CREATE INDEX CONCURRENTLY ON first (i)", "CREATE INDEX"),
+        ("CREATE TABLE fourth AS SELECT 1 AS i", "CREATE TABLE AS"),
+        ("DO $$BEGIN CREATE TABLE fifth (i int); END$$", "CREATE TABLE"),
+        ("BEGIN; CREATE TABLE sixth (i int); COMMIT", "CREATE TABLE"),
+    ] {
+        let mut defining = target.raw();
+        let answer = defining.simple(text);
+        assert!(answer.iter().all(|message| message.tag != b'E'), "{text}: {:?}", stand::lines(&answer));
+        for _ in 0..6 {
+            let mut other = target.raw();
+            other.simple("BEGIN");
+            assert_eq!(other.value(state).as_deref(), Some("4MB UTC none"), "behind {text}");
+            other.simple("COMMIT");
+        }
+        let own = format!("9MB Asia/Tokyo {tag}");
+        assert_eq!(defining.value(state).as_deref(), Some(own.as_str()), "{text}");
     }
 }
