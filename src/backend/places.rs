@@ -19,6 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::connection::{Connection, Lifeline};
 use super::line::{Giver, Places, Taker};
@@ -47,6 +48,8 @@ pub(super) struct NodePool {
     limit: Cell<usize>,
     /// Where its account has a size of its own, over all workers.
     pub size: Cell<Option<usize>>,
+    /// Its connections that are older are closed when they are free.
+    pub renewed: Cell<Option<Instant>>,
     waiters: RefCell<VecDeque<Waiter>>,
     places: RefCell<Places<Grant>>,
     /// Of all connections, lent ones too.
@@ -110,6 +113,7 @@ impl NodePool {
             total: Cell::new(0),
             limit: Cell::new(usize::MAX),
             size: Cell::new(None),
+            renewed: Cell::new(None),
             waiters: RefCell::default(),
             places: RefCell::default(),
             lifelines: RefCell::default(),
@@ -153,6 +157,11 @@ impl NodePool {
         let closed = pool.idle.borrow_mut().swap_remove(index);
         drop(closed);
         true
+    }
+
+    /// It was made before this account's were to be renewed.
+    pub fn has_outlived(&self, connection: &Connection) -> bool {
+        self.renewed.get().is_some_and(|renewed| connection.born < renewed)
     }
 
     /// The connection that has lain idle for the shortest time of those that have no other parameters of applications.

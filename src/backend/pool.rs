@@ -212,6 +212,13 @@ impl Pools {
         self.renewed.set(Some(Instant::now()));
     }
 
+    /// Every one of this account's.
+    pub fn renew_of(&self, user: &str) {
+        let pools = self.pools.borrow();
+        let own = pools.iter().filter(|((_, of), _)| **of == *user);
+        own.for_each(|(_, pool)| pool.renewed.set(Some(Instant::now())));
+    }
+
     fn pool(&self, node: NodeId, user: &Rc<str>) -> Rc<NodePool> {
         let mut pools = self.pools.borrow_mut();
         if let Some(pool) = pools.get(&(node, Rc::clone(user))) {
@@ -242,7 +249,7 @@ impl Pools {
                 None => pool.idle.borrow_mut().pop()?,
                 Some(known) => pool.pop_within(known)?,
             };
-            if connection.poll_idle() && !self.is_outdated(&connection) {
+            if connection.poll_idle() && !self.is_outdated(&connection) && !pool.has_outlived(&connection) {
                 lend(&mut connection);
                 return Some(connection);
             }
@@ -342,7 +349,7 @@ impl Pools {
         }
         let Some(slot) = connection.slot.as_mut() else { return };
         slot.rest();
-        if let Some(pool) = slot.pool() {
+        if let Some(pool) = slot.pool().filter(|pool| !pool.has_outlived(&connection)) {
             pool.take_back(connection);
         }
     }

@@ -345,7 +345,14 @@ pub struct Worker {
     /// Answers of servers to start-up parameters, so that a connect costs no round trip.
     pub greetings: RefCell<super::greeting::Greetings>,
     /// What the connections of an account have begun with, one time after the other.
-    begun: RefCell<HashMap<String, Vec<Arc<Defaults>>>>,
+    begun: RefCell<HashMap<String, Begun>>,
+}
+
+/// Of one account.
+#[derive(Default)]
+struct Begun {
+    times: Vec<Arc<Defaults>>,
+    last: usize,
 }
 
 impl Worker {
@@ -376,15 +383,23 @@ impl Worker {
             return format!("{account} (catalog not read)").into();
         }
         let mut begun = self.begun.borrow_mut();
-        let times = begun.entry(account.to_owned()).or_default();
+        let Begun { times, last } = begun.entry(account.to_owned()).or_default();
         let time = times.iter().position(|known| known == defaults).unwrap_or_else(|| {
             times.push(Arc::clone(defaults));
             times.len() - 1
         });
-        match time {
+        let is_back = time < *last;
+        *last = time;
+        let name: Rc<str> = match time {
             0 => account.into(),
             later => format!("{account} ({} defaults)", later + 1).into(),
+        };
+        if is_back {
+            // Those that were made meanwhile have begun with what was written then.
+            self.pools.renew_of(&name);
+            self.scratches.renew_of(&name);
         }
+        name
     }
 
     pub fn keep_batch(&self, mut batch: Batch) {

@@ -185,7 +185,7 @@ async fn an_applications_own_parameters_outlast_code() {
     }
     client.batch_execute("DO $$ BEGIN SET app.tenant = '2'; END $$").await.expect("a parameter");
     let other = connect(&meridian.app()).await;
-    assert_eq!(one(&other, "SELECT current_setting('app.tenant', true)").await, "");
+    assert_eq!(one(&other, "SELECT current_setting('app.tenant', true)").await, "NULL");
     assert_eq!(one(&client, "SHOW app.tenant").await, "2");
     client.batch_execute("SET app.tenant = 'a'").await.expect("a parameter");
     client.batch_execute("DO $$ BEGIN SET app.tenant = 'A'; END $$").await.expect("a parameter");
@@ -243,6 +243,24 @@ async fn defaults_are_those_of_the_sessions_beginning() {
     let reset = format!("ALTER DATABASE {} RESET search_path", database.name);
     alter(&database, &meridian, &reset, ("search_path", "\"$user\", public")).await;
     assert_eq!(one(&new, "SELECT count(*) FROM orders").await, "4");
+}
+
+/// A connection that is made for a session of before, while something else was written, is not lent to those that come when it
+/// is written no longer.
+#[tokio::test]
+async fn what_was_written_for_a_time_is_gone_with_it() {
+    let (database, meridian) = start().await;
+    let old = connect(&meridian.app()).await;
+    let here = format!("ALTER ROLE meridian IN DATABASE {}", database.name);
+    alter(&database, &meridian, &format!("{here} SET work_mem = '7MB'"), ("work_mem", "7MB")).await;
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for region in REGIONS {
+        let killer = connect(&database.cluster.shard(region).primary().superuser(&database.name)).await;
+        killer.batch_execute(others).await.expect("they end");
+    }
+    eventually("a connection of its own", async || old.batch_execute("SELECT 1").await.ok()).await;
+    alter(&database, &meridian, &format!("{here} RESET work_mem"), ("work_mem", "4MB")).await;
 }
 
 /// SET TRANSACTION in its other spelling ends with the transaction.
