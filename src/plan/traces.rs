@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::catalog::reading::{READS_PARAMETERS, SETS, SETS_READING};
+use crate::catalog::reading::{READS_PARAMETERS, SETS, SETS_READING, parameters_set};
 use crate::catalog::{Catalog, RelationInfo};
 use crate::sql::facts::{Block, Copy, CopyDirection, Facts, Kind};
 use crate::sql::name::ObjectName;
@@ -115,7 +115,16 @@ impl Traces {
 
     fn add_calls(&mut self, context: &PlanningContext, info: &RelationInfo, written: bool) {
         let by_writes = info.triggers.iter().chain(&info.write_calls).filter(|_| written);
-        info.calls.iter().chain(by_writes).for_each(|function| self.add_unseen(context, function));
+        for function in info.calls.iter().chain(by_writes) {
+            match &info.definition {
+                // A view tells what it sets.
+                Some(text) if function.name == "set_config" => {
+                    self.leaves = true;
+                    self.sets.extend(parameters_set(text));
+                }
+                _ => self.add_unseen(context, function),
+            }
+        }
     }
 
     fn add_hidden(&mut self, context: &PlanningContext, operators: &[String]) {

@@ -38,6 +38,7 @@ impl Session {
         self.check_unused(planned, work)?;
         self.on_route(Route::Everywhere, None);
         let own_block = !self.block.is_open();
+        self.names_set(planned, &NoParameters)?;
         if own_block {
             self.begin_implicit();
         }
@@ -115,7 +116,6 @@ impl Session {
         let writes = !matches!(planned.plan.facts.kind, Kind::LockTable);
         let access = if writes { Access::Write } else { Access::ReadPrimary };
         let first = self.join(default, access, &[]).await?;
-        self.names_set(planned, &NoParameters)?;
         let copies = self.written_copies(planned);
         copies.iter().for_each(|table| lock_writers(&mut self.lanes[first], table));
         self.put(first, work)?;

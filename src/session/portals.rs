@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 use super::interner::Prepared;
 use super::perform::{Execution, Pieces};
 use super::planning::Planned;
-use crate::sql::facts::{Delete, Insert, Kind, Update};
+use crate::sql::facts::{Delete, Insert, Kind, SessionObject, Update};
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -224,6 +224,7 @@ pub(super) fn finished(planned: &Planned) -> Option<&'static str> {
         Kind::Delete(Delete { returning: true, .. }) => Some("DELETE 0"),
         Kind::Show { .. } => Some("SHOW"),
         Kind::Explain(_) => Some("EXPLAIN"),
+        Kind::Session(SessionObject::Fetch { moves: false, .. }) => Some("FETCH 0"),
         _ => None,
     }
 }

@@ -305,6 +305,7 @@ fn a_parameter_exists_for_those_alone_who_have_set_it() {
             "INSERT INTO places VALUES (1, 'us-west')",
             "CREATE FUNCTION sits(seat text) RETURNS text LANGUAGE plpgsql AS \
              $$BEGIN PERFORM set_config('app.seat', seat, true); RETURN seat; END$$",
+            "CREATE VIEW sat AS SELECT set_config('app.seat', 'a', false)",
             "CREATE TABLE seats (seat text)",
             "INSERT INTO seats VALUES ('a'), ('b')",
             "ALTER TABLE seats ENABLE ROW LEVEL SECURITY",
@@ -318,6 +319,7 @@ fn a_parameter_exists_for_those_alone_who_have_set_it() {
             "BEGIN; SET app.seat = 'a'; ROLLBACK",
             "SELECT set_config('app.seat', 'a', false)",
             "SELECT sits('a')",
+            "SELECT * FROM sat",
             "DO $$BEGIN PERFORM set_config('app.seat', 'a', false); END$$",
             "SET LOCAL app.seat = 'a'",
             "RESET app.seat",
@@ -327,6 +329,10 @@ fn a_parameter_exists_for_those_alone_who_have_set_it() {
             let mut setting = target.raw();
             setting.simple("SELECT count(*) FROM places");
             setting.simple(setter);
+            if setter.contains("FROM sat") {
+                let own = setting.value("SELECT current_setting('app.seat', true)");
+                assert_eq!(own.as_deref(), Some("a"), "{place}");
+            }
             let mut other = target.raw();
             let mut asks = |sql: &str, expected: Option<&str>| {
                 assert_eq!(other.value(sql).as_deref(), expected, "{place}: {sql}");
