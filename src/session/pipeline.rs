@@ -25,6 +25,7 @@ use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::{Again, Confirmed, Report};
 use crate::figures::Route;
 use crate::plan::Access;
+use crate::sql::facts::{Kind, SessionObject};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frontend::Target;
@@ -159,11 +160,12 @@ impl Session {
                     encode::server::parse_complete(&mut self.client.outbox);
                     Ok(())
                 }
-                Message::Execute(portal) | Message::BindJudged(portal) => {
+                Message::Execute(portal) | Message::BindJudged(portal) | Message::DescribePortal(portal) => {
                     let (planned, execution) = &**portal;
                     let outcome = match message {
                         Message::Execute(_) => self.execute_here(planned, execution).await,
-                        _ => self.bind_judged(execution).await,
+                        Message::BindJudged(_) => self.bind_judged(execution).await,
+                        _ => self.describe_portal(planned, execution).await,
                     };
                     // PostgreSQL would have said so at the Parse.
                     if let (Err(Failure::Sql(error)), Some((prepared, said, before))) = (&outcome, parsed)
@@ -176,7 +178,6 @@ impl Session {
                     outcome
                 }
                 Message::DescribeExecute(prepared) => self.describe_execute(prepared).await,
-                Message::DescribePortal(portal) => self.describe_portal(&portal.0, &portal.1).await,
                 Message::Fail(error) => Err(Failure::Sql(error.clone())),
                 message => self.answer_at_once(message, &mut confirmed),
             };
@@ -519,8 +520,16 @@ impl Session {
 /// Whether a text cannot be read as a statement, by the server's judgement: not an error of code that it runs, nor of a command,
 /// which is not looked into before it is run. `untold`: the client has not been sent anything since.
 fn is_of_a_text(planned: &Planned, error: &SqlError, untold: bool) -> bool {
+    /// Of a command that has a query: privileges, and a cursor's name that is taken.
+    const OF_THE_COMMAND: [&str; 2] = ["42501", "42P03"];
+    let has_query = matches!(
+        planned.plan.facts.kind,
+        Kind::Explain(_) | Kind::Session(SessionObject::DeclareCursor { .. })
+    );
+    let of_query = has_query && !OF_THE_COMMAND.contains(&error.sqlstate.to_string().as_str());
     let has_context = error.fields.iter().any(|(code, _)| *code == b'W');
-    untold && planned.counts_parameters() && error.sqlstate.class() == "42" && !has_context
+    let is_read = planned.counts_parameters() || of_query;
+    untold && is_read && error.sqlstate.class() == "42" && !has_context
 }
 
 /// A failure before anything of its segment was confirmed.

@@ -110,7 +110,7 @@ fn exchange(one: &mut Side, other: &mut Side, sent: &[Write]) -> Result<(), Diff
 
 /// What is told in another way by nature. The session ends there.
 fn is_known(difference: &Difference) -> bool {
-    const KNOWN: [(&str, &str); 16] = [
+    const KNOWN: [(&str, &str); 19] = [
         // Arguments of EXECUTE are counted when it is parsed or described.
         ("", "E ERROR 42601 wrong number of parameters for prepared statement"),
         // The name's being taken is told before the statement is looked at.
@@ -131,6 +131,11 @@ fn is_known(difference: &Difference) -> bool {
         ("E ERROR 55006", ""),
         // Behind what turns the transaction, in the same write, a portal's name is not known to be taken.
         ("E ERROR 42P03", ""),
+        // A cursor outside of a block is refused before its query is read.
+        ("1", "E ERROR 42P05"),
+        // Shards are asked at Execute: who may not read there is told then.
+        ("E ERROR 42501", "1"),
+        ("E ERROR 42501", "2"),
         // Every server warns of the text that it is sent.
         ("N WARNING 22P06", ""),
         ("", "N WARNING 22P06"),

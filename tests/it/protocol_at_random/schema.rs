@@ -5,7 +5,7 @@ pub const ROLE: &str = "clerk";
 /// `places`, `visits` and `guarded` are sharded by region, `colours` is a reference table, the others are on the default shard.
 /// Rows of `visits` and `zones` set parameters by their triggers, but for those named `quiet`. Schema `other` has tables of
 /// names that `public` has.
-pub const SCHEMA: [&str; 24] = [
+pub const SCHEMA: [&str; 26] = [
     "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, price numeric(10,2), at timestamptz, \
      PRIMARY KEY (region, id))",
     "CREATE TABLE colours (code text PRIMARY KEY, label text)",
@@ -30,6 +30,9 @@ pub const SCHEMA: [&str; 24] = [
      EXECUTE FUNCTION zoned()",
     "CREATE FUNCTION quoted(how text) RETURNS text LANGUAGE plpgsql AS \
      $$BEGIN PERFORM set_config('standard_conforming_strings', how, false); RETURN how; END$$",
+    "CREATE VIEW viewed AS SELECT set_config('app.who', 'viewed', false)",
+    "CREATE PROCEDURE sets_and_rolls_back() LANGUAGE plpgsql AS \
+     $$BEGIN SET DateStyle = 'German'; ROLLBACK; PERFORM set_config('app.who', 'kept', false); END$$",
     "CREATE TABLE guarded (id int, region varchar(50) NOT NULL, owner text, PRIMARY KEY (region, id))",
     "CREATE SCHEMA other",
     "CREATE TABLE other.notes (id int PRIMARY KEY, name text)",
