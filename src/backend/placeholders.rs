@@ -42,10 +42,12 @@ impl Placeholders {
     }
 
     pub fn add(&mut self, others: &Self) {
-        if self.names.is_empty() {
-            self.names = Rc::clone(&others.names);
-        } else if !others.are_within(self) {
-            Rc::make_mut(&mut self.names).extend(others.names.iter().cloned());
+        if others.are_within(self) {
+            return;
+        }
+        match self.names.is_empty() {
+            true => self.names = Rc::clone(&others.names),
+            false => Rc::make_mut(&mut self.names).extend(others.names.iter().cloned()),
         }
     }
 

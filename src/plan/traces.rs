@@ -54,7 +54,7 @@ impl Traces {
             traces.add(context, &call.name);
         });
         traces.add_block(context, &facts.block);
-        if matches!(facts.kind, Kind::Do | Kind::Call | Kind::Unparsed { .. }) {
+        if matches!(facts.kind, Kind::Do | Kind::Call | Kind::Unparsed { .. } | Kind::Ddl { .. }) {
             traces.add_named(context, &facts.words);
             traces.defines |= facts.words.iter().any(|word| DEFINING.contains(&word.as_str()));
         }
@@ -79,9 +79,7 @@ impl Traces {
             Kind::Show { name } => traces.reads_parameters |= name.contains('.'),
             _ => {}
         }
-        if let Some(target) = written(&facts.kind) {
-            traces.add_relation(context, target, true);
-        }
+        written(&facts.kind).into_iter().for_each(|target| traces.add_relation(context, target, true));
         let Catalog { hidden, .. } = &*context.catalog;
         traces.defines |= defines(&facts.kind);
         if traces.defines {
@@ -108,12 +106,32 @@ impl Traces {
         };
         let below = info.reads.iter().filter_map(|read| context.catalog.relations.get(read));
         for info in below.chain([info]) {
-            self.reads_parameters |= info.reads_parameters;
-            self.add_calls(context, info, written);
+            match written {
+                true => self.add_written(context, info, &mut HashSet::new()),
+                false => self.add_calls(context, info, false),
+            }
+        }
+    }
+
+    /// What is done to a table is done to its partitions, and to what refers to it.
+    fn add_written<'c>(
+        &mut self,
+        context: &'c PlanningContext,
+        info: &'c RelationInfo,
+        seen: &mut HashSet<&'c ObjectName>,
+    ) {
+        self.add_calls(context, info, true);
+        self.leaves |= !info.triggers.is_empty();
+        let referring = info.referenced_by.iter().map(|key| &key.child);
+        for name in info.children.iter().chain(referring) {
+            if let Some(child) = context.catalog.relations.get(name).filter(|_| seen.insert(name)) {
+                self.add_written(context, child, seen);
+            }
         }
     }
 
     fn add_calls(&mut self, context: &PlanningContext, info: &RelationInfo, written: bool) {
+        self.reads_parameters |= info.reads_parameters;
         let by_writes = info.triggers.iter().chain(&info.write_calls).filter(|_| written);
         for function in info.calls.iter().chain(by_writes) {
             match &info.definition {
@@ -171,11 +189,12 @@ impl Traces {
     }
 }
 
-/// The table that gets rows, or has them changed.
-fn written(kind: &Kind) -> Option<&ObjectName> {
+/// The tables that get rows, or have them changed.
+fn written(kind: &Kind) -> Vec<&ObjectName> {
     match kind {
-        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => Some(&table.name),
-        kind => kind.target().map(|target| &target.name),
+        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => vec![&table.name],
+        Kind::Truncate { targets, .. } => targets.iter().map(|target| &target.name).collect(),
+        kind => kind.target().map(|target| &target.name).into_iter().collect(),
     }
 }
 

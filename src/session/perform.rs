@@ -485,7 +485,9 @@ impl Session {
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
         self.check_made_from(facts, work.text())?;
-        self.names_set(planned, &work.parameters(planned)?)?;
+        if !planned.sets.is_nothing() {
+            self.names_set(planned, &work.parameters(planned)?)?;
+        }
         match &facts.kind {
             Kind::Session(SessionObject::Prepare { name }) => self.check_unprepared(name)?,
             Kind::Session(SessionObject::DeclareCursor { name, .. }) if self.held.cursor(name).is_some() => {

@@ -5,6 +5,7 @@ mod cli;
 mod clients;
 mod cluster;
 mod code;
+mod code_leaks;
 mod console;
 mod control;
 mod copies;
