@@ -259,10 +259,10 @@ async fn look(connection: &mut Connection, question: &str) -> Option<(Captured, 
 fn pin_reason(found: &str) -> Option<&'static str> {
     Some(match found {
         "" => return None,
-        "temp" => "temporary table",
-        "lock" => "session advisory lock",
+        "temp" => "a temporary object",
+        "lock" => "a session's advisory lock",
         "listen" => "LISTEN",
-        "cursor" => "cursor WITH HOLD",
+        "cursor" => "a cursor WITH HOLD",
         _ => "PREPARE",
     })
 }
