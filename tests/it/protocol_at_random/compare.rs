@@ -126,7 +126,7 @@ fn is_known(difference: &Difference) -> bool {
         // A pipeline that goes to several servers, or on behind a Flush, is a block of ours, in which PostgreSQL has none.
         ("N WARNING 25P01", ""),
         ("E ERROR 25P01", ""),
-        ("1", "E ERROR 2D000"),
+        ("", "E ERROR 2D000"),
         // There a table that a portal reads can be dropped: the portal is another server's, or not there yet.
         ("E ERROR 55006", ""),
         // Behind what turns the transaction, in the same write, a portal's name is not known to be taken.
@@ -175,6 +175,7 @@ fn refusal(difference: &Difference) -> Option<String> {
     const ENDS: [&str; 2] = ["must be called before any query", "during recovery"];
     let refuses = |line: &&String| {
         line.starts_with("E ERROR 0A000")
+            || line.starts_with("E ERROR 23514 no shard holds")
             || ENDS.iter().any(|end| line.starts_with("E ") && line.contains(end))
     };
     difference.got.iter().find(refuses).or_else(|| difference.expected.iter().find(refuses)).cloned()
