@@ -49,7 +49,7 @@ pub(super) struct NodePool {
     /// Where its account has a size of its own, over all workers.
     pub size: Cell<Option<usize>>,
     /// Its connections that are older are closed when they are free.
-    pub renewed: Cell<Option<Instant>>,
+    renewed: Cell<Option<Instant>>,
     waiters: RefCell<VecDeque<Waiter>>,
     places: RefCell<Places<Grant>>,
     /// Of all connections, lent ones too.
@@ -159,8 +159,13 @@ impl NodePool {
         true
     }
 
-    /// It was made before this account's were to be renewed.
-    pub fn has_outlived(&self, connection: &Connection) -> bool {
+    /// Every connection that exists is to be replaced by a new one when it is free.
+    pub fn renew(&self) {
+        self.renewed.set(Some(Instant::now()));
+    }
+
+    /// It was made before all were to be renewed.
+    pub fn is_outdated(&self, connection: &Connection) -> bool {
         self.renewed.get().is_some_and(|renewed| connection.born < renewed)
     }
 

@@ -17,7 +17,7 @@
 //!    reaping, a primary's when it has been down for as long as a statement waits for a primary.
 //! 5. Nothing is kept of an account that has no connection and for which nobody waits.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,8 +96,6 @@ pub struct Pools {
     ledgers: RefCell<HashMap<NodeId, Rc<Ledger>>>,
     bounds: RefCell<Bounds>,
     part: Part,
-    /// Connections that are older are closed when they are free.
-    renewed: Cell<Option<Instant>>,
     /// How often the log may tell of logins that servers refuse.
     refusals: Throttle,
     worker: Arc<WorkerFigures>,
@@ -188,7 +186,6 @@ impl Pools {
             ledgers: RefCell::default(),
             bounds: RefCell::new(Bounds::new(settings, waits, sizing, part)),
             part,
-            renewed: Cell::new(None),
             refusals: Throttle::every(REFUSALS_TOLD_EVERY),
             worker,
         }
@@ -209,14 +206,13 @@ impl Pools {
 
     /// Every connection that exists is to be replaced by a new one when it is free.
     pub fn renew(&self) {
-        self.renewed.set(Some(Instant::now()));
+        self.pools.borrow().values().for_each(|pool| pool.renew());
     }
 
     /// Every one of this account's.
     pub fn renew_of(&self, user: &str) {
         let pools = self.pools.borrow();
-        let own = pools.iter().filter(|((_, of), _)| **of == *user);
-        own.for_each(|(_, pool)| pool.renewed.set(Some(Instant::now())));
+        pools.iter().filter(|((_, of), _)| **of == *user).for_each(|(_, pool)| pool.renew());
     }
 
     fn pool(&self, node: NodeId, user: &Rc<str>) -> Rc<NodePool> {
@@ -249,7 +245,7 @@ impl Pools {
                 None => pool.idle.borrow_mut().pop()?,
                 Some(known) => pool.pop_within(known)?,
             };
-            if connection.poll_idle() && !self.is_outdated(&connection) && !pool.has_outlived(&connection) {
+            if connection.poll_idle() && !pool.is_outdated(&connection) {
                 lend(&mut connection);
                 return Some(connection);
             }
@@ -339,7 +335,7 @@ impl Pools {
     /// Takes a connection back. One that is not clean is closed.
     pub fn give(&self, mut connection: Box<Connection>) {
         let now = Instant::now();
-        if !connection.is_clean() || self.is_outdated(&connection) || self.is_too_old(&connection, now) {
+        if !connection.is_clean() || self.is_too_old(&connection, now) {
             return;
         }
         connection.shrink();
@@ -349,14 +345,9 @@ impl Pools {
         }
         let Some(slot) = connection.slot.as_mut() else { return };
         slot.rest();
-        if let Some(pool) = slot.pool().filter(|pool| !pool.has_outlived(&connection)) {
+        if let Some(pool) = slot.pool().filter(|pool| !pool.is_outdated(&connection)) {
             pool.take_back(connection);
         }
-    }
-
-    /// It was made before all were to be renewed.
-    fn is_outdated(&self, connection: &Connection) -> bool {
-        self.renewed.get().is_some_and(|renewed| connection.born < renewed)
     }
 
     /// Looked at where it is given back and by the reaper, which between them miss nothing for longer than a second.
@@ -461,7 +452,7 @@ impl Pools {
             idle.retain_mut(|connection| {
                 let idle = now.saturating_duration_since(connection.idle_since);
                 let idle_too_long = idle_timeout.is_some_and(|bound| idle > bound);
-                let outlived = self.is_outdated(connection) || self.is_too_old(connection, now);
+                let outlived = pool.is_outdated(connection) || self.is_too_old(connection, now);
                 !retired && connection.poll_idle() && !idle_too_long && !outlived
             });
             pool.idle.borrow_mut().append(&mut idle);

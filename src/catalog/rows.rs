@@ -120,7 +120,6 @@ impl Interpreter<'_> {
                 has_rules: row.try_get(7)?,
                 row_security: row.try_get(4)?,
                 unlogged: row.try_get(9)?,
-                reads_parameters: false,
                 ..RelationInfo::new(name.clone(), relation_kind(row.try_get(3)?))
             };
             owned.extend(row.try_get::<_, Option<u32>>(10)?.map(|table| (name.clone(), table)));

@@ -76,6 +76,8 @@ impl Traces {
                 traces.leaves |= !sets.is_empty();
                 others.iter().for_each(|call| traces.add_unseen(context, &call.name));
             }
+            // What it writes is not followed.
+            Kind::ModifyingWith => traces.leaves = true,
             Kind::Show { name } => traces.reads_parameters |= name.contains('.'),
             _ => {}
         }
@@ -121,7 +123,7 @@ impl Traces {
         seen: &mut HashSet<&'c ObjectName>,
     ) {
         self.add_calls(context, info, true);
-        self.leaves |= !info.triggers.is_empty();
+        self.leaves |= !info.triggers.is_empty() || info.has_rules;
         let referring = info.referenced_by.iter().map(|key| &key.child);
         for name in info.children.iter().chain(referring) {
             if let Some(child) = context.catalog.relations.get(name).filter(|_| seen.insert(name)) {

@@ -44,12 +44,19 @@ pub(super) enum Place {
 impl Place {
     /// The server reads data from the client there.
     pub fn copies_in(&self) -> bool {
-        matches!(self, Self::Shard(place) if place.planned.as_ref().is_some_and(|planned| planned.copies_in()))
+        self.planned().is_some_and(Planned::copies_in)
     }
 
     /// What runs there may end its transaction, which it cannot in a block.
     pub fn may_commit(&self) -> bool {
-        matches!(self, Self::Shard(place) if place.planned.as_ref().is_some_and(|planned| planned.may_commit()))
+        self.planned().is_some_and(Planned::may_commit)
+    }
+
+    fn planned(&self) -> Option<&Planned> {
+        match self {
+            Self::Shard(place) => place.planned.as_deref(),
+            Self::Session => None,
+        }
     }
 }
 

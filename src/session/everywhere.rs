@@ -200,6 +200,7 @@ impl Session {
         self.check_unused(planned, work)?;
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         self.await_resumed(topology.all_shards()).await?;
+        self.names_set(planned, &NoParameters)?;
         let mark = self.client.outbox.len();
         let mut done: Vec<&str> = Vec::new();
         for shard in topology.default_first() {
@@ -223,7 +224,6 @@ impl Session {
     /// Settings go ahead in a transaction of their own: the statement must be alone in its.
     async fn perform_one_of_each(&mut self, planned: &Planned, work: Work<'_>, shard: ShardId) -> Outcome {
         let tell = shard == self.default_shard();
-        self.names_set(planned, &NoParameters)?;
         let index = self.join(shard, Access::Write, &[]).await?;
         if self.lanes[index].end_settings() {
             self.drain_lane(index).await?;

@@ -357,10 +357,7 @@ impl Session {
             return Err(Failure::Sql(is_taken(name)));
         }
         let mut avoid = Vec::new();
-        let names = match planned.sets.is_nothing() {
-            true => Vec::new(),
-            false => self.names_set(planned, &work.parameters(planned)?)?,
-        };
+        let names = self.names_set_by(planned, work)?;
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;
             let mark = self.client.outbox.len();
@@ -485,9 +482,7 @@ impl Session {
         let shard = self.default_shard();
         self.on_route(Route::Relay, Some(shard));
         self.check_made_from(facts, work.text())?;
-        if !planned.sets.is_nothing() {
-            self.names_set(planned, &work.parameters(planned)?)?;
-        }
+        self.names_set_by(planned, work)?;
         match &facts.kind {
             Kind::Session(SessionObject::Prepare { name }) => self.check_unprepared(name)?,
             Kind::Session(SessionObject::DeclareCursor { name, .. }) if self.held.cursor(name).is_some() => {

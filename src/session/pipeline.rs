@@ -521,12 +521,12 @@ impl Session {
 /// which is not looked into before it is run. `untold`: the client has not been sent anything since.
 fn is_of_a_text(planned: &Planned, error: &SqlError, untold: bool) -> bool {
     /// Of a command that has a query: privileges, and a cursor's name that is taken.
-    const OF_THE_COMMAND: [&str; 2] = ["42501", "42P03"];
+    const OF_THE_COMMAND: [SqlState; 2] = [SqlState::INSUFFICIENT_PRIVILEGE, SqlState::DUPLICATE_CURSOR];
     let has_query = matches!(
         planned.plan.facts.kind,
         Kind::Explain(_) | Kind::Session(SessionObject::DeclareCursor { .. })
     );
-    let of_query = has_query && !OF_THE_COMMAND.contains(&error.sqlstate.to_string().as_str());
+    let of_query = has_query && !OF_THE_COMMAND.contains(&error.sqlstate);
     let has_context = error.fields.iter().any(|(code, _)| *code == b'W');
     let is_read = planned.counts_parameters() || of_query;
     untold && is_read && error.sqlstate.class() == "42" && !has_context

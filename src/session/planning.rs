@@ -462,7 +462,7 @@ impl Session {
         self.check_hint(hint.as_ref())?;
         let sets = Sets::of(&plan, text, options);
         let sets = sets.ok_or_else(|| Failure::Sql(refusals::OWN_PARAMETER.error(&[])))?;
-        let code = leaves_traces(&plan) || fires_triggers(&plan, &self.context.planning);
+        let code = leaves_traces(&plan);
         let suspect = code || !sets.are_local();
         let (context, broken) = (self.context.id, shape.broken);
         let changes_reading =
@@ -564,12 +564,6 @@ fn lets_go(facts: &Facts) -> bool {
         Kind::Ddl { .. } => facts.words.iter().any(|word| word == "drop"),
         _ => facts.functions.iter().any(|call| unlocks(&call.name.name)),
     }
-}
-
-/// Triggers and rules run code that the text does not show.
-fn fires_triggers(plan: &Plan, planning: &PlanningContext) -> bool {
-    let code = |info: &RelationInfo| !info.triggers.is_empty() || info.has_rules;
-    matches!(plan.facts.kind, Kind::ModifyingWith) || written_table(plan, planning).is_some_and(code)
 }
 
 /// The table that the statement puts rows into, or changes rows of.

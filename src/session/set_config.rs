@@ -15,6 +15,7 @@ use std::rc::Rc;
 use super::encoding::CLIENT_ENCODING;
 use super::greeting::setting_value;
 use super::leftovers::OF_TRANSACTIONS;
+use super::perform::Work;
 use super::planning::Planned;
 use super::report::settings_on_one_server;
 use super::setting::OWN_PREFIX;
@@ -161,6 +162,14 @@ impl Session {
             names.push(name);
         }
         Ok(names)
+    }
+
+    /// The same, its parameters looked at only where it sets something.
+    pub(super) fn names_set_by(&mut self, planned: &Planned, work: Work<'_>) -> Result<Vec<String>, Failure> {
+        match planned.sets.is_nothing() {
+            true => Ok(Vec::new()),
+            false => self.names_set(planned, &work.parameters(planned)?),
+        }
     }
 
     /// A parameter is set, or was tried to be: one of an application's own may exist from now on.
