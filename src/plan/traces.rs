@@ -76,6 +76,10 @@ impl Traces {
                 traces.leaves |= !sets.is_empty();
                 others.iter().for_each(|call| traces.add_unseen(context, &call.name));
             }
+            // Its table stands in no block.
+            Kind::Copy(Copy { table: Some(table), direction: CopyDirection::ToStdout, .. }) => {
+                traces.add_relation(context, &table.name, false);
+            }
             // What it writes is not followed.
             Kind::ModifyingWith => traces.leaves = true,
             Kind::Show { name } => traces.reads_parameters |= name.contains('.'),
@@ -194,7 +198,9 @@ impl Traces {
 /// The tables that get rows, or have them changed.
 fn written(kind: &Kind) -> Vec<&ObjectName> {
     match kind {
-        Kind::Copy(Copy { table: Some(table), direction: CopyDirection::FromStdin, .. }) => vec![&table.name],
+        Kind::Copy(Copy { table: Some(table), direction, .. }) if *direction != CopyDirection::ToStdout => {
+            vec![&table.name]
+        }
         Kind::Truncate { targets, .. } => targets.iter().map(|target| &target.name).collect(),
         kind => kind.target().map(|target| &target.name).into_iter().collect(),
     }

@@ -1,9 +1,9 @@
 //! Code that sets parameters where the statement does not name it: whoever has it run keeps what it has set, and nobody else.
 
-use crate::stand::{self, Message, Pair, RawClient, Target};
+use crate::stand::{self, Pair, Target};
 
 /// Every way sets TimeZone by `sets` or `fires`.
-const SCHEMA: [&str; 32] = [
+const SCHEMA: [&str; 33] = [
     "CREATE FUNCTION sets(what text) RETURNS text LANGUAGE plpgsql AS \
      $$BEGIN PERFORM set_config('TimeZone', 'Asia/Tokyo', false); RETURN what; END$$",
     "CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS \
@@ -26,6 +26,7 @@ const SCHEMA: [&str; 32] = [
     "CREATE TRIGGER fires AFTER TRUNCATE ON emptied FOR EACH STATEMENT EXECUTE FUNCTION fires_for_all()",
     "CREATE TABLE grown (id int)",
     "INSERT INTO grown VALUES (1)",
+    "CREATE TABLE readers AS SELECT 1",
     "INSERT INTO parents VALUES (1), (2), (3)",
     "INSERT INTO children VALUES (1), (2)",
     "CREATE TABLE guarded (id int, name text)",
@@ -94,16 +95,6 @@ const WAYS: [&str; 50] = [
     "MERGE INTO based USING (VALUES (5)) v(a) ON id = a WHEN NOT MATCHED THEN INSERT VALUES (a)",
 ];
 
-/// Runs a statement by either protocol.
-fn run(client: &mut RawClient, text: &str, extended: bool) -> Vec<Message> {
-    if !extended {
-        return client.simple(text);
-    }
-    let parse = stand::parse("", text, &[]);
-    client.send(&[parse, stand::bind("", "", &[], &[]), stand::execute("", 0), stand::sync()].concat());
-    client.until_ready()
-}
-
 /// The zones in which sessions are that have run something, one after the other.
 fn zones(target: &Target) -> Vec<String> {
     // Bodies that are parsed when they are defined came with PostgreSQL 14.
@@ -114,11 +105,12 @@ fn zones(target: &Target) -> Vec<String> {
     for extended in [false, true] {
         for way in WAYS.iter().filter(|way| !extended || !way.contains("; ")) {
             let mut setting = target.raw();
-            let answer = run(&mut setting, way, extended);
+            let answer = if extended { setting.extended(way) } else { setting.simple(way) };
             let mut other = target.raw();
-            other.simple("BEGIN");
-            let zone = other.value("SHOW TimeZone");
-            other.simple("COMMIT");
+            // Outside of a transaction a replica may be asked.
+            let on_a_replica = other.value("SELECT current_setting('TimeZone') FROM readers");
+            assert_eq!(on_a_replica.as_deref(), Some("UTC"), "{:?}: {way}, extended {extended}", target.kind);
+            let zone = other.value_of_primary("SHOW TimeZone");
             let context = format!("{:?}: {way}, extended {extended}", target.kind);
             assert_eq!(zone.as_deref(), Some("UTC"), "{context}: {:?}", stand::lines(&answer));
             zones.push(format!("{way}, extended {extended}: {:?}", setting.value("SHOW TimeZone")));

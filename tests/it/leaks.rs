@@ -54,9 +54,7 @@ fn a_copy_that_fails_leaves_the_settings_of_its_session_alone() {
                 assert_eq!(two.value(who).as_deref(), Some("two"), "{place}");
                 assert_eq!(two.value("SHOW work_mem").as_deref(), Some("4MB"), "{place}");
                 two.simple("COMMIT");
-                three.simple("BEGIN");
-                assert_eq!(three.value(who).as_deref(), Some(""), "{place}");
-                three.simple("COMMIT");
+                assert_eq!(three.value_of_primary(who).as_deref(), Some(""), "{place}");
                 assert_eq!(one.value(who).as_deref(), Some("one"), "{place}");
             }
             target.run(&["DELETE FROM filled WHERE id = 2"]);
@@ -173,9 +171,11 @@ fn what_a_transaction_has_set_on_many_shards_reaches_no_other_session() {
                 );
                 for (client, expected) in [(&mut other, " UTC"), (&mut one, "one Asia/Dubai")] {
                     // In a transaction it is the primary that is asked.
-                    client.simple("BEGIN");
-                    assert_eq!(client.value(&ask).as_deref(), Some(expected), "{context} {region}");
-                    client.simple("COMMIT");
+                    assert_eq!(
+                        client.value_of_primary(&ask).as_deref(),
+                        Some(expected),
+                        "{context} {region}"
+                    );
                 }
             }
         }
@@ -263,9 +263,12 @@ fn half_a_date_style_is_not_completed_by_another_session() {
         by_set.simple("SET DateStyle = 'DMY'");
         other.simple("SET DateStyle = 'German'; SELECT 1");
         other.simple("BEGIN; SELECT 1; COMMIT");
-        by_set.simple("BEGIN");
-        assert_eq!(by_set.value("SHOW DateStyle").as_deref(), Some("SQL, DMY"), "{:?}", target.kind);
-        by_set.simple("COMMIT");
+        assert_eq!(
+            by_set.value_of_primary("SHOW DateStyle").as_deref(),
+            Some("SQL, DMY"),
+            "{:?}",
+            target.kind
+        );
     }
 }
 
@@ -277,9 +280,7 @@ fn what_a_default_sets_or_locks_is_the_sessions() {
         target.run(&["CREATE TABLE setting (id int, a text DEFAULT set_config('work_mem', '14MB', false))"]);
         let (mut one, mut other) = (target.raw(), target.raw());
         one.simple("INSERT INTO setting (id) VALUES (1)");
-        other.simple("BEGIN");
-        assert_eq!(other.value("SHOW work_mem").as_deref(), Some("4MB"), "{:?}", target.kind);
-        other.simple("COMMIT");
+        assert_eq!(other.value_of_primary("SHOW work_mem").as_deref(), Some("4MB"), "{:?}", target.kind);
         assert_eq!(one.value("SHOW work_mem").as_deref(), Some("14MB"), "{:?}", target.kind);
     }
     // The lock keeps its connection: there must be another.
@@ -399,11 +400,26 @@ fn what_a_copy_sets_is_told_and_reaches_no_other_session() {
             let zone =
                 |message: &&stand::Message| message.tag == b'S' && message.two_strings().0 == "TimeZone";
             assert_eq!(told.iter().filter(zone).count(), 1, "{place}: {:?}", stand::lines(&told));
-            behind.simple("BEGIN");
-            assert_eq!(behind.value("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
-            behind.simple("COMMIT");
+            assert_eq!(behind.value_of_primary("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
             assert_eq!(copying.value("SHOW TimeZone").as_deref(), Some("Europe/Rome"), "{place}");
         }
+    }
+}
+
+/// What a session does on a connection that has another's zone leaves it its own zone, and the next session the servers' own.
+/// `act` is told the zone that it is in, and what to say of it.
+fn keeps_zones(target: &Target, what: &str, act: impl Fn(&mut RawClient, &str, &str)) {
+    for (zoned, zone) in [(false, "UTC"), (true, "Asia/Tokyo")] {
+        let place = format!("{:?}: {what}, of a session with a zone: {zoned}", target.kind);
+        let (mut before, mut one, mut behind) = (target.raw(), target.raw(), target.raw());
+        before.simple("SET TimeZone = 'Europe/Rome'");
+        if zoned {
+            one.simple("SET TimeZone = 'Asia/Tokyo'");
+        }
+        before.simple("BEGIN; SELECT 1; COMMIT");
+        act(&mut one, zone, &place);
+        assert_eq!(behind.value_of_primary("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
+        assert_eq!(one.value_of_primary("SHOW TimeZone").as_deref(), Some(zone), "{place}");
     }
 }
 
@@ -413,16 +429,7 @@ fn a_block_that_begins_amid_a_pipeline_takes_no_settings_along() {
     let pair = Pair::with("pipelined_block", "", ONE_CONNECTION);
     for target in pair.targets() {
         for end in ["ROLLBACK", "COMMIT"] {
-            for zoned in [false, true] {
-                let place = format!("{:?}: {end}, of a session with a zone: {zoned}", target.kind);
-                let (mut before, mut one, mut behind) = (target.raw(), target.raw(), target.raw());
-                before.simple("SET TimeZone = 'Europe/Rome'");
-                before.simple("BEGIN; SELECT 1; COMMIT");
-                let zone = if zoned { "Asia/Tokyo" } else { "UTC" };
-                if zoned {
-                    one.simple("SET TimeZone = 'Asia/Tokyo'");
-                    before.simple("BEGIN; SELECT 1; COMMIT");
-                }
+            keeps_zones(target, end, |client, zone, place| {
                 let bound = [
                     // Of settings the primary is asked.
                     stand::parse("w", "SELECT current_setting('TimeZone')", &[]),
@@ -430,25 +437,12 @@ fn a_block_that_begins_amid_a_pipeline_takes_no_settings_along() {
                     stand::execute("p", 0),
                     stand::flush(),
                 ];
-                one.send(&bound.concat());
-                until(&mut one, b'C');
-                let begun = [
-                    stand::parse("", "BEGIN", &[]),
-                    stand::bind("", "", &[], &[]),
-                    stand::execute("", 0),
-                    stand::sync(),
-                ];
-                one.send(&begun.concat());
-                one.until_ready();
-                assert_eq!(one.value("SHOW TimeZone").as_deref(), Some(zone), "{place}");
-                one.simple(end);
-                behind.simple("BEGIN");
-                assert_eq!(behind.value("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
-                behind.simple("COMMIT");
-                one.simple("BEGIN");
-                assert_eq!(one.value("SHOW TimeZone").as_deref(), Some(zone), "{place}");
-                one.simple("COMMIT");
-            }
+                client.send(&bound.concat());
+                until(client, b'C');
+                client.extended("BEGIN");
+                assert_eq!(client.value("SHOW TimeZone").as_deref(), Some(zone), "{place}");
+                client.simple(end);
+            });
         }
     }
 }
@@ -460,33 +454,8 @@ fn code_that_rolls_back_takes_no_settings_along() {
     for target in pair.targets() {
         target.run(&["CREATE PROCEDURE undoes() LANGUAGE plpgsql AS $$BEGIN ROLLBACK; END$$"]);
         for text in ["CALL undoes()", "DO $$BEGIN ROLLBACK; END$$"] {
-            for extended in [false, true] {
-                for zoned in [false, true] {
-                    let place = format!("{:?}: {text}, extended {extended}, zone {zoned}", target.kind);
-                    let (mut before, mut one, mut behind) = (target.raw(), target.raw(), target.raw());
-                    before.simple("SET TimeZone = 'Europe/Rome'");
-                    let zone = if zoned { "Asia/Tokyo" } else { "UTC" };
-                    if zoned {
-                        one.simple("SET TimeZone = 'Asia/Tokyo'");
-                    }
-                    before.simple("BEGIN; SELECT 1; COMMIT");
-                    if extended {
-                        let parse = stand::parse("", text, &[]);
-                        let ask =
-                            [parse, stand::bind("", "", &[], &[]), stand::execute("", 0), stand::sync()];
-                        one.send(&ask.concat());
-                        one.until_ready();
-                    } else {
-                        one.simple(text);
-                    }
-                    behind.simple("BEGIN");
-                    assert_eq!(behind.value("SHOW TimeZone").as_deref(), Some("UTC"), "{place}");
-                    behind.simple("COMMIT");
-                    one.simple("BEGIN");
-                    assert_eq!(one.value("SHOW TimeZone").as_deref(), Some(zone), "{place}");
-                    one.simple("COMMIT");
-                }
-            }
+            keeps_zones(target, &format!("{text} by Query"), |client, _, _| drop(client.simple(text)));
+            keeps_zones(target, &format!("{text} by messages"), |client, _, _| drop(client.extended(text)));
         }
     }
 }
@@ -522,9 +491,7 @@ fn what_is_explained_is_run_as_by_itself() {
                 if block {
                     one.simple("COMMIT");
                 }
-                other.simple("BEGIN");
-                assert_eq!(other.value(both).as_deref(), Some("UTC none"), "{place}");
-                other.simple("COMMIT");
+                assert_eq!(other.value_of_primary(both).as_deref(), Some("UTC none"), "{place}");
                 assert_eq!(one.value(both).as_deref(), Some(expected), "{place}");
             }
         }
@@ -589,9 +556,7 @@ async fn what_event_triggers_set_reaches_no_other_session() {
         assert!(answer.iter().all(|message| message.tag != b'E'), "{text}: {:?}", stand::lines(&answer));
         for _ in 0..6 {
             let mut other = target.raw();
-            other.simple("BEGIN");
-            assert_eq!(other.value(state).as_deref(), Some("4MB UTC none"), "behind {text}");
-            other.simple("COMMIT");
+            assert_eq!(other.value_of_primary(state).as_deref(), Some("4MB UTC none"), "behind {text}");
         }
         let own = format!("9MB Asia/Tokyo {tag}");
         assert_eq!(defining.value(state).as_deref(), Some(own.as_str()), "{text}");

@@ -10,7 +10,7 @@ use meridian::demo::cluster::{APP_PASSWORD, APP_USER};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
 use super::message::Message;
-use super::{PROTOCOL_3_0, Target, frame, query, startup};
+use super::{PROTOCOL_3_0, Target, extended, frame, query, startup};
 
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -187,11 +187,25 @@ impl RawClient {
         self.until_ready()
     }
 
+    /// Runs a statement by the extended protocol.
+    pub fn extended(&mut self, text: &str) -> Vec<Message> {
+        self.send(&extended(text));
+        self.until_ready()
+    }
+
     /// The single value that a query answers.
     pub fn value(&mut self, text: &str) -> Option<String> {
         let answer = self.simple(text);
         let row = answer.iter().find(|message| message.tag == b'D')?;
         row.values().into_iter().next()?.map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// The same in a transaction of its own, where it is the primary that is asked.
+    pub fn value_of_primary(&mut self, text: &str) -> Option<String> {
+        self.simple("BEGIN");
+        let value = self.value(text);
+        self.simple("COMMIT");
+        value
     }
 
     pub fn set_patience(&self, patience: Duration) {
