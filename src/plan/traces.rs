@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::catalog::reading::{READS_PARAMETERS, SETS, SETS_READING, parameters_set};
+use crate::catalog::reading::{READING, READS_PARAMETERS, SETS, SETS_READING, parameters_set};
 use crate::catalog::{Catalog, RelationInfo};
 use crate::sql::facts::{Block, Copy, CopyDirection, Facts, Kind};
 use crate::sql::name::ObjectName;
@@ -40,6 +40,8 @@ pub struct Traces {
     pub locks: bool,
     /// Parameters that functions set; `?` is one whose name is computed.
     pub sets: BTreeSet<String>,
+    /// Names may be found, texts read or values shown otherwise afterwards.
+    pub sets_reading: bool,
     /// Something may ask for a parameter of an application's own.
     pub reads_parameters: bool,
     /// Event triggers may fire.
@@ -65,8 +67,10 @@ impl Traces {
                 words.for_each(|word| traces.add_unseen(context, &word));
             }
             Kind::Explain(explain) => {
-                let Self { leaves, locks, sets, reads_parameters, .. } = Self::of(&explain.inner, context);
+                let Self { leaves, locks, sets, sets_reading, reads_parameters, .. } =
+                    Self::of(&explain.inner, context);
                 traces.leaves |= leaves;
+                traces.sets_reading |= sets_reading;
                 traces.reads_parameters |= reads_parameters;
                 traces.locks |= locks;
                 traces.sets.extend(sets);
@@ -143,8 +147,11 @@ impl Traces {
             match &info.definition {
                 // A view tells what it sets.
                 Some(text) if function.name == "set_config" => {
+                    let names = parameters_set(text);
                     self.leaves = true;
-                    self.sets.extend(parameters_set(text));
+                    self.sets_reading |=
+                        names.iter().any(|name| name == "?" || READING.contains(&name.as_str()));
+                    self.sets.extend(names);
                 }
                 _ => self.add_unseen(context, function),
             }
@@ -177,6 +184,7 @@ impl Traces {
         let name = function.name.as_str();
         if name == "set_config" {
             self.leaves = true;
+            self.sets_reading = true;
             self.sets.insert("?".to_owned());
         }
         self.reads_parameters |= name == READS_PARAMETERS;
@@ -190,6 +198,7 @@ impl Traces {
         self.reads_parameters |= words.contains(READS_PARAMETERS) || words.contains("execute");
         self.defines |= DEFINING.iter().any(|word| words.contains(*word));
         self.leaves |= LEAVING.iter().any(|word| words.contains(*word));
+        self.sets_reading |= words.contains(SETS_READING);
         self.locks |= words.iter().any(|word| word.starts_with("pg_advisory_lock"));
         self.sets.extend(words.iter().filter_map(|word| word.strip_prefix(SETS)).map(str::to_owned));
     }

@@ -38,7 +38,7 @@ impl Session {
         self.check_unused(planned, work)?;
         self.on_route(Route::Everywhere, None);
         let own_block = !self.block.is_open();
-        self.names_set(planned, &NoParameters)?;
+        let names = self.names_set(planned, &NoParameters)?;
         if own_block {
             self.begin_implicit();
         }
@@ -56,6 +56,7 @@ impl Session {
         };
         let outcome = match outcome {
             Ok(()) if own_block => self.commit_for(planned, work, false).await,
+            Ok(()) => self.follow_code_everywhere(names, planned, work).await,
             other => other,
         };
         if let Err(failure) = outcome {
@@ -69,6 +70,20 @@ impl Session {
             return Err(failure);
         }
         Ok(())
+    }
+
+    /// What triggers set on the default shard, which may have more of them, holds on all.
+    async fn follow_code_everywhere(
+        &mut self,
+        names: Vec<String>,
+        planned: &Planned,
+        work: Work<'_>,
+    ) -> Outcome {
+        let default = self.default_shard();
+        match self.lanes.iter().position(|lane| lane.in_block && lane.shard == default) {
+            Some(index) => self.follow_code(index, names, planned, work.text()).await,
+            None => Ok(()),
+        }
     }
 
     /// A table without a rule has its rows on the default shard. Now that nobody can write to it any more, it must have none if

@@ -465,8 +465,7 @@ impl Session {
         let code = leaves_traces(&plan);
         let suspect = code || !sets.are_local();
         let (context, broken) = (self.context.id, shape.broken);
-        let changes_reading =
-            sets.may_change_reading() || code && may_change_reading(text, &plan, &self.context.planning);
+        let changes_reading = sets.may_change_reading() || code && may_change_reading(text, &plan);
         let planned = Planned { context, plan, literals, hint, suspect, broken, sets, changes_reading };
         // What came twice may come again.
         if is_cached

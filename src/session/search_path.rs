@@ -6,11 +6,10 @@
 use std::rc::Rc;
 
 use super::greeting::setting_value;
-use super::planning::written_table;
 use super::{Outcome, Session};
 use crate::backend::settings::set_statement;
 use crate::backend::{Account, Settings};
-use crate::catalog::reading::{READING, SETS_READING, sets_reading};
+use crate::catalog::reading::{READING, sets_reading};
 use crate::plan::{Plan, PlanningContext};
 
 impl Session {
@@ -82,19 +81,11 @@ pub(super) fn is_shown_as(name: &str, set: &str, shown: &str) -> bool {
     }
 }
 
-/// Whether code that the text runs sets one of them, as far as can be seen.
-pub(super) fn may_change_reading(text: &[u8], plan: &Plan, planning: &PlanningContext) -> bool {
+/// Whether the text, or code that it runs, sets one of them, as far as can be seen.
+pub(super) fn may_change_reading(text: &[u8], plan: &Plan) -> bool {
     // `UPDATE users SET role = …` sets no parameter.
     let writes = plan.facts.kind.target().is_some();
-    if !writes && sets_reading(&String::from_utf8_lossy(text)) {
-        return true;
-    }
-    let triggers = written_table(plan, planning).into_iter().flat_map(|info| &info.triggers);
-    let mut called = plan.facts.functions.iter().map(|call| &call.name).chain(triggers);
-    called.any(|name| {
-        let mut definitions = planning.catalog.definitions(name, &planning.search_path);
-        definitions.any(|(_, words)| words.contains(SETS_READING))
-    })
+    plan.traces.sets_reading || !writes && sets_reading(&String::from_utf8_lossy(text))
 }
 
 fn search_path(settings: &Settings, account: &Account) -> Vec<String> {
