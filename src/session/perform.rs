@@ -182,8 +182,8 @@ impl Session {
         };
         let planned = anew.as_deref().unwrap_or(planned);
         // Messages were counted when they were sorted.
-        if matches!(work, Work::Simple { .. }) && planned.may_change_answers() {
-            self.portals.note_change();
+        if matches!(work, Work::Simple { .. }) {
+            self.portals.note_change(planned);
         }
         let begun = self.begin_watch();
         let mut outcome = self.act(planned, work).await;

@@ -23,8 +23,16 @@ use crate::wire::error::{SqlError, SqlState};
 pub(super) struct Portals {
     pub known: HashMap<Box<[u8]>, Portal>,
     next: u64,
-    /// How many statements were run that may have changed what others answer.
-    changes: u64,
+    changes: Changes,
+}
+
+/// How many statements were run that may have changed what others answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Of rows, or of how statements are read.
+    any: u64,
+    /// Of how statements are read.
+    reading: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -50,7 +58,7 @@ pub(super) struct Portal {
     /// It was executed for the first of its rows only, on a server that has let go of it.
     pub cut: bool,
     /// [`Portals::changes`] when it was bound.
-    pub bound_behind: u64,
+    pub bound_behind: Changes,
     /// It was bound in a transaction that had failed.
     pub in_failed: bool,
 }
@@ -76,16 +84,21 @@ impl Portal {
             spent: false,
             in_pieces: false,
             cut: false,
-            bound_behind: 0,
+            bound_behind: Changes::default(),
             in_failed: false,
         }
     }
 
-    /// Whether it would see what was changed since its Bind, as a question that is asked at Execute does; PostgreSQL's rows are
-    /// those of the Bind. `changes`: [`Portals::changes`].
-    pub fn sees_later(&self, changes: u64) -> bool {
-        let asks = matches!(self.planned.plan.facts.kind, Kind::Select { .. }) && self.home == Home::Session;
-        asks && !self.spent && self.bound_behind != changes
+    /// Whether it would see what was changed since its Bind, as one that servers are asked for at Execute does; PostgreSQL has
+    /// read its text by then, and a query's rows are those of the Bind. `changes`: [`Portals::changes`].
+    pub fn sees_later(&self, changes: Changes) -> bool {
+        let kind = &self.planned.plan.facts.kind;
+        let writes = kind.target().is_some() || matches!(kind, Kind::ModifyingWith);
+        let sees = match kind {
+            Kind::Select { .. } => self.bound_behind != changes,
+            _ => writes && self.bound_behind.reading != changes.reading,
+        };
+        sees && !self.spent && self.home == Home::Session
     }
 
     /// Of this portal of the session's own.
@@ -156,9 +169,7 @@ impl Portals {
         if home == Home::Session {
             self.lose_unnamed();
         }
-        if planned.may_change_answers() {
-            self.note_change();
-        }
+        self.note_change(planned);
         if planned.ends_transaction() {
             // All others with it, whoever has them.
             self.known.retain(|known, _| **known == *name);
@@ -166,12 +177,12 @@ impl Portals {
     }
 
     /// A statement is run that may change what others answer.
-    pub fn note_change(&mut self) {
-        self.changes += 1;
+    pub fn note_change(&mut self, planned: &Planned) {
+        self.changes.any += u64::from(planned.may_change_answers());
+        self.changes.reading += u64::from(planned.turns_reading());
     }
 
-    /// How many there were.
-    pub fn changes(&self) -> u64 {
+    pub fn changes(&self) -> Changes {
         self.changes
     }
 
