@@ -127,8 +127,11 @@ impl Planned {
         executes || self.plan.access == Access::Write || self.turns_reading()
     }
 
+    /// SET SESSION CHARACTERISTICS is a setting of the session's.
     pub fn is_transaction_control(&self) -> bool {
-        matches!(self.plan.facts.kind, Kind::Transaction(_))
+        let kind = &self.plan.facts.kind;
+        let sets = matches!(kind, Kind::Transaction(TransactionCommand::SetCharacteristics(_)));
+        matches!(kind, Kind::Transaction(_)) && !sets
     }
 
     /// PostgreSQL looks for parameters in the text; of other statements only those count that are declared.
