@@ -43,7 +43,9 @@ impl Session {
     }
 
     pub(super) async fn describe_portal(&mut self, planned: &Planned, execution: &Execution) -> Outcome {
-        if answers_itself(planned) {
+        // Those without rows are described in a failed transaction, too.
+        let is_empty = self.block.is_failed() && !planned.plan.facts.kind.returns_rows();
+        if is_empty || answers_itself(planned) {
             encode::server::no_data(&mut self.client.outbox);
             return Ok(());
         }

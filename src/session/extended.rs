@@ -367,6 +367,7 @@ impl Session {
                 batch.for_shard(shard, Access::Read, None, Some(message));
             }
             Target::Portal => {
+                let fails = self.fails_at_once(batch);
                 let Some(portal) = self.portals.known.get_mut(describe.name) else {
                     return self.sort_cursor(batch, frame, describe.name, Owed::Describe { hidden: false });
                 };
@@ -375,7 +376,7 @@ impl Session {
                     Home::Session if portal.spent && portal.planned.ends_transaction() => {
                         return Err(unknown_portal(describe.name));
                     }
-                    Home::Shard(shard) => {
+                    Home::Shard(shard) if !fails => {
                         let owed = Owed::Describe { hidden: false };
                         let (access, planned) = (portal.planned.plan.access, Rc::clone(&portal.planned));
                         let message = Message::Forward { frame: frame.clone(), owed };
@@ -385,7 +386,7 @@ impl Session {
                     Home::Session if (portal.in_pieces || !portal.spent) && executes(rest, describe.name) => {
                         portal.describe = true;
                     }
-                    Home::Session => {
+                    Home::Shard(_) | Home::Session => {
                         let described = portal.execution(0, Pieces::None);
                         let planned = Rc::clone(&portal.planned);
                         self.for_session(batch, Message::DescribePortal(Box::new((planned, described))));
