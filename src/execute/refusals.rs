@@ -201,6 +201,10 @@ limits! {
         "EXPLAIN ANALYZE of a statement over several shards whose code sets parameters is not supported",
         "Leave ANALYZE out.",
         "What was set on one server would have to hold on the others.";
+    READ_WITH_ITS_MESSAGE = "X055" "0A000",
+        "a backslash in a message behind a change of standard_conforming_strings is not supported",
+        "Send the statement in a message of its own.",
+        "PostgreSQL reads all strings of a message before its first statement runs; a server that is given the statements one by one would read them by the new setting.";
 }
 
 impl Limit {

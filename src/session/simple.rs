@@ -22,6 +22,7 @@ use super::planning::Planned;
 use super::{End, Failure, Request, Session};
 use crate::backend::BackendError;
 use crate::execute::RelayError;
+use crate::execute::refusals;
 use crate::figures::Route;
 use crate::plan::{Access, Action};
 use crate::sql::arguments::NoParameters;
@@ -233,10 +234,14 @@ impl Session {
         }
         self.check_syntax(text).await?;
         let (mut behind, mut counted) = (0, 0);
+        let read_by = self.lex_options();
         for (number, piece) in pieces.iter().enumerate() {
             behind += characters(&text[counted..piece.start as usize]);
             counted = piece.start as usize;
             let statement = &text[piece.start as usize..piece.end as usize];
+            if self.lex_options() != read_by && statement.contains(&b'\\') {
+                return Err(Failure::Sql(refusals::READ_WITH_ITS_MESSAGE.error(&[])));
+            }
             self.refresh_context();
             let planned = self.plan_text(statement)?;
             if !self.block.is_open() && !planned.begins_block() {
