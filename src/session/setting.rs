@@ -262,7 +262,9 @@ impl Session {
         self.settings = Rc::new(settings);
         if !self.block.is_open() {
             let settings = Rc::clone(&self.settings);
-            for lane in &mut self.lanes {
+            // Others that the batch still has were not told.
+            let told = self.home_shard();
+            for lane in self.lanes.iter_mut().filter(|lane| lane.shard == told) {
                 lane.connection.applied = Rc::clone(&settings);
             }
         }

@@ -525,6 +525,33 @@ fn what_is_explained_and_run_is_kept_for_its_session() {
     }
 }
 
+/// One server is told of a setting that no transaction is around; others, which the pipeline has asked, are not.
+#[test]
+fn a_setting_behind_a_read_over_shards_is_not_taken_for_all_of_its_servers() {
+    let pair = Pair::with("told_alone", "", ONE_CONNECTION);
+    for target in pair.targets() {
+        target.run(&[
+            "CREATE TABLE places (id int, region varchar(50) NOT NULL, PRIMARY KEY (region, id))",
+            "INSERT INTO places VALUES (1, 'us-east')",
+            "INSERT INTO places VALUES (2, 'us-west')",
+        ]);
+        for text in ["RESET ALL", "RESET TimeZone", "SET TimeZone = 'Europe/Rome'"] {
+            let (mut one, mut other) = (target.raw(), target.raw());
+            one.simple("SET TimeZone = 'Asia/Tokyo'");
+            let messages = ["SELECT max(id) FROM places", "ROLLBACK", text].map(|text| {
+                [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0)].concat()
+            });
+            one.send(&[messages.concat(), stand::sync()].concat());
+            one.until_ready();
+            for region in ["us-east", "us-west"] {
+                let zone =
+                    format!("SELECT current_setting('TimeZone') FROM places WHERE region = '{region}'");
+                assert_eq!(other.value(&zone).as_deref(), Some("UTC"), "{:?}: {text}, {region}", target.kind);
+            }
+        }
+    }
+}
+
 /// What event triggers set belongs to the session whose DDL has fired them.
 #[tokio::test]
 async fn what_event_triggers_set_reaches_no_other_session() {
