@@ -26,7 +26,7 @@ use anyhow::Context;
 use meridian::figures::WorkerFigures;
 use meridian::plan::PlanningContext;
 use meridian::session::board::PlansReport;
-use meridian::session::planning::{Literals, PlanCache, Planned, make_plan};
+use meridian::session::planning::{Asks, Literals, PlanCache, Planned, make_plan};
 use meridian::session::set_config::Sets;
 use meridian::sql::lexer::LexOptions;
 use meridian::sql::parse::parse;
@@ -193,6 +193,7 @@ impl<'a> Desk<'a> {
             broken: false,
             sets: Sets::Nothing,
             changes_reading: false,
+            asks: Asks::Nothing,
         };
         self.plans.remember(text, template, &planned);
         Some(())

@@ -34,6 +34,6 @@ pub use choice::ReadPolicy;
 pub use connection::Connection;
 pub use dismissal::dismiss;
 pub use error::BackendError;
-pub use placeholders::Placeholders;
+pub use placeholders::{Placeholders, Wanted};
 pub use pool::{Account, Part, Pools, Sizing, Waits, address};
 pub use settings::Settings;

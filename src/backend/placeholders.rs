@@ -64,6 +64,26 @@ impl Placeholders {
     }
 }
 
+/// What a session wants of the connection that it is lent.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'s> {
+    /// The session's.
+    pub own: &'s Placeholders,
+    /// None may exist there but these.
+    pub no_others: bool,
+}
+
+impl Wanted<'_> {
+    pub fn fits(&self, there: &Placeholders) -> bool {
+        !self.no_others || there.are_within(self.own)
+    }
+
+    /// The best that there is: so others' sessions keep theirs.
+    pub fn suits(&self, there: &Placeholders) -> bool {
+        self.fits(there) && self.own.are_within(there)
+    }
+}
+
 /// Two identifiers or more, with points between them: servers take nothing else since PostgreSQL 14.
 fn is_placeholder(name: &str) -> bool {
     let begins = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80;

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use super::connection::{Connection, Lifeline};
 use super::line::{Giver, Places, Taker};
-use super::placeholders::Placeholders;
+use super::placeholders::Wanted;
 use crate::topology::NodeState;
 
 /// All connections of this worker to one node.
@@ -169,10 +169,12 @@ impl NodePool {
         self.renewed.get().is_some_and(|renewed| connection.born < renewed)
     }
 
-    /// The connection that has lain idle for the shortest time of those that have no other parameters of applications.
-    pub fn pop_within(&self, known: &Placeholders) -> Option<Box<Connection>> {
+    /// The connection that has lain idle for the shortest time of those that suit best.
+    pub fn pop_idle(&self, wanted: Wanted<'_>) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
-        let index = idle.iter().rposition(|connection| connection.placeholders.are_within(known))?;
+        let suits = idle.iter().rposition(|connection| wanted.suits(&connection.placeholders));
+        let fits = || idle.iter().rposition(|connection| wanted.fits(&connection.placeholders));
+        let index = suits.or_else(fits)?;
         Some(idle.remove(index))
     }
 

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use super::connection::{Connection, Greeted, Lifeline, ServerKey};
 use super::error::BackendError;
-use super::placeholders::Placeholders;
+use super::placeholders::Wanted;
 use super::places::{Grant, Ledger, NodePool, Slot};
 use crate::catalog::Defaults;
 use crate::config::PoolSettings;
@@ -231,20 +231,11 @@ impl Pools {
         pool
     }
 
-    /// A connection that lies idle: then nobody waits for one. `known`: no other parameters of applications than these may exist
-    /// on it; None: any may.
-    pub fn take_idle(
-        &self,
-        node: NodeId,
-        user: &Rc<str>,
-        known: Option<&Placeholders>,
-    ) -> Option<Box<Connection>> {
+    /// A connection that lies idle: then nobody waits for one.
+    pub fn take_idle(&self, node: NodeId, user: &Rc<str>, wanted: Wanted<'_>) -> Option<Box<Connection>> {
         let pool = self.pool(node, user);
         loop {
-            let mut connection = match known {
-                None => pool.idle.borrow_mut().pop()?,
-                Some(known) => pool.pop_within(known)?,
-            };
+            let mut connection = pool.pop_idle(wanted)?;
             if connection.poll_idle() && !pool.is_outdated(&connection) {
                 lend(&mut connection);
                 return Some(connection);
@@ -253,16 +244,16 @@ impl Pools {
     }
 
     /// A connection to `node` as `account`. `user` is the account's name, shared so that the usual case allocates nothing;
-    /// accounts that begin with other settings have other names. `known`: see [`Self::take_idle`].
+    /// accounts that begin with other settings have other names.
     pub async fn take(
         &self,
         topology: &Topology,
         node: NodeId,
         user: &Rc<str>,
         account: &Account,
-        known: Option<&Placeholders>,
+        wanted: Wanted<'_>,
     ) -> Result<Box<Connection>, BackendError> {
-        if let Some(connection) = self.take_idle(node, user, known) {
+        if let Some(connection) = self.take_idle(node, user, wanted) {
             return Ok(connection);
         }
         let pool = self.pool(node, user);
@@ -285,8 +276,7 @@ impl Pools {
         }
         match granted {
             Some(Grant::Connection(mut connection)) => {
-                let fits = known.is_none_or(|known| connection.placeholders.are_within(known));
-                let slot = if fits { None } else { connection.slot.take() };
+                let slot = if wanted.fits(&connection.placeholders) { None } else { connection.slot.take() };
                 if let Some(slot) = slot {
                     drop(connection);
                     return Box::pin(self.connect(topology, node, account, slot)).await;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::defaults::SessionDefaults;
 use super::drift::Drift;
 use super::numbers::Objects;
-use super::reading::READS_PARAMETERS;
 use super::snapshot::{Catalog, Collation, FunctionInfo, HiddenCalls, RelationInfo};
 use crate::sql::name::ObjectName;
 use crate::topology::Lsn;
@@ -51,12 +50,9 @@ impl CatalogParts {
         let is_enum = |name: &ObjectName| self.enums.contains_key(name) && !differs(name);
         let enums = self.user_types.iter().filter(|(_, name)| is_enum(name));
         let enums = enums.map(|(number, name)| (*number, name.clone())).collect();
-        let reads_parameters = self.relations.values().any(|relation| relation.reads_parameters)
-            || self.function_words.values().any(|words| words.contains(READS_PARAMETERS));
         Catalog {
             version,
             loaded: true,
-            reads_parameters,
             relations: self.relations,
             functions: self.functions,
             function_words: self.function_words,

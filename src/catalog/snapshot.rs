@@ -285,8 +285,6 @@ pub struct Catalog {
     pub other_encoding: bool,
     /// Server version number of the default shard's primary, as in `server_version_num`.
     pub server_version: u32,
-    /// Some code calls `current_setting()`: a function, a view, row security, a default.
-    pub reads_parameters: bool,
     /// Relations whose definition differs between shards, with what differs.
     pub drift: Vec<String>,
 }

@@ -205,6 +205,10 @@ limits! {
         "a backslash in a message behind a change of standard_conforming_strings is not supported",
         "Send the statement in a message of its own.",
         "PostgreSQL reads all strings of a message before its first statement runs; a server that is given the statements one by one would read them by the new setting.";
+    PARAMETERS_OF_OTHERS = "X056" "0A000",
+        "asking for a parameter of the application's own is not supported here: other sessions have set some on this connection",
+        "Ask in a transaction, or set the parameter first.",
+        "No server forgets a parameter that was set once: it would show an empty text, where the session has none.";
 }
 
 impl Limit {

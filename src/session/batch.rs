@@ -14,7 +14,7 @@ use super::Session;
 use super::extended::answers_itself;
 use super::interner::Prepared;
 use super::perform::Execution;
-use super::planning::Planned;
+use super::planning::{Asks, Planned};
 use super::statements::{Closed, Entry};
 use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
@@ -67,6 +67,7 @@ pub(super) struct ShardPlace {
     pub access: Access,
     /// The plan that has it; None where a server only judges or describes.
     pub planned: Option<Rc<Planned>>,
+    pub asks: Asks,
 }
 
 /// A message, decoded as far as the session needs it.
@@ -203,9 +204,10 @@ impl Batch {
     ) {
         let fits = self.shard_at_hand() == Some(shard);
         if !fits {
-            self.begin(Place::Shard(ShardPlace { shard, access, planned: None }));
+            self.begin(Place::Shard(ShardPlace { shard, access, planned: None, asks: Asks::Nothing }));
         }
         let Some(Segment { place: Place::Shard(place), .. }) = self.segments.last_mut() else { return };
+        place.asks = planned.map_or(place.asks, |planned| planned.asks.max(place.asks));
         if let Some(planned) = planned
             && place.planned.as_ref().is_none_or(|r| r.plan.access <= planned.plan.access)
         {

@@ -366,7 +366,7 @@ fn open(
         temporary_touched: false,
         set_by_functions: Default::default(),
         placeholders: Default::default(),
-        asks_placeholders: false,
+        asks: super::planning::Asks::Nothing,
         skipping: false,
         request: super::Request::Extended,
         behind: 0,

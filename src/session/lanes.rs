@@ -12,7 +12,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::planning::Planned;
+use super::planning::{Asks, Planned};
 use super::servers::Need;
 use super::set_config::Sets;
 use super::simple::LastTag;
@@ -47,7 +47,12 @@ impl Session {
             let lane = &self.lanes[index];
             // A replica that has described a statement, before the block began that runs it, is no part of the block.
             let joined = self.block.is_open() && lane.in_block;
-            let usable = joined || need == Need::Reader || !lane.replica;
+            let strange =
+                self.asks == Asks::Now && !lane.connection.placeholders.are_within(&self.placeholders);
+            if strange && (joined || lane.open_pipeline || self.is_pinned_to(lane)) {
+                return Err(Failure::Sql(refusals::PARAMETERS_OF_OTHERS.error(&[])));
+            }
+            let usable = joined || !strange && (need == Need::Reader || !lane.replica);
             if usable && self.fence.read_only && need == Need::Primary && lane.replica {
                 return Err(Failure::Sql(refusals::PRIMARY_IN_READ_ONLY.error(&[])));
             }
@@ -108,7 +113,6 @@ impl Session {
             Some(HintRole::Replica) | None if self.prefers_primary(planned) => Access::ReadPrimary,
             Some(HintRole::Replica) | None => planned.plan.access,
         };
-        self.asks_placeholders = planned.plan.traces.reads_parameters;
         if matches!(planned.sets, Sets::Unknown) {
             self.placeholders.note_unknown();
         }

@@ -144,8 +144,8 @@ pub struct Session {
     temporary_touched: bool,
     /// Applications' own parameters that the session has ever set.
     placeholders: crate::backend::Placeholders,
-    /// What runs may ask whether such parameters exist.
-    asks_placeholders: bool,
+    /// Whether what runs may ask for such parameters.
+    asks: planning::Asks,
     /// Messages are thrown away up to Sync, because one before them failed.
     skipping: bool,
     /// How the request came that is being served.

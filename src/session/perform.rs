@@ -203,6 +203,7 @@ impl Session {
         if self.block.is_failed() && !planned.ends_failed_block() && !says_nothing {
             return Err(self.error_in_failed_block(work).await);
         }
+        self.asks = planned.asks;
         self.fence_in(&planned.plan.facts, work.text())?;
         self.check_encoded(planned)?;
         self.relearn_temporary().await?;

@@ -17,7 +17,7 @@ use super::batch::{Batch, BatchEnd, Message, Place, Segment, ShardPlace, Untold,
 use super::extended::answers_itself;
 use super::interner::Prepared;
 use super::perform::{Execution, Work};
-use super::planning::Planned;
+use super::planning::{Asks, Planned};
 use super::reuse::{ensure_prepared, is_kept, prepare};
 use super::{End, Failure, Outcome, Session};
 use crate::backend::Connection;
@@ -277,8 +277,10 @@ impl Session {
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
     async fn run_shard_segment(&mut self, place: &ShardPlace, messages: &[Message], part: Part) -> Ran {
         let Part { end, suspect, .. } = part;
-        let ShardPlace { shard, access, planned } = place;
+        let ShardPlace { shard, access, planned, asks } = place;
         let (shard, access) = (*shard, *access);
+        // What follows may ask.
+        self.asks = if end == Some(BatchEnd::Sync) { *asks } else { Asks::Later.max(*asks) };
         if self.block.is_failed() {
             return Err((Failure::Sql(self.in_failed_block()), Confirmed::default()));
         }

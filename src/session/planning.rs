@@ -56,6 +56,15 @@ pub struct Context {
 /// Those of most statements need no memory of their own.
 pub type Literals = SmallVec<[Literal; 6]>;
 
+/// Of parameters of applications' own, which others may have left on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asks {
+    Nothing,
+    /// It stays on its connection: a statement behind it may ask.
+    Later,
+    Now,
+}
+
 /// A statement's plan with what belongs to this one text.
 #[derive(Debug, Clone)]
 pub struct Planned {
@@ -71,13 +80,24 @@ pub struct Planned {
     pub sets: Sets,
     /// Its code may change how the statements behind it are read.
     pub changes_reading: bool,
+    pub asks: Asks,
+}
+
+impl Asks {
+    fn of(plan: &Plan, suspect: bool) -> Self {
+        match plan.traces.reads_parameters {
+            true => Self::Now,
+            false if suspect || matches!(plan.action, Action::Pinned(_)) => Self::Later,
+            false => Self::Nothing,
+        }
+    }
 }
 
 impl Planned {
     /// This plan for both statements, as to what they may leave behind.
     pub fn and_after(self, other: &Self, pinned: bool) -> Self {
         let suspect = self.is_suspect(pinned) || other.is_suspect(pinned);
-        Self { suspect, ..self }
+        Self { suspect, asks: self.asks.max(other.asks), ..self }
     }
 
     /// Whether the connection must be asked afterwards what it holds of the session, which is pinned to it or not.
@@ -337,6 +357,7 @@ impl PlanCache {
             broken: false,
             sets: Sets::Nothing,
             changes_reading: known.suspect && sets_reading(&String::from_utf8_lossy(text)),
+            asks: Asks::of(&known.plan, known.suspect),
         })
     }
 
@@ -469,7 +490,8 @@ impl Session {
         let suspect = code || !sets.are_local();
         let (context, broken) = (self.context.id, shape.broken);
         let changes_reading = sets.may_change_reading() || code && may_change_reading(text, &plan);
-        let planned = Planned { context, plan, literals, hint, suspect, broken, sets, changes_reading };
+        let asks = Asks::of(&plan, suspect);
+        let planned = Planned { context, plan, literals, hint, suspect, broken, sets, changes_reading, asks };
         // What came twice may come again.
         if is_cached
             && planned.hint.is_none()

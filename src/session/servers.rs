@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::block::Origin;
-use super::planning::Planned;
+use super::planning::{Asks, Planned};
 use super::{Failure, Outcome, Session};
-use crate::backend::{BackendError, Connection, Placeholders, Pools, ReadPolicy, choice};
+use crate::backend::{BackendError, Connection, Pools, ReadPolicy, Wanted, choice};
 use crate::execute::Lane;
 use crate::plan::Access;
 use crate::sql::facts::Isolation;
@@ -226,14 +226,12 @@ impl Session {
     /// A connection that lies in the pool. [`Session::choose`] has looked at the node.
     fn take_idle(&self, pools: &Pools, topology: &Topology, node: NodeId) -> Option<Box<Connection>> {
         let allowed = self.fence.allows_node(topology, node);
-        if allowed { pools.take_idle(node, &self.pool_user, self.placeholders_allowed()) } else { None }
+        if allowed { pools.take_idle(node, &self.pool_user, self.wanted()) } else { None }
     }
 
-    /// The parameters of applications that may exist on a connection that is taken now; None: any may, nobody asks for them. Of a
-    /// transaction it is not known what it will ask.
-    fn placeholders_allowed(&self) -> Option<&Placeholders> {
-        let may_ask = self.block.is_open() && self.context.planning.catalog.reads_parameters;
-        (self.asks_placeholders || may_ask).then_some(&self.placeholders)
+    /// Of a connection that is taken now. What a transaction will ask is not known yet.
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { own: &self.placeholders, no_others: self.asks != Asks::Nothing || self.block.is_open() }
     }
 
     async fn take_from(
@@ -246,8 +244,7 @@ impl Session {
             let error = self.fence.region_refusal(topology, node);
             return Err(BackendError::Server(Box::new(error)));
         }
-        let known = self.placeholders_allowed();
-        pools.take(topology, node, &self.pool_user, &self.account, known).await
+        pools.take(topology, node, &self.pool_user, &self.account, self.wanted()).await
     }
 
     /// Fails where waiting would not help: every server of the kind that is needed is beyond the fence.

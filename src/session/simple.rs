@@ -149,6 +149,7 @@ impl Session {
         shard: ShardId,
     ) -> Result<bool, Failure> {
         let access = planned.plan.access;
+        self.asks = planned.asks;
         let mut avoid: Vec<NodeId> = Vec::new();
         loop {
             let index = self.join_for(planned, shard, &avoid).await?;

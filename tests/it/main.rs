@@ -30,6 +30,7 @@ mod misplaced;
 mod numbers;
 mod operation;
 mod pins;
+mod placeholders;
 mod plans;
 mod pools;
 mod prometheus;

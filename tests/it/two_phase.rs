@@ -42,7 +42,9 @@ async fn begin(topology: &Topology, config: &Config) -> Vec<Connection> {
     let mut connections = Vec::new();
     for shard in &topology.shards {
         let node = shard.nodes[0];
-        let mut connection = pools.take(topology, node, &APP_USER.into(), &account, None).await.unwrap();
+        let own = meridian::backend::Placeholders::default();
+        let wanted = meridian::backend::Wanted { own: &own, no_others: false };
+        let mut connection = pools.take(topology, node, &APP_USER.into(), &account, wanted).await.unwrap();
         connection.capture("BEGIN").await.unwrap().ok().unwrap();
         connections.push(*connection);
     }
