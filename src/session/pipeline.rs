@@ -237,6 +237,9 @@ impl Session {
         }
         let executions = messages.iter().filter(|message| message.is_execution()).count();
         let watched = place.planned.as_ref().filter(|_| executions > 0);
+        // What follows may ask.
+        let behind = if part.end == Some(BatchEnd::Sync) { Asks::Nothing } else { Asks::Later };
+        self.asks = place.asks.max(behind);
         let begun = self.begin_watch();
         self.on_route(Route::Relay, Some(place.shard));
         let mut ran = self.run_shard_segment(place, messages, part).await;
@@ -277,10 +280,8 @@ impl Session {
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
     async fn run_shard_segment(&mut self, place: &ShardPlace, messages: &[Message], part: Part) -> Ran {
         let Part { end, suspect, .. } = part;
-        let ShardPlace { shard, access, planned, asks } = place;
+        let ShardPlace { shard, access, planned, .. } = place;
         let (shard, access) = (*shard, *access);
-        // What follows may ask.
-        self.asks = if end == Some(BatchEnd::Sync) { *asks } else { Asks::Later.max(*asks) };
         if self.block.is_failed() {
             return Err((Failure::Sql(self.in_failed_block()), Confirmed::default()));
         }
