@@ -65,6 +65,16 @@ pub enum Asks {
     Now,
 }
 
+impl Asks {
+    fn of(plan: &Plan, suspect: bool) -> Self {
+        match plan.traces.reads_parameters {
+            true => Self::Now,
+            false if suspect || matches!(plan.action, Action::Pinned(_)) => Self::Later,
+            false => Self::Nothing,
+        }
+    }
+}
+
 /// A statement's plan with what belongs to this one text.
 #[derive(Debug, Clone)]
 pub struct Planned {
@@ -81,16 +91,6 @@ pub struct Planned {
     /// Its code may change how the statements behind it are read.
     pub changes_reading: bool,
     pub asks: Asks,
-}
-
-impl Asks {
-    fn of(plan: &Plan, suspect: bool) -> Self {
-        match plan.traces.reads_parameters {
-            true => Self::Now,
-            false if suspect || matches!(plan.action, Action::Pinned(_)) => Self::Later,
-            false => Self::Nothing,
-        }
-    }
 }
 
 impl Planned {

@@ -346,10 +346,7 @@ fn names_turn_within_a_message_and_within_a_pipeline() {
 
 /// Each a Parse, Bind and Execute, before one Sync.
 fn in_a_pipeline(texts: &[&str]) -> Vec<u8> {
-    let one = |text: &&str| {
-        [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0)].concat()
-    };
-    [texts.iter().flat_map(one).collect(), stand::sync()].concat()
+    [texts.iter().flat_map(|text| stand::unended(text)).collect(), stand::sync()].concat()
 }
 
 fn in_a_message(texts: &[&str]) -> Vec<u8> {

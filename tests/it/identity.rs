@@ -26,12 +26,8 @@ fn notifications_come_from_the_process_that_their_client_was_told() {
         assert_eq!(meridian, number > BEYOND_PROCESSES, "{:?}: {number}", target.kind);
 
         client.simple("LISTEN news");
-        let extended = |sql: &str| {
-            [stand::parse("", sql, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0), stand::sync()]
-                .concat()
-        };
         assert_eq!(senders(&client.simple("NOTIFY news")), [number], "{:?}: simple", target.kind);
-        client.send(&extended("SELECT pg_notify('news', 'x')"));
+        client.send(&stand::extended("SELECT pg_notify('news', 'x')"));
         assert_eq!(senders(&client.until_ready()), [number], "{:?}: extended", target.kind);
         client.simple("BEGIN");
         client.simple("NOTIFY news");
@@ -42,7 +38,7 @@ fn notifications_come_from_the_process_that_their_client_was_told() {
         other.simple("NOTIFY news");
         let Received::Message(message) = client.receive() else { panic!("no notification") };
         assert_eq!(senders(&[message]), [theirs], "{:?}: another's", target.kind);
-        other.send(&extended("SELECT pg_notify('news', 'x')"));
+        other.send(&stand::extended("SELECT pg_notify('news', 'x')"));
         other.until_ready();
         let Received::Message(message) = client.receive() else { panic!("no notification") };
         assert_eq!(senders(&[message]), [theirs], "{:?}: another's, extended", target.kind);

@@ -463,10 +463,7 @@ fn what_is_explained_and_run_is_kept_for_its_session() {
 fn a_setting_behind_a_read_over_shards_is_not_taken_for_all_of_its_servers() {
     let pair = Pair::with("told_alone", stand::PLACES, ONE_CONNECTION);
     let pipeline = |client: &mut RawClient, texts: [&str; 3]| {
-        let messages = texts.map(|text| {
-            [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0)].concat()
-        });
-        client.send(&[messages.concat(), stand::sync()].concat());
+        client.send(&[texts.map(stand::unended).concat(), stand::sync()].concat());
         client.until_ready();
     };
     let read = "/* meridian: role=primary */ SELECT max(id) FROM places";

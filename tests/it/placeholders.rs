@@ -74,10 +74,7 @@ fn a_parameter_exists_for_those_alone_who_have_set_it() {
 
 /// In one pipeline; what each statement answers, in one line.
 fn pipelined(client: &mut RawClient, texts: &[&str], between: &[u8]) -> Vec<String> {
-    let messages = texts.iter().map(|text| {
-        [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0)].concat()
-    });
-    let messages: Vec<Vec<u8>> = messages.collect();
+    let messages: Vec<Vec<u8>> = texts.iter().map(|text| stand::unended(text)).collect();
     client.send(&[messages.join(between), stand::sync()].concat());
     let answer = client.until_ready();
     stand::lines(&answer).into_iter().filter(|line| line.starts_with(['D', 'E', 'C'])).collect()

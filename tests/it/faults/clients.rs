@@ -9,9 +9,6 @@ use crate::stand::{self, Message, PLACES, Pair, RawClient, Received};
 
 /// Things after which a client is gone without a word.
 fn odd_moments() -> Vec<(&'static str, Vec<u8>)> {
-    let batch = |text: &str| {
-        [stand::parse("", text, &[]), stand::bind("", "", &[], &[]), stand::execute("", 0)].concat()
-    };
     vec![
         ("at once", vec![]),
         ("in a query", stand::query("SELECT pg_sleep(120)")),
@@ -27,8 +24,8 @@ fn odd_moments() -> Vec<(&'static str, Vec<u8>)> {
             stand::query("BEGIN; SELECT 1 FROM places WHERE region = 'us-west'; SELECT 1/0"),
         ),
         ("after Parse", stand::parse("s", "SELECT 1", &[])),
-        ("without Sync", batch("SELECT pg_sleep(120)")),
-        ("after Flush", [batch("SELECT 1"), stand::flush()].concat()),
+        ("without Sync", stand::unended("SELECT pg_sleep(120)")),
+        ("after Flush", [stand::unended("SELECT 1"), stand::flush()].concat()),
         ("in COPY in", stand::query("COPY places FROM STDIN")),
         (
             "in COPY in, with data",

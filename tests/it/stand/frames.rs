@@ -80,9 +80,14 @@ pub fn sync() -> Vec<u8> {
     frame(b'S', b"")
 }
 
-/// One statement without a name or parameters, up to its Sync.
+/// One statement without a name or parameters, and without a Sync.
+pub fn unended(text: &str) -> Vec<u8> {
+    [parse("", text, &[]), bind("", "", &[], &[]), execute("", 0)].concat()
+}
+
+/// The same, up to its Sync.
 pub fn extended(text: &str) -> Vec<u8> {
-    [parse("", text, &[]), bind("", "", &[], &[]), execute("", 0), sync()].concat()
+    [unended(text), sync()].concat()
 }
 
 pub fn flush() -> Vec<u8> {
