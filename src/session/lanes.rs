@@ -356,6 +356,11 @@ impl Session {
         match captured {
             Ok(captured) => {
                 self.keep_notifications(index, &captured.asides);
+                if captured.error.is_some() {
+                    // What the failure has undone is reported as well.
+                    let reports = captured.asides.iter().filter(|aside| aside.first() == Some(&b'S'));
+                    reports.for_each(|aside| self.pass_aside(aside));
+                }
                 Ok(captured)
             }
             Err(error) => Err(self.relay_failed(index, RelayError::Server { error, forwarded: false }).await),
