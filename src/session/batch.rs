@@ -19,6 +19,7 @@ use super::statements::{Closed, Entry};
 use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
 use crate::plan::Access;
+use crate::sql::facts::{Kind, TransactionCommand};
 use crate::topology::ShardId;
 use crate::wire::error::SqlError;
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES};
@@ -148,6 +149,8 @@ pub struct Batch {
     /// Something runs that a roll-back would undo: of rows, or of settings.
     pub changes: bool,
     pub controls: bool,
+    /// What was sorted so far ends portals, or notes which there are, as SAVEPOINT does.
+    pub bounds_portals: bool,
     /// The first of these is a ROLLBACK behind writes: they are to be undone.
     pub undoes: bool,
     pub suspect: bool,
@@ -222,6 +225,19 @@ impl Batch {
             self.begin(Place::Session);
         }
         self.extend(Some(message));
+    }
+
+    /// A statement is to be executed. `pinned`: the session is.
+    pub(super) fn note_statement(&mut self, planned: &Planned, pinned: bool) {
+        use TransactionCommand::{Commit, Rollback, RollbackTo, Savepoint};
+        self.changes |= planned.is_undone_by_roll_back();
+        self.controls |= planned.is_transaction_control();
+        self.bounds_portals |= matches!(
+            planned.plan.facts.kind,
+            Kind::Transaction(Commit { .. } | Rollback { .. } | Savepoint(_) | RollbackTo(_))
+        );
+        self.unsettled |= planned.unsettles(pinned);
+        self.turns |= planned.turns_reading() || planned.prepares();
     }
 
     /// Of what was sorted last.
@@ -337,6 +353,33 @@ pub(super) fn uses(mut bytes: &[u8], portal: &[u8]) -> bool {
         bytes = bytes.get(len..).unwrap_or_default();
     }
     true
+}
+
+/// Whether some portal is bound that the messages may leave behind, by its name or by not executing it.
+pub(super) fn leaves_portals(mut bytes: &[u8]) -> bool {
+    while let Some(FrameHeader { tag, len }) = frame::judged(bytes) {
+        let body = bytes.get(HEADER_BYTES..len).unwrap_or_default();
+        bytes = bytes.get(len..).unwrap_or_default();
+        if tag == b'B'
+            && let Ok(bind) = Bind::decode(body)
+            && (!bind.portal.is_empty() || !runs_unnamed(bytes))
+        {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the unnamed portal is executed before it is bound again.
+fn runs_unnamed(mut bytes: &[u8]) -> bool {
+    while let Some(FrameHeader { tag, len }) = frame::judged(bytes) {
+        match tag {
+            b'E' if executes(bytes, b"") => return true,
+            b'B' => return false,
+            _ => bytes = bytes.get(len..).unwrap_or_default(),
+        }
+    }
+    false
 }
 
 /// Why the client was not told of a message.

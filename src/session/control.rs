@@ -309,10 +309,10 @@ impl Session {
 
     async fn commit(&mut self, chain: bool) -> Outcome {
         let chained = self.chained(chain, "COMMIT AND CHAIN")?;
-        if !self.block.is_explicit() {
-            self.warn_no_transaction();
-        }
+        self.warn_outside_block();
         if !self.block.is_open() {
+            // Of reads that a pipeline has behind it.
+            self.end_held(true);
             self.complete("COMMIT");
             return Ok(());
         }
@@ -331,12 +331,11 @@ impl Session {
 
     async fn roll_back(&mut self, chain: bool) -> Outcome {
         let chained = self.chained(chain, "ROLLBACK AND CHAIN")?;
-        if !self.block.is_explicit() {
-            self.warn_no_transaction();
-        }
+        self.warn_outside_block();
         if self.block.is_open() {
             self.roll_back_block().await;
         }
+        self.end_held(false);
         self.undo_open_pipelines().await.map_err(Failure::End)?;
         self.complete("ROLLBACK");
         self.follow_with(chained).await;
@@ -353,11 +352,11 @@ impl Session {
         }
     }
 
-    fn warn_no_transaction(&mut self) {
-        self.warn(&SqlError::warning(
-            SqlState::NO_ACTIVE_SQL_TRANSACTION,
-            "there is no transaction in progress",
-        ));
+    fn warn_outside_block(&mut self) {
+        const WORDS: &str = "there is no transaction in progress";
+        if !self.block.is_explicit() {
+            self.warn(&SqlError::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, WORDS));
+        }
     }
 
     /// Commits the block on all of its lanes; afterwards there is no block, whatever the answer.

@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::batch::{Batch, BatchEnd, Message, executes, uses};
+use super::batch::{Batch, BatchEnd, Message, executes, leaves_portals, uses};
 use super::held::{HeldSessions, is_taken};
 use super::interner::Prepared;
 use super::perform::{BoundParameters, Pieces};
@@ -152,7 +152,7 @@ impl Session {
         batch.end = end;
         batch.first_portal = self.portals.next();
         let mut at = 0;
-        let mut rest = None;
+        let (mut rest, mut leaves) = (None, None);
         while let Some(header) = frame::judged(&bytes[at..]) {
             let frame = bytes.slice(at..at + header.len);
             at += header.len;
@@ -173,6 +173,9 @@ impl Session {
             }
             // What ends a transaction may bring names back, and the block that has failed.
             batch.turns |= batch.controls && (self.has_local_names() || self.block.is_failed());
+            // So are portals that are there when it has run, if any follow.
+            let mut follow = || *leaves.get_or_insert_with(|| leaves_portals(&bytes[at..]));
+            batch.turns |= batch.bounds_portals && follow();
             if batch.turns && plans_more(&bytes[at..]) {
                 batch.end = BatchEnd::Full;
                 rest = Some(bytes.slice(at..));
@@ -420,10 +423,7 @@ impl Session {
             return Err(cannot_be_run(execute.portal));
         }
         let (controls, changes) = (planned.is_transaction_control(), planned.is_undone_by_roll_back());
-        batch.changes |= changes;
-        batch.controls |= controls;
-        batch.unsettled |= planned.unsettles(self.pin.is_some());
-        batch.turns |= planned.turns_reading() || planned.prepares();
+        batch.note_statement(&planned, self.pin.is_some());
         match portal.home {
             Home::Shard(_) if portal.lost => return Err(refusals::UNNAMED_PORTAL.error(&[])),
             Home::Shard(shard) => {
