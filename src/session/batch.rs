@@ -19,7 +19,7 @@ use super::statements::{Closed, Entry};
 use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
 use crate::plan::Access;
-use crate::sql::facts::{Kind, TransactionCommand};
+use crate::sql::facts::{Kind, SessionObject, TransactionCommand};
 use crate::topology::ShardId;
 use crate::wire::error::SqlError;
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES};
@@ -149,7 +149,7 @@ pub struct Batch {
     /// Something runs that a roll-back would undo: of rows, or of settings.
     pub changes: bool,
     pub controls: bool,
-    /// What was sorted so far ends portals, or notes which there are, as SAVEPOINT does.
+    /// What was sorted so far closes portals, or notes which there are, as SAVEPOINT does.
     pub bounds_portals: bool,
     /// The first of these is a ROLLBACK behind writes: they are to be undone.
     pub undoes: bool,
@@ -235,6 +235,7 @@ impl Batch {
         self.bounds_portals |= matches!(
             planned.plan.facts.kind,
             Kind::Transaction(Commit { .. } | Rollback { .. } | Savepoint(_) | RollbackTo(_))
+                | Kind::Session(SessionObject::CloseCursor { .. })
         );
         self.unsettled |= planned.unsettles(pinned);
         self.turns |= planned.turns_reading() || planned.prepares();

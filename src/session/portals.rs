@@ -214,9 +214,11 @@ impl Portals {
         self.known.get(name.as_bytes()).map(|portal| portal.home)
     }
 
-    /// Whether a name is taken: the server of the one that has it may have been left for another since.
+    /// Whether a name is taken: the server of the one that has it may have been left for another since. What has ended its
+    /// transaction went with that.
     pub fn is_taken(&self, name: &[u8]) -> bool {
-        !name.is_empty() && self.known.contains_key(name)
+        let stays = |portal: &Portal| !portal.spent || !portal.planned.ends_transaction();
+        !name.is_empty() && self.known.get(name).is_some_and(stays)
     }
 }
 
