@@ -63,8 +63,9 @@ impl Session {
         let several = executions > 1 || *turns && end == BatchEnd::Full;
         let one = apart && several && *changes && (!*controls || *undoes);
         let goes_on = self.goes_on(end);
-        // Portals that wait for their Execute behind others, or a Flush, are there as long as their transaction.
-        let waits = apart && !*controls && (batch.across || goes_on && batch.waiting > 0);
+        // Portals that may be executed behind others, or a Flush, are there as long as their transaction.
+        let stay = || batch.waiting > 0 || self.portals.has_named_on_servers();
+        let waits = apart && !*controls && (batch.across || goes_on && stay());
         if (one || waits) && !self.block.is_open() {
             self.begin_implicit();
         }

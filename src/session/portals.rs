@@ -210,6 +210,10 @@ impl Portals {
         self.known.iter().any(|(name, portal)| !name.is_empty() && portal.home == Home::Shard(shard))
     }
 
+    pub fn has_named_on_servers(&self) -> bool {
+        self.known.iter().any(|(name, portal)| !name.is_empty() && portal.home != Home::Session)
+    }
+
     pub fn home(&self, name: &str) -> Option<Home> {
         self.known.get(name.as_bytes()).map(|portal| portal.home)
     }
