@@ -19,7 +19,7 @@ use super::statements::{Closed, Entry};
 use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
 use crate::plan::Access;
-use crate::sql::facts::{Kind, SessionObject, TransactionCommand};
+use crate::sql::facts::{Kind, Modes, SessionObject, TransactionCommand};
 use crate::topology::ShardId;
 use crate::wire::error::SqlError;
 use crate::wire::frame::{self, FrameHeader, HEADER_BYTES};
@@ -151,6 +151,8 @@ pub struct Batch {
     pub controls: bool,
     /// What was sorted so far closes portals, or notes which there are, as SAVEPOINT does.
     pub bounds_portals: bool,
+    /// A transaction is given modes behind statements that are part of it.
+    pub late_modes: bool,
     /// The first of these is a ROLLBACK behind writes: they are to be undone.
     pub undoes: bool,
     pub suspect: bool,
@@ -229,11 +231,14 @@ impl Batch {
 
     /// A statement is to be executed. `pinned`: the session is.
     pub(super) fn note_statement(&mut self, planned: &Planned, pinned: bool) {
-        use TransactionCommand::{Commit, Rollback, RollbackTo, Savepoint};
+        use TransactionCommand::{Begin, Commit, Rollback, RollbackTo, Savepoint, SetTransaction};
+        let kind = &planned.plan.facts.kind;
         self.changes |= planned.is_undone_by_roll_back();
         self.controls |= planned.is_transaction_control();
+        self.late_modes |= self.executions > 1
+            && matches!(kind, Kind::Transaction(Begin(modes) | SetTransaction(modes)) if *modes != Modes::default());
         self.bounds_portals |= matches!(
-            planned.plan.facts.kind,
+            kind,
             Kind::Transaction(Commit { .. } | Rollback { .. } | Savepoint(_) | RollbackTo(_))
                 | Kind::Session(SessionObject::CloseCursor { .. })
         );

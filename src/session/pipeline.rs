@@ -66,7 +66,7 @@ impl Session {
         // Portals that may be executed behind others, or a Flush, are there as long as their transaction.
         let stay = || batch.waiting > 0 || self.portals.has_named_on_servers();
         let waits = apart && !*controls && (batch.across || goes_on && stay());
-        if (one || waits) && !self.block.is_open() {
+        if (one || waits || batch.late_modes) && !self.block.is_open() {
             self.begin_implicit();
         }
         let last = segments.len() - 1;
