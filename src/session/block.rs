@@ -59,7 +59,7 @@ pub struct Transaction {
     pub told_time: bool,
     /// LOCK TABLE: another session, even of ours, may have to wait for it.
     pub locked: bool,
-    /// It has locks that no replica gives, though it may be read-only.
+    /// It has locks that no replica gives, or was told READ WRITE or SERIALIZABLE, though it may be read-only.
     pub on_primaries: bool,
     /// A statement of its pipeline has run.
     pub ran: bool,
@@ -247,7 +247,15 @@ impl Transaction {
         Some(savepoint.before.clone())
     }
 
+    /// Modes that its servers are told of.
     pub fn set_modes(&mut self, modes: Modes) {
+        self.take_modes(modes);
+        // No replica begins so, whatever follows.
+        let serializable = modes.isolation == Some(Isolation::Serializable);
+        self.on_primaries |= modes.read_only == Some(false) || serializable;
+    }
+
+    fn take_modes(&mut self, modes: Modes) {
         self.read_only = modes.read_only.unwrap_or(self.read_only);
         self.isolation = modes.isolation.unwrap_or(self.isolation);
         self.deferrable = modes.deferrable.unwrap_or(self.deferrable);
@@ -255,7 +263,7 @@ impl Transaction {
 
     /// Those that nobody has named in it: of the session, or of the transaction before it in a chain.
     pub fn begin_with(&mut self, modes: Modes) {
-        self.set_modes(modes);
+        self.take_modes(modes);
         self.began = self.modes();
     }
 

@@ -110,6 +110,7 @@ impl Session {
         let prologue = self.fence.prologue(format!("BEGIN {modes}"), modes.isolation);
         let mut transaction = Transaction::new(Origin::Explicit, prologue, &self.settings, &self.own);
         transaction.begin_with(modes);
+        transaction.set_modes(modes);
         self.block = Block::Open(Box::new(transaction));
     }
 

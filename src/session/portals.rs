@@ -235,7 +235,7 @@ pub(super) fn cannot_be_run(name: &[u8]) -> SqlError {
 /// What Execute is answered for a portal of the session's own that has given all of its rows; None: it cannot be run again.
 pub(super) fn finished(planned: &Planned) -> Option<&'static str> {
     match planned.plan.facts.kind {
-        Kind::Select { into: false, .. } => Some("SELECT 0"),
+        Kind::Select { into: false, .. } | Kind::ModifyingWith => Some("SELECT 0"),
         Kind::Insert(Insert { returning: true, .. }) => Some("INSERT 0 0"),
         Kind::Update(Update { returning: true, .. }) => Some("UPDATE 0"),
         Kind::Delete(Delete { returning: true, .. }) => Some("DELETE 0"),
