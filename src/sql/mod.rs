@@ -47,6 +47,7 @@ mod unescape;
 pub mod words;
 
 pub use commands::computed_of_text;
+pub use tokens::truncate;
 
 #[cfg(test)]
 mod tests;

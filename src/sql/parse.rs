@@ -13,11 +13,12 @@
 //! Not here: reading a tree (`extract`), printing (`render`).
 
 use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::{ControlFlow, Deref, DerefMut, Range};
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Ident, ObjectName as Name, Statement, visit_expressions};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserOptions};
+use sqlparser::tokenizer::Token;
 
 use super::commands::{self, Command, Recognised};
 use super::extract;
@@ -369,10 +370,31 @@ pub fn parse_tree(text: &str) -> Option<Tree> {
             .with_options(options)
             .try_with_sql(text)
             .ok()?;
-        let mut statements = parser.parse_statements().ok()?;
-        let statement = statements.pop().filter(|_| statements.is_empty())?;
-        Some(Tree { statement: ManuallyDrop::new(statement), stack })
+        let statement = parser.parse_statement().ok()?;
+        let tree = Tree { statement: ManuallyDrop::new(statement), stack };
+        // A list of statements would end at a column's label `end`.
+        while parser.consume_token(&Token::SemiColon) {}
+        let whole = parser.peek_token_ref().token == Token::EOF;
+        (whole && !is_misread(&tree)).then_some(tree)
     })
+}
+
+/// Whether a word is an operand or a function that PostgreSQL never reads as one: a label such as `and` was taken for an
+/// operator, and FROM for what stands behind it; or the word is SYMMETRIC.
+fn is_misread(tree: &Statement) -> bool {
+    let never = |ident: &Ident| ident.quote_style.is_none() && parser_text::never_begins(&ident.value);
+    let first = |name: &Name| name.0.first().and_then(|part| part.as_ident()).is_some_and(never);
+    visit_expressions(tree, |expr| {
+        let misread = match expr {
+            Expr::Identifier(ident) => never(ident),
+            Expr::CompoundIdentifier(parts) => parts.first().is_some_and(never),
+            Expr::Function(function) => first(&function.name),
+            Expr::Collate { collation, .. } => first(collation),
+            _ => false,
+        };
+        if misread { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .is_break()
 }
 
 /// The facts of a part of a statement, by its own tree: parameters are the whole statement's.

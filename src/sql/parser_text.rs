@@ -281,7 +281,7 @@ impl Writer<'_, '_> {
         if t.is_string(at) && t.is(at + 1, "uescape") && t.is_string(at + 2) {
             return Some(("('u' || null)", at + 3));
         }
-        if t.is(at, "collate") {
+        if t.is(at, "collate") && !never_begins(&t.word(at + 1)) {
             let (_, next) = t.name(at + 1)?;
             return Some(("|| null", next));
         }
@@ -376,6 +376,17 @@ impl Writer<'_, '_> {
         next = behind + if t.is(behind, "as") { 2 } else { 0 };
         t.punctuation(next, b'(') && next < at && at < t.closing(next)
     }
+}
+
+/// Reserved words, in lower case, that begin no expression and no call, and name no collation.
+const NEVER_OPERANDS: &str = "and as asc asymmetric both check collate column constraint create deferrable desc do else end except \
+    fetch for foreign from grant group having in initially intersect into lateral leading limit offset \
+    or order placing references returning symmetric then to trailing union using variadic when where \
+    window with";
+
+/// Whether PostgreSQL never reads this word, in lower case and without quotes, as an operand or a name.
+pub(super) fn never_begins(word: &str) -> bool {
+    NEVER_OPERANDS.split_ascii_whitespace().any(|never| never == word)
 }
 
 /// Operators that sqlparser reads as one token.

@@ -284,7 +284,7 @@ fn fold(bytes: &[u8]) -> Option<String> {
 }
 
 /// Cuts an identifier as `truncate_identifier` does, at a character's border.
-pub(super) fn truncate(mut word: String) -> String {
+pub fn truncate(mut word: String) -> String {
     if word.len() > IDENTIFIER_BYTES_MAX {
         let mut end = IDENTIFIER_BYTES_MAX;
         while !word.is_char_boundary(end) {

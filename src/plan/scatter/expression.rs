@@ -18,8 +18,10 @@ use crate::catalog::FunctionKind;
 use crate::plan::PlanningContext;
 use crate::sql::name::ObjectName;
 use crate::sql::parser_text::is_only;
+use crate::sql::truncate;
 
 use super::functions::{self, Steadiness};
+use super::levels::{Level, may_be_outside};
 use super::placeholders::Placeholders;
 
 /// Every aggregate of PostgreSQL 13 to 18.
@@ -31,10 +33,12 @@ const AGGREGATES: &str = "any_value array_agg avg bit_and bit_or bit_xor bool_an
     range_intersect_agg rank regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy \
     regr_syy stddev stddev_pop stddev_samp string_agg sum var_pop var_samp variance xmlagg";
 
-/// What stands in an expression or a clause. Aggregates and windows of its subqueries are theirs.
+/// What stands in an expression or a clause. Aggregates and windows of its subqueries are theirs, but for those of `levels`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Contents {
     pub aggregate: bool,
+    /// An aggregate in a subquery that may be of the level outside.
+    pub aggregate_within: bool,
     pub window: bool,
     pub subquery: bool,
     pub volatile: bool,
@@ -45,36 +49,40 @@ pub struct Contents {
 
 /// Looks through a part of a statement.
 pub fn contents<T: Visit>(node: &T, ctx: &PlanningContext) -> Contents {
-    let mut looker = Looker { ctx, depth: 0, found: Contents::default() };
+    let mut looker = Looker { ctx, levels: Vec::new(), found: Contents::default() };
     let _ = node.visit(&mut looker);
     looker.found
 }
 
 struct Looker<'a> {
     ctx: &'a PlanningContext,
-    depth: u32,
+    /// Of the subqueries around, the outermost first.
+    levels: Vec<Level>,
     found: Contents,
 }
 
 impl Visitor for Looker<'_> {
     type Break = ();
 
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth += 1;
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.levels.push(Level::of(query, self.ctx));
         self.found.subquery = true;
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
+        self.levels.pop();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr {
-            if self.depth == 0 {
+            let aggregates = function.over.is_none() && is_aggregate(function, self.ctx);
+            if self.levels.is_empty() {
                 self.found.window |= function.over.is_some();
-                self.found.aggregate |= function.over.is_none() && is_aggregate(function, self.ctx);
+                self.found.aggregate |= aggregates;
+            } else {
+                self.found.aggregate_within |= aggregates && may_be_outside(&self.levels, function);
             }
             if let Some(name) = object_name(&function.name) {
                 let steadiness = functions::steadiness(&name, argument_count(function));
@@ -156,12 +164,12 @@ pub fn collates(expr: &Expr) -> bool {
     .is_break()
 }
 
-/// An identifier as PostgreSQL folds it.
+/// An identifier as PostgreSQL folds and cuts it.
 pub fn folded(ident: &Ident) -> String {
-    match ident.quote_style {
+    truncate(match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_ascii_lowercase(),
-    }
+    })
 }
 
 /// A one- or two-part name, folded; that of a relation also under ONLY.

@@ -43,6 +43,7 @@ pub mod finish;
 mod functions;
 mod gathered;
 mod grouped;
+mod levels;
 pub mod limit;
 mod nested;
 mod ordered;
@@ -437,10 +438,12 @@ fn shape(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Shape, Refu
     let steady = [list, order, having, groups].iter().all(|part| !part.clock && !part.volatile);
     let computes = grouped || distinct || list.window || order.window || select.distinct.is_some();
     let by_first = matches!(select.distinct, Some(Distinct::On(_)));
-    if computes && apart.closed && steady && takes_hidden_keys(query, inputs)? {
+    let within = [list, order, having].iter().any(|part| part.aggregate_within);
+    if computes && !within && apart.closed && steady && takes_hidden_keys(query, inputs)? {
         return Ok(Shape::Rows);
     }
-    let together = list.window
+    let together = within
+        || list.window
         || order.window
         || by_first
         || select::has_grouping_sets(written)

@@ -23,7 +23,8 @@ pub(super) fn is_closed(
 ) -> bool {
     let Ok(written) = select::group_by(select) else { return false };
     let contents = [expression::contents(&select.projection, ctx), expression::contents(order_by, ctx)];
-    let aggregates = select.having.is_some() || contents.iter().any(|part| part.aggregate);
+    let aggregates =
+        select.having.is_some() || contents.iter().any(|part| part.aggregate || part.aggregate_within);
     let groups = match written {
         [] => !aggregates,
         _ if select::has_grouping_sets(written) => false,
