@@ -33,7 +33,11 @@ const LOCK_CLASS: i32 = 0x6d72_646e;
 /// Puts the lock before what follows on the lane.
 pub(super) fn lock_writers(lane: &mut Lane, table: &ObjectName) {
     let name = quote_literal(&table.to_string());
-    let sql = format!("SELECT pg_catalog.pg_advisory_xact_lock({LOCK_CLASS}, pg_catalog.hashtext({name}))");
+    // A read-only transaction is told so by the write itself, at once.
+    let sql = format!(
+        "SELECT pg_catalog.pg_advisory_xact_lock({LOCK_CLASS}, pg_catalog.hashtext({name})) \
+         WHERE NOT pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool"
+    );
     lane.hidden_query(&sql, Hidden::Prologue);
 }
 

@@ -274,7 +274,8 @@ pub(super) fn leaves_traces(plan: &Plan) -> bool {
         return true;
     }
     match &plan.facts.kind {
-        Kind::Do | Kind::Call => true,
+        // Of DDL, expressions are evaluated for the rows that are there.
+        Kind::Do | Kind::Call | Kind::Ddl { .. } => true,
         Kind::Select { .. }
         | Kind::Insert(_)
         | Kind::Update(_)

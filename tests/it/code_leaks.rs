@@ -42,7 +42,7 @@ const SCHEMA: [&str; 33] = [
     "CREATE PROCEDURE calls() LANGUAGE sql AS $$SELECT sets('x')$$",
 ];
 
-const WAYS: [&str; 50] = [
+const WAYS: [&str; 51] = [
     "SELECT sets('x')",
     "VALUES (sets('x'))",
     "SELECT * FROM sets('x')",
@@ -93,6 +93,7 @@ const WAYS: [&str; 50] = [
     "BEGIN; SAVEPOINT a; SELECT sets('x'); RELEASE a; COMMIT",
     "CREATE TEMP TABLE temporary AS SELECT sets('x'); DROP TABLE temporary",
     "MERGE INTO based USING (VALUES (5)) v(a) ON id = a WHEN NOT MATCHED THEN INSERT VALUES (a)",
+    "ALTER TABLE guarded ADD CHECK (set_config('TimeZone', 'Asia/Tokyo', false) IS NOT NULL)",
 ];
 
 /// The zones in which sessions are that have run something, one after the other.

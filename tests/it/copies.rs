@@ -133,5 +133,15 @@ fn a_write_that_changes_other_rows_elsewhere_fails() {
     client.simple("SET lock_timeout = '200ms'");
     let answer = lines(&client.simple("UPDATE rates SET v = 3 WHERE id = 1"));
     assert!(answer[0].starts_with("E ERROR 55P03 canceling statement due to lock timeout"), "{answer:?}");
+    // Who may not write does not wait.
+    for begin in ["BEGIN READ ONLY", "SET default_transaction_read_only = on"] {
+        let mut reader = meridian.raw();
+        reader.simple(begin);
+        let answer = lines(&reader.simple("UPDATE rates SET v = 3 WHERE id = 1"));
+        assert!(
+            answer[0].starts_with("E ERROR 25006 cannot execute UPDATE in a read-only"),
+            "{begin}: {answer:?}"
+        );
+    }
     assert_eq!(lines(&holder.simple("COMMIT")), ["C COMMIT", "Z I"]);
 }
