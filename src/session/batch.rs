@@ -229,12 +229,14 @@ impl Batch {
         self.extend(Some(message));
     }
 
-    /// A statement is to be executed. `pinned`: the session is.
-    pub(super) fn note_statement(&mut self, planned: &Planned, pinned: bool) {
+    /// A statement is to be executed. `pinned`: the session is. Returns whether it changes something that a roll-back would undo,
+    /// and whether it is transaction control.
+    pub(super) fn note_statement(&mut self, planned: &Planned, pinned: bool) -> (bool, bool) {
         use TransactionCommand::{Begin, Commit, Rollback, RollbackTo, Savepoint, SetTransaction};
         let kind = &planned.plan.facts.kind;
-        self.changes |= planned.is_undone_by_roll_back();
-        self.controls |= planned.is_transaction_control();
+        let (changes, controls) = (planned.is_undone_by_roll_back(), planned.is_transaction_control());
+        self.changes |= changes;
+        self.controls |= controls;
         self.late_modes |= self.executions > 1
             && matches!(kind, Kind::Transaction(Begin(modes) | SetTransaction(modes)) if *modes != Modes::default());
         self.bounds_portals |= matches!(
@@ -244,6 +246,7 @@ impl Batch {
         );
         self.unsettled |= planned.unsettles(pinned);
         self.turns |= planned.turns_reading() || planned.prepares();
+        (changes, controls)
     }
 
     /// Of what was sorted last.

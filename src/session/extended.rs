@@ -422,8 +422,7 @@ impl Session {
         if !portal.in_failed && self.block.is_failed() && !batch.controls && planned.ends_failed_block() {
             return Err(cannot_be_run(execute.portal));
         }
-        let (controls, changes) = (planned.is_transaction_control(), planned.is_undone_by_roll_back());
-        batch.note_statement(&planned, self.pin.is_some());
+        let (changes, controls) = batch.note_statement(&planned, self.pin.is_some());
         match portal.home {
             Home::Shard(_) if portal.lost => return Err(refusals::UNNAMED_PORTAL.error(&[])),
             Home::Shard(shard) => {

@@ -198,7 +198,7 @@ impl Portals {
 
     /// Whether one with a name is not on this shard's server.
     pub fn has_named_elsewhere(&self, shard: ShardId) -> bool {
-        self.known.iter().any(|(name, portal)| !name.is_empty() && portal.home != Home::Shard(shard))
+        self.has_named(|home| home != Home::Shard(shard))
     }
 
     /// Whether a server of the shard has some.
@@ -207,11 +207,15 @@ impl Portals {
     }
 
     pub fn has_named_on(&self, shard: ShardId) -> bool {
-        self.known.iter().any(|(name, portal)| !name.is_empty() && portal.home == Home::Shard(shard))
+        self.has_named(|home| home == Home::Shard(shard))
     }
 
     pub fn has_named_on_servers(&self) -> bool {
-        self.known.iter().any(|(name, portal)| !name.is_empty() && portal.home != Home::Session)
+        self.has_named(|home| home != Home::Session)
+    }
+
+    fn has_named(&self, at: impl Fn(Home) -> bool) -> bool {
+        self.known.iter().any(|(name, portal)| !name.is_empty() && at(portal.home))
     }
 
     pub fn home(&self, name: &str) -> Option<Home> {
