@@ -47,16 +47,21 @@ pub struct Contents {
     pub parameter: bool,
 }
 
-/// Looks through a part of a statement.
+/// Looks through a part of a statement; [`Contents::aggregate_within`] is that of a statement without WITH.
 pub fn contents<T: Visit>(node: &T, ctx: &PlanningContext) -> Contents {
-    let mut looker = Looker { ctx, levels: Vec::new(), found: Contents::default() };
+    contents_under(node, Level::default(), ctx)
+}
+
+/// Looks through a part of a query with the WITH of `outer`.
+pub fn contents_under<T: Visit>(node: &T, outer: Level, ctx: &PlanningContext) -> Contents {
+    let mut looker = Looker { ctx, levels: vec![outer], found: Contents::default() };
     let _ = node.visit(&mut looker);
     looker.found
 }
 
 struct Looker<'a> {
     ctx: &'a PlanningContext,
-    /// Of the subqueries around, the outermost first.
+    /// That of the part, which brings no columns, and of the subqueries around, the outermost first.
     levels: Vec<Level>,
     found: Contents,
 }
@@ -65,7 +70,7 @@ impl Visitor for Looker<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        self.levels.push(Level::of(query, self.ctx));
+        self.levels.push(Level::of(query, &self.levels, self.ctx));
         self.found.subquery = true;
         ControlFlow::Continue(())
     }
@@ -78,11 +83,13 @@ impl Visitor for Looker<'_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr {
             let aggregates = function.over.is_none() && is_aggregate(function, self.ctx);
-            if self.levels.is_empty() {
+            if self.levels.len() == 1 {
                 self.found.window |= function.over.is_some();
                 self.found.aggregate |= aggregates;
             } else {
-                self.found.aggregate_within |= aggregates && may_be_outside(&self.levels, function);
+                // What a subquery in its arguments names says nothing of its level.
+                self.found.aggregate_within |= aggregates
+                    && (may_be_outside(&self.levels, function) || contents(function, self.ctx).subquery);
             }
             if let Some(name) = object_name(&function.name) {
                 let steadiness = functions::steadiness(&name, argument_count(function));

@@ -8,17 +8,23 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins,
+    Expr, Function, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, With,
     visit_expressions,
 };
 
 use super::expression::{folded, object_name};
 use crate::plan::PlanningContext;
 
+/// Built-in functions whose only column has no name of its own and is no row.
+const SINGLE_COLUMNS: &[&str] =
+    &["generate_series", "generate_subscripts", "regexp_split_to_table", "string_to_table"];
+
 /// What the FROM of a subquery brings, by name.
 #[derive(Debug, Default)]
 pub(super) struct Level {
     sources: Vec<Source>,
+    /// Names that its WITH brings, which hide tables.
+    ctes: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -30,22 +36,39 @@ struct Source {
 
 impl Level {
     /// Of a set operation nothing is known: its parts have levels of their own.
-    pub fn of(query: &Query, ctx: &PlanningContext) -> Self {
-        let mut level = Self::default();
+    pub fn of(query: &Query, around: &[Self], ctx: &PlanningContext) -> Self {
+        let mut level = Self::of_with(query.with.as_ref());
         if let SetExpr::Select(select) = &*query.body {
-            select.from.iter().for_each(|table| level.add(table, query, ctx));
+            select.from.iter().for_each(|table| level.add(table, around, ctx));
         }
         level
     }
 
-    fn add(&mut self, table: &TableWithJoins, query: &Query, ctx: &PlanningContext) {
+    /// Of a query that is only known to have this WITH.
+    pub fn of_with(with: Option<&With>) -> Self {
+        let ctes = with.into_iter().flat_map(|with| &with.cte_tables);
+        Self::of_names(ctes.map(|cte| folded(&cte.alias.name)))
+    }
+
+    /// Of a query that is only known to see these queries of WITH.
+    pub fn of_names(ctes: impl Iterator<Item = String>) -> Self {
+        Self { sources: Vec::new(), ctes: ctes.collect() }
+    }
+
+    fn add(&mut self, table: &TableWithJoins, around: &[Self], ctx: &PlanningContext) {
         let joined = table.joins.iter().map(|join| &join.relation);
         for factor in std::iter::once(&table.relation).chain(joined) {
             match factor {
                 TableFactor::NestedJoin { table_with_joins, alias: None, .. } => {
-                    self.add(table_with_joins, query, ctx);
+                    self.add(table_with_joins, around, ctx);
                 }
-                _ => self.sources.extend(source(factor, query, ctx)),
+                _ => {
+                    let is_cte = |name: &String| {
+                        std::iter::once(&*self).chain(around).any(|level| level.ctes.contains(name))
+                    };
+                    let source = source(factor, is_cte, ctx);
+                    self.sources.extend(source);
+                }
             }
         }
     }
@@ -53,21 +76,19 @@ impl Level {
     fn has(&self, parts: &[String]) -> bool {
         match parts {
             [column] => self.sources.iter().any(|source| source.columns.contains(column)),
-            [.., table, _] => self.sources.iter().any(|source| source.name.as_ref() == Some(table)),
-            [] => false,
+            [table, _] => self.sources.iter().any(|source| source.name.as_ref() == Some(table)),
+            // Of two schemas' tables of one name, either.
+            _ => false,
         }
     }
 }
 
-fn source(factor: &TableFactor, query: &Query, ctx: &PlanningContext) -> Option<Source> {
+fn source(factor: &TableFactor, is_cte: impl Fn(&String) -> bool, ctx: &PlanningContext) -> Option<Source> {
     match factor {
         TableFactor::Table { name, alias, args: None, .. } => {
             let name = object_name(name)?;
-            let of_with = |with: &sqlparser::ast::With| {
-                with.cte_tables.iter().any(|part| folded(&part.alias.name) == name.name)
-            };
-            let shadowed = query.with.as_ref().is_some_and(of_with);
-            let info = ctx.catalog.resolve(&name, &ctx.search_path).filter(|_| !shadowed);
+            let hidden = name.schema.is_none() && is_cte(&name.name);
+            let info = ctx.catalog.resolve(&name, &ctx.search_path).filter(|_| !hidden);
             let columns = info.into_iter().flat_map(|info| &info.columns).map(|column| column.name.clone());
             Some(named(alias.as_ref(), Some(name.name.clone()), columns.collect()))
         }
@@ -79,13 +100,15 @@ fn source(factor: &TableFactor, query: &Query, ctx: &PlanningContext) -> Option<
             let columns = select.into_iter().flat_map(|select| outputs(select)).collect();
             Some(named(alias.as_ref(), None, columns))
         }
-        TableFactor::Function { alias, .. }
-        | TableFactor::TableFunction { alias, .. }
-        | TableFactor::UNNEST { alias, .. }
-        | TableFactor::Table { alias, .. } => {
-            let alias = alias.as_ref()?;
-            // A function of one column: the alias is the column's name, too.
-            Some(named(Some(alias), None, vec![folded(&alias.name)]))
+        TableFactor::Function { name, alias: Some(alias), .. }
+        | TableFactor::Table { name, alias: Some(alias), args: Some(_), .. } => {
+            // The alias is the column's name, too, where the result is no row and no OUT parameter names it.
+            let single = object_name(name).is_some_and(|name| SINGLE_COLUMNS.contains(&name.name.as_str()));
+            let columns = single.then(|| folded(&alias.name)).into_iter();
+            Some(named(Some(alias), None, columns.collect()))
+        }
+        TableFactor::TableFunction { alias, .. } | TableFactor::UNNEST { alias, .. } => {
+            Some(named(Some(alias.as_ref()?), None, Vec::new()))
         }
         _ => None,
     }

@@ -424,9 +424,10 @@ enum Shape {
 
 fn shape(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Shape, Refusal> {
     let select = select::select_of(query)?;
-    let list = expression::contents(&select.projection, inputs.ctx);
-    let order = expression::contents(&query.order_by, inputs.ctx);
-    let having = expression::contents(&select.having, inputs.ctx);
+    let outer = || levels::Level::of_with(query.with.as_ref());
+    let list = expression::contents_under(&select.projection, outer(), inputs.ctx);
+    let order = expression::contents_under(&query.order_by, outer(), inputs.ctx);
+    let having = expression::contents_under(&select.having, outer(), inputs.ctx);
     let written = select::group_by(select)?;
     let groups = expression::contents(&select.group_by, inputs.ctx);
     if [list, order, having, groups].iter().any(|part| part.server_dependent) {

@@ -58,6 +58,20 @@ SELECT ride_id, (SELECT max(name) FROM regions) FROM rides ORDER BY 1 LIMIT 3;
 SELECT ride_id, (SELECT count(*) FROM regions g WHERE g.region_code = rides.region) FROM rides ORDER BY 1 LIMIT 3;
 SELECT ride_id, (SELECT max(m) FROM (SELECT name AS m FROM regions) s) FROM rides ORDER BY 1 LIMIT 3;
 
+-- a table's name that WITH gives to something else has none of the table's columns
+WITH regions AS (SELECT 1 AS one) SELECT (SELECT max(name) FROM regions) FROM users;
+WITH regions AS MATERIALIZED (SELECT 1 AS one) SELECT (SELECT max(name) FROM regions) FROM users;
+WITH regions AS (SELECT 1 AS one) SELECT most FROM (SELECT (SELECT max(name) FROM regions) AS most FROM users) s;
+WITH regions AS (SELECT 1 AS one) SELECT (SELECT (SELECT max(name) FROM regions) FROM (SELECT 2) s) FROM users;
+SELECT (WITH regions AS (SELECT 1 AS one) SELECT (SELECT max(users.name) FROM regions)) FROM users;
+WITH regions AS (SELECT 'b'::text AS name) SELECT user_id, (SELECT max(name) FROM regions) FROM users ORDER BY 1 LIMIT 3;
+SELECT (SELECT max(name) FROM (SELECT 1) AS name) FROM users;
+SELECT (SELECT max(name) FROM jsonb_array_elements('[1]') name) FROM users;
+SELECT (SELECT max(name) FROM json_each('{"a": 1}') name) FROM users;
+SELECT (SELECT max(name) FROM json_to_record('{"a": 1}') name(a int)) FROM users;
+SELECT user_id, (SELECT max(name) FROM generate_series(1, 3) name) FROM users ORDER BY 1 LIMIT 3;
+SELECT (SELECT max((SELECT g.name FROM regions g LIMIT 0) || users.name) FROM regions LIMIT 1) FROM users;
+
 -- names are cut at 63 bytes
 WITH aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1 AS (SELECT * FROM rides) SELECT count(*) FROM aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2;
 WITH "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1" AS (SELECT * FROM rides) SELECT count(*) FROM "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2";

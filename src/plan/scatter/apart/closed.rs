@@ -10,8 +10,10 @@ use sqlparser::ast::{Distinct, Expr, Function, OrderBy, Select, Visit, WindowTyp
 use crate::plan::PlanningContext;
 
 use super::super::expression::{self, folded, object_name};
+use super::super::levels;
 use super::super::placeholders::Numbered;
 use super::super::select::{self, Target};
+use super::Around;
 use super::source::Level;
 
 /// Of a level that is apart.
@@ -19,10 +21,15 @@ pub(super) fn is_closed(
     select: &Select,
     order_by: &Option<OrderBy>,
     level: &Level<'_, '_>,
+    around: &Around<'_, '_>,
     ctx: &PlanningContext,
 ) -> bool {
     let Ok(written) = select::group_by(select) else { return false };
-    let contents = [expression::contents(&select.projection, ctx), expression::contents(order_by, ctx)];
+    let outer = || levels::Level::of_names(around.ctes.iter().map(|(name, _)| name.clone()));
+    let contents = [
+        expression::contents_under(&select.projection, outer(), ctx),
+        expression::contents_under(order_by, outer(), ctx),
+    ];
     let aggregates =
         select.having.is_some() || contents.iter().any(|part| part.aggregate || part.aggregate_within);
     let groups = match written {

@@ -232,7 +232,7 @@ impl<'a> Analysis<'a> {
         let lies = match sharded {
             false => Lies::Same { reads: reads || beside },
             true if pinned || level.is_pinned() => Lies::Same { reads: true },
-            true => Lies::Apart { closed: closed::is_closed(select, order_by, &level, self.ctx) },
+            true => Lies::Apart { closed: closed::is_closed(select, order_by, &level, around, self.ctx) },
         };
         if matches!(lies, Lies::Same { .. }) && !sharded && closed::may_differ(select, self.ctx) {
             self.only_for_one_row(select, around)?;
