@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 
+use crate::sql::TEMPORARY_SCHEMA;
 use crate::sql::facts::{DdlScope, Facts, Kind, Makes, SessionObject, TransactionCommand};
 use crate::sql::name::ObjectName;
 
@@ -25,12 +26,14 @@ const OF_PRIMARIES: [&str; 3] = ["transaction_read_only", "in_hot_standby", "all
 pub(super) fn plan(facts: &Facts, context: &PlanningContext) -> Result<Outcome, Refusal> {
     let default = Action::Fixed(context.topology.default_shard);
     match &facts.kind {
-        Kind::Ddl { scope, temporary: false, creates, .. } => ddl(facts, context, *scope, creates.as_ref()),
-        Kind::Ddl { temporary: true, creates, .. } => temporary(facts, context, creates.as_ref()),
-        Kind::CreateTableAs { name, temporary: true, .. } => temporary_from_query(facts, context, name),
-        Kind::CreateTableAs { name, temporary: false, reads } => {
-            table_from_query(facts, context, name, *reads)
+        Kind::Ddl { temporary, creates, .. } if *temporary || is_made_temporary(facts, context) => {
+            self::temporary(facts, context, creates.as_ref())
         }
+        Kind::Ddl { scope, creates, .. } => ddl(facts, context, *scope, creates.as_ref()),
+        Kind::CreateTableAs { name, temporary, .. } if *temporary || is_made_temporary(facts, context) => {
+            temporary_from_query(facts, context, name)
+        }
+        Kind::CreateTableAs { name, reads, .. } => table_from_query(facts, context, name, *reads),
         Kind::Truncate { .. } => Ok(Outcome::new(Action::Everywhere, Access::Write)),
         Kind::Maintenance { .. } => Ok(Outcome::new(Action::EachShard, Access::Write)),
         Kind::LockTable => Ok(lock_table(facts, context)),
@@ -168,6 +171,17 @@ fn refuse_elsewhere(context: &PlanningContext, needed: Option<Fixed>) -> Result<
         Some(needed) => Err(refusal::MIXED_HOMES.naming(&[&needed.name, "the session's objects"])),
         None => Ok(()),
     }
+}
+
+/// Whether a name without a schema is created in the first of `search_path`, and that is the session's own.
+fn is_made_temporary(facts: &Facts, context: &PlanningContext) -> bool {
+    let (Kind::Ddl { creates: Some(name), .. } | Kind::CreateTableAs { name, .. }) = &facts.kind else {
+        return false;
+    };
+    // What is of a table lies where the table does.
+    let of_a_table = ["index", "statistics"].iter().any(|word| has_word(facts, word));
+    let first = context.search_path.first();
+    name.schema.is_none() && !of_a_table && first.is_some_and(|schema| schema == TEMPORARY_SCHEMA)
 }
 
 fn temporary(

@@ -46,7 +46,7 @@ mod tokens;
 mod unescape;
 pub mod words;
 
-pub use commands::computed_of_text;
+pub use commands::{TEMPORARY_SCHEMA, computed_of_text};
 pub use tokens::truncate;
 
 #[cfg(test)]

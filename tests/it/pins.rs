@@ -148,8 +148,14 @@ async fn what_is_temporary_is_changed_where_it_is() {
         "DROP TYPE mood, pg_temp.pair",
         "DROP VIEW v",
     ];
-    for _ in 0..2 {
-        run(&client, &makers).await;
+    for by_path in [false, true] {
+        // First in the path, the schema is where a name without one is made.
+        let path = if by_path { "SET search_path = pg_temp, public" } else { "RESET search_path" };
+        run(&client, &[path]).await;
+        for maker in makers {
+            let unnamed = maker.replace("pg_temp.", "");
+            run(&client, &[if by_path { &unnamed } else { maker }]).await;
+        }
         let two = client.query_one("SELECT pg_temp.f()", &[]).await.expect("the function is there");
         assert_eq!(two.get::<_, i32>(0), 2);
         run(&client, &changes).await;

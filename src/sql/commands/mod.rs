@@ -22,6 +22,7 @@ mod transaction;
 pub(super) use alter::clock_in;
 pub use alter::computed_of_text;
 pub(super) use ddl::{objects, query_end};
+pub use targets::TEMPORARY_SCHEMA;
 
 use std::ops::Range;
 

@@ -18,7 +18,7 @@ use super::Cursor;
 use crate::sql::name::ObjectName;
 
 /// The schema of the session's own objects, whatever its number is.
-pub(in crate::sql) const TEMPORARY_SCHEMA: &str = "pg_temp";
+pub const TEMPORARY_SCHEMA: &str = "pg_temp";
 
 /// Kinds whose names are looked for among the temporary objects first.
 const RELATIONS_AND_TYPES: [&str; 8] =
