@@ -296,6 +296,7 @@ pub(super) fn command_words(text: &[u8]) -> String {
     let first = words.next().unwrap_or_default();
     match first.as_str() {
         "VACUUM" | "CLUSTER" | "TRUNCATE" => first,
+        "DISCARD" => "DISCARD ALL".to_owned(),
         "CREATE" | "DROP" | "ALTER" | "REINDEX" => {
             let second = words.find(|word| word != "UNIQUE").unwrap_or_default();
             let concurrently = if second == "INDEX" { " CONCURRENTLY" } else { "" };

@@ -413,6 +413,9 @@ impl Session {
         let execute = Execute::decode(&frame[HEADER_BYTES..])?;
         batch.executions += 1;
         let since = self.portals.changes();
+        if !self.block.is_open() && !batch.controls {
+            self.portals.check_first(execute.portal)?;
+        }
         let Some(portal) = self.portals.known.get_mut(execute.portal) else {
             return self.sort_cursor(batch, frame, execute.portal, Owed::Execute { hidden: false });
         };

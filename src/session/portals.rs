@@ -12,10 +12,11 @@ use std::rc::Rc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::everywhere::command_words;
 use super::interner::Prepared;
 use super::perform::{Execution, Pieces};
 use super::planning::Planned;
-use crate::sql::facts::{Delete, Insert, Kind, SessionObject, Update};
+use crate::sql::facts::{DdlScope, Delete, Discard, Insert, Kind, SessionObject, Update};
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -24,6 +25,8 @@ pub(super) struct Portals {
     pub known: HashMap<Box<[u8]>, Portal>,
     next: u64,
     changes: Changes,
+    /// Something was executed since the last Sync, or the end of a transaction.
+    executed: bool,
 }
 
 /// How many statements were run that may have changed what others answer.
@@ -132,6 +135,25 @@ impl Portals {
 
     pub fn clear(&mut self) {
         self.known.clear();
+        self.executed = false;
+    }
+
+    /// Before an Execute. PostgreSQL runs what no transaction may have around it only as the first of a pipeline. Not for
+    /// blocks, of which it speaks otherwise.
+    pub fn check_first(&self, name: &[u8]) -> Result<(), SqlError> {
+        let portal = if self.executed { self.known.get(name) } else { None };
+        let by_itself = |portal: &&Portal| {
+            matches!(
+                portal.planned.plan.facts.kind,
+                Kind::Ddl { scope: DdlScope::OutsideTransaction, .. }
+                    | Kind::Maintenance { scope: DdlScope::OutsideTransaction }
+                    | Kind::Session(SessionObject::Discard(Discard::All))
+            )
+        };
+        let Some(portal) = portal.filter(by_itself) else { return Ok(()) };
+        let message =
+            format!("{} cannot be executed within a pipeline", command_words(portal.prepared.text()));
+        Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message))
     }
 
     /// The session asks servers itself: what is bound there without a name is gone.
@@ -170,7 +192,9 @@ impl Portals {
             self.lose_unnamed();
         }
         self.note_change(planned);
+        self.executed |= !matches!(planned.plan.facts.kind, Kind::Empty);
         if planned.ends_transaction() {
+            self.executed = false;
             // All others with it, whoever has them.
             self.known.retain(|known, _| **known == *name);
         }
