@@ -87,7 +87,8 @@ impl<'a> Scope<'a> {
             .chain(&block.relations)
             .map(|relation| Member::new(context, relation))
             .collect();
-        Self { members, block, unsure: context.catalog.compares_otherwise }
+        let unsure = context.catalog.compares_otherwise || hides_built_in(context);
+        Self { members, block, unsure }
     }
 
     /// A column of one member, by its own name.
@@ -98,6 +99,11 @@ impl<'a> Scope<'a> {
     /// Whether the qualifier means a relation of this level, or may.
     pub fn answers_to(&self, qualifier: &ObjectName) -> bool {
         self.block.opaque_sources || self.members.iter().any(|member| member.answers_to(qualifier))
+    }
+
+    fn knows_all_columns(&self) -> bool {
+        let known = |member: &Member<'_>| !member.relation.opaque_columns && member.info().is_some();
+        !self.block.opaque_sources && self.members.iter().all(known)
     }
 
     /// The column that the name means, where that is one of a named relation of this level.
@@ -116,6 +122,8 @@ impl<'a> Scope<'a> {
                 found(only)
             }
             None if self.block.natural_join || self.block.merged_columns.contains(&name.column) => None,
+            // It may be that of another relation, merged by USING, and what equals it may not equal ours.
+            None if self.block.joins_using && !self.knows_all_columns() => None,
             // Several relations with such a column: an error of PostgreSQL's, or merged by USING of an inner join and
             // then equal, so that the first will do if it has the type of what is merged.
             None => {
@@ -126,6 +134,24 @@ impl<'a> Scope<'a> {
             }
         }
     }
+}
+
+/// Whether a name of PostgreSQL's that conditions on keys are read by may mean something of the user's: a function that may
+/// suit the arguments better, or a type in a schema that is searched before.
+fn hides_built_in(context: &PlanningContext) -> bool {
+    let path = &context.search_path;
+    let has_function = |schema: &String| {
+        context.catalog.functions.contains_key(&ObjectName::qualified(schema.as_str(), "starts_with"))
+    };
+    if path.iter().any(|schema| schema != "pg_catalog" && has_function(schema)) {
+        return true;
+    }
+    let before = path.iter().position(|schema| schema == "pg_catalog").unwrap_or(0);
+    let is_before = |name: &ObjectName| {
+        name.schema.as_ref().is_some_and(|schema| path[..before].contains(schema))
+            && value::is_known_type(&name.name)
+    };
+    before > 0 && context.catalog.user_types.values().any(is_before)
 }
 
 /// Whether values of these types are compared alike, by whichever of the two.

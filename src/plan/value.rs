@@ -210,6 +210,11 @@ fn is_integer(text: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// Whether a cast to the type of this name of PostgreSQL's says what is compared.
+pub(super) fn is_known_type(name: &str) -> bool {
+    type_named(&ObjectName::unqualified(name)).is_some()
+}
+
 /// The types to which a cast is looked through. `char` is not among them: it cuts to one character.
 fn type_named(name: &ObjectName) -> Option<u32> {
     if name.schema.as_deref().is_some_and(|schema| schema != "pg_catalog") {

@@ -12,6 +12,7 @@ use crate::merge::types::oid;
 use crate::plan::PlanningContext;
 use crate::sql::facts::Facts;
 
+use super::collation::{self, is_of_bytes};
 use super::expression;
 
 /// What is proved of how an expression's values are ordered.
@@ -41,6 +42,7 @@ pub struct Scope<'a> {
     database: Option<Collation>,
     /// The order of the servers' bytes is not that of ours.
     other_encoding: bool,
+    pub(super) ctx: &'a PlanningContext,
 }
 
 impl<'a> Scope<'a> {
@@ -68,6 +70,7 @@ impl<'a> Scope<'a> {
             merged: facts.block.natural_join || facts.block.joins_using,
             database: ctx.catalog.database_collation,
             other_encoding: ctx.catalog.other_encoding,
+            ctx,
         }
     }
 
@@ -165,7 +168,7 @@ impl<'a> Scope<'a> {
         match expr {
             Expr::Nested(inner) => self.order(inner),
             Expr::Collate { collation, .. } => match expression::object_name(collation) {
-                Some(name) if matches!(name.name.as_str(), "C" | "POSIX" | "ucs_basic") => self.by_bytes(),
+                Some(name) if is_of_bytes(&name, self.ctx) => self.by_bytes(),
                 _ => Order::OtherText,
             },
             _ => match self.column(expr) {
@@ -174,7 +177,7 @@ impl<'a> Scope<'a> {
                     Collation::Bytes => self.by_bytes(),
                     Collation::Deterministic | Collation::Nondeterministic => Order::OtherText,
                 },
-                None if self.all_bytes() && !expression::collates(expr) => Order::Bytes,
+                None if self.all_bytes() && collation::is_of_columns(expr, self) => Order::Bytes,
                 None => Order::Unknown,
             },
         }

@@ -81,6 +81,7 @@ impl Visitor for Looker<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.found.server_dependent |= is_number_of_object(expr);
         if let Expr::Function(function) = expr {
             let aggregates = function.over.is_none() && is_aggregate(function, self.ctx);
             if self.levels.len() == 1 {
@@ -105,6 +106,40 @@ impl Visitor for Looker<'_> {
         self.found.parameter |= matches!(value.value, ast::Value::Placeholder(_));
         ControlFlow::Continue(())
     }
+}
+
+/// Whether a name of an object becomes its number, which is another on every server.
+fn is_number_of_object(expr: &Expr) -> bool {
+    const TEXT: [&str; 4] = ["text", "varchar", "character varying", "name"];
+    const NAMES: [&str; 11] = [
+        "regclass",
+        "regcollation",
+        "regconfig",
+        "regdictionary",
+        "regnamespace",
+        "regoper",
+        "regoperator",
+        "regproc",
+        "regprocedure",
+        "regrole",
+        "regtype",
+    ];
+    let is_name = |data_type: &ast::DataType| {
+        let written = data_type.to_string().to_ascii_lowercase();
+        NAMES.contains(&written.trim_start_matches("pg_catalog.").trim_matches('"'))
+    };
+    let Expr::Cast { expr: inner, data_type, .. } = expr else { return false };
+    let mut inner = &**inner;
+    while let Expr::Nested(within) = inner {
+        inner = within;
+    }
+    let of_name = match inner {
+        Expr::Cast { data_type, .. } => is_name(data_type),
+        Expr::TypedString(typed) => is_name(&typed.data_type),
+        _ => false,
+    };
+    let written = data_type.to_string().to_ascii_lowercase();
+    of_name && !is_name(data_type) && !TEXT.contains(&written.split('(').next().unwrap_or_default())
 }
 
 /// Whether a call that is not inside a subquery passes the test.
@@ -160,15 +195,6 @@ pub fn has_row_argument(function: &Function) -> bool {
     let FunctionArguments::List(list) = &function.args else { return false };
     let row = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)));
     list.args.iter().any(row)
-}
-
-/// Whether COLLATE stands anywhere in an expression.
-pub fn collates(expr: &Expr) -> bool {
-    ast::visit_expressions(expr, |inner| match inner {
-        Expr::Collate { .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
 }
 
 /// An identifier as PostgreSQL folds and cuts it.

@@ -3,13 +3,14 @@
 //! Used by [`super::expression`]. `SELECT (SELECT sum(t.x)) FROM t` is one row, as `SELECT sum(t.x) FROM t` is.
 //!
 //! Invariants:
-//! 1. An aggregate is its subquery's only where one of its columns surely is, or it has none.
+//! 1. Of what a query's WITH and FROM hold nothing sees its sources; LATERAL makes no difference here.
+//! 2. An aggregate is its subquery's only where one of its columns surely is, or it has none.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, With,
-    visit_expressions,
+    Expr, Function, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit,
+    Visitor, With, visit_expressions,
 };
 
 use super::expression::{folded, object_name};
@@ -25,6 +26,33 @@ pub(super) struct Level {
     sources: Vec<Source>,
     /// Names that its WITH brings, which hide tables.
     ctes: Vec<String>,
+    /// Queries of its own that do not see its sources: in WITH and in FROM.
+    blind: Vec<*const Query>,
+    /// It is such a one of the level around it.
+    is_blind: bool,
+}
+
+/// The queries of a part, but not those inside of them.
+struct Queries {
+    found: Vec<*const Query>,
+    depth: u32,
+}
+
+impl Visitor for Queries {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if self.depth == 0 {
+            self.found.push(query);
+        }
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
 }
 
 #[derive(Debug)]
@@ -38,9 +66,14 @@ impl Level {
     /// Of a set operation nothing is known: its parts have levels of their own.
     pub fn of(query: &Query, around: &[Self], ctx: &PlanningContext) -> Self {
         let mut level = Self::of_with(query.with.as_ref());
+        level.is_blind = around.last().is_some_and(|outer| outer.blind.contains(&std::ptr::from_ref(query)));
+        let mut inner = Queries { found: Vec::new(), depth: 0 };
+        let _ = query.with.visit(&mut inner);
         if let SetExpr::Select(select) = &*query.body {
+            let _ = select.from.visit(&mut inner);
             select.from.iter().for_each(|table| level.add(table, around, ctx));
         }
+        level.blind = inner.found;
         level
     }
 
@@ -52,7 +85,7 @@ impl Level {
 
     /// Of a query that is only known to see these queries of WITH.
     pub fn of_names(ctes: impl Iterator<Item = String>) -> Self {
-        Self { sources: Vec::new(), ctes: ctes.collect() }
+        Self { ctes: ctes.collect(), ..Self::default() }
     }
 
     fn add(&mut self, table: &TableWithJoins, around: &[Self], ctx: &PlanningContext) {
@@ -146,7 +179,8 @@ pub(super) fn may_be_outside(levels: &[Level], aggregate: &Function) -> bool {
             _ => return ControlFlow::<()>::Continue(()),
         };
         columns = true;
-        inside |= levels.iter().any(|level| level.has(&parts));
+        let within = levels.iter().skip(1).map(|level| level.is_blind).chain([false]);
+        inside |= levels.iter().zip(within).any(|(level, blind)| !blind && level.has(&parts));
         ControlFlow::Continue(())
     });
     let rows = super::expression::has_row_argument(aggregate);

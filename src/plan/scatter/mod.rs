@@ -34,6 +34,8 @@
 
 pub mod aggregates;
 mod apart;
+mod brought;
+mod collation;
 mod columns;
 mod distinct;
 pub mod eligible;
@@ -430,8 +432,12 @@ fn shape(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Shape, Refu
     let having = expression::contents_under(&select.having, outer(), inputs.ctx);
     let written = select::group_by(select)?;
     let groups = expression::contents(&select.group_by, inputs.ctx);
-    if [list, order, having, groups].iter().any(|part| part.server_dependent) {
+    let brought = brought::moving(query, inputs.ctx);
+    if [list, order, having, groups, brought].iter().any(|part| part.server_dependent) {
         return Err(Reason::ServerDependent.refusal(""));
+    }
+    if brought.volatile || brought.clock {
+        return Err(Reason::VolatileFunction.refusal("in FROM or WITH"));
     }
     let distinct = select::is_distinct(select);
     let grouped = !written.is_empty() || select.having.is_some() || list.aggregate || order.aggregate;
