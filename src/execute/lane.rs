@@ -26,6 +26,7 @@ use super::numbers;
 use crate::backend::settings::reset_statement;
 use crate::backend::{Connection, Placeholders, Settings};
 use crate::catalog::Numbers;
+use crate::plan::Effect;
 use crate::topology::ShardId;
 use crate::wire::backend::ParameterStatus;
 use crate::wire::encode;
@@ -117,6 +118,8 @@ pub struct Lane {
     pub in_block: bool,
     /// Something that may have written went through, in the transaction under way.
     pub wrote: bool,
+    /// What went through beside writes.
+    pub passing: Effect,
     /// It is a replica's.
     pub replica: bool,
     /// Extended messages were answered whose Sync the client has not sent yet.
@@ -160,6 +163,7 @@ impl Lane {
             owed,
             in_block: false,
             wrote: false,
+            passing: Effect::Nothing,
             replica,
             open_pipeline: false,
             one_by_one: false,
@@ -199,6 +203,16 @@ impl Lane {
         self.wrote |= writes && !self.replica;
         if writes {
             self.note_notifier();
+        }
+    }
+
+    /// What is sent has this effect: where it is no transaction's, as a write has, for the position behind it.
+    pub fn note_effect(&mut self, effect: Effect) {
+        let both = self.passing.with(effect);
+        match effect {
+            Effect::Nothing => {}
+            Effect::Draws | Effect::Locks if self.in_block && both != Effect::Writes => self.passing = both,
+            Effect::Draws | Effect::Locks | Effect::Writes => self.note_write(true),
         }
     }
 

@@ -25,6 +25,28 @@ pub enum Access {
     Write,
 }
 
+/// What a transaction that has run a statement leaves for its commit to decide, on the server that ran it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    #[default]
+    Nothing,
+    /// Numbers of sequences, which no roll-back gives back: they are to be durable before anything that holds them.
+    Draws,
+    /// Advisory locks of the transaction, which others get once all that it wrote is to be seen.
+    Locks,
+    Writes,
+}
+
+impl Effect {
+    /// Of both, on one server: numbers and locks cannot be let go of at two times.
+    pub fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Draws, Self::Locks) | (Self::Locks, Self::Draws) => Self::Writes,
+            _ => self.max(other),
+        }
+    }
+}
+
 /// What to do with a statement of one shape.
 #[derive(Debug, Clone)]
 pub enum Action {

@@ -18,7 +18,7 @@ use crate::sql::facts::{Block, Facts, FunctionUse, Kind, Relation, SessionObject
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
 
-use super::action::{Access, PlanningContext};
+use super::action::{Access, Effect, PlanningContext};
 use super::code;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
@@ -42,6 +42,8 @@ pub(super) struct Demands {
     pub pinned: Option<&'static str>,
     /// The first function whose value may differ between two servers.
     pub unstable: Option<String>,
+    /// What the functions leave for the commit.
+    effect: Effect,
 }
 
 /// What one function is.
@@ -77,6 +79,7 @@ impl Demands {
             one_server: None,
             pinned: None,
             unstable: None,
+            effect: Effect::Nothing,
         };
         for function in &facts.functions {
             demands.add(context, function);
@@ -181,6 +184,10 @@ impl Demands {
                     Class::ServerState => Access::ReadPrimary,
                     _ => Access::Write,
                 });
+                self.effect = self.effect.with(match class {
+                    Class::ServerSetting | Class::ServerState => Effect::Nothing,
+                    _ => passing_effect(name).unwrap_or(Effect::Writes),
+                });
                 let shard = context.topology.default_shard;
                 self.demand(Ok(Some(Fixed { shard, name: format!("{name}()") })));
                 self.one_server = self.one_server.take().or(over_shards(&refusal::VOLATILE_OVER_SHARDS));
@@ -193,6 +200,7 @@ impl Demands {
             Class::User(volatility) => {
                 if volatility == Volatility::Volatile {
                     self.raise(Access::Write);
+                    self.effect = Effect::Writes;
                     self.one_server =
                         self.one_server.take().or(over_shards(&refusal::USER_FUNCTION_OVER_SHARDS));
                 }
@@ -229,6 +237,35 @@ impl Demands {
 
     fn refuse(&mut self, refusal: Refusal) {
         self.refused.get_or_insert(refusal);
+    }
+}
+
+/// What PostgreSQL's own functions of these names leave for the commit that is no row.
+fn passing_effect(name: &str) -> Option<Effect> {
+    match name {
+        "nextval" | "setval" => Some(Effect::Draws),
+        "pg_advisory_xact_lock"
+        | "pg_advisory_xact_lock_shared"
+        | "pg_try_advisory_xact_lock"
+        | "pg_try_advisory_xact_lock_shared" => Some(Effect::Locks),
+        _ => None,
+    }
+}
+
+/// What a statement with this access leaves for the commit.
+pub(super) fn effect(facts: &Facts, access: Access, context: &PlanningContext) -> Effect {
+    if access != Access::Write {
+        return Effect::Nothing;
+    }
+    let reads = matches!(facts.kind, Kind::Select { locking: false, into: false });
+    let passing = facts.functions.iter().any(|call| passing_effect(&call.name.name).is_some());
+    let of_user = |call: &FunctionUse| matches!(classify(context, call), Class::User(_));
+    if !reads || !passing || facts.functions.iter().any(of_user) {
+        return Effect::Writes;
+    }
+    match Demands::of(context, facts).effect {
+        Effect::Nothing => Effect::Writes,
+        effect => effect,
     }
 }
 

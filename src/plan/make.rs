@@ -20,9 +20,9 @@ use std::sync::Arc;
 use crate::sql::facts::{Block, Facts, Kind, Relation};
 use crate::topology::Topology;
 
-use super::action::{Access, Action, Many, PlanningContext};
+use super::action::{Access, Action, Effect, Many, PlanningContext};
 use super::bind::Route;
-use super::functions::Numbering;
+use super::functions::{self, Numbering};
 use super::home::{self, Home};
 use super::lists::Lists;
 use super::refusal::{self, Refusal};
@@ -40,6 +40,7 @@ pub struct Plan {
     pub facts: Arc<Facts>,
     pub action: Action,
     pub access: Access,
+    pub effect: Effect,
     /// The plan of the statement inside an EXPLAIN.
     pub inner: Option<Arc<Plan>>,
     /// The servers' own plan of it is the same for all values.
@@ -98,9 +99,11 @@ impl Plan {
         let traces = Traces::of(&facts, context);
         let numbering = Numbering::of(&facts, context).map(Arc::new);
         let route = Route { numbering, ..outcome.route };
+        let access = if traces.locks { outcome.access.max(Access::ReadPrimary) } else { outcome.access };
         Self {
             action: outcome.action,
-            access: if traces.locks { outcome.access.max(Access::ReadPrimary) } else { outcome.access },
+            effect: functions::effect(&facts, access, context),
+            access,
             route,
             inner,
             steady: steady::is_steady(&facts, context),

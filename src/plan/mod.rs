@@ -37,7 +37,7 @@ pub mod traces;
 mod value;
 mod writes;
 
-pub use action::{Access, Action, Bound, Many, PlanningContext};
+pub use action::{Access, Action, Bound, Effect, Many, PlanningContext};
 pub use bind::is_clock_word;
 pub use functions::shard_of_code;
 pub use home::is_whole_on;

@@ -18,7 +18,7 @@ use super::planning::{Asks, Planned};
 use super::statements::{Closed, Entry};
 use crate::execute::Confirmed;
 use crate::execute::lane::Owed;
-use crate::plan::Access;
+use crate::plan::{Access, Effect};
 use crate::sql::facts::{Kind, Modes, SessionObject, TransactionCommand};
 use crate::topology::ShardId;
 use crate::wire::error::SqlError;
@@ -68,6 +68,8 @@ pub(super) struct ShardPlace {
     pub access: Access,
     /// The plan that has it; None where a server only judges or describes.
     pub planned: Option<Rc<Planned>>,
+    /// Of all its statements.
+    pub effect: Effect,
     pub asks: Asks,
 }
 
@@ -209,12 +211,15 @@ impl Batch {
     ) {
         let fits = self.shard_at_hand() == Some(shard);
         if !fits {
-            self.begin(Place::Shard(ShardPlace { shard, access, planned: None, asks: Asks::Nothing }));
+            let (effect, asks) = (Effect::Nothing, Asks::Nothing);
+            self.begin(Place::Shard(ShardPlace { shard, access, planned: None, effect, asks }));
         }
         let Some(Segment { place: Place::Shard(place), .. }) = self.segments.last_mut() else { return };
         place.asks = planned.map_or(place.asks, |planned| planned.asks.max(place.asks));
+        place.effect = planned.map_or(place.effect, |planned| planned.plan.effect.with(place.effect));
+        let strength = |planned: &Rc<Planned>| (planned.plan.access, planned.plan.effect);
         if let Some(planned) = planned
-            && place.planned.as_ref().is_none_or(|r| r.plan.access <= planned.plan.access)
+            && place.planned.as_ref().is_none_or(|r| strength(r) <= strength(planned))
         {
             place.planned = Some(Rc::clone(planned));
         }

@@ -1,27 +1,19 @@
-//! Transaction control: BEGIN to COMMIT, savepoints, and the commit of a block over its lanes.
+//! Transaction control: BEGIN to COMMIT, and savepoints.
 //!
 //! Called by `perform` for statements that the session obeys itself. No server hears of BEGIN before a statement
-//! needs it; COMMIT goes to the lanes that joined.
+//! needs it.
 //!
-//! Invariants:
-//! 1. COMMIT is answered only after every lane has committed; with more than one writing lane only after the decision
-//!    is recorded (see `transaction`).
-//! 2. Whatever happens, after COMMIT or ROLLBACK the block is over, and no lane is left inside a transaction.
+//! Not here: the commit of a block over its lanes (`commit`).
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::block::{Before, Block, Origin, Transaction};
 use super::fence::says_true;
-use super::redefinition::Redefinition;
 use super::{Failure, Outcome, Request, Session};
 use crate::execute::drain::{Drained, drain};
-use crate::execute::lane::{Hidden, Lane};
 use crate::execute::refusals;
 use crate::plan::{Access, refusal};
 use crate::sql::facts::{Isolation, Modes, TransactionCommand};
-use crate::topology::{ShardSet, WriteToken};
-use crate::transaction::{self, Participant};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 
@@ -140,11 +132,6 @@ impl Session {
     pub(super) fn is_pipeline_alone(&self) -> bool {
         let version = self.context.planning.catalog.server_version;
         self.request != Request::Simple && self.block.get().is_some_and(|t| t.is_pipeline_alone(version))
-    }
-
-    /// How many servers this block has written to.
-    fn writers(&self) -> usize {
-        self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count()
     }
 
     /// In a transaction.
@@ -360,223 +347,6 @@ impl Session {
         }
     }
 
-    /// Commits the block on all of its lanes; afterwards there is no block, whatever the answer.
-    pub(super) async fn commit_block(&mut self, tell_notices: bool) -> Outcome {
-        if self.fence.read_only {
-            // Whatever was sent, nothing was written.
-            self.lanes.iter_mut().for_each(|lane| lane.wrote = false);
-        }
-        let writers = self.writers();
-        let schema_changed = self.block.get().is_some_and(|t| t.schema_changed);
-        // What is the session's on one server may be the transaction's on those that came later.
-        let several = self.lanes.iter().filter(|lane| lane.in_block).count() > 1;
-        let differ = several && self.block.get().is_some_and(|t| t.settings_changed);
-        let redefinition = match schema_changed {
-            true => Box::pin(self.begin_redefinition()).await,
-            false => Ok(None),
-        };
-        let (redefinition, outcome) = match redefinition {
-            Err(failure) => (None, Err(failure)),
-            Ok(redefinition) if writers > 1 => (redefinition, self.commit_everywhere().await),
-            Ok(redefinition) => (redefinition, self.commit_one_writer(tell_notices).await),
-        };
-        match outcome {
-            Ok(()) => {
-                if let Some(own) = self.block.transaction().and_then(|t| t.own_after.take()) {
-                    self.own = own;
-                }
-                let settings = Rc::clone(&self.settings);
-                for lane in self.lanes.iter_mut().filter(|lane| lane.in_block) {
-                    lane.connection.applied = Rc::clone(&settings);
-                }
-                self.end_block(true);
-                if schema_changed {
-                    self.follow_redefinition(redefinition).await;
-                }
-                if differ {
-                    // It is committed, whatever becomes of the question.
-                    let _ = Box::pin(self.report_settled()).await;
-                }
-                Ok(())
-            }
-            Err(failure) => {
-                let in_doubt = schema_changed && is_outcome_unknown(&failure);
-                self.roll_back_block().await;
-                if in_doubt {
-                    self.follow_redefinition(redefinition).await;
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    /// The definitions are others now, or may be.
-    async fn follow_redefinition(&mut self, redefinition: Option<Redefinition>) {
-        if !self.refresh_catalog().await {
-            redefinition.into_iter().for_each(Redefinition::outlast);
-        }
-    }
-
-    /// Two or more lanes have written: all commit, or none.
-    async fn commit_everywhere(&mut self) -> Outcome {
-        let topology = std::sync::Arc::clone(&self.context.planning.topology);
-        let mut asides = Vec::new();
-        let mut participants: Vec<Participant<'_>> = self
-            .lanes
-            .iter_mut()
-            .filter(|lane| lane.in_block)
-            .map(|lane| Participant {
-                connection: &mut lane.connection,
-                shard: lane.shard,
-                wrote: lane.wrote,
-                spent: Duration::ZERO,
-            })
-            .collect();
-        let committed =
-            transaction::commit(&mut participants, &topology, &self.worker.shared.registry, &mut asides)
-                .await;
-        let times: Vec<_> = participants.iter().map(|part| (part.shard, part.spent)).collect();
-        times.into_iter().for_each(|(shard, time)| self.note_time(shard, time));
-        let listening = self.lanes.iter().position(|lane| lane.in_block && self.is_pinned_to(lane));
-        if let Some(index) = listening {
-            self.keep_notifications(index, &asides);
-        }
-        for aside in asides.iter().filter(|aside| aside.first() != Some(&b'A')) {
-            self.pass_aside(aside);
-        }
-        match committed {
-            Ok(()) => self.learn_positions().await,
-            Err(error) => {
-                let failure = Failure::Sql(error.into_sql());
-                if is_outcome_unknown(&failure) {
-                    let wrote = self.lanes.iter().filter(|lane| lane.in_block && lane.wrote);
-                    wrote
-                        .map(|lane| lane.shard)
-                        .collect::<ShardSet>()
-                        .iter()
-                        .for_each(|shard| self.lose_position(shard));
-                }
-                return Err(failure);
-            }
-        }
-        Ok(())
-    }
-
-    /// Readers first; the one writer's answer is the transaction's.
-    async fn commit_one_writer(&mut self, tell_notices: bool) -> Outcome {
-        let topology = std::sync::Arc::clone(&self.context.planning.topology);
-        for lane in self.lanes.iter_mut().filter(|lane| lane.in_block && !lane.wrote) {
-            lane.hidden_query("COMMIT", Hidden::Prologue);
-        }
-        let readers = self.lanes.iter_mut().filter(|lane| lane.in_block && !lane.wrote).map(drain);
-        for drained in futures_util::future::join_all(readers).await {
-            let drained = drained.map_err(|e| Failure::Sql(e.into_sql()))?;
-            if let Some(error) = drained.error {
-                return Err(Failure::Sql(error));
-            }
-            for aside in &drained.asides {
-                self.pass_aside(aside);
-            }
-        }
-        let Some(index) = self.lanes.iter().position(|lane| lane.in_block && lane.wrote) else {
-            return Ok(());
-        };
-        self.lanes[index].hidden_query("COMMIT", Hidden::Prologue);
-        self.ask_position(index);
-        let writer = &mut self.lanes[index];
-        let shard = writer.shard;
-        let timeline = topology.node(writer.connection.node).state.timeline();
-        let Ok(drained) = drain(writer).await else {
-            self.lose_position(shard);
-            return Err(Failure::Sql(outcome_unknown()));
-        };
-        match drained.position {
-            Some(position) => self.learn_position(shard, WriteToken { timeline, position }),
-            None if drained.no_position => self.lose_position(shard),
-            None => {}
-        }
-        for aside in &drained.asides {
-            if !tell_notices && aside.first() == Some(&b'N') {
-                continue;
-            }
-            self.pass_aside(aside);
-        }
-        if let Some(error) = drained.error {
-            return Err(Failure::Sql(error));
-        }
-        if drained.tag.as_deref() == Some("ROLLBACK") {
-            return Err(Failure::Sql(super::simple::in_failed_block()));
-        }
-        Ok(())
-    }
-
-    /// Rolls back on every lane, restores the settings, ends the block. Lanes that do not answer are closed.
-    pub(super) async fn roll_back_block(&mut self) {
-        // What is torn is let go of, and its server rolls back by itself.
-        let whole = |lane: &&mut Lane| lane.in_block && !lane.connection.broken;
-        for lane in self.lanes.iter_mut().filter(whole) {
-            // A pipeline that failed behind a Flush: the server hears nothing before its Sync.
-            if std::mem::take(&mut lane.open_pipeline) {
-                lane.sync(true);
-            }
-            lane.hidden_query("ROLLBACK", Hidden::Prologue);
-        }
-        let work = self.lanes.iter_mut().filter(whole).map(drain);
-        let drained = futures_util::future::join_all(work).await;
-        for answer in drained.into_iter().flatten() {
-            self.pass_reports(&answer.asides);
-        }
-        if let Some(transaction) = self.block.get() {
-            let (settings, own) = transaction.before();
-            self.settings = settings;
-            self.own = own;
-        }
-        self.end_block(false);
-        self.follow_settings();
-    }
-
-    /// Forgets the block; lanes that are not back to idle are closed.
-    fn end_block(&mut self, committed: bool) {
-        let local = self.block.get().is_some_and(|transaction| transaction.in_force.is_some());
-        self.block = Block::None;
-        if local {
-            self.follow_settings();
-        }
-        self.portals.clear();
-        self.cursors.clear();
-        self.end_held(committed);
-        let mut index = 0;
-        while index < self.lanes.len() {
-            let lane = &mut self.lanes[index];
-            // It was not of the block, and waits for its Sync.
-            if lane.open_pipeline && !lane.in_block && !lane.connection.broken {
-                index += 1;
-                continue;
-            }
-            let idle = lane.connection.status == crate::wire::backend::TransactionStatus::Idle;
-            lane.set_in_block(false);
-            lane.wrote = false;
-            lane.open_pipeline = false;
-            if lane.connection.broken || !idle {
-                let mut lane = self.lanes.swap_remove(index);
-                lane.connection.broken = true;
-                self.give(lane);
-            } else {
-                index += 1;
-            }
-        }
-    }
-
-    /// DDL has been committed: plans must see it before the client sends its next statement.
-    pub(super) async fn refresh_catalog(&mut self) -> bool {
-        let refreshed = self.worker.shared.catalog.refresh().await;
-        if let Err(reason) = &refreshed {
-            tracing::warn!(%reason, "the catalog could not be read again after a change of the schema");
-        }
-        self.refresh_context();
-        refreshed.is_ok()
-    }
-
     /// Joins the default shard for a statement that only validates or reports.
     pub(super) async fn join_default(&mut self, access: Access) -> Result<usize, Failure> {
         let shard = self.home_shard();
@@ -584,17 +354,4 @@ impl Session {
         let access = if self.looks_back() { access.max(Access::ReadPrimary) } else { access };
         self.join(shard, access, &[]).await
     }
-}
-
-fn is_outcome_unknown(failure: &Failure) -> bool {
-    matches!(failure, Failure::Sql(error) if error.sqlstate == SqlState::TRANSACTION_RESOLUTION_UNKNOWN)
-}
-
-/// The connection ended between COMMIT and its answer.
-fn outcome_unknown() -> SqlError {
-    SqlError::new(
-        SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
-        "the server was lost while it committed; the transaction may or may not have been committed",
-    )
-    .hint("Look for the transaction's effects before running it again.")
 }

@@ -24,7 +24,7 @@ use crate::execute::drain::{Drained, drain};
 use crate::execute::lane::Hidden;
 use crate::execute::refusals;
 use crate::execute::{Lane, Relay, RelayError, Report, relay};
-use crate::plan::Access;
+use crate::plan::{Access, Effect};
 use crate::sql::hint::HintRole;
 use crate::topology::{NodeId, NodeRole, ShardId, ShardSet};
 use crate::wire::backend::TransactionStatus;
@@ -117,7 +117,8 @@ impl Session {
             self.placeholders.note_unknown();
         }
         self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
-        if planned.plan.access == Access::ReadPrimary {
+        let access = if self.passes(planned.plan.effect, shard) { Access::ReadPrimary } else { access };
+        if planned.plan.access == Access::ReadPrimary || access < planned.plan.access {
             self.check_replica(shard)?;
         }
         let index = self.join(shard, access, avoid).await?;
@@ -136,6 +137,14 @@ impl Session {
             transaction.one_lane = true;
         }
         Ok(index)
+    }
+
+    /// Whether what a statement of the block does on a shard, beside what was done there, is no write: draws numbers only, or
+    /// takes locks only.
+    fn passes(&self, effect: Effect, shard: ShardId) -> bool {
+        let lane = self.lanes.iter().find(|lane| lane.shard == shard && lane.in_block);
+        let both = lane.map_or(effect, |lane| lane.passing.with(effect));
+        self.block.is_open() && effect != Effect::Nothing && both != Effect::Writes
     }
 
     /// Whether a transaction that only reads can go on at another server of a shard: each of its statements sees what there is

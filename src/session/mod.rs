@@ -26,6 +26,7 @@ pub mod board;
 pub mod cancel;
 pub mod census;
 mod combine;
+mod commit;
 mod console;
 mod control;
 mod copies;

@@ -25,7 +25,7 @@ use crate::execute::lane::Owed;
 use crate::execute::refusals;
 use crate::execute::scatter::Question;
 use crate::figures::Route;
-use crate::plan::{Access, Action, Many};
+use crate::plan::{Access, Action, Effect, Many};
 use crate::sql::arguments::{Arguments, INFERRED_ELSEWHERE, Parameters};
 use crate::sql::facts::{DdlScope, Kind, SessionObject};
 use crate::topology::{ShardId, ShardSet};
@@ -370,7 +370,8 @@ impl Session {
             let suspect = planned.is_suspect(self.pin.is_some());
             let read_only = self.is_read_only();
             let lane = &mut self.lanes[index];
-            lane.note_write(access == Access::Write && !read_only);
+            let writes = access == Access::Write && !read_only;
+            lane.note_effect(if writes { planned.plan.effect } else { Effect::Nothing });
             lane.connection.suspect |= suspect;
             let executes = matches!(planned.plan.facts.kind, Kind::Session(SessionObject::Execute { .. }));
             if (access == Access::Write || executes) && !lane.in_block && !planned.copies_in() {

@@ -24,7 +24,7 @@ use crate::backend::Connection;
 use crate::execute::lane::{LocalReply, Owed};
 use crate::execute::{Again, Confirmed, Report};
 use crate::figures::Route;
-use crate::plan::Access;
+use crate::plan::{Access, Effect};
 use crate::sql::facts::{Kind, SessionObject};
 use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
@@ -281,7 +281,7 @@ impl Session {
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
     async fn run_shard_segment(&mut self, place: &ShardPlace, messages: &[Message], part: Part) -> Ran {
         let Part { end, suspect, .. } = part;
-        let ShardPlace { shard, access, planned, .. } = place;
+        let ShardPlace { shard, access, planned, effect, .. } = place;
         let (shard, access) = (*shard, *access);
         if self.block.is_failed() {
             return Err((Failure::Sql(self.in_failed_block()), Confirmed::default()));
@@ -313,7 +313,7 @@ impl Session {
             let writes = access == Access::Write && !self.is_read_only();
             let lane = &mut self.lanes[index];
             lane.runs_again = alone;
-            lane.note_write(writes);
+            lane.note_effect(if writes { *effect } else { Effect::Nothing });
             lane.connection.suspect |= suspect;
             self.end_segment(index, end, client_sync, names.is_some());
             let ran = self.run_lane(index).await;

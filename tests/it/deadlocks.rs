@@ -30,7 +30,7 @@ struct Case {
     other: (&'static str, &'static str),
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 4] = [
     // On one server there would be no ring: the table has one lock there.
     Case {
         one: (
@@ -49,6 +49,16 @@ const CASES: [Case; 3] = [
     Case {
         one: ("UPDATE rates SET v = 1", "SELECT name FROM places WHERE region = 'us-west' FOR UPDATE"),
         other: ("SELECT name FROM places WHERE region = 'us-west' FOR UPDATE", "UPDATE rates SET v = 2"),
+    },
+    Case {
+        one: (
+            "SELECT pg_advisory_xact_lock(4711)",
+            "UPDATE places SET name = 'one' WHERE region = 'us-west'",
+        ),
+        other: (
+            "UPDATE places SET name = 'other' WHERE region = 'us-west'",
+            "SELECT pg_advisory_xact_lock(4711)",
+        ),
     },
 ];
 

@@ -29,6 +29,7 @@ mod logs;
 mod misplaced;
 mod numbers;
 mod operation;
+mod passing;
 mod pins;
 mod placeholders;
 mod plans;
