@@ -157,7 +157,9 @@ impl Session {
 
     async fn ask_elsewhere(&mut self, words: Words<'_>) -> Result<Option<SqlError>, Failure> {
         let shard = self.home_shard();
-        let connection = self.acquire(shard, Need::Reader, &[]).await;
+        // No replica reads anything where transactions begin serializable.
+        let need = if self.following.serializable { Need::Primary } else { Need::Reader };
+        let connection = self.acquire(shard, need, &[]).await;
         let connection = connection.map_err(|error| Failure::Sql(error.into_sql()))?;
         let mut lane = Lane::new(connection, shard, false);
         let _ = lane.apply_settings(&self.settings);

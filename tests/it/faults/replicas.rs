@@ -102,6 +102,30 @@ async fn reads_outlive_their_replicas() {
     }
 }
 
+/// No replica reads for them: neither a statement, nor a text that is looked at for mistakes before it is refused.
+#[tokio::test]
+async fn transactions_that_begin_serializable_ask_no_replica() {
+    if std::env::var("MERIDIAN_TARGET").is_ok_and(|target| target == "postgres") {
+        return;
+    }
+    let (cluster, meridian) = start();
+    let client = connect(&meridian.app()).await;
+    fill(&client).await;
+    let replicas: Vec<_> = cluster.shard("us-east").replicas().cloned().collect();
+    eventually("a replica answers", async || answers(&client, &replicas).await).await;
+    client.batch_execute("SET default_transaction_isolation = 'serializable'").await.expect("a setting");
+    for begin in ["BEGIN", "BEGIN READ ONLY", "BEGIN READ ONLY DEFERRABLE"] {
+        client.batch_execute(begin).await.expect(begin);
+        let error = client.batch_execute("SELECT count(*) FROM places").await.expect_err("several shards");
+        let error = error.as_db_error().expect("an error of SQL");
+        assert!(error.message().contains("does not see"), "{begin}: {error}");
+        client.batch_execute("ROLLBACK").await.expect("the end");
+        client.batch_execute(begin).await.expect(begin);
+        client.batch_execute(PROBE).await.expect("one shard");
+        client.batch_execute("COMMIT").await.expect("the end");
+    }
+}
+
 /// Waits until the node is the one that answers questions about the table.
 async fn serves(node: &Node, client: &Client, table: &str) {
     let port = node.direct_address().port().to_string();
