@@ -211,8 +211,11 @@ impl Lane {
         let both = self.passing.with(effect);
         match effect {
             Effect::Nothing => {}
-            Effect::Draws | Effect::Locks if self.in_block && both != Effect::Writes => self.passing = both,
-            Effect::Draws | Effect::Locks | Effect::Writes => self.note_write(true),
+            Effect::Draws | Effect::Follows if self.in_block && both != Effect::Writes => {
+                self.passing = both;
+                self.note_notifier();
+            }
+            Effect::Draws | Effect::Follows | Effect::Writes => self.note_write(true),
         }
     }
 

@@ -12,8 +12,8 @@ limits! {
     SECOND_WRITING_SHARD = "X001" "0A000",
         "transaction writes to more than one shard (\"{}\" besides an earlier one)",
         "Write to one shard per transaction.",
-        "A transaction writes rows of one shard, unless it writes the same everywhere. NOTIFY, temporary tables, LOCK and DO \
-         count as writes to the default shard; nextval() and advisory locks of the transaction do not.";
+        "A transaction writes rows of one shard, unless it writes the same everywhere. Temporary tables, LOCK and DO count as \
+         writes to the default shard; nextval(), NOTIFY, locks of rows and advisory locks of the transaction do not.";
     SNAPSHOT_OVER_SHARDS = "X002" "0A000",
         "this statement needs a shard that this REPEATABLE READ or SERIALIZABLE transaction does not see",
         "Begin a REPEATABLE READ transaction with a statement over several shards, or use READ COMMITTED.",

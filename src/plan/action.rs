@@ -32,16 +32,16 @@ pub enum Effect {
     Nothing,
     /// Numbers of sequences, which no roll-back gives back: they are to be durable before anything that holds them.
     Draws,
-    /// Advisory locks of the transaction, which others get once all that it wrote is to be seen.
-    Locks,
+    /// What others get once all is to be seen that the transaction wrote: its locks of rows and advisory ones, and notifications.
+    Follows,
     Writes,
 }
 
 impl Effect {
-    /// Of both, on one server: numbers and locks cannot be let go of at two times.
+    /// Of both, on one server, which commits once.
     pub fn with(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Draws, Self::Locks) | (Self::Locks, Self::Draws) => Self::Writes,
+            (Self::Draws, Self::Follows) | (Self::Follows, Self::Draws) => Self::Writes,
             _ => self.max(other),
         }
     }

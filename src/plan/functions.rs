@@ -247,7 +247,8 @@ fn passing_effect(name: &str) -> Option<Effect> {
         "pg_advisory_xact_lock"
         | "pg_advisory_xact_lock_shared"
         | "pg_try_advisory_xact_lock"
-        | "pg_try_advisory_xact_lock_shared" => Some(Effect::Locks),
+        | "pg_try_advisory_xact_lock_shared"
+        | "pg_notify" => Some(Effect::Follows),
         _ => None,
     }
 }
@@ -257,13 +258,18 @@ pub(super) fn effect(facts: &Facts, access: Access, context: &PlanningContext) -
     if access != Access::Write {
         return Effect::Nothing;
     }
-    let reads = matches!(facts.kind, Kind::Select { locking: false, into: false });
+    if matches!(facts.kind, Kind::Session(SessionObject::Notify)) {
+        return Effect::Follows;
+    }
+    let Kind::Select { locking, into: false } = facts.kind else { return Effect::Writes };
     let passing = facts.functions.iter().any(|call| passing_effect(&call.name.name).is_some());
     let of_user = |call: &FunctionUse| matches!(classify(context, call), Class::User(_));
-    if !reads || !passing || facts.functions.iter().any(of_user) {
+    if !(locking || passing) || facts.functions.iter().any(of_user) {
         return Effect::Writes;
     }
-    match Demands::of(context, facts).effect {
+    // Rows that are locked are as they were.
+    let of_rows = if locking { Effect::Follows } else { Effect::Nothing };
+    match Demands::of(context, facts).effect.with(of_rows) {
         Effect::Nothing => Effect::Writes,
         effect => effect,
     }

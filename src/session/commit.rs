@@ -2,7 +2,7 @@
 //!
 //! Called by `control` for the client's commands, and by whoever has begun a transaction of the session's own. COMMIT goes to
 //! the lanes that joined, those that only read and those that drew numbers first, the one that wrote next, and last those
-//! that hold advisory locks: who waits for one is to see what was written under it.
+//! that hold locks or notify: who gets a lock, or hears, is to see what was written.
 //!
 //! Invariants:
 //! 1. COMMIT is answered only after every lane has committed; with more than one writing lane only after the decision
@@ -133,9 +133,9 @@ impl Session {
     /// The one writer's answer is the transaction's.
     async fn commit_one_writer(&mut self, tell_notices: bool) -> Outcome {
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
-        self.commit_others(|lane| lane.passing != Effect::Locks).await?;
+        self.commit_others(|lane| lane.passing != Effect::Follows).await?;
         let Some(index) = self.lanes.iter().position(|lane| lane.in_block && lane.wrote) else {
-            return self.commit_others(|lane| lane.passing == Effect::Locks).await;
+            return self.commit_others(|lane| lane.passing == Effect::Follows).await;
         };
         self.lanes[index].hidden_query("COMMIT", Hidden::Prologue);
         self.ask_position(index);
@@ -163,8 +163,11 @@ impl Session {
         if drained.tag.as_deref() == Some("ROLLBACK") {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
-        // It is committed, and a lost server has let go of its locks.
-        let _ = self.commit_others(|lane| lane.passing == Effect::Locks).await;
+        if let Err(Failure::Sql(error)) = self.commit_others(|lane| lane.passing == Effect::Follows).await {
+            // It is committed. A lost server has let go of its locks, but nobody hears what was to be told.
+            let message = format!("notifications of this transaction may be lost: {}", error.message);
+            self.warn(&SqlError::warning(SqlState::WARNING, message));
+        }
         Ok(())
     }
 
