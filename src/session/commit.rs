@@ -92,7 +92,7 @@ impl Session {
         let mut participants: Vec<Participant<'_>> = self
             .lanes
             .iter_mut()
-            .filter(|lane| lane.in_block)
+            .filter(|lane| lane.in_block && (lane.wrote || lane.passing != Effect::Follows))
             .map(|lane| Participant {
                 connection: &mut lane.connection,
                 shard: lane.shard,
@@ -113,7 +113,10 @@ impl Session {
             self.pass_aside(aside);
         }
         match committed {
-            Ok(()) => self.learn_positions().await,
+            Ok(()) => {
+                self.learn_positions().await;
+                self.commit_followers().await;
+            }
             Err(error) => {
                 let failure = Failure::Sql(error.into_sql());
                 if is_outcome_unknown(&failure) {
@@ -163,12 +166,16 @@ impl Session {
         if drained.tag.as_deref() == Some("ROLLBACK") {
             return Err(Failure::Sql(super::simple::in_failed_block()));
         }
+        self.commit_followers().await;
+        Ok(())
+    }
+
+    /// Behind the commit. A lost server has let go of its locks, but nobody hears what was to be told.
+    async fn commit_followers(&mut self) {
         if let Err(Failure::Sql(error)) = self.commit_others(|lane| lane.passing == Effect::Follows).await {
-            // It is committed. A lost server has let go of its locks, but nobody hears what was to be told.
             let message = format!("notifications of this transaction may be lost: {}", error.message);
             self.warn(&SqlError::warning(SqlState::WARNING, message));
         }
-        Ok(())
     }
 
     /// Commits the lanes that have not written and pass the test.
