@@ -9,7 +9,7 @@
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, UnaryOperator,
 };
 
 use crate::plan::refusal::Refusal;
@@ -183,6 +183,12 @@ pub fn ordinal(
     items: &[SelectItem],
     placeholders: &dyn Placeholders,
 ) -> Result<Option<Target>, Refusal> {
+    if let Expr::UnaryOp { op: UnaryOperator::Minus, expr } = expr
+        && matches!(**expr, Expr::Value(_) | Expr::UnaryOp { .. })
+    {
+        // PostgreSQL takes a negative number for a constant, and so for a column's position.
+        return Err(Reason::OrderName.refusal("constant"));
+    }
     let Expr::Value(value) = expr else { return Ok(None) };
     let sqlparser::ast::Value::Number(digits, _) = &value.value else {
         return match value.value {

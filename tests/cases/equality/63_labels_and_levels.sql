@@ -77,3 +77,14 @@ WITH aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1 AS (SELECT
 WITH "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1" AS (SELECT * FROM rides) SELECT count(*) FROM "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2";
 WITH RECURSIVE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1 AS (SELECT ride_id FROM rides) SELECT count(*) FROM aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2 AS aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa3;
 SELECT price AS aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1 FROM rides ORDER BY aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2 NULLS LAST LIMIT 3;
+
+-- a negative number is a position, too
+-- error 42P10
+SELECT ride_id FROM rides ORDER BY -1;
+-- error 42P10
+SELECT ride_id FROM rides ORDER BY -1 LIMIT 2;
+-- error 42P10
+SELECT region, count(*) FROM rides GROUP BY -1;
+SELECT ride_id FROM rides ORDER BY - -1 LIMIT 2;
+SELECT price FROM rides ORDER BY -price, ride_id LIMIT 2;
+SELECT price FROM rides ORDER BY +1, 1 LIMIT 2;
