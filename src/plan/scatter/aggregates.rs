@@ -273,7 +273,9 @@ impl Aggregate {
                 let count = format!("nullif(sum({}), 0)", Markers::column(self.column + 1));
                 match type_oid {
                     oid::INT8 | oid::NUMERIC => Ok(format!("(sum({column}) / {count})")),
-                    oid::FLOAT8 | oid::INTERVAL => Ok(format!("(sum({column}) / {count}::double precision)")),
+                    // PostgreSQL adds to 0, and -0 to that is 0.
+                    oid::FLOAT8 => Ok(format!("((sum({column}) + 0) / {count}::double precision)")),
+                    oid::INTERVAL => Ok(format!("(sum({column}) / {count}::double precision)")),
                     _ => refused(),
                 }
             }

@@ -263,3 +263,8 @@ SET extra_float_digits = 0;
 SELECT id, f8, f4 FROM kinds;
 SELECT id, f8 FROM kinds ORDER BY f8, id;
 RESET extra_float_digits;
+
+-- negative zeros
+SELECT avg('-0'::float8), avg('-0'::real), sum('-0'::float8), max('-0'::float8) FROM rides;
+SELECT region, avg('-0'::float8) FROM rides GROUP BY region ORDER BY 1;
+SELECT avg(0 * -price::float8), avg(DISTINCT '-0'::float8) FROM rides;
