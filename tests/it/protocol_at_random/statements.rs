@@ -265,7 +265,7 @@ const SETTING: &[&str] = &[
     "SHOW search_path",
     "SELECT '2024-05-06'::date, '2024-05-06 10:00+00'::timestamptz, '1 day 02:00'::interval, 1.1::float4",
     "SELECT '2024-05-06'::date, '1 day 02:00'::interval FROM places WHERE region = 'ap-south' ORDER BY id LIMIT 1",
-    "SELECT current_schemas(false), current_schema(), current_user",
+    "SELECT regexp_replace(current_schemas(false)::text, 'pg_temp_[0-9]+', 'pg_temp'), current_schema(), current_user",
     "DISCARD PLANS",
     "DISCARD ALL",
 ];
