@@ -83,6 +83,12 @@ impl<'a> Scope<'a> {
         self.complete.then_some(false)
     }
 
+    /// Whether exactly one relation answers to the name, a table of the catalog.
+    pub fn is_table(&self, alias: &str) -> bool {
+        let mut tables = self.tables.iter().filter(|table| table.alias == alias);
+        tables.next().is_some_and(|table| table.info.is_some()) && tables.next().is_none()
+    }
+
     /// The table alias and the column that an expression names, if it is a column and certain.
     pub fn column(&self, expr: &Expr) -> Option<(&'a str, &'a Column)> {
         match expr {

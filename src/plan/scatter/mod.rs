@@ -432,11 +432,12 @@ fn shape(query: &Query, apart: Apart, inputs: &Inputs<'_>) -> Result<Shape, Refu
     let having = expression::contents_under(&select.having, outer(), inputs.ctx);
     let written = select::group_by(select)?;
     let groups = expression::contents(&select.group_by, inputs.ctx);
-    let brought = brought::moving(query, inputs.ctx);
-    if [list, order, having, groups, brought].iter().any(|part| part.server_dependent) {
+    if [list, order, having, groups].iter().any(|part| part.server_dependent) {
         return Err(Reason::ServerDependent.refusal(""));
     }
-    if brought.volatile || brought.clock {
+    let brought = brought::moving(query, inputs.ctx);
+    let moves = brought.clock || brought.server_dependent;
+    if brought.volatile || moves && !brought::gives_columns_only(query, select, &inputs.scope) {
         return Err(Reason::VolatileFunction.refusal("in FROM or WITH"));
     }
     let distinct = select::is_distinct(select);

@@ -58,6 +58,17 @@ SELECT count(DISTINCT x) FROM rides, (SELECT current_setting('port') AS x) d;
 SELECT DISTINCT x = current_setting('port') FROM rides, current_setting('port') x;
 -- a clock in a condition is no value
 SELECT count(*) FROM (SELECT id FROM kinds WHERE tz < now()) s;
+-- nor is one that only conditions look at
+WITH p AS (SELECT now() - interval '30 years' AS since) SELECT count(*) FROM kinds, p WHERE kinds.tz > p.since;
+WITH p AS (SELECT current_setting('TimeZone') AS zone) SELECT id FROM kinds, p WHERE p.zone = 'UTC' ORDER BY id;
+SELECT kinds.* FROM kinds, (SELECT now() AS n) p WHERE kinds.tz < p.n ORDER BY id;
+SELECT DISTINCT id AS n FROM kinds, (SELECT now() AS n) p ORDER BY n;
+SELECT count(p) FROM kinds, (SELECT now() AS n) p;
+SELECT id AS m FROM kinds, (SELECT now() AS m) p ORDER BY m - m, 1;
+SELECT max(m) - max(m), count(*) FROM kinds, (SELECT now() AS m) p;
+SELECT count(*) FROM (SELECT DISTINCT p.* FROM kinds, (SELECT now() AS n) p) s;
+SELECT region, count(*) FROM kinds, (SELECT now() AS n) p GROUP BY region, p.n ORDER BY 1;
+SELECT count(DISTINCT kinds.id) FROM kinds JOIN LATERAL (SELECT now() > kinds.tz AS over) a ON a.over;
 
 -- a column merged by USING is that of the left side
 SELECT n.id, c.meaning FROM (SELECT id, word AS code FROM folded) n JOIN codes c USING (code) WHERE code = 'ABC' ORDER BY 1;
