@@ -12,6 +12,7 @@ use crate::wire::backend::{DataRow, ReadyForQuery};
 use crate::wire::encode;
 use crate::wire::error::SqlError;
 use crate::wire::frame::{self, HEADER_BYTES, Limits};
+use crate::wire::frontend::Target;
 
 /// Rows beyond this are an error: nothing of ours asks for more.
 const ROWS_MAX: usize = 100_000;
@@ -37,6 +38,22 @@ impl Captured {
             None => Ok(self),
         }
     }
+}
+
+/// What came back for one query whose values were asked for in binary.
+#[derive(Debug, Default)]
+pub struct BinaryAnswer {
+    /// Body of its RowDescription.
+    pub description: Bytes,
+    /// Bodies of its DataRows.
+    pub rows: Vec<Bytes>,
+}
+
+/// What came back for a pipeline of them: up to the first error, one answer for each.
+#[derive(Debug, Default)]
+pub struct BinaryAnswers {
+    pub answers: Vec<BinaryAnswer>,
+    pub error: Option<SqlError>,
 }
 
 impl Connection {
@@ -104,6 +121,55 @@ impl Connection {
                     return Ok(captured);
                 }
                 b'G' => encode::client::copy_fail(&mut self.outbox, b"no data"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks queries of ours without parameters in one round trip. Notices and parameter reports are dropped.
+    pub async fn capture_binary(
+        &mut self,
+        queries: impl Iterator<Item = &str>,
+    ) -> Result<BinaryAnswers, BackendError> {
+        self.broken = true;
+        self.unnamed = None;
+        let out = &mut self.outbox;
+        for query in queries {
+            encode::client::parse(out, b"", query.as_bytes(), &[]);
+            encode::client::bind(
+                out,
+                &encode::client::Bind { result_formats: &[1], ..encode::client::Bind::default() },
+            );
+            encode::client::describe(out, Target::Portal, b"");
+            encode::client::execute(out, b"", 0);
+        }
+        encode::client::sync(out);
+        let limits = Limits::default();
+        let mut captured = BinaryAnswers::default();
+        loop {
+            let mut frame = self.next_frame(&limits).await?;
+            let tag = frame[0];
+            frame.advance(HEADER_BYTES);
+            let body = frame.freeze();
+            let broken = |reason: String| BackendError::Protocol { node: self.address.to_string(), reason };
+            match tag {
+                b'T' => captured.answers.push(BinaryAnswer { description: body, rows: Vec::new() }),
+                b'D' => {
+                    let answer = captured.answers.last_mut();
+                    answer.ok_or_else(|| broken("a row before its description".into()))?.rows.push(body);
+                }
+                b'E' => {
+                    let error = SqlError::parse(&body).map_err(|e| broken(e.to_string()))?;
+                    if error.ends_session() {
+                        return Err(BackendError::ended(&self.address, error));
+                    }
+                    captured.error.get_or_insert(self.key.as_told(error));
+                }
+                b'Z' => {
+                    self.status = ReadyForQuery::decode(&body).map_err(|e| broken(e.to_string()))?.status;
+                    self.broken = false;
+                    return Ok(captured);
+                }
                 _ => {}
             }
         }

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use futures_util::future::{join, try_join, try_join_all, try_join3};
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement};
 
+use super::cells::Cells;
 use super::defaults::Begun;
 use super::parts::CatalogParts;
 use super::queries::{self, Query};
@@ -37,12 +38,20 @@ const GROWTH_MAX: (usize, usize) = (2, 100);
 pub enum LoadError {
     #[error("cannot read the catalogs: {0}")]
     Server(#[from] tokio_postgres::Error),
+    #[error("cannot read the catalogs: {0}")]
+    Value(Box<dyn std::error::Error + Send + Sync>),
     #[error("the catalogs hold more than {OBJECTS_MAX} {0}")]
     TooMany(&'static str),
     #[error("the server's version {0} is older than 13")]
     TooOld(u32),
     #[error("the catalogs do not say which database this is")]
     NoDatabase,
+}
+
+impl LoadError {
+    pub(super) fn value(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Value(error.into())
+    }
 }
 
 /// Reads one server's catalogs over one connection, again and again.
@@ -59,23 +68,34 @@ pub struct CatalogReader {
 }
 
 /// What the queries gave.
-pub(super) struct Answers {
+pub(super) struct Answers<R> {
     /// `server_version_num`
     pub version: u32,
     /// What the session has begun with.
     pub begun: Vec<Begun>,
     /// In the order of [`Query::ALL`].
-    rows: Vec<Vec<Row>>,
+    pub rows: Vec<Vec<R>>,
 }
 
-impl Answers {
-    pub fn of(&self, query: Query) -> &[Row] {
+impl<R: Cells> Answers<R> {
+    pub fn of(&self, query: Query) -> &[R] {
         self.rows.get(query as usize).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub fn fingerprint(&self) -> Result<u64, LoadError> {
         let [row] = self.of(Query::Fingerprint) else { return Err(LoadError::NoDatabase) };
-        Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
+        Ok(row.cell::<i64>(0)?.cast_unsigned())
+    }
+
+    pub fn same_fingerprint(&self, other: &[R]) -> Result<bool, LoadError> {
+        let [row] = other else { return Err(LoadError::NoDatabase) };
+        Ok(self.fingerprint()? == row.cell::<i64>(0)?.cast_unsigned())
+    }
+
+    /// An error if there is more than may be held.
+    pub fn check_size(&self) -> Result<(), LoadError> {
+        let too_many = Query::ALL.into_iter().find(|query| self.of(*query).len() > OBJECTS_MAX);
+        too_many.map_or(Ok(()), |query| Err(LoadError::TooMany(query.what())))
     }
 }
 
@@ -110,10 +130,7 @@ impl CatalogReader {
             return Err(LoadError::TooOld(version));
         }
         let answers = Answers { version, begun, rows: asked? };
-        let too_many = Query::ALL.into_iter().find(|query| answers.of(*query).len() > OBJECTS_MAX);
-        if let Some(query) = too_many {
-            return Err(LoadError::TooMany(query.what()));
-        }
+        answers.check_size()?;
         let parts = rows::interpret(&answers, self.built_in.clone())?;
         let (times, more) = GROWTH_MAX;
         if parts.relations.len() > self.planned_for * times + more {

@@ -13,6 +13,7 @@
 //! parts the [`Catalog`], [`check_tables`] the configuration against it. [`CatalogReader::fingerprint`] tells cheaply whether any of
 //! it changed.
 
+mod cells;
 pub mod defaults;
 pub mod drift;
 pub mod handle;
@@ -25,6 +26,7 @@ mod rows;
 mod settings;
 pub mod snapshot;
 pub mod tables;
+pub mod within;
 
 pub use defaults::{Defaults, SessionDefaults};
 pub use drift::{Drift, compare};

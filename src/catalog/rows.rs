@@ -7,8 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio_postgres::Row;
-
+use super::cells::Cells;
 use super::defaults::{SessionDefaults, Written};
 use super::load::{Answers, LoadError};
 use super::numbers::{Objects, Shape};
@@ -35,8 +34,8 @@ fn split_words(text: &str) -> HashSet<String> {
 }
 
 /// What the answers say, in catalogs of which `built_in` are the functions of PostgreSQL's own.
-pub(super) fn interpret(
-    answers: &Answers,
+pub(super) fn interpret<R: Cells>(
+    answers: &Answers<R>,
     built_in: HashMap<ObjectName, FunctionInfo>,
 ) -> Result<CatalogParts, LoadError> {
     let parts =
@@ -44,14 +43,14 @@ pub(super) fn interpret(
     Interpreter { answers, parts, names: HashMap::new() }.run()
 }
 
-struct Interpreter<'a> {
-    answers: &'a Answers,
+struct Interpreter<'a, R> {
+    answers: &'a Answers<R>,
     parts: CatalogParts,
     /// Names of relations by oid.
     names: HashMap<u32, ObjectName>,
 }
 
-impl Interpreter<'_> {
+impl<R: Cells> Interpreter<'_, R> {
     fn run(mut self) -> Result<CatalogParts, LoadError> {
         self.server()?;
         self.defaults()?;
@@ -76,18 +75,18 @@ impl Interpreter<'_> {
     fn server(&mut self) -> Result<(), LoadError> {
         self.parts.server_version = self.answers.version;
         let [row] = self.answers.of(Query::Server) else { return Err(LoadError::NoDatabase) };
-        self.parts.server_encoding = row.try_get(0)?;
-        let provider: Option<&str> = row.try_get(1)?;
-        let collate: &str = row.try_get(2)?;
-        let locale: Option<&str> = row.try_get(3)?;
-        let collation_version: Option<&str> = row.try_get(4)?;
+        self.parts.server_encoding = row.cell(0)?;
+        let provider: Option<&str> = row.cell(1)?;
+        let collate: &str = row.cell(2)?;
+        let locale: Option<&str> = row.cell(3)?;
+        let collation_version: Option<&str> = row.cell(4)?;
         self.parts.database_collation = Some(settings::database_collation(provider, collate, locale));
         let words = [Some(locale.unwrap_or(collate)), collation_version];
         self.parts.database_locale = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        self.parts.value_locales = row.try_get(5)?;
-        let position: Option<&str> = row.try_get(6)?;
+        self.parts.value_locales = row.cell(5)?;
+        let position: Option<&str> = row.cell(6)?;
         self.parts.position = position.and_then(Lsn::parse);
-        self.parts.compares_otherwise = row.try_get(7)?;
+        self.parts.compares_otherwise = row.cell(7)?;
         Ok(())
     }
 
@@ -95,14 +94,8 @@ impl Interpreter<'_> {
         let begun = self.answers.begun.clone();
         let written = self.answers.of(Query::RoleSettings);
         let written = written.iter().map(|row| {
-            let (role, here) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(Written {
-                role,
-                here,
-                name: row.try_get(2)?,
-                value: row.try_get(3)?,
-                is_free: row.try_get(4)?,
-            })
+            let (role, here) = (row.cell(0)?, row.cell(1)?);
+            Ok(Written { role, here, name: row.cell(2)?, value: row.cell(3)?, is_free: row.cell(4)? })
         });
         let written = written.collect::<Result<Vec<_>, LoadError>>()?;
         self.parts.outlived = begun.iter().any(|begun| begun.is_outlived(&written));
@@ -113,21 +106,21 @@ impl Interpreter<'_> {
     fn relations(&mut self) -> Result<(), LoadError> {
         let mut owned: Vec<(ObjectName, u32)> = Vec::new();
         for row in self.answers.of(Query::Relations) {
-            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
+            let name = ObjectName::qualified(row.cell::<String>(1)?, row.cell::<String>(2)?);
             let info = RelationInfo {
-                definition: row.try_get(8)?,
-                triggers: zip_names(row.try_get(5)?, row.try_get(6)?),
-                has_rules: row.try_get(7)?,
-                row_security: row.try_get(4)?,
-                unlogged: row.try_get(9)?,
-                ..RelationInfo::new(name.clone(), relation_kind(row.try_get(3)?))
+                definition: row.cell(8)?,
+                triggers: zip_names(row.cell(5)?, row.cell(6)?),
+                has_rules: row.cell(7)?,
+                row_security: row.cell(4)?,
+                unlogged: row.cell(9)?,
+                ..RelationInfo::new(name.clone(), relation_kind(row.cell(3)?))
             };
-            owned.extend(row.try_get::<_, Option<u32>>(10)?.map(|table| (name.clone(), table)));
+            owned.extend(row.cell::<Option<u32>>(10)?.map(|table| (name.clone(), table)));
             // PostgreSQL's own are never shown.
             let is_system = matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
             self.parts.incomplete |=
                 info.kind == RelationKind::View && info.definition.is_none() && !is_system;
-            self.names.insert(row.try_get(0)?, name.clone());
+            self.names.insert(row.cell(0)?, name.clone());
             self.parts.relations.insert(name, info);
         }
         for (sequence, table) in owned {
@@ -142,13 +135,13 @@ impl Interpreter<'_> {
     fn columns(&mut self) -> Result<(), LoadError> {
         for row in self.answers.of(Query::Columns) {
             let column = self.column(row)?;
-            let own: Option<&str> = row.try_get(12)?;
-            let label = match (row.try_get::<_, Option<&str>>(11)?, row.try_get::<_, Option<&str>>(15)?) {
+            let own: Option<&str> = row.cell(12)?;
+            let label = match (row.cell::<Option<&str>>(11)?, row.cell::<Option<&str>>(15)?) {
                 (Some(name), Some(version)) => format!("{name} {version}"),
                 (name, _) => name.unwrap_or_default().to_owned(),
             };
             let name = column.name.clone();
-            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
+            let Some(relation) = self.relation(row.cell(0)?) else { continue };
             relation.columns.push(column);
             if own.is_some_and(|provider| provider != "d") {
                 let key = (relation.name.clone(), name);
@@ -158,45 +151,45 @@ impl Interpreter<'_> {
         Ok(())
     }
 
-    fn column(&self, row: &Row) -> Result<Column, LoadError> {
-        let identity: bool = row.try_get(10)?;
+    fn column(&self, row: &R) -> Result<Column, LoadError> {
+        let identity: bool = row.cell(10)?;
         Ok(Column {
-            name: row.try_get(1)?,
-            type_oid: row.try_get(2)?,
-            type_name: row.try_get(3)?,
-            type_modifier: row.try_get(4)?,
-            wire_type: WireType { oid: row.try_get(17)?, modifier: row.try_get(18)? },
+            name: row.cell(1)?,
+            type_oid: row.cell(2)?,
+            type_name: row.cell(3)?,
+            type_modifier: row.cell(4)?,
+            wire_type: WireType { oid: row.cell(17)?, modifier: row.cell(18)? },
             collation: self.collation(row)?,
-            collation_name: row.try_get(16)?,
-            not_null: row.try_get(5)?,
-            default: row.try_get(6)?,
+            collation_name: row.cell(16)?,
+            not_null: row.cell(5)?,
+            default: row.cell(6)?,
             // An identity column takes its values from a sequence.
-            volatile_default: row.try_get::<_, bool>(7)? || identity,
-            stable_default: row.try_get(8)?,
-            generated: row.try_get(9)?,
+            volatile_default: row.cell::<bool>(7)? || identity,
+            stable_default: row.cell(8)?,
+            generated: row.cell(9)?,
             identity,
         })
     }
 
-    fn collation(&self, row: &Row) -> Result<Collation, LoadError> {
-        let Some(provider) = row.try_get::<_, Option<&str>>(12)? else { return Ok(Collation::None) };
+    fn collation(&self, row: &R) -> Result<Collation, LoadError> {
+        let Some(provider) = row.cell::<Option<&str>>(12)? else { return Ok(Collation::None) };
         if provider == "d" {
             return Ok(self.parts.database_collation.unwrap_or(Collation::Deterministic));
         }
-        let locale: Option<&str> = row.try_get(13)?;
-        let deterministic: Option<bool> = row.try_get(14)?;
+        let locale: Option<&str> = row.cell(13)?;
+        let deterministic: Option<bool> = row.cell(14)?;
         Ok(settings::classify(provider, locale.unwrap_or_default(), deterministic.unwrap_or(false)))
     }
 
     fn views(&mut self) -> Result<(), LoadError> {
         let mut direct: HashMap<u32, Vec<u32>> = HashMap::new();
         for row in self.answers.of(Query::ViewReads) {
-            direct.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+            direct.entry(row.cell(0)?).or_default().push(row.cell(1)?);
         }
         let mut calls: HashMap<u32, Vec<ObjectName>> = HashMap::new();
         for row in self.answers.of(Query::ViewCalls) {
-            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
-            calls.entry(row.try_get(0)?).or_default().push(name);
+            let name = ObjectName::qualified(row.cell::<String>(1)?, row.cell::<String>(2)?);
+            calls.entry(row.cell(0)?).or_default().push(name);
         }
         let views: HashSet<u32> = direct.keys().chain(calls.keys()).copied().collect();
         for view in views {
@@ -221,7 +214,7 @@ impl Interpreter<'_> {
 
     fn inheritance(&mut self) -> Result<(), LoadError> {
         for row in self.answers.of(Query::Inheritance) {
-            let (child, parent): (u32, u32) = (row.try_get(0)?, row.try_get(1)?);
+            let (child, parent): (u32, u32) = (row.cell(0)?, row.cell(1)?);
             let (Some(child_name), Some(parent_name)) =
                 (self.names.get(&child).cloned(), self.names.get(&parent).cloned())
             else {
@@ -240,11 +233,11 @@ impl Interpreter<'_> {
     fn unique_sets(&mut self) -> Result<(), LoadError> {
         let mut last = 0;
         for row in self.answers.of(Query::UniqueSets) {
-            let index: u32 = row.try_get(1)?;
-            let column: Option<String> = row.try_get(2)?;
-            let (primary, of_all_rows): (bool, bool) = (row.try_get(3)?, row.try_get(4)?);
-            let of_unequal: bool = row.try_get(5)?;
-            let Some(relation) = self.relation(row.try_get(0)?) else { continue };
+            let index: u32 = row.cell(1)?;
+            let column: Option<String> = row.cell(2)?;
+            let (primary, of_all_rows): (bool, bool) = (row.cell(3)?, row.cell(4)?);
+            let of_unequal: bool = row.cell(5)?;
+            let Some(relation) = self.relation(row.cell(0)?) else { continue };
             if primary {
                 relation.primary_key.extend(column.clone());
             }
@@ -266,23 +259,21 @@ impl Interpreter<'_> {
 
     fn foreign_keys(&mut self) -> Result<(), LoadError> {
         for row in self.answers.of(Query::ForeignKeys) {
-            let Some(child) = self.names.get(&row.try_get(1)?).cloned() else { continue };
-            let columns: Vec<String> = row.try_get(2)?;
-            let on_delete = match row.try_get::<_, &str>(5)? {
+            let Some(child) = self.names.get(&row.cell(1)?).cloned() else { continue };
+            let columns: Vec<String> = row.cell(2)?;
+            let on_delete = match row.cell::<&str>(5)? {
                 "c" => OnDelete::Cascade,
-                "n" | "d" => {
-                    OnDelete::Sets(row.try_get::<_, Option<_>>(6)?.unwrap_or_else(|| columns.clone()))
-                }
+                "n" | "d" => OnDelete::Sets(row.cell::<Option<_>>(6)?.unwrap_or_else(|| columns.clone())),
                 _ => OnDelete::Nothing,
             };
-            let on_update = match row.try_get::<_, &str>(4)? {
+            let on_update = match row.cell::<&str>(4)? {
                 "c" => OnUpdate::Cascade,
                 "n" | "d" => OnUpdate::Sets,
                 _ => OnUpdate::Nothing,
             };
-            let referenced = row.try_get(3)?;
+            let referenced = row.cell(3)?;
             let key = ForeignKey { child, columns, referenced, on_update, on_delete };
-            if let Some(relation) = self.relation(row.try_get(0)?) {
+            if let Some(relation) = self.relation(row.cell(0)?) {
                 relation.referenced_by.push(key);
             }
         }
@@ -291,11 +282,11 @@ impl Interpreter<'_> {
 
     /// What operators, casts, domains and writes call.
     fn hidden_calls(&mut self) -> Result<(), LoadError> {
-        let called = |row: &Row, at: usize| -> Result<ObjectName, tokio_postgres::Error> {
-            Ok(ObjectName::qualified(row.try_get::<_, String>(at)?, row.try_get::<_, String>(at + 1)?))
+        let called = |row: &R, at: usize| -> Result<ObjectName, LoadError> {
+            Ok(ObjectName::qualified(row.cell::<String>(at)?, row.cell::<String>(at + 1)?))
         };
         for row in self.answers.of(Query::WriteCalls) {
-            if let Some(relation) = self.relation(row.try_get(0)?) {
+            if let Some(relation) = self.relation(row.cell(0)?) {
                 let function = called(row, 1)?;
                 match function.name == READS_PARAMETERS {
                     true => relation.reads_parameters = true,
@@ -304,17 +295,17 @@ impl Interpreter<'_> {
             }
         }
         for row in self.answers.of(Query::OperatorCalls) {
-            self.parts.hidden.operators.entry(row.try_get(0)?).or_default().push(called(row, 1)?);
+            self.parts.hidden.operators.entry(row.cell(0)?).or_default().push(called(row, 1)?);
         }
         for row in self.answers.of(Query::CastCalls) {
-            let (source, target, implicit) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let (source, target, implicit) = (row.cell(0)?, row.cell(1)?, row.cell(2)?);
             self.parts.hidden.casts.push(CastCall { source, target, implicit, function: called(row, 3)? });
         }
         for row in self.answers.of(Query::EventTriggers) {
             self.parts.hidden.event_triggers.push(called(row, 0)?);
         }
         for row in self.answers.of(Query::DomainCalls) {
-            self.parts.hidden.domains.entry(row.try_get(0)?).or_default().push(called(row, 1)?);
+            self.parts.hidden.domains.entry(row.cell(0)?).or_default().push(called(row, 1)?);
         }
         Ok(())
     }
@@ -323,8 +314,8 @@ impl Interpreter<'_> {
     fn definitions(&mut self) -> Result<(), LoadError> {
         let mut words: HashMap<ObjectName, HashSet<String>> = HashMap::new();
         for row in self.answers.of(Query::Definitions) {
-            let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
-            let text: Option<&str> = row.try_get(2)?;
+            let name = ObjectName::qualified(row.cell::<String>(0)?, row.cell::<String>(1)?);
+            let text: Option<&str> = row.cell(2)?;
             let text = text.unwrap_or_default();
             let mut own = split_words(text);
             // A name in other letters than it has.
@@ -362,20 +353,20 @@ impl Interpreter<'_> {
         let relations = user.map(|(number, name)| (*number, name.clone())).collect();
         let mut objects = Objects { relations, ..Objects::default() };
         for row in self.answers.of(Query::Types) {
-            let name = ObjectName::qualified(row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?);
-            if let Some(labels) = row.try_get::<_, Option<Vec<String>>>(3)? {
+            let name = ObjectName::qualified(row.cell::<String>(1)?, row.cell::<String>(2)?);
+            if let Some(labels) = row.cell::<Option<Vec<String>>>(3)? {
                 self.parts.enums.insert(name.clone(), labels);
             }
-            if let Some(default) = row.try_get::<_, Option<String>>(8)? {
+            if let Some(default) = row.cell::<Option<String>>(8)? {
                 self.parts.hidden.domain_defaults.insert(name.name.clone(), default);
             }
-            let number: u32 = row.try_get(0)?;
-            let element: u32 = row.try_get(5)?;
-            let shape = match row.try_get::<_, &str>(4)? {
+            let number: u32 = row.cell(0)?;
+            let element: u32 = row.cell(5)?;
+            let shape = match row.cell::<&str>(4)? {
                 "a" => Shape::Array,
                 "c" => Shape::Record,
-                "d" => Shape::Domain(row.try_get(6)?),
-                "r" | "m" => Shape::Range(row.try_get::<_, Option<u32>>(7)?.unwrap_or(0)),
+                "d" => Shape::Domain(row.cell(6)?),
+                "r" | "m" => Shape::Range(row.cell::<Option<u32>>(7)?.unwrap_or(0)),
                 _ => Shape::Plain,
             };
             objects.shapes.insert(number, (shape, element));
@@ -388,19 +379,18 @@ impl Interpreter<'_> {
 }
 
 /// Adds functions by their names, one to the others of its name: the most volatile decides.
-pub(super) fn add_functions(
+pub(super) fn add_functions<R: Cells>(
     known: &mut HashMap<ObjectName, FunctionInfo>,
-    rows: &[Row],
+    rows: &[R],
 ) -> Result<(), LoadError> {
     for row in rows {
-        let name = ObjectName::qualified(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
-        let volatility = match row.try_get::<_, i32>(2)? {
+        let name = ObjectName::qualified(row.cell::<String>(0)?, row.cell::<String>(1)?);
+        let volatility = match row.cell::<i32>(2)? {
             0 => Volatility::Immutable,
             1 => Volatility::Stable,
             _ => Volatility::Volatile,
         };
-        let (procedure, aggregate, window): (bool, bool, bool) =
-            (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+        let (procedure, aggregate, window): (bool, bool, bool) = (row.cell(3)?, row.cell(4)?, row.cell(5)?);
         let kind = match (procedure, aggregate, window) {
             (true, ..) => FunctionKind::Procedure,
             (_, true, _) => FunctionKind::Aggregate,
@@ -410,9 +400,9 @@ pub(super) fn add_functions(
         let info = FunctionInfo {
             volatility,
             kind,
-            returns_set: row.try_get(7)?,
-            built_in: row.try_get(6)?,
-            takes_rows: row.try_get(8)?,
+            returns_set: row.cell(7)?,
+            built_in: row.cell(6)?,
+            takes_rows: row.cell(8)?,
         };
         known.entry(name).and_modify(|known| *known = known.beside(info)).or_insert(info);
     }

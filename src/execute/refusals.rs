@@ -64,8 +64,8 @@ limits! {
         "The temporary table is on one server.";
     CHANGED_BY_DDL = "X019" "0A000",
         "\"{}\" was changed by DDL of this transaction",
-        "Commit the DDL first.",
-        "Statements are planned by the catalogs as they are committed.";
+        "Commit the DDL first, or run both under READ COMMITTED.",
+        "Statements are planned by the catalogs as the transaction sees them; behind a snapshot it does not see what others define meanwhile.";
     NULL_EQUALS = "X020" "0A000",
         "transform_null_equals is not supported",
         "Write IS NULL.",

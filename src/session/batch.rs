@@ -250,7 +250,7 @@ impl Batch {
                 | Kind::Session(SessionObject::CloseCursor { .. })
         );
         self.unsettled |= planned.unsettles(pinned);
-        self.turns |= planned.turns_reading() || planned.prepares();
+        self.turns |= planned.turns_reading() || planned.prepares() || planned.changes_schema();
         (changes, controls)
     }
 

@@ -17,6 +17,7 @@
 use std::rc::Rc;
 
 use super::OwnSettings;
+use super::definitions::Definitions;
 use super::snapshot::Snapshot;
 use crate::backend::Settings;
 use crate::sql::facts::{Isolation, Modes};
@@ -91,8 +92,10 @@ pub struct Transaction {
     pub changed: std::collections::HashSet<String>,
     /// Those of it that others may have been planned by.
     pub redefined: std::collections::HashSet<String>,
-    /// That DDL may have changed what names mean: views, functions, renamed things.
-    pub changed_views: bool,
+    /// That DDL may have changed what is read or written by other names than a statement's own: views, functions, renamed things.
+    pub changed_code: bool,
+    /// What it sees since, once that was asked.
+    pub definitions: Option<Definitions>,
     /// ROLLBACK TO may have brought temporary tables back, or taken them.
     pub rolled_back_to: bool,
 }
@@ -195,7 +198,8 @@ impl Transaction {
             unlearned: Vec::new(),
             changed: std::collections::HashSet::new(),
             redefined: std::collections::HashSet::new(),
-            changed_views: false,
+            changed_code: false,
+            definitions: None,
             rolled_back_to: false,
         }
     }
@@ -243,6 +247,7 @@ impl Transaction {
         self.read_only = savepoint.read_only;
         self.failed = false;
         self.rolled_back_to = true;
+        self.definitions = None;
         self.in_force.clone_from(&savepoint.before.in_force);
         Some(savepoint.before.clone())
     }

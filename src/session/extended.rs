@@ -47,14 +47,17 @@ impl Session {
             return Ok(());
         }
         self.refresh_context();
+        let mut outcome = Ok(());
+        if self.may_lack_definitions() {
+            outcome = Box::pin(self.learn_definitions_for(&bytes)).await;
+        }
         let mut batch = self.worker.batches.borrow_mut().pop().unwrap_or_default();
         if let Some(rest) = self.sort_out(bytes, end, &mut batch) {
             end = BatchEnd::Full;
             self.client.put_back(&rest);
         }
         let executions = batch.executions;
-        let mut outcome = Ok(());
-        if self.pin.is_some() && executions > 0 {
+        if outcome.is_ok() && self.pin.is_some() && executions > 0 {
             outcome = Box::pin(self.take_up_pinned()).await;
         }
         let outcome = match outcome {

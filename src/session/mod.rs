@@ -33,6 +33,7 @@ mod copies;
 mod copy;
 mod cursors;
 pub mod deadlocks;
+mod definitions;
 mod described;
 mod encoding;
 mod everywhere;

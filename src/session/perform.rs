@@ -176,7 +176,7 @@ impl<'a> Work<'a> {
 impl Session {
     pub(super) async fn perform(&mut self, planned: &Planned, work: Work<'_>) -> Outcome {
         let ends = planned.is_transaction_control();
-        let anew = match self.is_redefined() && !ends {
+        let anew = match self.is_redefined() && !ends || self.lacks_definitions(planned) {
             true => Box::pin(self.plan_anew(planned, work)).await?,
             false => None,
         };

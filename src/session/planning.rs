@@ -133,7 +133,7 @@ impl Planned {
             || matches!(
                 self.plan.facts.kind,
                 Kind::Setting(_)
-                    | Kind::Session(SessionObject::Discard(Discard::Temp))
+                    | Kind::Session(SessionObject::Discard(Discard::Temp) | SessionObject::Execute { .. })
                     | Kind::Transaction(
                         TransactionCommand::SetTransaction(_) | TransactionCommand::SetCharacteristics(_)
                     )
@@ -397,14 +397,11 @@ impl Session {
         }
         let topology = shared.topology.load();
         let now = &self.context.planning;
-        if Arc::ptr_eq(&topology, &now.topology) && shared.catalog.is_current(&now.catalog) {
+        if Arc::ptr_eq(&topology, &now.topology) && self.plans_by(&now.catalog) {
             return;
         }
-        let planning = PlanningContext {
-            topology: Arc::clone(&topology),
-            catalog: shared.catalog.current(),
-            search_path: Arc::clone(&now.search_path),
-        };
+        let (topology, search_path) = (Arc::clone(&topology), Arc::clone(&now.search_path));
+        let planning = PlanningContext { topology, catalog: self.definitions(), search_path };
         self.tokens.resize(planning.topology.shards.len(), None);
         for lane in &mut self.lanes {
             lane.numbers = planning.catalog.numbers_of(lane.shard);

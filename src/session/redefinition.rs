@@ -169,8 +169,8 @@ impl Session {
     /// Before DDL is committed. None: nobody can have been planned by what it changes.
     pub(super) async fn begin_redefinition(&mut self) -> Result<Option<Redefinition>, Failure> {
         let Some(transaction) = self.block.get() else { return Ok(None) };
-        let names = concerned(&self.context.planning.catalog, &transaction.redefined);
         let shared = Arc::clone(&self.worker.shared);
+        let names = concerned(&shared.catalog.current(), &transaction.redefined);
         if names.is_empty() {
             return Ok(None);
         }
@@ -268,6 +268,9 @@ impl Session {
             return Ok(None);
         }
         self.follow_redefinitions(planned).await?;
+        if self.lacks_definitions(planned) {
+            self.learn_definitions().await?;
+        }
         Ok(Some(Box::new(self.plan_text(work.text())?)))
     }
 

@@ -1,21 +1,18 @@
-//! Names that mean something else in this session than in the catalog: its own temporary tables, and what its
-//! transaction has changed but not yet committed.
+//! Names that mean something else in this session than in the catalog: its own temporary tables.
 //!
-//! The catalog's snapshot knows neither. A statement that names a temporary table goes to the server that the session is
-//! pinned to; one that names what uncommitted DDL has touched is refused where the plan could be wrong.
+//! A statement that names a temporary table goes to the server that the session is pinned to.
 //!
-//! Invariants:
-//! 1. A temporary table is never planned as the permanent one of its name.
-//! 2. After DDL inside a transaction nothing is routed by what the catalog said before it.
+//! Invariant: a temporary table is never planned as the permanent one of its name.
+//!
+//! Not here: what the session's transaction has changed but not yet committed (`definitions`).
 
 use std::collections::{HashMap, HashSet};
 
 use super::interner::Prepared;
 use super::planning::Planned;
-use super::redefinition::{check_kept, redefining_words};
+use super::redefinition::check_kept;
 use super::statements::Answer;
 use super::{Outcome, Session};
-use crate::catalog::RelationKind;
 use crate::execute::{Lane, refusals};
 use crate::plan::{is_whole_on, shard_of_code};
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
@@ -172,26 +169,6 @@ impl Session {
         }
     }
 
-    /// After DDL in this transaction: refuses what would be planned by a catalog that no longer holds.
-    pub(super) fn check_uncommitted(&self, planned: &Planned) -> Result<(), SqlError> {
-        let Some(transaction) = self.block.get().filter(|t| t.schema_changed) else { return Ok(()) };
-        let facts = &planned.plan.facts;
-        let reads = matches!(facts.kind, Kind::CreateTableAs { .. });
-        if planned.changes_schema() && !reads || planned.is_transaction_control() {
-            return Ok(());
-        }
-        let planning = &self.context.planning;
-        let configured =
-            |name: &ObjectName| planning.topology.tables.iter().any(|rule| rule.name.name == name.name);
-        let unsure = relations(facts).into_iter().find(|name| {
-            transaction.changed.contains(&name.name) && (configured(name) || transaction.changed_views)
-        });
-        match unsure {
-            None => Ok(()),
-            Some(name) => Err(refusals::CHANGED_BY_DDL.error(&[&name.to_string()])),
-        }
-    }
-
     /// A statement that was prepared under this name still has the answer that its client knows.
     pub(super) fn check_answer(
         &mut self,
@@ -265,45 +242,6 @@ impl Session {
         });
         let found = relations.len();
         Answer { sight: self.sight_of_names(), found, star, columns: columns.collect() }
-    }
-
-    /// Notes what DDL in a transaction may have changed.
-    pub(super) fn note_ddl(&mut self, planned: &Planned) {
-        if !planned.changes_schema() {
-            return;
-        }
-        let hides = self.may_hide_rows(&planned.plan.facts);
-        if let Some(transaction) = self.block.transaction() {
-            transaction.changed.extend(planned.plan.facts.words.iter().cloned());
-            transaction.redefined.extend(redefining_words(&planned.plan.facts).iter().cloned());
-            transaction.changed_views |= hides;
-        }
-    }
-
-    /// Whether rows of other shards may now be read or written by a name that the catalog does not know for it.
-    fn may_hide_rows(&self, facts: &Facts) -> bool {
-        const OPAQUE: [&str; 7] = ["view", "function", "procedure", "schema", "rule", "inherit", "partition"];
-        if !self.context.planning.topology.is_spread() {
-            return false;
-        }
-        let renames = match facts.kind {
-            Kind::Ddl { renames, .. } => renames,
-            // What is not DDL to us (SELECT INTO, what is not parsed) has only its words.
-            _ => facts.words.iter().any(|word| word == "rename"),
-        };
-        facts.words.iter().any(|word| OPAQUE.contains(&word.as_str()))
-            || renames && (facts.targets.is_empty() || !facts.targets.iter().all(|name| self.is_plain(name)))
-    }
-
-    /// A table or sequence of the default shard that is nothing but itself, under whatever name.
-    fn is_plain(&self, name: &ObjectName) -> bool {
-        let planning = &self.context.planning;
-        let Some(info) = planning.catalog.resolve(name, &planning.search_path) else { return false };
-        matches!(info.kind, RelationKind::Table | RelationKind::Sequence)
-            && planning.topology.rule(&info.name).is_none()
-            && !info.has_rules
-            && !info.row_security
-            && [&info.parents, &info.children, &info.triggers, &info.write_calls].iter().all(|l| l.is_empty())
     }
 }
 

@@ -44,7 +44,7 @@ use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::Limits;
 use combiner::{Combiner, Gathered};
 use question::{Answer, Request};
-use run::{Flight, run};
+use run::{Flight, Words, run};
 use sight::Sight;
 
 /// The session's side of the conversation.
@@ -244,7 +244,7 @@ async fn describe_original(
 ) -> Result<Original, ScatterError> {
     let first = &mut lanes[..1];
     Question::statement(question.arguments.text, question.declared).put(first[0]);
-    let flight = Flight { beforehand: 1, rewritten: false, fills: false };
+    let flight = Flight { beforehand: 1, words: Words::Clients, fills: false };
     let described = run(wire, first, flight, &mut Combiner::Nothing).await?;
     Ok(Original { columns: described.columns, types: Some(described.parameters) })
 }
@@ -277,7 +277,7 @@ async fn sorts_here(
 ) -> Result<bool, ScatterError> {
     let first = &mut lanes[..1];
     Question::statement(&question.shard_text(scatter)?, types).put(first[0]);
-    let flight = Flight { beforehand: 1, rewritten: true, fills: false };
+    let flight = Flight { beforehand: 1, words: Words::Ours, fills: false };
     let described = run(wire, first, flight, &mut Combiner::Nothing).await?;
     let columns = described.columns.ok_or_else(|| internal("a server described no columns"))?;
     let hidden = columns.len().saturating_sub(scatter.hidden_columns());
@@ -302,7 +302,7 @@ async fn streamed(
             Combiner::Concat { question, limiter, told: None, rows: 0 }
         }
     };
-    let flight = Flight { beforehand: 0, rewritten: asked.rewritten(), fills: false };
+    let flight = Flight { beforehand: 0, words: Words::of(asked.rewritten()), fills: false };
     run(wire, lanes, flight, &mut combiner).await?;
     Ok(combiner.rows())
 }
@@ -327,7 +327,8 @@ async fn finished(
     let failing = guard::Failing::of_partial_rows(finish);
     lanes.iter_mut().for_each(|lane| asked.put(&request, failing, lane));
     let mut combiner = Combiner::Gather { finish, limits: wire.gather, gathered: None };
-    let flight = Flight { beforehand, rewritten: true, fills: false };
+    let words = if beforehand > 0 { Words::ClientsBeforeOurs } else { Words::Ours };
+    let flight = Flight { beforehand, words, fills: false };
     let described = match run(wire, lanes, flight, &mut combiner).await {
         Ok(described) => described,
         Err(error) => return Err(guard::understand(error, failing, lanes).await),
@@ -347,7 +348,8 @@ async fn finished(
     drop(arrays);
     let limiter = Limiter::unlimited();
     let mut combiner = Combiner::Concat { question, limiter, told: Some(&columns), rows: 0 };
-    let told = run(wire, last, Flight { beforehand: 0, rewritten: true, fills: false }, &mut combiner).await;
+    let told =
+        run(wire, last, Flight { beforehand: 0, words: Words::Ours, fills: false }, &mut combiner).await;
     // Gathered tables have their keys.
     let ungrouped = || ScatterError::Unmergeable(Reason::UngroupedColumn.refusal("").into());
     match told {

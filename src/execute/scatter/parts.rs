@@ -8,7 +8,7 @@
 //! Invariant: once rows of one part may have been sent, no other way is taken.
 
 use super::columns::Columns;
-use super::run::{Flight, run};
+use super::run::{Flight, Words, run};
 use super::sight::{Sight, let_go};
 use super::{
     Combiner, Original, Question, ScatterError, Turn, Way, Wire, describe_original, internal, rows_of,
@@ -86,7 +86,7 @@ async fn check_types(
         let text = part.text.fill(&question.arguments).map_err(SqlError::from)?;
         Question::statement(&text, types).put(first[0]);
     }
-    let flight = Flight { beforehand: parts.len(), rewritten: true, fills: false };
+    let flight = Flight { beforehand: parts.len(), words: Words::Ours, fills: false };
     let other_types = || ScatterError::Unmergeable(refusals::OTHER_TYPES.error(&[]));
     match run(wire, first, flight, &mut Combiner::Nothing).await {
         Ok(described) => {

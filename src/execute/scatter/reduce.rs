@@ -7,7 +7,7 @@
 use super::combiner::Combiner;
 use super::guard;
 use super::question::Answer;
-use super::run::{Flight, run};
+use super::run::{Flight, Words, run};
 use super::scratch::{Job, of_session};
 use super::{ScatterError, Wire};
 use crate::execute::Lane;
@@ -16,7 +16,7 @@ use crate::plan::scatter::scratch::{Counts, Link};
 use crate::wire::error::SqlError;
 
 /// Answers of ours, of which no column is the client's.
-const OURS: Flight = Flight { beforehand: 0, rewritten: true, fills: false };
+const OURS: Flight = Flight { beforehand: 0, words: Words::Ours, fills: false };
 
 /// Asks the shards how many rows they expect of each table; nothing is noted where it does not matter.
 pub(super) async fn expect<'a>(

@@ -105,13 +105,27 @@ struct Run<'r, 'w, 'l, 'c> {
     fills: bool,
 }
 
+/// Whose the texts are that the servers read: a position in ours means nothing to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    Clients,
+    Ours,
+    /// The first lane is asked to describe the client's text before it reads ours.
+    ClientsBeforeOurs,
+}
+
+impl Words {
+    pub fn of(rewritten: bool) -> Self {
+        if rewritten { Self::Ours } else { Self::Clients }
+    }
+}
+
 /// What is under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flight {
     /// Statements that the first lane was asked to describe before the one that gives rows.
     pub beforehand: usize,
-    /// The text is not the client's: a position in it means nothing to the client.
-    pub rewritten: bool,
+    pub words: Words,
     /// The last lane is a scratch session's, which takes the others' rows.
     pub fills: bool,
 }
@@ -379,10 +393,14 @@ impl Run<'_, '_, '_, '_> {
         }
         lane.skip_to_sync();
         let described = self.sources.get(index).map_or(0, |source| source.columns.len());
-        let original = index == 0 && described < self.flight.beforehand;
-        match self.flight.rewritten && !original {
-            true => Stop::Sql(SqlError { position: None, ..error }),
-            false => Stop::Sql(error),
+        let is_clients = match self.flight.words {
+            Words::Clients => true,
+            Words::Ours => false,
+            Words::ClientsBeforeOurs => index == 0 && described < self.flight.beforehand,
+        };
+        match is_clients {
+            true => Stop::Sql(error),
+            false => Stop::Sql(SqlError { position: None, ..error }),
         }
     }
 

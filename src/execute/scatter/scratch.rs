@@ -27,7 +27,7 @@ use super::combiner::{Bounds, Combiner, Fill};
 use super::guard;
 use super::question::{Answer, Request};
 use super::reduce::{expect, keys};
-use super::run::{Flight, run};
+use super::run::{Flight, Words, run};
 use super::sight::{self, Sight};
 use super::{Question, ScatterError, Wire, describe_original, internal, of_final_text};
 use crate::execute::drain::drain;
@@ -136,7 +136,7 @@ pub async fn answer_in_scratch(
         Ending::Cursor { .. } => Combiner::Nothing,
         _ => Combiner::Concat { question: job.question, limiter: Limiter::unlimited(), told, rows: 0 },
     };
-    let flight = Flight { beforehand: 0, rewritten: text != job.source.text, fills: false };
+    let flight = Flight { beforehand: 0, words: Words::of(text != job.source.text), fills: false };
     // Where a key is not gathered, or the table is one of a view, a column cannot follow from its group.
     let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session);
     let ungrouped = || ScatterError::Sql(refusals::SCRATCH_GROUPING.error(&[]));
@@ -229,7 +229,7 @@ pub async fn fetch_portal(
     Request::further(rows_max).put(session);
     session.sync(true);
     let mut combiner = Combiner::Concat { question, limiter: Limiter::unlimited(), told: None, rows: 0 };
-    let flight = Flight { beforehand: 0, rewritten: true, fills: false };
+    let flight = Flight { beforehand: 0, words: Words::Ours, fills: false };
     let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session)?;
     end_of_portal(wire, command, combiner.rows(), ran.suspended);
     Ok(combiner.rows())
@@ -252,7 +252,7 @@ pub async fn fetch_cursor(
     session.sync(true);
     let told = Some(columns);
     let mut combiner = Combiner::Concat { question, limiter: Limiter::unlimited(), told, rows: 0 };
-    let flight = Flight { beforehand: 0, rewritten: false, fills: false };
+    let flight = Flight { beforehand: 0, words: Words::Clients, fills: false };
     let ran = run(wire, &mut [session], flight, &mut combiner).await.map_err(of_session)?;
     end_of_portal(wire, "FETCH", combiner.rows(), ran.suspended);
     Ok(combiner.rows())
@@ -319,7 +319,7 @@ async fn needs_keys(
         session.hidden_query(&table.create, Hidden::Prologue);
     }
     Question::statement(&text, types).put(session);
-    let flight = Flight { beforehand: 1, rewritten: true, fills: false };
+    let flight = Flight { beforehand: 1, words: Words::Ours, fills: false };
     let understood = run(wire, &mut [session], flight, &mut Combiner::Nothing).await.map_err(of_session);
     let needs = match understood {
         Ok(_) => false,
@@ -360,7 +360,7 @@ async fn fill(
     session.hidden_query(&table.copy, Hidden::Fill);
     flying.push(session);
     let mut combiner = Combiner::Fill(Fill { bounds, table, open: 0 });
-    let flight = Flight { beforehand: 0, rewritten: true, fills: true };
+    let flight = Flight { beforehand: 0, words: Words::Ours, fills: true };
     let Err(error) = run(wire, &mut flying, flight, &mut combiner).await else { return Ok(()) };
     let asked = flying.len() - 1;
     Err(match guard::understand(error, guard::Failing::of_table(table), &mut flying[..asked]).await {
