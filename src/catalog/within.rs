@@ -15,6 +15,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 use super::cells::RawRow;
 use super::load::{Answers, LoadError};
 use super::numbers::Numbers;
@@ -22,7 +24,6 @@ use super::parts::CatalogParts;
 use super::queries::Query;
 use super::snapshot::Catalog;
 use super::{compare, rows};
-use crate::backend::capture::BinaryAnswer;
 use crate::sql::name::ObjectName;
 use crate::topology::{ShardId, Topology};
 
@@ -43,9 +44,15 @@ pub fn texts() -> impl Iterator<Item = &'static str> {
     std::iter::once(Query::Fingerprint).chain(Query::ALL).map(Query::text)
 }
 
+/// One answer in binary: the body of its RowDescription, and those of its DataRows.
+pub type Answer = (Bytes, Vec<Bytes>);
+
 /// What the answers to [`texts`] say of one shard; None: something was changed between them.
-pub fn read_parts(answers: Vec<BinaryAnswer>, in_force: &Catalog) -> Result<Option<CatalogParts>, LoadError> {
-    let rows = answers.into_iter().map(|answer| RawRow::all(&answer.description, answer.rows));
+pub fn read_parts(
+    answers: impl IntoIterator<Item = Answer>,
+    in_force: &Catalog,
+) -> Result<Option<CatalogParts>, LoadError> {
+    let rows = answers.into_iter().map(|(description, rows)| RawRow::all(&description, rows));
     let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
     if rows.len() != 1 + Query::ALL.len() {
         return Err(LoadError::value("an answer is missing"));

@@ -120,6 +120,8 @@ pub struct Lane {
     pub wrote: bool,
     /// What went through beside writes.
     pub passing: Effect,
+    /// Code of the users' own went through that may have written: its server knows.
+    pub ran_code: bool,
     /// It is a replica's.
     pub replica: bool,
     /// Extended messages were answered whose Sync the client has not sent yet.
@@ -164,6 +166,7 @@ impl Lane {
             in_block: false,
             wrote: false,
             passing: Effect::Nothing,
+            ran_code: false,
             replica,
             open_pipeline: false,
             one_by_one: false,

@@ -44,6 +44,8 @@ pub(super) struct Demands {
     pub unstable: Option<String>,
     /// What the functions leave for the commit.
     effect: Effect,
+    /// There is code of the users' own: what it does is not known.
+    code: bool,
 }
 
 /// What one function is.
@@ -80,6 +82,7 @@ impl Demands {
             pinned: None,
             unstable: None,
             effect: Effect::Nothing,
+            code: false,
         };
         for function in &facts.functions {
             demands.add(context, function);
@@ -107,6 +110,7 @@ impl Demands {
         let of_casts = hidden.casts.iter().filter(|cast| cast_to(&cast.target)).map(|cast| &cast.function);
         let of_domains = hidden.domains.iter().filter(|(name, _)| cast_to(name)).flat_map(|(_, calls)| calls);
         for function in of_operators.chain(of_casts).chain(of_domains) {
+            self.code = true;
             self.raise_for(context, function);
             self.look_inside(context, function);
             if may_differ(context, function) {
@@ -114,6 +118,7 @@ impl Demands {
             }
         }
         for attribute in facts.attributes.iter().filter(|name| !is_column(context, &facts.block, name)) {
+            self.code = true;
             self.look_inside(context, &ObjectName::unqualified(attribute.as_str()));
         }
     }
@@ -137,6 +142,7 @@ impl Demands {
             if is_view {
                 self.add(context, &FunctionUse { name: name.clone(), argument_count: 0 });
             }
+            self.code = true;
             self.raise_for(context, name);
             self.look_inside(context, name);
         }
@@ -175,7 +181,8 @@ impl Demands {
         let name = function.name.name.as_str();
         let over_shards = |limit: &refusal::Limit| Some(limit.naming(&[name]));
         match class {
-            Class::Pure => return,
+            Class::Pure if !tells_numbers(name) => return,
+            Class::Pure => {}
             Class::Stable => {}
             Class::Computes => self.raise(Access::ReadPrimary),
             Class::ServerState | Class::ServerEffect | Class::ServerSetting | Class::SessionState(_) => {
@@ -198,6 +205,7 @@ impl Demands {
             Class::RunsSql => self.refuse(refusal::FUNCTION_RUNS_SQL.naming(&[name])),
             Class::SequenceState => self.refuse(refusal::SEQUENCE_STATE.naming(&[name])),
             Class::User(volatility) => {
+                self.code = true;
                 if volatility == Volatility::Volatile {
                     self.raise(Access::Write);
                     self.effect = Effect::Writes;
@@ -261,7 +269,11 @@ pub(super) fn effect(facts: &Facts, access: Access, context: &PlanningContext) -
     if matches!(facts.kind, Kind::Session(SessionObject::Notify)) {
         return Effect::Follows;
     }
-    let Kind::Select { locking, into: false } = facts.kind else { return Effect::Writes };
+    let (Kind::Select { locking, into: false } | Kind::Session(SessionObject::DeclareCursor { locking, .. })) =
+        facts.kind
+    else {
+        return Effect::Writes;
+    };
     let passing = facts.functions.iter().any(|call| passing_effect(&call.name.name).is_some());
     let of_user = |call: &FunctionUse| matches!(classify(context, call), Class::User(_));
     if !(locking || passing) || facts.functions.iter().any(of_user) {
@@ -273,6 +285,13 @@ pub(super) fn effect(facts: &Facts, access: Access, context: &PlanningContext) -
         Effect::Nothing => Effect::Writes,
         effect => effect,
     }
+}
+
+/// Whether code of the users' own may run with the statement, which may write though it is said to be stable, or is not seen.
+pub(super) fn runs_code(facts: &Facts, context: &PlanningContext) -> bool {
+    let catalog = &context.catalog;
+    let may_run = !catalog.loaded || !catalog.function_words.is_empty();
+    may_run && Demands::of(context, facts).code
 }
 
 /// The shard that the code of a statement must run on, if there is one; refused where no shard will do.
@@ -393,8 +412,20 @@ fn is_column(context: &PlanningContext, block: &Block, name: &str) -> bool {
     block.relations.iter().any(has) || block.children.iter().any(|child| is_column(context, child, name))
 }
 
+/// Whether it is an immutable function of PostgreSQL's whose value has in it what a server calls a type: those of the users' own
+/// have other numbers on other servers.
+pub(super) fn tells_numbers(name: &str) -> bool {
+    const HASHES: [&str; 5] = ["hashenum", "hash_array", "hash_record", "hash_range", "hash_multirange"];
+    const SENDS: [&str; 5] = ["array_send", "record_send", "anyarray_send", "range_send", "multirange_send"];
+    let plain = name.trim_end_matches("_extended").trim_end_matches("extended");
+    HASHES.contains(&plain) || SENDS.contains(&name)
+}
+
 /// Whether it is a function whose value may differ between two servers; what is none, such as a type, does not.
 pub(super) fn may_differ(context: &PlanningContext, name: &ObjectName) -> bool {
+    if tells_numbers(&name.name) {
+        return true;
+    }
     let known = context.catalog.function(name, &context.search_path);
     let follows_settings = |info: FunctionInfo| info.built_in && CONVERSIONS.contains(&name.name.as_str());
     known.is_some_and(|info| info.volatility != Volatility::Immutable && !follows_settings(info))

@@ -41,6 +41,8 @@ pub struct Plan {
     pub action: Action,
     pub access: Access,
     pub effect: Effect,
+    /// Whether it has written is asked of its server.
+    pub runs_code: bool,
     /// The plan of the statement inside an EXPLAIN.
     pub inner: Option<Arc<Plan>>,
     /// The servers' own plan of it is the same for all values.
@@ -83,6 +85,11 @@ impl From<Refusal> for Outcome {
 }
 
 impl Plan {
+    /// The same for a statement that does this, and may run code.
+    pub fn doing(&self, access: Access, effect: Effect) -> Self {
+        Self { access: access.max(self.access), effect, runs_code: true, ..self.clone() }
+    }
+
     /// Plans a statement; `combine` makes the scatter where a SELECT may need several shards.
     pub fn make(facts: Arc<Facts>, context: &PlanningContext, combine: Combine<'_>) -> Self {
         let mut inner = None;
@@ -103,6 +110,7 @@ impl Plan {
         Self {
             action: outcome.action,
             effect: functions::effect(&facts, access, context),
+            runs_code: functions::runs_code(&facts, context),
             access,
             route,
             inner,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::sql::facts::Facts;
+use crate::sql::facts::{Facts, Kind, SessionObject};
 
 use super::action::{Access, Action, Many, PlanningContext};
 use super::bind::Route;
@@ -36,7 +36,8 @@ pub(super) fn query_inside(
 ) -> Result<Outcome, Refusal> {
     let survey = Survey::of_sources(context, &facts.block);
     let name = survey.sharded().map(|m| m.relation.name.to_string()).unwrap_or_default();
-    query(facts, context, false, &|_| Ok(Many::Gather(otherwise.naming(&[&name]))))
+    let locking = matches!(facts.kind, Kind::Session(SessionObject::DeclareCursor { locking: true, .. }));
+    query(facts, context, locking, &|_| Ok(Many::Gather(otherwise.naming(&[&name]))))
 }
 
 fn query(

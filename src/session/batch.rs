@@ -70,7 +70,15 @@ pub(super) struct ShardPlace {
     pub planned: Option<Rc<Planned>>,
     /// Of all its statements.
     pub effect: Effect,
+    pub runs_code: bool,
     pub asks: Asks,
+}
+
+impl ShardPlace {
+    fn new(shard: ShardId, access: Access) -> Self {
+        let (effect, asks) = (Effect::Nothing, Asks::Nothing);
+        Self { shard, access, planned: None, effect, runs_code: false, asks }
+    }
 }
 
 /// A message, decoded as far as the session needs it.
@@ -211,12 +219,12 @@ impl Batch {
     ) {
         let fits = self.shard_at_hand() == Some(shard);
         if !fits {
-            let (effect, asks) = (Effect::Nothing, Asks::Nothing);
-            self.begin(Place::Shard(ShardPlace { shard, access, planned: None, effect, asks }));
+            self.begin(Place::Shard(ShardPlace::new(shard, access)));
         }
         let Some(Segment { place: Place::Shard(place), .. }) = self.segments.last_mut() else { return };
         place.asks = planned.map_or(place.asks, |planned| planned.asks.max(place.asks));
         place.effect = planned.map_or(place.effect, |planned| planned.plan.effect.with(place.effect));
+        place.runs_code |= planned.is_some_and(|planned| planned.plan.runs_code);
         let strength = |planned: &Rc<Planned>| (planned.plan.access, planned.plan.effect);
         if let Some(planned) = planned
             && place.planned.as_ref().is_none_or(|r| strength(r) <= strength(planned))

@@ -18,9 +18,12 @@ use super::{Failure, Outcome, Session};
 use crate::execute::drain::drain;
 use crate::execute::lane::{Hidden, Lane};
 use crate::plan::Effect;
-use crate::topology::{ShardSet, WriteToken};
+use crate::topology::{ShardId, ShardSet, WriteToken};
 use crate::transaction::{self, Participant};
 use crate::wire::error::{SqlError, SqlState};
+
+/// Whether the transaction has a number, which whatever it writes needs.
+const WROTE: &str = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
 
 impl Session {
     /// How many servers this block has written to.
@@ -28,11 +31,32 @@ impl Session {
         self.lanes.iter().filter(|lane| lane.in_block && lane.wrote).count()
     }
 
+    /// Whether what code has done is a write counts only where another server may have written, too: then servers are asked.
+    async fn learn_writers(&mut self) -> Outcome {
+        let unsure = |lane: &&mut Lane| lane.in_block && lane.ran_code && !lane.wrote && !lane.replica;
+        let count = self.lanes.iter_mut().filter(unsure).count();
+        if count == 0 || count + self.writers() < 2 || self.block.is_failed() {
+            return Ok(());
+        }
+        let shards: Vec<ShardId> = self.lanes.iter_mut().filter(unsure).map(|lane| lane.shard).collect();
+        for shard in shards {
+            let index = self.lane_of(shard)?;
+            self.quiet_lane(index).await?;
+            let rows = self.rows_on(index, WROTE).await?;
+            self.lanes[index].wrote |= rows.first() == Some(&vec![Some("t".to_owned())]);
+        }
+        Ok(())
+    }
+
     /// Commits the block on all of its lanes; afterwards there is no block, whatever the answer.
     pub(super) async fn commit_block(&mut self, tell_notices: bool) -> Outcome {
         if self.fence.read_only {
             // Whatever was sent, nothing was written.
             self.lanes.iter_mut().for_each(|lane| lane.wrote = false);
+        }
+        if let Err(failure) = Box::pin(self.learn_writers()).await {
+            self.roll_back_block().await;
+            return Err(failure);
         }
         let writers = self.writers();
         let schema_changed = self.block.get().is_some_and(|t| t.schema_changed);
@@ -173,7 +197,8 @@ impl Session {
     /// Behind the commit. A lost server has let go of its locks, but nobody hears what was to be told.
     async fn commit_followers(&mut self) {
         if let Err(Failure::Sql(error)) = self.commit_others(|lane| lane.passing == Effect::Follows).await {
-            let message = format!("notifications of this transaction may be lost: {}", error.message);
+            let message =
+                format!("locks and notifications of this transaction may be lost: {}", error.message);
             self.warn(&SqlError::warning(SqlState::WARNING, message));
         }
     }
@@ -255,6 +280,7 @@ impl Session {
             lane.set_in_block(false);
             lane.wrote = false;
             lane.passing = Effect::Nothing;
+            lane.ran_code = false;
             lane.open_pipeline = false;
             if lane.connection.broken || !idle {
                 let mut lane = self.lanes.swap_remove(index);

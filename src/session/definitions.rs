@@ -172,6 +172,7 @@ impl Session {
             }
         }
         let parts = shards.into_iter().map(|(shard, answers)| {
+            let answers = answers.into_iter().map(|answer| (answer.description, answer.rows));
             within::read_parts(answers, &in_force).map(|parts| parts.map(|parts| (shard, parts)))
         });
         let catalog = match parts.collect::<Result<Option<Vec<_>>, _>>() {

@@ -41,7 +41,8 @@ impl Session {
             return Err(Failure::Sql(refusals::EXPLAIN_EXECUTE.error(&[])));
         }
         if let Some(reason) = self.pins_explained(explain, &inner) {
-            return self.perform_pinned(planned, work, reason).await;
+            let doing = self.doing_as_explained(planned, explain);
+            return self.perform_pinned(&doing, work, reason).await;
         }
         if matches!(inner.action, Action::Pinned(_) | Action::Control) {
             return self.perform_on(planned, work, self.default_shard()).await;
@@ -95,6 +96,14 @@ impl Session {
         }
         self.answer_text(COLUMN, &lines, "EXPLAIN", work.describes());
         Ok(())
+    }
+
+    /// What ANALYZE executes does what was prepared.
+    fn doing_as_explained(&mut self, planned: &Planned, explain: &Explain) -> Planned {
+        match (&explain.inner.kind, explain.analyze) {
+            (Kind::Session(SessionObject::Execute { name }), true) => self.doing_as_prepared(planned, name),
+            _ => planned.clone(),
+        }
     }
 
     /// Why what is explained runs on the server that the session is pinned to, or is to be.
@@ -160,6 +169,7 @@ impl Session {
         let lane = &mut self.lanes[index];
         let writes = analyze && access == Access::Write;
         lane.note_write(writes && lane.in_block);
+        lane.ran_code |= analyze;
         lane.connection.suspect |= writes || suspect;
         self.quiet_lane(index).await?;
         let began = Instant::now();

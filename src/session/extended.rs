@@ -41,10 +41,8 @@ impl Session {
     pub(super) async fn extended_batch(&mut self) -> Result<(), End> {
         let (bytes, mut end) = self.collect_batch().await?;
         if self.skipping {
-            if end == BatchEnd::Sync {
-                return Box::pin(self.end_skipping()).await;
-            }
-            return Ok(());
+            let ends = end == BatchEnd::Sync;
+            return if ends { Box::pin(self.end_skipping()).await } else { Ok(()) };
         }
         self.refresh_context();
         let mut outcome = Ok(());

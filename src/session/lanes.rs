@@ -136,6 +136,7 @@ impl Session {
         {
             transaction.one_lane = true;
         }
+        self.lanes[index].ran_code |= planned.plan.runs_code;
         Ok(index)
     }
 

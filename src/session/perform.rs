@@ -370,8 +370,7 @@ impl Session {
             let suspect = planned.is_suspect(self.pin.is_some());
             let read_only = self.is_read_only();
             let lane = &mut self.lanes[index];
-            let writes = access == Access::Write && !read_only;
-            lane.note_effect(if writes { planned.plan.effect } else { Effect::Nothing });
+            lane.note_effect(if read_only { Effect::Nothing } else { planned.plan.effect });
             lane.connection.suspect |= suspect;
             let executes = matches!(planned.plan.facts.kind, Kind::Session(SessionObject::Execute { .. }));
             if (access == Access::Write || executes) && !lane.in_block && !planned.copies_in() {

@@ -281,7 +281,7 @@ impl Session {
     /// One segment on one lane. Returns whether the client's Sync was answered by the server.
     async fn run_shard_segment(&mut self, place: &ShardPlace, messages: &[Message], part: Part) -> Ran {
         let Part { end, suspect, .. } = part;
-        let ShardPlace { shard, access, planned, effect, .. } = place;
+        let ShardPlace { shard, access, planned, effect, runs_code, .. } = place;
         let (shard, access) = (*shard, *access);
         if self.block.is_failed() {
             return Err((Failure::Sql(self.in_failed_block()), Confirmed::default()));
@@ -312,7 +312,7 @@ impl Session {
             self.put_messages(index, messages, reuse);
             let writes = access == Access::Write && !self.is_read_only();
             let lane = &mut self.lanes[index];
-            lane.runs_again = alone;
+            (lane.runs_again, lane.ran_code) = (alone, lane.ran_code | runs_code);
             lane.note_effect(if writes { *effect } else { Effect::Nothing });
             lane.connection.suspect |= suspect;
             self.end_segment(index, end, client_sync, names.is_some());

@@ -117,11 +117,20 @@ impl Session {
         let own = |name: &ObjectName| self.is_temporary(name);
         relations(facts).iter().any(|name| own(name))
             || facts.objects.iter().chain(&facts.targets).any(own)
+            || facts.casts.iter().any(|cast| self.may_be_temporary(cast.type_name.as_deref()))
             || names_by_words(facts) && facts.words.iter().any(|word| self.temporary.contains(word))
     }
 
     fn is_temporary(&self, name: &ObjectName) -> bool {
         matches!(name.schema.as_deref(), None | Some("pg_temp")) && self.temporary.contains(&name.name)
+    }
+
+    /// Of a type, as `pg_type` has it: such of the session's own, and the rows of its tables, are found first.
+    fn may_be_temporary(&self, type_name: Option<&str>) -> bool {
+        type_name.is_none_or(|name| {
+            self.temporary.contains(name)
+                || name.strip_prefix('_').is_some_and(|element| self.temporary.contains(element))
+        })
     }
 
     /// Whether something of this name may be on every shard. Types are in no catalog of ours by their names.

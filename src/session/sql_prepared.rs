@@ -27,7 +27,7 @@ use super::planning::Planned;
 use super::{Failure, Outcome, Session};
 use crate::backend::settings::{quote_identifier, quote_literal};
 use crate::execute::refusals;
-use crate::plan::{Access, Action, oid, refusal};
+use crate::plan::{Access, Action, Effect, oid, refusal};
 use crate::sql::arguments::{Argument, Arguments, NoParameters};
 use crate::sql::facts::{Facts, Kind, SessionObject, Value};
 use crate::sql::prepared::{Given, arguments_of, executed_within, statement_of};
@@ -133,7 +133,8 @@ impl Session {
     ) -> Outcome {
         if self.statements.get(name.as_bytes()).is_none() {
             self.check_execute(name)?;
-            return self.perform_on(planned, work, self.default_shard()).await;
+            let planned = self.doing_as_prepared(planned, name);
+            return self.perform_on(&planned, work, self.default_shard()).await;
         }
         let Some(given) = arguments_of(work.text(), self.lex_options()) else {
             // A server says what is wrong with it.
@@ -141,6 +142,18 @@ impl Session {
         };
         let (inner, execution) = self.executed(planned, name, &given, work).await?;
         self.perform(&inner, Work::Extended { execution: &execution }).await
+    }
+
+    /// The plan of an EXECUTE, or of an EXPLAIN ANALYZE of one, that does what the statement does which the pinned server has.
+    pub(super) fn doing_as_prepared(&mut self, planned: &Planned, name: &str) -> Planned {
+        let Some(text) = self.statements.prepare_of(name).map(Box::<[u8]>::from) else {
+            return planned.clone();
+        };
+        let start = statement_of(&text, self.lex_options());
+        let inner = start.and_then(|start| self.plan_text(&text[start..]).ok());
+        let (access, effect) =
+            inner.map_or((Access::Write, Effect::Writes), |inner| (inner.plan.access, inner.plan.effect));
+        Planned { plan: Rc::new(planned.plan.doing(access, effect)), ..planned.clone() }
     }
 
     /// A statement that is kept here and can be executed, with its plan.

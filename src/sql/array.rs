@@ -106,8 +106,9 @@ impl TextReader<'_, '_> {
         if value.is_empty() {
             return None;
         }
+        // Under `array_nulls = off` it is the text.
         if !escaped && value.eq_ignore_ascii_case("null") {
-            return Some(Argument::Null);
+            return None;
         }
         Some(Argument::Text { text: Cow::Owned(value), is_number: false })
     }

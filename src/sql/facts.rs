@@ -289,6 +289,8 @@ pub enum SessionObject {
         hold: bool,
         /// FETCH answers in binary whatever the client asks for.
         binary: bool,
+        /// FOR UPDATE and its like.
+        locking: bool,
         /// Byte offset in the statement's text where the query begins.
         query: u32,
     },

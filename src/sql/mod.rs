@@ -20,6 +20,7 @@
 
 pub mod arguments;
 mod array;
+pub mod bare;
 pub mod clocks;
 mod commands;
 pub mod conversion;

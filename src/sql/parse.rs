@@ -20,6 +20,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserOptions};
 use sqlparser::tokenizer::Token;
 
+use super::bare::bare_lists;
 use super::commands::{self, Command, Recognised};
 use super::extract;
 use super::facts::{Block, Cell, Facts, Insert, InsertSource, Kind, Makes, SessionObject, Value};
@@ -127,6 +128,10 @@ fn complete(tokens: &Tokens<'_>, command: Command, range: Range<usize>, depth: u
         match (&inner.kind, &mut facts.kind) {
             (Kind::Unparsed { .. }, _) => return unparsed(tokens, range),
             (Kind::Select { into: false, .. }, Kind::CreateTableAs { reads, .. }) => *reads = true,
+            (
+                Kind::Select { locking: locks, .. },
+                Kind::Session(SessionObject::DeclareCursor { locking, .. }),
+            ) => *locking = *locks,
             _ => {}
         }
         facts.block.relations.extend(inner.kind.target().cloned());
@@ -371,7 +376,8 @@ pub fn parse_tree(text: &str) -> Option<Tree> {
             .try_with_sql(text)
             .ok()?;
         let statement = parser.parse_statement().ok()?;
-        let tree = Tree { statement: ManuallyDrop::new(statement), stack };
+        let mut tree = Tree { statement: ManuallyDrop::new(statement), stack };
+        bare_lists(&mut tree);
         // A list of statements would end at a column's label `end`.
         while parser.consume_token(&Token::SemiColon) {}
         let whole = parser.peek_token_ref().token == Token::EOF;

@@ -226,6 +226,36 @@ async fn numbers_of_other_shards_are_no_types() {
     }
 }
 
+/// Functions that are immutable by PostgreSQL's word, but compute with the numbers of types: one server computes for all.
+#[tokio::test]
+async fn what_is_computed_of_numbers_is_one_servers() {
+    let (database, meridian) = start().await;
+    let client = connect(&meridian.app()).await;
+    client.batch_execute("INSERT INTO people VALUES (5, 'us-west', 'sad', '{sad}')").await.expect("a row");
+    let counts = [
+        ("hashenum(mood)", 2),
+        ("hashenumextended(mood, 1)", 2),
+        ("hash_array(moods)", 4),
+        ("array_send(moods)", 4),
+        ("record_send(pair)", 3),
+        ("pg_typeof(mood)::oid", 1),
+    ];
+    for (term, expected) in counts {
+        let count = format!("SELECT count(DISTINCT {term}) FROM people");
+        let group =
+            format!("SELECT count(*) FROM (SELECT {term} FROM people WHERE {term} IS NOT NULL GROUP BY 1) s");
+        for sql in [count, group] {
+            match client.query_one(&sql, &[]).await {
+                Ok(row) => assert_eq!(row.get::<_, i64>(0), expected, "{sql}"),
+                Err(error) => {
+                    assert_eq!(error.code().map(|code| code.code()), Some("0A000"), "{sql}: {error}")
+                }
+            }
+        }
+    }
+    drop(database);
+}
+
 /// A label of an enum, as a parameter.
 #[derive(Debug)]
 struct Label(&'static str);

@@ -80,3 +80,99 @@ async fn a_number_that_was_drawn_is_not_drawn_again() {
     let people = client.query_one("SELECT count(*) FROM people", &[]).await.expect("a count");
     assert_eq!(people.get::<_, i64>(0), 2);
 }
+
+/// What has no name that says that it writes is part of the transaction all the same: by each of these ways nothing is left of it
+/// where the commit fails on another shard.
+#[tokio::test]
+async fn what_code_has_written_is_undone_with_the_transaction() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
+    let client = connect(&meridian.app()).await;
+    for statement in [
+        "CREATE TABLE people (id int, region varchar(50) NOT NULL, PRIMARY KEY (region, id))",
+        "CREATE TABLE counts (id int PRIMARY KEY, n int)",
+        "INSERT INTO counts VALUES (1, 0)",
+        "CREATE SEQUENCE drawn",
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''late''; END'",
+        "CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON people DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION fail()",
+        "CREATE FUNCTION adds(int, int) RETURNS boolean LANGUAGE plpgsql AS \
+         'BEGIN UPDATE counts SET n = n + 1; RETURN true; END'",
+        "CREATE OPERATOR ### (FUNCTION = adds, LEFTARG = int, RIGHTARG = int)",
+        "CREATE FUNCTION adding(counts) RETURNS int LANGUAGE sql AS 'UPDATE counts SET n = n + 1 RETURNING 1'",
+        "CREATE FUNCTION adds_quietly() RETURNS boolean LANGUAGE sql STABLE AS 'SELECT adds(1, 1)'",
+        "CREATE DOMAIN counted AS int CHECK (adds(VALUE, VALUE))",
+        "CREATE VIEW counting AS SELECT 1 ### 1 AS added",
+    ] {
+        client.batch_execute(statement).await.expect(statement);
+    }
+    let ways = [
+        "SELECT 1 ### 1",
+        "SELECT nextval('drawn'), 1 ### 1",
+        "SELECT counts.adding FROM counts",
+        "SELECT adds_quietly()",
+        "SELECT id FROM counts WHERE adds_quietly() FOR UPDATE",
+        "SELECT 7::counted",
+        "SELECT added FROM counting",
+        "DECLARE c CURSOR FOR SELECT 1 ### 1; FETCH c",
+        "EXPLAIN (ANALYZE) SELECT adds_quietly()",
+    ];
+    let insert = "INSERT INTO people VALUES (1, 'us-west')";
+    for way in ways {
+        for statements in [[way, insert], [insert, way]] {
+            let [first, second] = statements;
+            let done = client.batch_execute(&format!("BEGIN; {first}; {second}; COMMIT")).await;
+            done.expect_err("the trigger refuses to commit, or one of them is refused");
+            client.batch_execute("ROLLBACK").await.expect("no transaction");
+            let row = client.query_one("SELECT n FROM counts", &[]).await.expect("the count");
+            assert_eq!(row.get::<_, i32>(0), 0, "{statements:?}");
+            client.batch_execute("UPDATE counts SET n = 0").await.expect("for the next");
+        }
+        let row = client.query_one("SELECT count(*) FROM people", &[]).await.expect("a count");
+        assert_eq!(row.get::<_, i64>(0), 0, "{way}");
+    }
+}
+
+/// A lock that a cursor takes, or a statement that was prepared by SQL, is let go of behind the commit of what is written elsewhere.
+#[tokio::test]
+async fn locks_of_cursors_and_of_prepared_statements_are_held_as_long() {
+    let database = database().await;
+    let meridian = meridian(&database.cluster)
+        .database(&database.name)
+        .tables(TABLES)
+        .section("functions", "trusted = [\"wait\"]")
+        .start();
+    let client = connect(&meridian.app()).await;
+    for statement in SCHEMA.split(";\nCREATE").map(str::trim).filter(|statement| !statement.is_empty()) {
+        let statement = statement.trim_start_matches("CREATE").trim_end_matches(';');
+        client.batch_execute(&format!("CREATE {statement}")).await.expect(statement);
+    }
+    client.batch_execute("CREATE TABLE counts (id int PRIMARY KEY)").await.expect("a table");
+    client.batch_execute("INSERT INTO counts VALUES (1)").await.expect("a row");
+    let ways = [
+        ("", "BEGIN; DECLARE c CURSOR FOR SELECT id FROM counts WHERE id = 1 FOR UPDATE; FETCH c"),
+        ("PREPARE p AS SELECT id FROM counts WHERE id = 1 FOR UPDATE", "BEGIN; EXECUTE p"),
+    ];
+    let west = database.direct("us-west").await;
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted";
+    let get = "SELECT id FROM counts WHERE id = 1 FOR UPDATE SKIP LOCKED";
+    for (number, (before, way)) in ways.into_iter().enumerate() {
+        west.batch_execute("SELECT pg_advisory_lock(77)").await.expect("a lock of that server's");
+        let locking = connect(&meridian.app()).await;
+        let under_lock = tokio::spawn(async move {
+            locking.batch_execute(before).await?;
+            locking.batch_execute(way).await?;
+            locking.batch_execute(&format!("INSERT INTO people VALUES ({number}, 'us-west')")).await?;
+            locking.batch_execute("COMMIT").await
+        });
+        eventually("the commit waits", async || {
+            let row = west.query_one(waits, &[]).await.ok()?;
+            (row.get::<_, i64>(0) == 1).then_some(())
+        })
+        .await;
+        assert!(client.query(get, &[]).await.expect("an answer").is_empty(), "{way}");
+        west.batch_execute("SELECT pg_advisory_unlock(77)").await.expect("let go of");
+        under_lock.await.expect("no panic").expect("committed");
+        assert_eq!(client.query(get, &[]).await.expect("an answer").len(), 1, "{way}");
+    }
+}

@@ -136,6 +136,7 @@ fn is_number_of_object(expr: &Expr) -> bool {
     let of_name = match inner {
         Expr::Cast { data_type, .. } => is_name(data_type),
         Expr::TypedString(typed) => is_name(&typed.data_type),
+        Expr::Function(function) => object_name(&function.name).is_some_and(|name| name.name == "pg_typeof"),
         _ => false,
     };
     let written = data_type.to_string().to_ascii_lowercase();

@@ -7,6 +7,7 @@
 
 use crate::catalog::{FunctionKind, Volatility};
 use crate::plan::PlanningContext;
+use crate::plan::functions::tells_numbers;
 use crate::plan::refusal::Refusal;
 use crate::sql::facts::FunctionUse;
 use crate::sql::name::ObjectName;
@@ -60,7 +61,10 @@ pub fn steadiness(name: &ObjectName, argument_count: usize) -> Steadiness {
         Steadiness::Volatile
     } else if listed(CLOCK, name) || (name == "age" && argument_count == 1) {
         Steadiness::Clock
-    } else if listed(SERVER, name) || (name.starts_with("pg_") && !listed(STEADY_PG, name)) {
+    } else if listed(SERVER, name)
+        || tells_numbers(name)
+        || (name.starts_with("pg_") && !listed(STEADY_PG, name))
+    {
         Steadiness::ServerDependent
     } else {
         Steadiness::Steady

@@ -13,6 +13,7 @@ use sqlparser::ast::{
 };
 
 use crate::plan::refusal::Refusal;
+use crate::sql::bare::is_negated_constant;
 use crate::sql::extract::has_foreign_clauses;
 
 use super::columns::Scope;
@@ -183,9 +184,13 @@ pub fn ordinal(
     items: &[SelectItem],
     placeholders: &dyn Placeholders,
 ) -> Result<Option<Target>, Refusal> {
-    if let Expr::UnaryOp { op: UnaryOperator::Minus, expr } = expr
-        && matches!(**expr, Expr::Value(_) | Expr::UnaryOp { .. })
-    {
+    let negates = |expr: &Expr| match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            matches!(**expr, Expr::Value(_) | Expr::UnaryOp { .. })
+        }
+        _ => false,
+    };
+    if negates(expr) || is_negated_constant(expr) {
         // PostgreSQL takes a negative number for a constant, and so for a column's position.
         return Err(Reason::OrderName.refusal("constant"));
     }

@@ -135,7 +135,13 @@ fn declare(mut c: Cursor<'_, '_>) -> Option<Command> {
         return None;
     }
     let query = c.t.start(c.at);
-    let mut command = Command::new(Kind::Session(SessionObject::DeclareCursor { name, hold, binary, query }));
+    let mut command = Command::new(Kind::Session(SessionObject::DeclareCursor {
+        name,
+        hold,
+        binary,
+        query,
+        locking: false,
+    }));
     command.inner = Some(c.at..c.end);
     // Where the query begins.
     command.text_bound = true;

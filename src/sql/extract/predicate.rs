@@ -154,6 +154,11 @@ fn swap(comparison: Comparison) -> Comparison {
 }
 
 fn compare(left: &Expr, comparison: Comparison, right: &Expr) -> Predicate {
+    let is_null = |expr: &Expr| value(expr) == Some(Value::Null);
+    if comparison == Comparison::Equal && (is_null(left) || is_null(right)) {
+        // Under `transform_null_equals` it is IS NULL.
+        return Predicate::Unknown;
+    }
     match (column(left), value(right)) {
         (Some(column), Some(value)) => return Predicate::Compare { column, comparison, value },
         (Some(left), None) if comparison == Comparison::Equal => {

@@ -106,9 +106,11 @@ fn array_of(literal: &str) -> Option<Vec<Argument<'static>>> {
 fn text_arrays() {
     assert_eq!(array_of("{}"), Some(vec![]));
     assert_eq!(
-        array_of(r#" { a , "c d" ,NULL,"NULL", x y , "q\"\\" } "#),
-        Some(vec![text("a"), text("c d"), Argument::Null, text("NULL"), text("x y"), text("q\"\\")])
+        array_of(r#" { a , "c d" ,"NULL", x y , "q\"\\" } "#),
+        Some(vec![text("a"), text("c d"), text("NULL"), text("x y"), text("q\"\\")])
     );
+    // What it is a setting decides.
+    assert_eq!(array_of("{a,NULL}"), None);
     for malformed in
         ["", "{", "{a", "{a,}", "{,a}", "{{a}}", "[1:2]={a,b}", "{a}b", "{a\"b\"}", "{\"a\"b}", "{a,\\"]
     {

@@ -17,6 +17,8 @@ pub(super) struct Key<'a> {
     pub rule: &'a TableRule,
     pub column: &'a Column,
     pub nulls: Nulls,
+    /// `=` may not be PostgreSQL's own.
+    pub compared_otherwise: bool,
 }
 
 /// Where rows are in which a key is NULL.
@@ -60,7 +62,8 @@ impl Key<'_> {
             _ => false,
         };
         let same_type = self.column.type_oid == other.column.type_oid;
-        same_map && same_type && self.is_told_by_bytes() && other.is_told_by_bytes()
+        let same_equality = !self.compared_otherwise && !other.compared_otherwise;
+        same_map && same_type && same_equality && self.is_told_by_bytes() && other.is_told_by_bytes()
     }
 
     /// Equal values are placed alike: a collation may hold those to be equal that differ in bytes.

@@ -502,7 +502,8 @@ impl<'a> Analysis<'a> {
                 (false, Some(shard)) => Nulls::On(shard),
                 (false, None) => Nulls::Anywhere,
             };
-            (position, Key { rule, column, nulls })
+            let compared_otherwise = self.ctx.catalog.compares_otherwise;
+            (position, Key { rule, column, nulls, compared_otherwise })
         };
         Ok(Output {
             lies: Lies::Apart { closed: true },

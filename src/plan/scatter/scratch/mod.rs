@@ -32,7 +32,7 @@ mod tied;
 
 use std::collections::HashMap;
 
-use crate::catalog::{Column, RelationInfo, RelationKind, WireType};
+use crate::catalog::{CastCall, Column, RelationInfo, RelationKind, WireType};
 use crate::plan::PlanningContext;
 use crate::plan::home::{self, Home};
 use crate::plan::refusal::Refusal;
@@ -434,7 +434,11 @@ fn calls_for_rows(facts: &Facts, words: &Words, ctx: &PlanningContext) -> bool {
         ctx.catalog.function(name, &ctx.search_path).is_some_and(|info| !info.built_in && info.takes_rows)
     };
     let of_operators = facts.operators.iter().filter_map(|operator| hidden.operators.get(operator)).flatten();
-    let hidden = of_operators.chain(hidden.casts.iter().map(|cast| &cast.function));
+    let of_rows = |cast: &&CastCall| {
+        cast.source == "record" || ctx.catalog.relations.keys().any(|relation| relation.name == cast.source)
+    };
+    let of_casts = hidden.casts.iter().filter(|cast| takes_rows(&cast.function)).filter(of_rows);
+    let hidden = of_operators.chain(of_casts.map(|cast| &cast.function));
     let mut like_columns = words.words.iter().filter(|word| word.after_dot);
     facts.functions.iter().map(|call| &call.name).chain(hidden).any(takes_rows)
         || like_columns.any(|word| takes_rows(&ObjectName::unqualified(word.name.as_str())))

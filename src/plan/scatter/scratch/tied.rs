@@ -151,7 +151,7 @@ impl Tables<'_, '_> {
     }
 
     fn link(&self, own: &Side, other: &Side) -> Option<Link> {
-        if own.table == other.table {
+        if own.table == other.table || self.ctx.catalog.compares_otherwise {
             return None;
         }
         let infos = (self.found[own.table].info, self.found[other.table].info);
