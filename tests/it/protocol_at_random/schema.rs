@@ -77,7 +77,7 @@ pub const NOTES_AND_ZONES: &str = "INSERT INTO notes SELECT i, 'n' || i, '2024-0
                          INSERT INTO other.colours VALUES ('a', 'elsewhere')";
 
 /// Removes what a session may have made.
-pub const CLEANING: &str = "DROP VIEW IF EXISTS v1; DROP TABLE IF EXISTS t1, t2 CASCADE; DROP SEQUENCE IF EXISTS s1; \
+pub const CLEANING: &str = "ALTER TABLE visits DROP COLUMN IF EXISTS x2; DROP VIEW IF EXISTS v1; DROP TABLE IF EXISTS t1, t2 CASCADE; DROP SEQUENCE IF EXISTS s1; \
                             DROP TYPE IF EXISTS ty1; DROP VIEW IF EXISTS other.v1; \
                             DROP TABLE IF EXISTS other.t1, other.t2 CASCADE; DROP SEQUENCE IF EXISTS other.s1; \
                             DROP TYPE IF EXISTS other.ty1; DROP FUNCTION IF EXISTS other.f1(int); DROP FUNCTION IF EXISTS f1(int); DROP INDEX IF EXISTS places_name_idx";
