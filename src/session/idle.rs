@@ -15,9 +15,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Session;
+use super::{Outcome, Session};
 use crate::backend::{Account, Settings};
 use crate::wire::error::{SqlError, SqlState};
+
+const SPARED: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// What a client has set of its time; None: it is not bounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub(super) struct TimeBounds {
     /// Idle, outside of a block.
     session: Option<Duration>,
     /// Idle, in one.
-    transaction: Option<Duration>,
+    pub transaction: Option<Duration>,
     pub statement: Option<Duration>,
 }
 
@@ -51,6 +53,28 @@ impl Session {
             self.following.bounds.session
         };
         bound.and_then(|bound| Instant::now().checked_add(bound))
+    }
+
+    /// A lane has joined. While one server of a transaction is busy the others are idle, which is no fault of the client's: theirs
+    /// is not the time to keep.
+    pub(super) async fn spare_idle_lanes(&mut self) -> Outcome {
+        let joined = self.lanes.len() - 1;
+        let count = self.lanes.iter().filter(|lane| lane.in_block).count();
+        if count < 2 || self.fence.read_only {
+            return Ok(());
+        }
+        // The first one learns it with the second.
+        let first = if count == 2 { 0 } else { joined };
+        for index in (first..=joined).rev() {
+            // Who owes the client something is not asked now.
+            let lane = &self.lanes[index];
+            let quiet = lane.owed.is_empty() && !lane.open_pipeline;
+            if lane.in_block && (index == joined || quiet) {
+                self.quiet_lane(index).await?;
+                self.rows_on(index, SPARED).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The end of a session whose deadline has passed.

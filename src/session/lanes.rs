@@ -265,6 +265,9 @@ impl Session {
             return Err(failure);
         }
         self.lanes.push(lane);
+        if self.following.bounds.transaction.is_some() {
+            Box::pin(self.spare_idle_lanes()).await?;
+        }
         Ok(self.lanes.len() - 1)
     }
 

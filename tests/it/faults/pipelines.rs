@@ -198,6 +198,26 @@ fn a_client_is_idle_for_as_long_as_it_has_set() {
     }
 }
 
+/// Who is busy on one shard is not idle, though the transaction's other servers are.
+#[test]
+fn who_is_busy_elsewhere_is_not_idle() {
+    let pair = pair("busy_elsewhere", &[]);
+    for target in pair.targets() {
+        let mut client = target.raw();
+        client.set_patience(Duration::from_secs(20));
+        client.simple("SET idle_in_transaction_session_timeout = '2s'");
+        client.simple("BEGIN");
+        let here = "SELECT count(*) >= 0 FROM places WHERE region = 'us-east'";
+        let busy = "SELECT count(*) >= 0 FROM pg_sleep(1.3), places WHERE region = 'us-west'";
+        for statement in [here, busy, busy, here] {
+            assert_eq!(client.value(statement).as_deref(), Some("t"), "{:?}: {statement}", target.kind);
+        }
+        client.simple("COMMIT");
+        let shown = client.value("SHOW idle_in_transaction_session_timeout");
+        assert_eq!(shown.as_deref(), Some("2s"), "{:?}", target.kind);
+    }
+}
+
 /// Each bound holds where it belongs, and not once it is taken back.
 #[test]
 fn bounds_of_idle_time_do_not_hold_elsewhere() {
