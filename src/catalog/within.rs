@@ -12,6 +12,7 @@
 //! 2. What the transaction had set, locked and prepared is so afterwards, too.
 //! 3. No other catalog has its version.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,7 +23,7 @@ use super::load::{Answers, LoadError};
 use super::numbers::Numbers;
 use super::parts::CatalogParts;
 use super::queries::Query;
-use super::snapshot::Catalog;
+use super::snapshot::{Catalog, RelationKind};
 use super::{compare, rows};
 use crate::sql::name::ObjectName;
 use crate::topology::{ShardId, Topology};
@@ -48,9 +49,13 @@ pub fn texts() -> impl Iterator<Item = &'static str> {
 pub type Answer = (Bytes, Vec<Bytes>);
 
 /// What the answers to [`texts`] say of one shard; None: something was changed between them.
+///
+/// Views whose tables others alter cannot be shown, without waiting for those. What nobody here has `changed` by its name is as the
+/// catalog in force says.
 pub fn read_parts(
     answers: impl IntoIterator<Item = Answer>,
     in_force: &Catalog,
+    changed: &HashSet<String>,
 ) -> Result<Option<CatalogParts>, LoadError> {
     let rows = answers.into_iter().map(|(description, rows)| RawRow::all(&description, rows));
     let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -64,8 +69,19 @@ pub fn read_parts(
         |name: &ObjectName| matches!(name.schema.as_deref(), Some("pg_catalog" | "information_schema"));
     let built_in = in_force.functions.iter().filter(|(name, _)| is_system(name));
     let built_in = built_in.map(|(name, info)| (name.clone(), *info)).collect();
-    let parts = rows::interpret(&answers, built_in)?;
-    let is_whole = answers.same_fingerprint(&first)? && !parts.incomplete;
+    let mut parts = rows::interpret(&answers, built_in)?;
+    let mut hidden = parts.relations.values_mut().filter(|info| {
+        info.kind == RelationKind::View && info.definition.is_none() && !is_system(&info.name)
+    });
+    let is_shown = hidden.all(|info| {
+        let known = in_force.relations.get(&info.name).filter(|known| {
+            let names = known.reads.iter().chain([&known.name]);
+            names.into_iter().all(|name| !changed.contains(&name.name))
+        });
+        info.definition = known.and_then(|known| known.definition.clone());
+        info.definition.is_some()
+    });
+    let is_whole = answers.same_fingerprint(&first)? && is_shown;
     Ok(is_whole.then_some(parts))
 }
 

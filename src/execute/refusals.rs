@@ -63,7 +63,7 @@ limits! {
         "Read that table first, or put its rows into a temporary table.",
         "The temporary table is on one server.";
     CHANGED_BY_DDL = "X019" "0A000",
-        "\"{}\" was changed by DDL of this transaction",
+        "what \"{}\" is behind DDL of this transaction cannot be known",
         "Commit the DDL first, or run both under READ COMMITTED.",
         "Statements are planned by the catalogs as the transaction sees them; behind a snapshot it does not see what others define meanwhile.";
     NULL_EQUALS = "X020" "0A000",
@@ -117,7 +117,7 @@ limits! {
     SCRATCH_IN_TRANSACTION = "X033" "0A000",
         "this statement cannot be answered over several shards inside of this transaction",
         "Run it outside of the transaction, or ask the tables one by one.",
-        "It reads a view beside rows that are not committed, or the transaction's time from FROM or by a function of the user's name.";
+        "It reads a view beside rows that are not committed, or the transaction's time from FROM or by a function of the user's name, or is behind DDL of types or functions.";
     EXPLAIN_GATHERED = "X034" "0A000",
         "EXPLAIN ANALYZE of a statement whose tables are gathered first is not supported",
         "Leave ANALYZE out.",

@@ -94,6 +94,8 @@ pub struct Transaction {
     pub redefined: std::collections::HashSet<String>,
     /// That DDL may have changed what is read or written by other names than a statement's own: views, functions, renamed things.
     pub changed_code: bool,
+    /// That DDL may have changed types, or what is done with values: other sessions have others.
+    pub changed_meaning: bool,
     /// What it sees since, once that was asked.
     pub definitions: Option<Definitions>,
     /// ROLLBACK TO may have brought temporary tables back, or taken them.
@@ -199,6 +201,7 @@ impl Transaction {
             changed: std::collections::HashSet::new(),
             redefined: std::collections::HashSet::new(),
             changed_code: false,
+            changed_meaning: false,
             definitions: None,
             rolled_back_to: false,
         }

@@ -32,7 +32,8 @@ use crate::backend::capture::BinaryAnswer;
 use crate::backend::connection::Connection;
 use crate::catalog::{Catalog, RelationKind, within};
 use crate::execute::{RelayError, refusals};
-use crate::sql::facts::{Facts, Kind};
+use crate::plan::PlanningContext;
+use crate::sql::facts::{Facts, Kind, SessionObject};
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
@@ -78,26 +79,63 @@ impl Session {
         self.block.get().is_some_and(changed)
     }
 
-    /// Whether the DDL of the transaction may have changed what the statement does.
+    /// Whether the DDL of the transaction may have changed what the statement does. What DDL reaches that it does not name, a text
+    /// does not say: whatever the statement looks at may be changed.
     fn depends_on_ddl(&self, planned: &Planned) -> bool {
-        let Some(transaction) = self.block.get() else { return false };
-        let reads = matches!(planned.plan.facts.kind, Kind::CreateTableAs { .. });
-        let defines = planned.changes_schema() && !reads;
-        let is_spread = self.context.planning.topology.is_spread();
-        let plans = is_spread && !defines && !planned.is_transaction_control();
-        plans && (transaction.changed_code || self.changed_by_ddl(planned).is_some())
+        let facts = &planned.plan.facts;
+        let looks = match &facts.kind {
+            Kind::Select { .. } => {
+                let calls =
+                    !facts.functions.is_empty() || !facts.operators.is_empty() || !facts.casts.is_empty();
+                calls || !relations(facts).is_empty()
+            }
+            Kind::Session(object) => matches!(
+                object,
+                SessionObject::DeclareCursor { .. }
+                    | SessionObject::Prepare { .. }
+                    | SessionObject::Execute { .. }
+            ),
+            Kind::Transaction(_) | Kind::Setting(_) | Kind::Show { .. } | Kind::Empty => false,
+            _ => !planned.changes_schema() || matches!(facts.kind, Kind::CreateTableAs { .. }),
+        };
+        looks && self.context.planning.topology.is_spread() && !self.asks_the_system(facts)
     }
 
-    /// What the statement names of that which the DDL of the transaction has changed, if its place may depend on it.
+    /// Tables and functions of PostgreSQL's own, which no DDL changes.
+    fn asks_the_system(&self, facts: &Facts) -> bool {
+        let PlanningContext { catalog, search_path, .. } = &self.context.planning;
+        let is_system = |name: &ObjectName| {
+            let found = catalog.resolve(name, search_path).and_then(|info| info.name.schema.as_deref());
+            matches!(found, Some("pg_catalog" | "information_schema"))
+        };
+        let mut functions = facts.functions.iter().map(|call| &call.name);
+        let named = relations(facts);
+        matches!(facts.kind, Kind::Select { .. })
+            && named.iter().all(|name| is_system(name))
+            && functions.all(|name| {
+                let built_in = catalog.function(name, search_path).is_some_and(|info| info.built_in);
+                built_in && !self.is_changed(name)
+            })
+            && (!named.is_empty() || facts.operators.is_empty() && facts.casts.is_empty())
+    }
+
+    fn is_changed(&self, name: &ObjectName) -> bool {
+        self.block.get().is_some_and(|transaction| transaction.changed.contains(&name.name))
+    }
+
+    /// What the statement names whose place may depend on DDL of the transaction.
     fn changed_by_ddl(&self, planned: &Planned) -> Option<String> {
         let transaction = self.block.get()?;
-        let topology = &self.context.planning.topology;
+        let PlanningContext { topology, catalog, search_path } = &self.context.planning;
         let facts = &planned.plan.facts;
         let configured = |name: &ObjectName| topology.tables.iter().any(|rule| rule.name.name == name.name);
-        let changed = |name: &ObjectName| transaction.changed.contains(&name.name);
-        let unsure = |name: &ObjectName| configured(name) || transaction.changed_code;
-        let relation = relations(facts).into_iter().find(|name| changed(name) && unsure(name));
-        let called = || facts.functions.iter().map(|call| &call.name).find(|name| changed(name));
+        let known = |name: &ObjectName| catalog.resolve(name, search_path).is_some();
+        let unsure = |name: &ObjectName| {
+            let is_other = known(name) && !self.is_plain(name) || transaction.changed_code;
+            configured(name) || self.is_changed(name) && is_other
+        };
+        let relation = relations(facts).into_iter().find(|name| unsure(name));
+        let called = || facts.functions.iter().map(|call| &call.name).find(|name| self.is_changed(name));
         let code = || transaction.changed_code.then(called).flatten();
         relation.or_else(code).map(ToString::to_string)
     }
@@ -171,9 +209,10 @@ impl Session {
                 }
             }
         }
+        let changed = self.block.get().map(|transaction| transaction.changed.clone()).unwrap_or_default();
         let parts = shards.into_iter().map(|(shard, answers)| {
             let answers = answers.into_iter().map(|answer| (answer.description, answer.rows));
-            within::read_parts(answers, &in_force).map(|parts| parts.map(|parts| (shard, parts)))
+            within::read_parts(answers, &in_force, &changed).map(|parts| parts.map(|parts| (shard, parts)))
         });
         let catalog = match parts.collect::<Result<Option<Vec<_>>, _>>() {
             Ok(parts) => parts.and_then(|parts| within::make_catalog(parts, &topology, &in_force)),
@@ -194,18 +233,37 @@ impl Session {
         if !planned.changes_schema() {
             return;
         }
+        const MEANING: [&str; 11] = [
+            "type",
+            "domain",
+            "extension",
+            "collation",
+            "operator",
+            "cast",
+            "function",
+            "procedure",
+            "aggregate",
+            "schema",
+            "cascade",
+        ];
         let hides = self.may_hide_rows(&planned.plan.facts);
+        let means = planned.plan.facts.words.iter().any(|word| MEANING.contains(&word.as_str()));
         if let Some(transaction) = self.block.transaction() {
             transaction.changed.extend(planned.plan.facts.words.iter().cloned());
             transaction.redefined.extend(redefining_words(&planned.plan.facts).iter().cloned());
             transaction.changed_code |= hides;
+            transaction.changed_meaning |= means;
             transaction.definitions = None;
         }
     }
 
     /// Whether rows of other shards may now be read or written by a name that the catalog does not know for it.
     fn may_hide_rows(&self, facts: &Facts) -> bool {
-        const OPAQUE: [&str; 14] = [
+        const OPAQUE: [&str; 18] = [
+            "cascade",
+            "inherits",
+            "security",
+            "type",
             "view",
             "function",
             "procedure",

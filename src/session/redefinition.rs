@@ -477,12 +477,19 @@ pub(super) fn redefining_words(facts: &Facts) -> &[String] {
     }
 }
 
+/// Words of DDL that reaches tables which it does not name.
+const FAR: [&str; 6] = ["cascade", "type", "domain", "collation", "extension", "owned"];
+
 /// The relations and functions among these words, and what is made of them: views, partitions, functions that name them.
 fn concerned(catalog: &Catalog, words: &HashSet<String>) -> Names {
     let is_system = |schema: Option<&str>| matches!(schema, Some("pg_catalog" | "information_schema"));
     let relations = || catalog.relations.values().filter(|info| !is_system(info.name.schema.as_deref()));
     let named = relations().filter(|info| words.contains(&info.name.name));
     let mut names: Names = named.map(|info| info.name.name.clone()).collect();
+    // What else they reach is not said.
+    if FAR.iter().any(|word| words.contains(*word)) {
+        names.extend(relations().map(|info| info.name.name.clone()));
+    }
     let functions = catalog.function_words.keys().filter(|function| words.contains(&function.name));
     names.extend(functions.map(|function| function.name.clone()));
     loop {

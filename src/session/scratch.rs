@@ -46,8 +46,11 @@ impl Session {
         if scatter.brings_together() {
             self.meeting_shard(scatter, shards)?;
         }
+        let changed = self.block.get().is_some_and(|transaction| transaction.changed_meaning);
         match &scatter.combine {
-            Combine::Scratch(scratch) if !scratch.serves(self.block.is_open(), self.sees_its_own()) => {
+            Combine::Scratch(scratch)
+                if changed || !scratch.serves(self.block.is_open(), self.sees_its_own()) =>
+            {
                 Err(Failure::Sql(refusals::SCRATCH_IN_TRANSACTION.error(&[])))
             }
             _ => Ok(()),
