@@ -28,7 +28,9 @@ use crate::plan::{Access, refusal};
 use crate::sql::arguments::NoParameters;
 use crate::sql::facts::Kind;
 use crate::sql::made_from;
+use crate::sql::role_password::RolePassword;
 use crate::topology::ShardId;
+use crate::wire::credential::Credential;
 use crate::wire::error::{SqlError, SqlState};
 
 impl Session {
@@ -164,7 +166,7 @@ impl Session {
             Err(error) => return Err(self.relay_failed(first, error).await),
         };
         self.demand_same_answer(planned, work).await?;
-        let elsewhere = self.text_elsewhere(planned, work)?;
+        let elsewhere = self.text_elsewhere(first, planned, work).await?;
         for shard in topology.all_shards().iter().filter(|shard| *shard != default) {
             let index = self.join(shard, access, &[]).await?;
             copies.iter().for_each(|table| lock_writers(&mut self.lanes[index], table));
@@ -195,15 +197,47 @@ impl Session {
         Ok(())
     }
 
-    /// What the shards behind the default one run in the place of the statement: a table that is made from a query has its
-    /// rows on the default shard.
-    fn text_elsewhere(&self, planned: &Planned, work: Work<'_>) -> Result<Option<Vec<u8>>, Failure> {
-        if !matches!(planned.plan.facts.kind, Kind::CreateTableAs { .. }) {
+    /// What the shards behind the default one run in the place of the statement.
+    async fn text_elsewhere(
+        &mut self,
+        first: usize,
+        planned: &Planned,
+        work: Work<'_>,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        match &planned.plan.facts.kind {
+            Kind::CreateTableAs { .. } => self.made_without_rows(work).map(Some),
+            Kind::Ddl { .. } => self.store_verifier(first, work).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The shards behind the default one make the table, whose rows are on the default shard.
+    fn made_without_rows(&self, work: Work<'_>) -> Result<Vec<u8>, Failure> {
+        let made = made_from::without_rows(work.text(), self.lex_options());
+        made.ok_or_else(|| Self::internal("a table is made from a query that is not found").into())
+    }
+
+    /// A role whose password the statement gives has one verifier, whose keys every shard takes: it is stored on the default
+    /// shard, which has salted by itself, and is what the others get. None: they get the statement as it is. (By md5 all salt
+    /// with the role's name.)
+    async fn store_verifier(&mut self, first: usize, work: Work<'_>) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(found) = RolePassword::find(work.text(), self.lex_options()) else { return Ok(None) };
+        let Credential::Plain { verifier, .. } = Credential::parse(&found.password, rand::random()) else {
+            return Ok(None);
+        };
+        let captured = self.capture_on(first, "SELECT current_setting('password_encryption')").await?;
+        if captured.rows.first() != Some(&vec![Some("scram-sha-256".to_owned())]) {
             return Ok(None);
         }
-        let made = made_from::without_rows(work.text(), self.lex_options());
-        let made = made.ok_or_else(|| Self::internal("a table is made from a query that is not found"))?;
-        Ok(Some(made))
+        let stored = verifier.to_secret();
+        let lane = &mut self.lanes[first];
+        let altered = found.alteration(work.text(), stored.expose());
+        let captured = lane.connection.capture_statement(&altered).await;
+        let captured = captured.map_err(|error| Failure::Sql(error.into_sql()))?;
+        match captured.error {
+            Some(error) => Err(Failure::Sql(error)),
+            None => Ok(Some(found.storing(work.text(), stored.expose()))),
+        }
     }
 
     /// What cannot run in a transaction: on each shard by itself, one after the other, and which failed is said.

@@ -37,6 +37,7 @@ pub mod parser_text;
 pub mod prepared;
 pub mod printed_shape;
 pub mod render;
+pub mod role_password;
 pub mod rows;
 pub mod set_calls;
 pub mod shape;

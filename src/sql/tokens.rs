@@ -9,6 +9,8 @@
 //!
 //! Not here: grammar.
 
+use std::borrow::Cow;
+
 use super::lexer::{LexOptions, Token, TokenKind};
 use super::name::ObjectName;
 use super::shape::Scan;
@@ -167,6 +169,17 @@ impl<'t> Tokens<'t> {
     pub fn is_string(&self, at: usize) -> bool {
         use TokenKind::{DollarString, EscapeString, NationalString, String, UnicodeString};
         matches!(self.kind(at), Some(String | EscapeString | DollarString | UnicodeString | NationalString))
+    }
+
+    /// The value of the string literal at `at`. None for anything else, and for a form that is not decoded.
+    pub fn string(&self, at: usize) -> Option<String> {
+        let raw = self.bytes(at);
+        match self.kind(at)? {
+            TokenKind::String => unescape::plain(raw).map(Cow::into_owned),
+            TokenKind::EscapeString => unescape::escaped(raw),
+            TokenKind::DollarString => unescape::dollar(raw).map(str::to_owned),
+            _ => None,
+        }
     }
 
     /// The word at `at` in lower case, or an empty string.

@@ -99,6 +99,56 @@ async fn console(meridian: &Meridian) -> Client {
     connect(&config).await
 }
 
+/// Each server salts what it is told in clear text by itself: the role would be at home on the default shard only.
+#[tokio::test]
+async fn a_password_in_clear_text_is_stored_alike_on_all_shards() {
+    let same = verifier("right", 1);
+    let database = users_database(&[("ann", &format!("'{same}'"))]).await;
+    let (ann, new) = (role_name(&database, "ann"), role_name(&database, "new"));
+    let allow = format!("ALTER ROLE {ann} CREATEROLE; DROP ROLE IF EXISTS {new};");
+    database.cluster.on_every_shard(&database.name, &allow).await;
+    let described = meridian(&database.cluster).database(&database.name).section("auth_query", BY_FUNCTION);
+    let meridian = described.section("log", "level = \"debug\"").tables(PLACES).start();
+    let client = connect(&as_role(&meridian, &ann, "right")).await;
+
+    let create = format!("CREATE ROLE {new} WITH LOGIN PASSWORD E'op\\x61l' NOCREATEDB");
+    client.batch_execute(&create).await.expect("a role");
+    assert_eq!(count(&connect(&as_role(&meridian, &new, "opal")).await).await, 4);
+
+    // By the extended protocol, and in a transaction that is given up.
+    client.batch_execute("BEGIN").await.expect("a transaction");
+    client.execute(&format!("ALTER USER {new} PASSWORD 'onyx'"), &[]).await.expect("a password");
+    client.batch_execute("ROLLBACK").await.expect("the end");
+    assert_eq!(count(&connect(&as_role(&meridian, &new, "opal")).await).await, 4);
+    client.execute(&format!("ALTER USER {new} PASSWORD $$agate$$"), &[]).await.expect("a password");
+    console(&meridian).await.batch_execute("RELOAD").await.expect("the file is right");
+    assert_eq!(count(&connect(&as_role(&meridian, &new, "agate")).await).await, 4);
+    assert_eq!(refusal(&as_role(&meridian, &new, "opal")).await, wrong_password(&new));
+
+    // What is wrong behind the password is told where it stands.
+    let wrong = format!("ALTER ROLE {new} PASSWORD 'beryl' SUPRUSER");
+    let error = client.batch_execute(&wrong).await.expect_err("no such option");
+    let position = error.as_db_error().and_then(|error| error.position()).map(|place| format!("{place:?}"));
+    let expected = wrong.find("SUPRUSER").map(|at| format!("Original({})", at + 1));
+    assert_eq!(position, expected, "{error:?}");
+
+    // By md5 all salt alike.
+    client.batch_execute("SET password_encryption = 'md5'").await.expect("a setting");
+    client.batch_execute(&format!("ALTER ROLE {new} PASSWORD 'topaz'")).await.expect("a password");
+    let stored = format!(
+        "SELECT string_agg(DISTINCT left(rolpassword, 3), ',') FROM pg_authid WHERE rolname = '{new}'"
+    );
+    for region in crate::harness::REGIONS {
+        let superuser = database.cluster.shard(region).primary().superuser("postgres");
+        let row = connect(&superuser).await.query_one(&stored, &[]).await.expect("one row");
+        assert_eq!(row.get::<_, String>(0), "md5");
+    }
+    for secret in ["opal", "onyx", "agate", "beryl", "topaz", "SCRAM-SHA-256$"] {
+        assert!(!meridian.log().contains(secret), "{secret} is logged");
+    }
+    database.cluster.on_every_shard("postgres", &format!("DROP ROLE {new}")).await;
+}
+
 #[tokio::test]
 async fn users_of_the_servers_log_in_everywhere_with_their_own_keys() {
     let same = verifier("right", 1);

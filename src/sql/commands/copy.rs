@@ -12,7 +12,6 @@
 use super::{Command, Cursor};
 use crate::sql::facts::{Copy, CopyDirection, CopyFormat, CopyHeader, Kind};
 use crate::sql::lexer::TokenKind;
-use crate::sql::unescape;
 
 pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     c.at += 1;
@@ -260,13 +259,9 @@ fn old_columns(c: &mut Cursor<'_, '_>) {
 
 /// The value of the string or number at the cursor.
 fn literal(c: &mut Cursor<'_, '_>) -> Option<String> {
-    let raw = c.t.bytes(c.at);
     let value = match c.t.kind(c.at)? {
-        TokenKind::String => unescape::plain(raw)?.into_owned(),
-        TokenKind::EscapeString => unescape::escaped(raw)?,
-        TokenKind::DollarString => unescape::dollar(raw)?.to_owned(),
-        TokenKind::Integer => std::str::from_utf8(raw).ok()?.to_owned(),
-        _ => return None,
+        TokenKind::Integer => std::str::from_utf8(c.t.bytes(c.at)).ok()?.to_owned(),
+        _ => c.t.string(c.at)?,
     };
     c.at += 1;
     Some(value)
