@@ -210,6 +210,10 @@ limits! {
         "asking for a parameter of the application's own is not supported here: other sessions have set some on this connection",
         "Ask in a transaction, or set the parameter first.",
         "No server forgets a parameter that was set once: it would show an empty text, where the session has none.";
+    EXPORT_OF_REPLICA = "X057" "0A000",
+        "pg_export_snapshot() behind reads from a replica is not supported",
+        "Export the snapshot with the transaction's first statement.",
+        "Other sessions take a snapshot up on primaries, and a replica's is another server's.";
 }
 
 impl Limit {

@@ -307,7 +307,9 @@ fn session(facts: &Facts, context: &PlanningContext, object: &SessionObject) -> 
             }
         }
         SessionObject::DeclareCursor { hold: false, binary, .. } => declare(facts, context, *binary),
-        SessionObject::Signal { .. } => Ok(Outcome::new(Action::Control, Access::ReadPrimary)),
+        SessionObject::Signal { .. } | SessionObject::ExportSnapshot { .. } => {
+            Ok(Outcome::new(Action::Control, Access::ReadPrimary))
+        }
         SessionObject::Unlisten
         | SessionObject::Execute { .. }
         | SessionObject::Deallocate { .. }

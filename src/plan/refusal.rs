@@ -122,7 +122,8 @@ const NOT_REFUSED: &str = "
 - A view is read with the rights of the role that asks, where rows of several shards are combined: the role needs SELECT on
   its tables, on the columns that the statement names.
 - `pg_dump` takes the schema `meridian_internal` along, and every role may: leave it out by `-N meridian_internal` where the
-  dump is for a plain PostgreSQL. `-j` wants one snapshot for several sessions, which shards do not have.
+  dump is for a plain PostgreSQL. `--serializable-deferrable` needs a snapshot that is serializable over several servers, which
+  none is.
 - Programs that ask for the databases `postgres` or `template1` (`createuser`, `dropuser`, `pg_dumpall`, `vacuumdb -a`) are for
   servers, one by one: Meridian has one database.
 - A replication connection (`replication=database` or `true`) is passed through to one primary, the default shard's or that

@@ -18,7 +18,7 @@ use crate::wire::encode;
 use crate::wire::error::{SqlError, SqlState};
 
 /// A warning of PostgreSQL's.
-const OUTSIDE_OF_BLOCK: &str = "SET TRANSACTION can only be used in transaction blocks";
+pub(super) const OUTSIDE_OF_BLOCK: &str = "SET TRANSACTION can only be used in transaction blocks";
 
 impl Session {
     /// Obeys a transaction command and answers it with a CommandComplete.
@@ -32,6 +32,7 @@ impl Session {
             TransactionCommand::Release(name) => self.release(name, sql).await,
             TransactionCommand::RollbackTo(name) => self.roll_back_to(name, sql).await,
             TransactionCommand::SetTransaction(modes) => self.set_transaction(sql, *modes).await,
+            TransactionCommand::SetSnapshot => self.import_snapshot(sql).await,
             TransactionCommand::SetCharacteristics(modes) => self.set_characteristics(*modes).await,
             TransactionCommand::SetConstraints => self.set_constraints(sql).await,
             TransactionCommand::TwoPhase => Err(Failure::Sql(refusal::CLIENT_TWO_PHASE.error(&[]))),

@@ -38,6 +38,7 @@ mod described;
 mod encoding;
 mod everywhere;
 mod explain;
+mod exported;
 mod extended;
 mod fence;
 mod greet;

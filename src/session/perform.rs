@@ -560,6 +560,9 @@ impl Session {
             Kind::Session(SessionObject::Signal { ends, process }) => {
                 self.signal(planned, *ends, process, work).await
             }
+            Kind::Session(SessionObject::ExportSnapshot { label }) => {
+                self.export_snapshot(planned, label, work).await
+            }
             Kind::Session(SessionObject::CloseCursor { name: Some(name) }) => {
                 self.close_cursor(planned, name, work).await
             }

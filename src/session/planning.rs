@@ -135,7 +135,9 @@ impl Planned {
                 Kind::Setting(_)
                     | Kind::Session(SessionObject::Discard(Discard::Temp) | SessionObject::Execute { .. })
                     | Kind::Transaction(
-                        TransactionCommand::SetTransaction(_) | TransactionCommand::SetCharacteristics(_)
+                        TransactionCommand::SetTransaction(_)
+                            | TransactionCommand::SetSnapshot
+                            | TransactionCommand::SetCharacteristics(_)
                     )
             );
         changes && !matches!(self.plan.action, Action::EachShard)

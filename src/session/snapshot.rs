@@ -66,7 +66,7 @@ impl Session {
     pub(super) async fn see(&mut self, shards: ShardSet, tie: Tie) -> Outcome {
         match self.is_seen(shards, tie)? {
             true => Ok(()),
-            false => Box::pin(self.take_snapshots(shards)).await,
+            false => Box::pin(self.take_snapshots(shards, Access::Read)).await,
         }
     }
 
@@ -129,21 +129,21 @@ impl Session {
     }
 
     /// On every shard that has a server now, and on those that are needed.
-    async fn take_snapshots(&mut self, needed: ShardSet) -> Outcome {
+    pub(super) async fn take_snapshots(&mut self, needed: ShardSet, access: Access) -> Outcome {
         let topology = std::sync::Arc::clone(&self.context.planning.topology);
         let wanted = |shard: &ShardId| {
             let allowed = self.fence.allows_shard(&topology, *shard);
-            needed.contains(*shard) || allowed && self.has_server(*shard, Access::Read)
+            needed.contains(*shard) || allowed && self.has_server(*shard, access)
         };
         let mut shards: Vec<ShardId> = topology.all_shards().iter().filter(wanted).collect();
         self.await_resumed(shards.iter().copied().collect()).await?;
         // Who waits for connections of the same pools waits in one order.
         shards.sort_by_key(|shard| *shard != topology.default_shard);
-        self.warm_pools(&shards, Access::Read, &[]).await;
+        self.warm_pools(&shards, access, &[]).await;
         let mut seen = ShardSet::default();
         for shard in shards {
             // What is pinned is pinned to the default shard's primary: a dump prepares statements.
-            let access = if shard == topology.default_shard { Access::ReadPrimary } else { Access::Read };
+            let access = if shard == topology.default_shard { Access::ReadPrimary } else { access };
             match self.join(shard, access, &[]).await {
                 Ok(index) => {
                     let lane = &mut self.lanes[index];

@@ -242,6 +242,8 @@ pub enum TransactionCommand {
     RollbackTo(String),
     /// SET TRANSACTION …
     SetTransaction(Modes),
+    /// SET TRANSACTION SNAPSHOT '…'; the identifier lives in the statement's own bytes.
+    SetSnapshot,
     /// SET SESSION CHARACTERISTICS AS TRANSACTION …
     SetCharacteristics(Modes),
     /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED.
@@ -308,6 +310,10 @@ pub enum SessionObject {
     Signal {
         ends: bool,
         process: Value,
+    },
+    /// `SELECT pg_export_snapshot()` and nothing else, with the column's name.
+    ExportSnapshot {
+        label: String,
     },
 }
 

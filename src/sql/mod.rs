@@ -48,7 +48,7 @@ mod tokens;
 mod unescape;
 pub mod words;
 
-pub use commands::{TEMPORARY_SCHEMA, computed_of_text};
+pub use commands::{TEMPORARY_SCHEMA, computed_of_text, snapshot_identifier};
 pub use tokens::truncate;
 
 #[cfg(test)]

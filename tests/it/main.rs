@@ -16,6 +16,7 @@ mod deploy;
 mod drivers;
 mod encodings;
 mod equality;
+mod exported;
 mod families;
 mod faults;
 mod gathered;

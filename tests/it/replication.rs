@@ -30,7 +30,7 @@ async fn start() -> (Database, Meridian, String) {
     (database, proxy, walker)
 }
 
-fn run(program: &str, port: u16, conninfo: &str, arguments: &[&str]) -> Output {
+pub fn run(program: &str, port: u16, conninfo: &str, arguments: &[&str]) -> Output {
     let installation = Installation::find().expect("PostgreSQL is installed");
     let mut command = Command::new(installation.program(program));
     command.args(["-d", &format!("host=127.0.0.1 port={port} {conninfo}")]).args(arguments);
@@ -38,7 +38,7 @@ fn run(program: &str, port: u16, conninfo: &str, arguments: &[&str]) -> Output {
     command.output().expect("the program runs")
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

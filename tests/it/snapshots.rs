@@ -18,7 +18,7 @@ CREATE TABLE kinds (kind int PRIMARY KEY, name text);
 const REGIONS: [&str; 4] = ["us-east", "us-west", "eu-central", "ap-south"];
 
 /// One for each way of an answer: merged, gathered, gathered beside a reference table, of one shard, of any.
-const QUESTIONS: [&str; 5] = [
+pub const QUESTIONS: [&str; 5] = [
     "SELECT count(*)::text || ' ' || sum(balance)::text FROM accounts",
     "SELECT string_agg(a.region || a.id || b.balance, ',' ORDER BY a.region, a.id, b.region, b.id)
        FROM accounts a JOIN accounts b ON a.balance = b.balance",
@@ -28,16 +28,20 @@ const QUESTIONS: [&str; 5] = [
     "SELECT string_agg(name, ',' ORDER BY kind) FROM kinds",
 ];
 
-const CHANGES: [&str; 4] = [
+pub const CHANGES: [&str; 4] = [
     "INSERT INTO accounts VALUES ('us-west', 9, 1, 5)",
     "UPDATE accounts SET balance = balance + 1 WHERE region = 'eu-central'",
     "DELETE FROM accounts WHERE region = 'ap-south' AND id = 1",
     "UPDATE kinds SET name = name || '!'",
 ];
 
-async fn start() -> (Database, Meridian) {
+pub async fn start() -> (Database, Meridian) {
+    start_with("").await
+}
+
+pub async fn start_with(users: &str) -> (Database, Meridian) {
     let database = database().await;
-    let meridian = meridian(&database.cluster).database(&database.name).tables(TABLES).start();
+    let meridian = serving(&database, users);
     let client = connect(&meridian.app()).await;
     client.batch_execute(SCHEMA).await.expect("the schema");
     client.batch_execute("INSERT INTO kinds VALUES (1, 'one'), (2, 'two')").await.expect("kinds");
@@ -50,7 +54,11 @@ async fn start() -> (Database, Meridian) {
     (database, meridian)
 }
 
-async fn answers(client: &Client) -> Vec<String> {
+pub fn serving(database: &Database, users: &str) -> Meridian {
+    meridian(&database.cluster).database(&database.name).tables(&format!("{TABLES}{users}")).start()
+}
+
+pub async fn answers(client: &Client) -> Vec<String> {
     let mut answers = Vec::new();
     for question in QUESTIONS {
         answers.push(client.query_one(question, &[]).await.expect(question).get(0));

@@ -23,6 +23,7 @@ pub(super) use alter::clock_in;
 pub use alter::computed_of_text;
 pub(super) use ddl::{objects, query_end};
 pub use targets::TEMPORARY_SCHEMA;
+pub use transaction::snapshot_identifier;
 
 use std::ops::Range;
 
@@ -101,7 +102,9 @@ pub(super) fn recognise(t: &Tokens<'_>, range: Range<usize>) -> Option<Recognise
         "listen" | "unlisten" | "notify" | "prepare" | "execute" | "deallocate" | "declare" | "fetch"
         | "move" | "close" | "load" | "discard" => session::recognise(cursor),
         // Not within EXPLAIN or PREPARE.
-        "select" if range.start == 0 => session::recognise_signal(cursor),
+        "select" if range.start == 0 => {
+            session::recognise_signal(cursor.clone()).or_else(|| session::recognise_export(cursor))
+        }
         "copy" => copy::recognise(cursor),
         "truncate" | "lock" | "vacuum" | "analyze" | "analyse" | "cluster" | "checkpoint" | "do" => {
             tables::recognise(cursor)

@@ -60,6 +60,23 @@ pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     c.finish(Kind::Session(object))
 }
 
+/// A call of the function; the column may have another name.
+pub(super) fn recognise_export(mut c: Cursor<'_, '_>) -> Option<Command> {
+    const FUNCTION: &str = "pg_export_snapshot";
+    c.at += 1;
+    if c.is("pg_catalog") && c.t.punctuation(c.at + 1, b'.') {
+        c.at += 2;
+    }
+    if !c.take(FUNCTION) || !c.punctuation(b'(') || !c.punctuation(b')') {
+        return None;
+    }
+    let label = match c.take("as") {
+        true => c.identifier()?,
+        false => FUNCTION.to_owned(),
+    };
+    c.finish(Kind::Session(SessionObject::ExportSnapshot { label }))
+}
+
 /// A call of one of two functions, with a value and without a name for the column.
 pub(super) fn recognise_signal(mut c: Cursor<'_, '_>) -> Option<Command> {
     c.at += 1;

@@ -3,11 +3,12 @@
 //! Called by `commands`. The grammar is `TransactionStmt` in PostgreSQL's gram.y, read to the last token: what does
 //! not fit wholly is not a transaction command, so a syntax error never changes the session's idea of its state.
 //!
-//! Not here: what a mode means for routing (session, plan). SET TRANSACTION SNAPSHOT is not recognised: a snapshot
-//! belongs to one server.
+//! Not here: what a mode means for routing (session, plan), and what a snapshot is called (session).
 
 use super::{Command, Cursor};
 use crate::sql::facts::{Isolation, Kind, Modes, TransactionCommand};
+use crate::sql::lexer::LexOptions;
+use crate::sql::tokens::Tokens;
 
 pub(super) fn recognise(mut c: Cursor<'_, '_>) -> Option<Command> {
     let first = c.t.word(c.at);
@@ -58,10 +59,21 @@ pub(super) fn recognise_set(mut c: Cursor<'_, '_>) -> Option<Command> {
     }
     c.take_any(&["local", "session"]);
     if c.take("transaction") {
+        if c.take("snapshot") {
+            let identifier = c.at + 1 == c.end && c.t.is_string(c.at);
+            return identifier.then(|| Command::new(Kind::Transaction(TransactionCommand::SetSnapshot)));
+        }
         let modes = some_modes(&mut c)?;
         return c.finish(Kind::Transaction(TransactionCommand::SetTransaction(modes)));
     }
     None
+}
+
+/// The identifier in a text that is SET TRANSACTION SNAPSHOT: its only string.
+pub fn snapshot_identifier(text: &[u8], options: LexOptions) -> Option<String> {
+    let t = Tokens::new(text, options)?;
+    let at = (0..t.len()).find(|at| t.is_string(*at))?;
+    t.string(at)
 }
 
 /// SAVEPOINT may be left out, and may itself be the savepoint's name.
