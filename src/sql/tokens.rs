@@ -255,14 +255,28 @@ impl<'t> Tokens<'t> {
     fn is_postfix(&self, at: usize) -> bool {
         let named =
             ["+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "=>", ":=", "::", ".."];
-        if named.iter().any(|operator| self.operator(at, operator)) || at == 0 || self.is(at - 1, "using") {
+        let qualified = self.qualified_operator(at);
+        let plain = qualified.is_none() && named.iter().any(|operator| self.operator(at, operator));
+        let (first, behind) = qualified.unwrap_or((at, at + 1));
+        if plain || first == 0 || self.is(first - 1, "using") {
             return false;
         }
-        let closes = |byte: &u8| self.punctuation(at + 1, *byte);
-        let function = self.punctuation(at + 2, b'(');
-        at + 1 == self.len()
+        let closes = |byte: &u8| self.punctuation(behind, *byte);
+        let function = self.punctuation(behind + 1, b'(');
+        behind == self.len()
             || b"),];".iter().any(closes)
-            || !function && self.is_any(at + 1, &BEHIND_EXPRESSIONS)
+            || !function && self.is_any(behind, &BEHIND_EXPRESSIONS)
+    }
+
+    /// The first token and the place behind the last of `OPERATOR(schema.+)` around the operator at `at`.
+    fn qualified_operator(&self, at: usize) -> Option<(usize, usize)> {
+        let mut open = at.checked_sub(1)?;
+        while self.punctuation(open, b'.') {
+            open = open.checked_sub(2)?;
+        }
+        let word = open.checked_sub(1)?;
+        let written = self.punctuation(open, b'(') && self.is(word, "operator");
+        (written && self.punctuation(at + 1, b')')).then_some((word, at + 2))
     }
 
     /// Every operator of the tokens, each once, in order of appearance.
@@ -306,4 +320,29 @@ pub fn truncate(mut word: String) -> String {
         word.truncate(end);
     }
     word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: u32) {
+        let tokens = Tokens::new(text.as_bytes(), LexOptions::default()).expect("few tokens");
+        assert_eq!(tokens.read_since(), expected, "{text}");
+    }
+
+    #[test]
+    fn an_operator_that_ends_an_expression_is_told_from_one_that_is_written_in_full() {
+        check("SELECT 5 ! FROM t", NO_POSTFIX_OPERATORS);
+        check("SELECT (5 !)", NO_POSTFIX_OPERATORS);
+        check("SELECT 5 OPERATOR(pg_catalog.!) FROM t", NO_POSTFIX_OPERATORS);
+        check("SELECT 5 OPERATOR(+)", NO_POSTFIX_OPERATORS);
+        check("SELECT ! FROM t", NO_POSTFIX_OPERATORS);
+        // As psql and pg_dump ask for names.
+        check("SELECT 1 WHERE a OPERATOR(pg_catalog.~) '^(x)$' COLLATE pg_catalog.default", 0);
+        check("SELECT a OPERATOR(+) b FROM t ORDER BY a USING OPERATOR(s.<<), b USING ~<~ LIMIT 1", 0);
+        check("SELECT count(*), a.* FROM t WHERE a @> b", 0);
+        check("SELECT 1from t", NUMBERS_END_IN_BLANKS);
+    }
 }
