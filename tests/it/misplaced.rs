@@ -302,6 +302,10 @@ fn refuses(name: &str, rules: &str, cases: &[Case]) {
         let mut client = meridian.raw();
         for refused in case.refused {
             let answer = lines(&client.simple(refused));
+            // Since PostgreSQL 16 some are no times.
+            if stand::servers_major() >= 16 && answer[0].starts_with("E ERROR 22007") {
+                continue;
+            }
             assert!(answer[0].starts_with("E ERROR 0A000"), "case {number}: {refused}: {answer:?}");
             assert!(answer[0].contains(case.because), "case {number}: {refused}: {answer:?}");
         }
