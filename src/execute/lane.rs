@@ -214,11 +214,12 @@ impl Lane {
         let both = self.passing.with(effect);
         match effect {
             Effect::Nothing => {}
-            Effect::Draws | Effect::Follows if self.in_block && both != Effect::Writes => {
+            Effect::Writes => self.note_write(true),
+            Effect::Draws | Effect::Follows | Effect::DrawsAndFollows if !self.in_block => self.note_write(true),
+            Effect::Draws | Effect::Follows | Effect::DrawsAndFollows => {
                 self.passing = both;
                 self.note_notifier();
             }
-            Effect::Draws | Effect::Follows | Effect::Writes => self.note_write(true),
         }
     }
 

@@ -34,14 +34,20 @@ pub enum Effect {
     Draws,
     /// What others get once all is to be seen that the transaction wrote: its locks of rows and advisory ones, and notifications.
     Follows,
+    /// Of both, on one server, which commits once: beside a write elsewhere it commits as one that has written, too.
+    DrawsAndFollows,
     Writes,
 }
 
 impl Effect {
-    /// Of both, on one server, which commits once.
+    pub fn draws(self) -> bool {
+        matches!(self, Self::Draws | Self::DrawsAndFollows)
+    }
+
+    /// Of two statements on one server.
     pub fn with(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Draws, Self::Follows) | (Self::Follows, Self::Draws) => Self::Writes,
+            (Self::Draws, Self::Follows) | (Self::Follows, Self::Draws) => Self::DrawsAndFollows,
             _ => self.max(other),
         }
     }

@@ -48,6 +48,16 @@ impl Session {
         Ok(())
     }
 
+    /// Numbers are to be durable before the write, and locks held until behind it: where one server has both, it commits as the
+    /// writer does.
+    fn count_what_passes(&mut self) {
+        if self.writers() == 0 {
+            return;
+        }
+        let both = |lane: &&mut Lane| lane.in_block && lane.passing == Effect::DrawsAndFollows;
+        self.lanes.iter_mut().filter(both).for_each(|lane| lane.wrote = true);
+    }
+
     /// Commits the block on all of its lanes; afterwards there is no block, whatever the answer.
     pub(super) async fn commit_block(&mut self, tell_notices: bool) -> Outcome {
         if self.fence.read_only {
@@ -58,6 +68,7 @@ impl Session {
             self.roll_back_block().await;
             return Err(failure);
         }
+        self.count_what_passes();
         let writers = self.writers();
         let schema_changed = self.block.get().is_some_and(|t| t.schema_changed);
         // What is the session's on one server may be the transaction's on those that came later.
@@ -121,6 +132,7 @@ impl Session {
                 connection: &mut lane.connection,
                 shard: lane.shard,
                 wrote: lane.wrote,
+                holds: lane.passing == Effect::DrawsAndFollows,
                 spent: Duration::ZERO,
             })
             .collect();
@@ -209,7 +221,7 @@ impl Session {
         for index in 0..self.lanes.len() {
             if chosen(&self.lanes[index]) {
                 self.lanes[index].hidden_query("COMMIT", Hidden::Prologue);
-                if self.lanes[index].passing == Effect::Draws {
+                if self.lanes[index].passing.draws() {
                     self.ask_position(index);
                 }
             }
@@ -223,7 +235,7 @@ impl Session {
             if let Some(error) = drained.error {
                 return Err(Failure::Sql(error));
             }
-            if passing == Effect::Draws && self.minds_position(shard) {
+            if passing.draws() && self.minds_position(shard) {
                 self.note_position(shard, node, drained.position);
             }
             for aside in &drained.asides {

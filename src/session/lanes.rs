@@ -117,7 +117,7 @@ impl Session {
             self.placeholders.note_unknown();
         }
         self.see(ShardSet::one(shard), Tie::of(&planned.plan)).await?;
-        let access = if self.passes(planned.plan.effect, shard) { Access::ReadPrimary } else { access };
+        let access = if self.passes(planned.plan.effect) { Access::ReadPrimary } else { access };
         if planned.plan.access == Access::ReadPrimary || access < planned.plan.access {
             self.check_replica(shard)?;
         }
@@ -140,12 +140,9 @@ impl Session {
         Ok(index)
     }
 
-    /// Whether what a statement of the block does on a shard, beside what was done there, is no write: draws numbers only, or
-    /// takes locks only.
-    fn passes(&self, effect: Effect, shard: ShardId) -> bool {
-        let lane = self.lanes.iter().find(|lane| lane.shard == shard && lane.in_block);
-        let both = lane.map_or(effect, |lane| lane.passing.with(effect));
-        self.block.is_open() && effect != Effect::Nothing && both != Effect::Writes
+    /// Whether what a statement of the block does is no write: it draws numbers, or takes locks.
+    fn passes(&self, effect: Effect) -> bool {
+        self.block.is_open() && !matches!(effect, Effect::Nothing | Effect::Writes)
     }
 
     /// Whether a transaction that only reads can go on at another server of a shard: each of its statements sees what there is

@@ -39,6 +39,8 @@ pub struct Participant<'a> {
     pub shard: ShardId,
     /// Something that may have written went through.
     pub wrote: bool,
+    /// It holds locks that others are to get behind the last commit: the decision, which lets go of them, is another's.
+    pub holds: bool,
     /// How long its server has taken for its part of the commit.
     pub spent: Duration,
 }
@@ -94,7 +96,10 @@ pub async fn commit(
     registry: &Registry,
     asides: &mut Vec<Bytes>,
 ) -> Result<(), CommitError> {
-    let preferred = participants.iter().position(|part| part.shard == topology.default_shard);
+    let may_decide = |part: &Participant<'_>| part.wrote && !part.holds;
+    let default = |part: &Participant<'_>| may_decide(part) && part.shard == topology.default_shard;
+    let preferred =
+        participants.iter().position(default).or_else(|| participants.iter().position(may_decide));
     let mut coordinator = Coordinator::new(participants.iter().map(|part| part.wrote).collect(), preferred);
     let name = |participants: &[Participant<'_>], index: usize| {
         participants.get(index).map_or_else(String::new, |part| topology.shard(part.shard).name.clone())

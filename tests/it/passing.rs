@@ -152,6 +152,9 @@ async fn locks_of_cursors_and_of_prepared_statements_are_held_as_long() {
     let ways = [
         ("", "BEGIN; DECLARE c CURSOR FOR SELECT id FROM counts WHERE id = 1 FOR UPDATE; FETCH c"),
         ("PREPARE p AS SELECT id FROM counts WHERE id = 1 FOR UPDATE", "BEGIN; EXECUTE p"),
+        // Beside numbers on the same server, which are to be durable before.
+        ("", "BEGIN; SELECT nextval('drawn'); SELECT id FROM counts WHERE id = 1 FOR UPDATE"),
+        ("", "BEGIN; SELECT pg_advisory_xact_lock(9), nextval('drawn') FROM counts WHERE id = 1 FOR UPDATE"),
     ];
     let west = database.direct("us-west").await;
     let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted";
@@ -174,5 +177,14 @@ async fn locks_of_cursors_and_of_prepared_statements_are_held_as_long() {
         west.batch_execute("SELECT pg_advisory_unlock(77)").await.expect("let go of");
         under_lock.await.expect("no panic").expect("committed");
         assert_eq!(client.query(get, &[]).await.expect("an answer").len(), 1, "{way}");
+        let written = client.query("SELECT id FROM people WHERE id = $1", &[&(number as i32)]).await;
+        assert_eq!(written.expect("an answer").len(), 1, "{way}");
     }
+    // Notifications are no part of a commit in two phases: nothing is done, and that is told.
+    let loud = "BEGIN; SELECT nextval('drawn'); NOTIFY loud; INSERT INTO people VALUES (99, 'us-west')";
+    client.batch_execute(loud).await.expect("so far");
+    let error = client.batch_execute("COMMIT").await.expect_err("two phases");
+    assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::FEATURE_NOT_SUPPORTED), "{error:?}");
+    let written = client.query("SELECT id FROM people WHERE id = 99", &[]).await;
+    assert!(written.expect("an answer").is_empty());
 }

@@ -66,6 +66,7 @@ async fn commit_all(
         .map(|(index, connection)| Participant {
             connection,
             shard: ShardId(index as u16),
+            holds: false,
             wrote: true,
             spent: std::time::Duration::ZERO,
         })
