@@ -246,6 +246,14 @@ pub struct HiddenCalls {
     pub event_triggers: Vec<ObjectName>,
 }
 
+impl HiddenCalls {
+    /// All of them.
+    pub fn functions(&self) -> impl Iterator<Item = &ObjectName> {
+        let of_operators = self.operators.values().chain(self.domains.values()).flatten();
+        of_operators.chain(self.casts.iter().map(|cast| &cast.function)).chain(&self.event_triggers)
+    }
+}
+
 /// A cast that calls a function, with the types' names without their schemas.
 #[derive(Debug)]
 pub struct CastCall {

@@ -215,7 +215,9 @@ impl Lane {
         match effect {
             Effect::Nothing => {}
             Effect::Writes => self.note_write(true),
-            Effect::Draws | Effect::Follows | Effect::DrawsAndFollows if !self.in_block => self.note_write(true),
+            Effect::Draws | Effect::Follows | Effect::DrawsAndFollows if !self.in_block => {
+                self.note_write(true)
+            }
             Effect::Draws | Effect::Follows | Effect::DrawsAndFollows => {
                 self.passing = both;
                 self.note_notifier();

@@ -80,7 +80,14 @@ fn refuse_rename(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal
     let of_part = !moves && !matches!(facts.kind, Kind::Ddl { renames: true, .. });
     let harmless = |rule: &TableRule| of_part && !configured_columns(rule).any(has_word);
     let configured = |rule: &&TableRule| has_word(&rule.name.name);
-    match context.topology.tables.iter().filter(configured).find(|rule| !harmless(rule)) {
+    let named = context.topology.tables.iter().filter(configured).find(|rule| !harmless(rule));
+    // A column's new name is that of all tables that inherit it.
+    let inherits = |table: &ObjectName| match home::of(context, table) {
+        Home::Sharded { rule, .. } if of_part && !harmless(rule) => Some(rule),
+        _ => None,
+    };
+    let inheriting = || altered(facts, context).iter().find_map(inherits);
+    match named.or_else(inheriting) {
         Some(rule) => Err(refusal::RENAME.naming(&[&rule.name.name])),
         None => Ok(()),
     }
@@ -154,7 +161,7 @@ fn refuse_drop(facts: &Facts, context: &PlanningContext, column: &str) -> Result
 }
 
 /// The table that is altered, with all that inherit its columns.
-fn altered(facts: &Facts, context: &PlanningContext) -> Vec<ObjectName> {
+pub(super) fn altered(facts: &Facts, context: &PlanningContext) -> Vec<ObjectName> {
     let Some(target) = facts.targets.first() else { return Vec::new() };
     let name = home::resolve(context, target).unwrap_or_else(|| target.clone());
     let family = fired::written(context, &name).into_iter().map(|info| info.name.clone());

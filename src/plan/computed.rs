@@ -19,6 +19,7 @@ use crate::sql::name::ObjectName;
 use crate::topology::Placement;
 
 use super::action::PlanningContext;
+use super::alterations::altered;
 use super::code;
 use super::commands::has_word;
 use super::functions;
@@ -73,8 +74,11 @@ fn is_serial(word: &str) -> bool {
 /// ALTER TABLE reference ADD COLUMN …, ALTER COLUMN … TYPE … USING.
 pub(super) fn refuse(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
     let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
-    let target = facts.targets.first().map(|target| home::of(context, target));
-    let Some(Home::Reference { rule, .. }) = target else { return Ok(()) };
+    let reference = |table: &ObjectName| match home::of(context, table) {
+        Home::Reference { rule, .. } => Some(rule),
+        _ => None,
+    };
+    let Some(rule) = altered(facts, context).iter().find_map(reference) else { return Ok(()) };
     match alters.iter().find_map(|alteration| differing(context, alteration)) {
         Some(cause) => Err(refusal::DDL_VALUES.naming(&[&cause, &rule.name.name])),
         None => Ok(()),
@@ -99,7 +103,8 @@ pub(super) fn refuse_timed_defaults(
         Alteration::Born(parents) => Some(parents),
         _ => None,
     });
-    let mut tables = creates.into_iter().chain(facts.targets.first()).chain(parents.flatten());
+    let altered = altered(facts, context);
+    let mut tables = creates.into_iter().chain(&altered).chain(parents.flatten());
     let is_spread =
         |name: &ObjectName| matches!(home::of(context, name), Home::Sharded { .. } | Home::Reference { .. });
     match has_word(facts, "domain") || tables.any(is_spread) {
@@ -128,8 +133,18 @@ fn is_time(default: &str) -> bool {
 /// would do from one.
 pub(super) fn refuse_calls(facts: &Facts, context: &PlanningContext) -> Result<(), Refusal> {
     let Kind::Ddl { alters, .. } = &facts.kind else { return Ok(()) };
-    let Some(target) = facts.targets.first().filter(|_| code::is_spread(context)) else { return Ok(()) };
-    let home = home::of(context, target);
+    if !code::is_spread(context) {
+        return Ok(());
+    }
+    altered(facts, context).iter().try_for_each(|table| refuse_calls_for(context, table, alters))
+}
+
+fn refuse_calls_for(
+    context: &PlanningContext,
+    table: &ObjectName,
+    alters: &[Alteration],
+) -> Result<(), Refusal> {
+    let home = home::of(context, table);
     let shard = match home {
         Home::Single(shard) | Home::Elsewhere(shard) => Some(shard),
         _ => None,
@@ -144,11 +159,11 @@ pub(super) fn refuse_calls(facts: &Facts, context: &PlanningContext) -> Result<(
         let inherited = inherited.map(|text| computed_of_text(text).calls).unwrap_or_default();
         for call in computed.calls.iter().chain(&inherited) {
             if matches!(home, Home::Sharded { .. }) && counts(context, call) {
-                return Err(refusal::NUMBERED_ROWS.naming(&[&target.name]));
+                return Err(refusal::NUMBERED_ROWS.naming(&[&table.name]));
             }
             if let Some(needed) = code::look_into(context, call)?.filter(|needed| Some(needed.shard) != shard)
             {
-                return Err(refusal::MIXED_HOMES.naming(&[&target.name, &needed.name]));
+                return Err(refusal::MIXED_HOMES.naming(&[&table.name, &needed.name]));
             }
         }
     }
@@ -241,12 +256,13 @@ pub(super) fn refuse_numbers(facts: &Facts, context: &PlanningContext) -> Result
         return Ok(false);
     }
     let counts = |word: &String| is_serial(word) || word == "identity" || word == "nextval";
-    let rule = match facts.targets.first() {
-        Some(target) => match home::of(context, target) {
-            Home::Sharded { rule, .. } => Some(rule),
-            _ => None,
-        },
-        None => {
+    let sharded = |table: &ObjectName| match home::of(context, table) {
+        Home::Sharded { rule, .. } => Some(rule),
+        _ => None,
+    };
+    let rule = match facts.targets.is_empty() {
+        false => altered(facts, context).iter().find_map(sharded),
+        true => {
             context.topology.tables.iter().find(|rule| rule.is_sharded() && has_word(facts, &rule.name.name))
         }
     };

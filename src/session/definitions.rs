@@ -19,6 +19,7 @@
 //! Not here: the questions (`catalog::within`), and what others are told of the DDL (`redefinition`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -33,12 +34,16 @@ use crate::backend::connection::Connection;
 use crate::catalog::{Catalog, RelationKind, within};
 use crate::execute::{RelayError, refusals};
 use crate::plan::PlanningContext;
-use crate::sql::facts::{Facts, Kind, SessionObject};
+use crate::sql::facts::{Alteration, Facts, Kind, SessionObject};
 use crate::sql::name::ObjectName;
 use crate::topology::ShardId;
 use crate::wire::error::{SqlError, SqlState};
 use crate::wire::frame::{self, HEADER_BYTES};
 use crate::wire::frontend::{Bind, Parse};
+
+/// How often definitions are read while others change theirs, and how long that is waited for.
+const READINGS_MAX: u32 = 30;
+const READINGS_APART: Duration = Duration::from_millis(15);
 
 /// What the transaction sees.
 #[derive(Debug)]
@@ -96,7 +101,10 @@ impl Session {
                     | SessionObject::Execute { .. }
             ),
             Kind::Transaction(_) | Kind::Setting(_) | Kind::Show { .. } | Kind::Empty => false,
-            _ => !planned.changes_schema() || matches!(facts.kind, Kind::CreateTableAs { .. }),
+            Kind::Ddl { alters, .. } => {
+                alters.iter().any(is_judged) || facts.words.iter().any(|w| w == "rename")
+            }
+            _ => true,
         };
         looks && self.context.planning.topology.is_spread() && !self.asks_the_system(facts)
     }
@@ -145,7 +153,9 @@ impl Session {
         if !self.lacks_definitions(planned) {
             return Ok(());
         }
-        match self.changed_by_ddl(planned) {
+        let hides = |t: &super::block::Transaction| t.changed_code || t.changed_meaning;
+        let anything = || self.block.get().is_some_and(hides).then(|| any_name(&planned.plan.facts));
+        match self.changed_by_ddl(planned).or_else(anything) {
             None => Ok(()),
             Some(name) => Err(refusals::CHANGED_BY_DDL.error(&[&name])),
         }
@@ -172,18 +182,34 @@ impl Session {
         Ok(())
     }
 
-    /// Reads what the transaction sees, and plans by it. Where it cannot be read, nothing is known.
+    /// Reads what the transaction sees, and plans by it. Where it cannot be read, nothing is known; while others define
+    /// something, it is read again.
     pub(super) async fn learn_definitions(&mut self) -> Outcome {
         // Behind a snapshot of its own nobody sees what others define.
         if self.keeps_snapshot() {
             return Ok(());
         }
+        for attempt in 0..READINGS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(READINGS_APART).await;
+            }
+            let again = self.read_definitions().await?;
+            self.refresh_context();
+            if !again {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether they are to be read again: others defined something meanwhile.
+    async fn read_definitions(&mut self) -> Result<bool, Failure> {
         let topology = Arc::clone(&self.context.planning.topology);
         let in_force = self.worker.shared.catalog.current();
         let primaries: Vec<ShardId> =
             self.lanes.iter().filter(|lane| lane.in_block && !lane.replica).map(|lane| lane.shard).collect();
         if !topology.all_shards().iter().all(|shard| primaries.contains(&shard)) {
-            return Ok(());
+            return Ok(false);
         }
         for shard in topology.all_shards().iter() {
             let index = self.lane_of(shard)?;
@@ -200,7 +226,7 @@ impl Session {
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "definitions of a transaction cannot be read");
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(error) => {
                     let index = self.lane_of(shard)?;
@@ -218,14 +244,15 @@ impl Session {
             Ok(parts) => parts.and_then(|parts| within::make_catalog(parts, &topology, &in_force)),
             Err(error) => {
                 tracing::warn!(%error, "definitions of a transaction are not understood");
-                None
+                return Ok(false);
             }
         };
+        let moved = !self.worker.shared.catalog.is_current(&in_force);
+        let again = catalog.is_none() || moved;
         if let (Some(catalog), Some(transaction)) = (catalog, self.block.transaction()) {
             transaction.definitions = Some(Definitions { catalog: Arc::new(catalog), in_force });
         }
-        self.refresh_context();
-        Ok(())
+        Ok(again)
     }
 
     /// Notes what DDL in a transaction may have changed.
@@ -303,6 +330,24 @@ impl Session {
             && !info.row_security
             && [&info.parents, &info.children, &info.triggers, &info.write_calls].iter().all(|l| l.is_empty())
     }
+}
+
+/// Whether DDL is let through or refused by what is defined already. A constraint that computes nothing is none of it.
+fn is_judged(alteration: &Alteration) -> bool {
+    match alteration {
+        Alteration::Adds { words, computed, .. } => {
+            !words.is_empty() || !computed.calls.is_empty() || !computed.operators.is_empty()
+        }
+        Alteration::Defaults { .. } => false,
+        _ => true,
+    }
+}
+
+/// Something that the statement names.
+fn any_name(facts: &Facts) -> String {
+    let called = facts.functions.iter().map(|call| &call.name);
+    let name = relations(facts).into_iter().chain(&facts.targets).chain(called).next();
+    name.map_or_else(|| "this".to_owned(), ToString::to_string)
 }
 
 /// What a server says the definitions are, as the transaction on that connection sees them; or its error, behind which the

@@ -28,6 +28,7 @@ use crate::plan::{Access, refusal};
 use crate::sql::arguments::NoParameters;
 use crate::sql::facts::Kind;
 use crate::sql::made_from;
+use crate::sql::name::ObjectName;
 use crate::sql::role_password::RolePassword;
 use crate::topology::ShardId;
 use crate::wire::credential::Credential;
@@ -50,10 +51,11 @@ impl Session {
             transaction.everywhere |= writes;
             transaction.schema_changed |= schema;
         }
+        let adopted = adopted(&planned.plan.facts, &self.context.planning);
         self.note_ddl(planned);
         let mark = self.client.outbox.len();
         let outcome = match self.run_everywhere(work, planned).await {
-            Ok(()) if schema => self.check_adopted(planned).await,
+            Ok(()) => self.check_adopted(adopted).await,
             other => other,
         };
         let outcome = match outcome {
@@ -90,9 +92,9 @@ impl Session {
 
     /// A table without a rule has its rows on the default shard. Now that nobody can write to it any more, it must have none if
     /// it has become part of one that is placed elsewhere.
-    async fn check_adopted(&mut self, planned: &Planned) -> Outcome {
+    async fn check_adopted(&mut self, adopted: Vec<(ObjectName, ObjectName)>) -> Outcome {
         let default = self.default_shard();
-        for (child, parent) in adopted(&planned.plan.facts, &self.context.planning) {
+        for (child, parent) in adopted {
             let Some(index) = self.lanes.iter().position(|lane| lane.in_block && lane.shard == default)
             else {
                 continue;

@@ -73,8 +73,26 @@ const WAITING_ON_REPLICA: &str = "SELECT DISTINCT w.pid FROM pg_catalog.pg_locks
  WHERE w.locktype = 'relation' AND h.locktype = 'relation' AND h.granted AND NOT w.granted \
  AND h.mode = 'AccessExclusiveLock'";
 
-/// Names, folded, that DDL under way may give another meaning.
+/// What a statement names, folded.
 type Names = HashSet<String>;
+
+/// What DDL under way may give another meaning.
+#[derive(Debug)]
+enum Reach {
+    /// These names alone.
+    Names(Names),
+    /// Any name: it reaches what it does not name.
+    Everything,
+}
+
+impl Reach {
+    fn concerns(&self, named: &Names) -> bool {
+        match self {
+            Self::Names(names) => !names.is_disjoint(named),
+            Self::Everything => !named.is_empty(),
+        }
+    }
+}
 
 /// The DDL that is being committed, of all sessions.
 #[derive(Debug, Default)]
@@ -82,7 +100,7 @@ pub struct Redefinitions {
     /// Rises where one begins, and where it is over.
     turn: AtomicU64,
     count: AtomicUsize,
-    under_way: watch::Sender<Vec<Arc<Names>>>,
+    under_way: watch::Sender<Vec<Arc<Reach>>>,
 }
 
 impl Redefinitions {
@@ -97,32 +115,32 @@ impl Redefinitions {
 
     /// Whether one is under way that changes something of these names.
     fn concern(&self, names: &Names) -> bool {
-        self.under_way.borrow().iter().any(|changed| !changed.is_disjoint(names))
+        self.under_way.borrow().iter().any(|changed| changed.concerns(names))
     }
 
     /// Returns when none does. Cancel safe: yes.
     async fn settled(&self, names: &Names) {
         let mut under_way = self.under_way.subscribe();
         // The sender lives as long as this does.
-        let _ = under_way.wait_for(|all| all.iter().all(|changed| changed.is_disjoint(names))).await;
+        let _ = under_way.wait_for(|all| !all.iter().any(|changed| changed.concerns(names))).await;
     }
 }
 
 /// One that is under way, until it is dropped.
 pub(super) struct Redefinition {
     shared: Arc<Shared>,
-    names: Arc<Names>,
+    reach: Arc<Reach>,
     struck: Vec<Arc<ServerKey>>,
 }
 
 impl Redefinition {
-    fn begin(shared: &Arc<Shared>, names: Names) -> Self {
-        let names = Arc::new(names);
+    fn begin(shared: &Arc<Shared>, reach: Reach) -> Self {
+        let reach = Arc::new(reach);
         let all = &shared.redefinitions;
-        all.under_way.send_modify(|under_way| under_way.push(Arc::clone(&names)));
+        all.under_way.send_modify(|under_way| under_way.push(Arc::clone(&reach)));
         all.count.fetch_add(1, Ordering::AcqRel);
         all.turn.fetch_add(1, Ordering::AcqRel);
-        Self { shared: Arc::clone(shared), names, struck: Vec::new() }
+        Self { shared: Arc::clone(shared), reach, struck: Vec::new() }
     }
 
     /// Cancels those of our connections among the processes whose statements are transactions of their own. Whether there are some.
@@ -158,7 +176,7 @@ impl Drop for Redefinition {
         let all = &self.shared.redefinitions;
         all.turn.fetch_add(1, Ordering::AcqRel);
         all.count.fetch_sub(1, Ordering::AcqRel);
-        all.under_way.send_modify(|under_way| under_way.retain(|names| !Arc::ptr_eq(names, &self.names)));
+        all.under_way.send_modify(|under_way| under_way.retain(|reach| !Arc::ptr_eq(reach, &self.reach)));
     }
 }
 
@@ -170,11 +188,8 @@ impl Session {
     pub(super) async fn begin_redefinition(&mut self) -> Result<Option<Redefinition>, Failure> {
         let Some(transaction) = self.block.get() else { return Ok(None) };
         let shared = Arc::clone(&self.worker.shared);
-        let names = concerned(&shared.catalog.current(), &transaction.redefined);
-        if names.is_empty() {
-            return Ok(None);
-        }
-        let mut redefinition = Redefinition::begin(&shared, names);
+        let Some(reach) = reach(&shared.catalog.current(), &transaction.redefined) else { return Ok(None) };
+        let mut redefinition = Redefinition::begin(&shared, reach);
         let others = || shared.clients.iter().any(|client| client.id != self.info.id && client.is_active());
         if !others() {
             // Who has just begun is seen a moment later.
@@ -463,7 +478,9 @@ fn misplaced(now: &Planned) -> Failure {
 fn names_of(facts: &Facts) -> Names {
     let relations = relations(facts).into_iter().chain(&facts.targets).map(|name| &name.name);
     let calls = facts.functions.iter().map(|call| &call.name.name);
-    relations.chain(calls).chain(&facts.words).map(|name| name.to_lowercase()).collect()
+    let types = facts.casts.iter().filter_map(|cast| cast.type_name.as_ref());
+    let named = relations.chain(calls).chain(types).chain(&facts.operators).chain(&facts.words);
+    named.map(|name| name.to_lowercase()).collect()
 }
 
 /// Words of DDL that may change what statements are planned by; nobody is planned by an index.
@@ -477,26 +494,35 @@ pub(super) fn redefining_words(facts: &Facts) -> &[String] {
     }
 }
 
-/// Words of DDL that reaches tables which it does not name.
-const FAR: [&str; 6] = ["cascade", "type", "domain", "collation", "extension", "owned"];
+/// Words of DDL that reaches what it does not name.
+const FAR: [&str; 9] =
+    ["cascade", "type", "domain", "collation", "extension", "owned", "schema", "operator", "cast"];
 
-/// The relations and functions among these words, and what is made of them: views, partitions, functions that name them.
-fn concerned(catalog: &Catalog, words: &HashSet<String>) -> Names {
+/// Words of DDL that makes what goes before PostgreSQL's own of the same name.
+const CALLED: [&str; 4] = ["function", "procedure", "routine", "aggregate"];
+
+/// The relations and functions among these words of DDL, and what is made of them: views, partitions, functions that name them,
+/// and whatever calls those. None: nobody can have been planned by any of it.
+fn reach(catalog: &Catalog, words: &HashSet<String>) -> Option<Reach> {
+    let has = |list: &[&str]| list.iter().any(|word| words.contains(*word));
+    if has(&FAR) {
+        return Some(Reach::Everything);
+    }
     let is_system = |schema: Option<&str>| matches!(schema, Some("pg_catalog" | "information_schema"));
     let relations = || catalog.relations.values().filter(|info| !is_system(info.name.schema.as_deref()));
     let named = relations().filter(|info| words.contains(&info.name.name));
     let mut names: Names = named.map(|info| info.name.name.clone()).collect();
-    // What else they reach is not said.
-    if FAR.iter().any(|word| words.contains(*word)) {
-        names.extend(relations().map(|info| info.name.name.clone()));
-    }
     let functions = catalog.function_words.keys().filter(|function| words.contains(&function.name));
     names.extend(functions.map(|function| function.name.clone()));
+    if has(&CALLED) {
+        names.extend(words.iter().cloned());
+    }
     loop {
         let before = names.len();
         let made: Vec<String> = relations()
             .filter(|info| {
-                let mut of = info.reads.iter().chain(&info.parents).chain(&info.children);
+                let of = info.reads.iter().chain(&info.parents).chain(&info.children);
+                let mut of = of.chain(&info.calls).chain(&info.write_calls).chain(&info.triggers);
                 of.any(|name| names.contains(&name.name))
             })
             .map(|info| info.name.name.clone())
@@ -505,8 +531,13 @@ fn concerned(catalog: &Catalog, words: &HashSet<String>) -> Names {
         let calls = calls.filter(|(_, words)| words.iter().any(|word| names.contains(word)));
         let calls: Vec<String> = calls.map(|(function, _)| function.name.clone()).collect();
         names.extend(made.into_iter().chain(calls));
+        if catalog.hidden.functions().any(|function| names.contains(&function.name)) {
+            return Some(Reach::Everything);
+        }
         if names.len() == before {
-            return names.into_iter().map(|name| name.to_lowercase()).collect();
+            break;
         }
     }
+    let names: Names = names.into_iter().map(|name| name.to_lowercase()).collect();
+    (!names.is_empty()).then_some(Reach::Names(names))
 }

@@ -472,3 +472,61 @@ async fn statements_are_prepared_beside_ddl() {
     let errors: Vec<String> = askers.into_iter().flat_map(|asker| asker.join().expect("answers")).collect();
     assert_eq!(errors, Vec::<String>::new());
 }
+
+/// What reaches a view without naming it: another schema of its name, a function that it calls. No lock has anybody wait.
+#[tokio::test]
+async fn no_view_is_answered_by_what_it_was_made_of_before() {
+    let Some(stand) = Stand::new("far_ddl") else { return };
+    stand.make();
+    stand.meridian().run(&[
+        "CREATE TABLE plain AS SELECT FROM generate_series(1, 5)",
+        "CREATE SCHEMA here",
+        "CREATE SCHEMA there",
+        "CREATE VIEW here.seen AS SELECT 1 AS n FROM plain",
+        "CREATE VIEW there.seen AS SELECT 1 AS n FROM places",
+        "CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM plain'",
+        "CREATE VIEW calling AS SELECT counted()",
+    ]);
+    let swap = "BEGIN; ALTER SCHEMA here RENAME TO spare; ALTER SCHEMA there RENAME TO here; \
+                ALTER SCHEMA spare RENAME TO there; COMMIT";
+    let of = |table: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION counted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM {table}'"
+        )
+    };
+    for (ask, ddl, right) in [
+        ("SELECT count(*) FROM here.seen", [swap.to_owned(), swap.to_owned()], &["D 5", "D 2"][..]),
+        ("SELECT counted FROM calling", [of("places"), of("plain")], &["D 5"][..]),
+    ] {
+        let over = Arc::new(AtomicBool::new(false));
+        let askers: Vec<_> = (0..3)
+            .map(|_| {
+                let (mut client, over) = (stand.meridian().raw(), Arc::clone(&over));
+                client.set_patience(Duration::from_secs(60));
+                thread::spawn(move || {
+                    let mut wrong = Vec::new();
+                    while !over.load(Ordering::Relaxed) {
+                        let answer = lines(&client.simple(ask));
+                        let row = answer.iter().find(|line| line.starts_with("D ") || line.starts_with("E "));
+                        let refused =
+                            |row: &str| row.starts_with(REDEFINED) || row.starts_with("E ERROR 0A000");
+                        if !row.is_some_and(|row| right.contains(&row.as_str()) || refused(row)) {
+                            wrong.push(answer);
+                        }
+                    }
+                    wrong
+                })
+            })
+            .collect();
+        let ending = Ending(Arc::clone(&over));
+        for _ in 0..4 {
+            for ddl in &ddl {
+                let answer = lines(&stand.meridian().raw().simple(ddl));
+                assert!(answer.iter().all(|line| !line.starts_with("E ")), "{ddl}: {answer:?}");
+            }
+        }
+        drop(ending);
+        let wrong: Vec<_> = askers.into_iter().flat_map(|asker| asker.join().expect("answers")).collect();
+        assert_eq!(wrong, Vec::<Vec<String>>::new(), "{ask}");
+    }
+}
