@@ -65,6 +65,15 @@ impl Settings {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Whether another parameter than these has another value.
+    pub fn differs(self: &Rc<Self>, other: &Rc<Self>, but_for: &[&str]) -> bool {
+        if Rc::ptr_eq(self, other) {
+            return false;
+        }
+        let mut names = self.values.keys().chain(other.values.keys());
+        names.any(|name| !but_for.contains(&name.as_str()) && self.values.get(name) != other.values.get(name))
+    }
+
     /// The statements that turn a connection with `self` into one with `wanted`; None if there is nothing to do.
     pub fn difference(self: &Rc<Self>, wanted: &Rc<Self>) -> Option<Vec<String>> {
         if Rc::ptr_eq(self, wanted) || self.values == wanted.values {

@@ -214,6 +214,10 @@ limits! {
         "pg_export_snapshot() behind reads from a replica is not supported",
         "Export the snapshot with the transaction's first statement.",
         "Other sessions take a snapshot up on primaries, and a replica's is another server's.";
+    COMPUTED_OTHERWISE = "X058" "0A000",
+        "FETCH from a cursor over several shards is not supported behind a change of settings",
+        "Change them before DECLARE, or behind the last FETCH.",
+        "PostgreSQL computes rows by the settings of each FETCH, or of the commit for WITH HOLD; they were gathered by those of DECLARE.";
 }
 
 impl Limit {

@@ -272,6 +272,9 @@ impl Session {
 
     /// Forgets the block; lanes that are not back to idle are closed.
     fn end_block(&mut self, committed: bool) {
+        if committed {
+            self.settle_held();
+        }
         let local = self.block.get().is_some_and(|transaction| transaction.in_force.is_some());
         self.block = Block::None;
         if local {

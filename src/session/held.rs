@@ -28,6 +28,7 @@ use super::scratch::retire;
 use super::{Failure, Outcome, Session};
 use crate::backend::Settings;
 use crate::backend::settings::quote_literal;
+use crate::catalog::RelationKind;
 use crate::execute::Lane;
 use crate::execute::drain::drain;
 use crate::execute::refusals;
@@ -37,7 +38,7 @@ use crate::plan::refusal::Refusal;
 use crate::plan::scatter::{Combine, Scatter, Source};
 use crate::plan::{Access, Action, Many};
 use crate::sql::arguments::{Arguments, NoParameters};
-use crate::sql::facts::{Facts, Kind, SessionObject};
+use crate::sql::facts::{Facts, Kind, Relation, SessionObject};
 use crate::sql::name::ObjectName;
 use crate::topology::ShardSet;
 use crate::wire::encode;
@@ -56,8 +57,20 @@ pub(super) struct Held {
     pub began_with: Rc<Settings>,
     /// The settings that were in force when the first of its rows were printed.
     pub printed_by: Rc<Settings>,
+    /// Its values are as they are stored: settings have a part only in how they are printed.
+    pub is_plain: bool,
+    /// WITH HOLD: at the commit, where PostgreSQL computes its rows, other settings were in force.
+    pub is_stale: bool,
     /// The portal of a FETCH whose rows were not all asked for: its session's unnamed one has them.
     pub fetching: Option<u64>,
+}
+
+impl Held {
+    /// Whether its rows might be others if they were computed by these settings.
+    fn is_computed_otherwise(&self, settings: &Rc<Settings>) -> bool {
+        let printing: &[&str] = if self.is_plain { &PRINTED_BY } else { &[] };
+        self.printed_by.differs(settings, &[&NOT_COMPUTED_BY, printing].concat())
+    }
 }
 
 /// How long something is held.
@@ -70,6 +83,22 @@ pub(super) enum Lasts {
     /// WITH HOLD: to the end of the session.
     Session,
 }
+
+/// Parameters that say nothing of what rows are computed; the client's encoding is this side's.
+const NOT_COMPUTED_BY: [&str; 8] = [
+    "application_name",
+    "client_encoding",
+    "client_min_messages",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+];
+
+/// Parameters by which values are printed that are what they are.
+const PRINTED_BY: [&str; 5] =
+    ["bytea_output", "datestyle", "extra_float_digits", "intervalstyle", "timezone"];
 
 /// Of one session, by the numbers of portals, which cursors have, too.
 #[derive(Default)]
@@ -177,7 +206,8 @@ impl Session {
             (held, &planned.plan.facts.kind)
         {
             let lasts = if *hold { Lasts::IfCommitted } else { Lasts::Transaction };
-            let mut held = Held { cursor: Some(name.clone()), lasts, ..held };
+            let is_plain = self.computes_nothing(&inner.plan.facts);
+            let mut held = Held { cursor: Some(name.clone()), lasts, is_plain, ..held };
             if *hold && let Err(failure) = forget_settings(&mut held.lane).await {
                 self.let_go(held);
                 return Err(failure);
@@ -295,12 +325,45 @@ impl Session {
     /// them: statements would take the portal's place.
     fn check_printing(&self, portal: u64) -> Result<(), SqlError> {
         let Some(held) = self.held.0.get(&portal) else { return Ok(()) };
-        let turned = held.printed_by.difference(self.settings_in_force()).unwrap_or_default();
         // A name that nobody reads in values.
-        match turned.iter().all(|statement| statement.contains("application_name")) {
-            true => Ok(()),
-            false => Err(refusals::PRINTED_OTHERWISE.error(&[])),
+        match held.printed_by.differs(self.settings_in_force(), &["application_name"]) {
+            true => Err(refusals::PRINTED_OTHERWISE.error(&[])),
+            false => Ok(()),
         }
+    }
+
+    /// PostgreSQL computes a cursor's rows by the settings of each FETCH; what the transaction does not outlast, by those of its
+    /// commit.
+    fn check_computed(&self, held: &Held) -> Result<(), SqlError> {
+        let is_other = match held.lasts {
+            Lasts::Session => held.is_stale,
+            Lasts::Transaction | Lasts::IfCommitted => held.is_computed_otherwise(self.settings_in_force()),
+        };
+        if is_other { Err(refusals::COMPUTED_OTHERWISE.error(&[])) } else { Ok(()) }
+    }
+
+    /// The transaction is being committed: the settings that are in force are those of what outlasts it.
+    pub(super) fn settle_held(&mut self) {
+        let settings = Rc::clone(self.settings_in_force());
+        let settled = self.held.0.values_mut().filter(|held| held.lasts == Lasts::IfCommitted);
+        settled.for_each(|held| held.is_stale = held.is_computed_otherwise(&settings));
+    }
+
+    /// Whether the values of a query are those of columns, and of constants.
+    fn computes_nothing(&self, facts: &Facts) -> bool {
+        let planning = &self.context.planning;
+        let is_table = |relation: &Relation| {
+            let info = planning.catalog.resolve(&relation.name, &planning.search_path);
+            info.is_some_and(|info| info.kind == RelationKind::Table && !info.row_security)
+        };
+        let block = &facts.block;
+        facts.functions.is_empty()
+            && facts.operators.is_empty()
+            && facts.casts.iter().all(|cast| cast.of_value)
+            && facts.attributes.is_empty()
+            && block.children.is_empty()
+            && !block.opaque_sources
+            && matches!(block.relations.as_slice(), [relation] if is_table(relation))
     }
 
     /// FETCH or MOVE of the cursor with this number, which is held.
@@ -308,6 +371,10 @@ impl Session {
         let Some(mut held) = self.held.0.remove(&number) else {
             return Err(Failure::Sql(Self::internal("a cursor is gone")));
         };
+        if let Err(error) = self.check_computed(&held) {
+            self.held.0.insert(number, held);
+            return Err(Failure::Sql(error));
+        }
         if held.lasts == Lasts::Session {
             let resumed = self.await_resumed(ShardSet::one(held.lane.shard)).await;
             if let Err(failure) = resumed {

@@ -168,7 +168,17 @@ impl Session {
                 let lasts = Lasts::Transaction;
                 let printed_by = Rc::clone(self.settings_in_force());
                 let fetching = None;
-                Some(Held { lane: session, columns, cursor: None, lasts, began_with, printed_by, fetching })
+                Some(Held {
+                    lane: session,
+                    columns,
+                    cursor: None,
+                    lasts,
+                    began_with,
+                    printed_by,
+                    is_plain: false,
+                    is_stale: false,
+                    fetching,
+                })
             }
             None => {
                 self.cancel.remove(&session.connection.key);
