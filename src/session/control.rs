@@ -270,6 +270,7 @@ impl Session {
             self.close_held_since(before.first_portal);
             self.follow_settings();
         }
+        self.spare_idle_lanes_anew().await?;
         self.complete("ROLLBACK");
         Ok(())
     }

@@ -66,6 +66,21 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Of a question that was just asked; a cursor's are said afterwards.
+    pub fn new(lane: Lane, columns: Columns, settings: &Rc<Settings>) -> Self {
+        Self {
+            began_with: Rc::clone(&lane.connection.applied),
+            lane,
+            columns,
+            cursor: None,
+            lasts: Lasts::Transaction,
+            printed_by: Rc::clone(settings),
+            is_plain: false,
+            is_stale: false,
+            fetching: None,
+        }
+    }
+
     /// Whether its rows might be others if they were computed by these settings.
     fn is_computed_otherwise(&self, settings: &Rc<Settings>) -> bool {
         let printing: &[&str] = if self.is_plain { &PRINTED_BY } else { &[] };

@@ -19,6 +19,8 @@ use super::{Outcome, Session};
 use crate::backend::{Account, Settings};
 use crate::wire::error::{SqlError, SqlState};
 
+pub(super) const IN_TRANSACTION: &str = "idle_in_transaction_session_timeout";
+
 const SPARED: &str = "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// What a client has set of its time; None: it is not bounded.
@@ -37,7 +39,7 @@ impl TimeBounds {
         let bound = |name| value(name).and_then(milliseconds).filter(|bound| !bound.is_zero());
         Self {
             session: bound("idle_session_timeout"),
-            transaction: bound("idle_in_transaction_session_timeout"),
+            transaction: bound(IN_TRANSACTION),
             statement: bound("statement_timeout"),
         }
     }
@@ -59,17 +61,39 @@ impl Session {
     /// is not the time to keep.
     pub(super) async fn spare_idle_lanes(&mut self) -> Outcome {
         let joined = self.lanes.len() - 1;
-        let count = self.lanes.iter().filter(|lane| lane.in_block).count();
-        if count < 2 || self.fence.read_only {
+        // The first one learns it with the second.
+        let first = if self.joined_lanes() == 2 { 0 } else { joined };
+        self.spare_lanes(first).await
+    }
+
+    /// Where the servers may have been told of a time since: by the client, or by a roll-back of what spared them.
+    pub(super) async fn spare_idle_lanes_anew(&mut self) -> Outcome {
+        match self.block.is_open() && self.following.bounds.transaction.is_some() {
+            true => Box::pin(self.spare_lanes(0)).await,
+            false => Ok(()),
+        }
+    }
+
+    /// The time that the client has set, where servers show that they were told to keep none.
+    pub(super) fn spared_time(&self) -> Option<String> {
+        let spares = self.block.is_open() && self.joined_lanes() > 1;
+        self.following.bounds.transaction.filter(|_| spares).map(shown)
+    }
+
+    fn joined_lanes(&self) -> usize {
+        self.lanes.iter().filter(|lane| lane.in_block).count()
+    }
+
+    async fn spare_lanes(&mut self, first: usize) -> Outcome {
+        if self.joined_lanes() < 2 || self.fence.read_only {
             return Ok(());
         }
-        // The first one learns it with the second.
-        let first = if count == 2 { 0 } else { joined };
-        for index in (first..=joined).rev() {
+        let last = self.lanes.len() - 1;
+        for index in (first..=last).rev() {
             // Who owes the client something is not asked now.
             let lane = &self.lanes[index];
             let quiet = lane.owed.is_empty() && !lane.open_pipeline;
-            if lane.in_block && (index == joined || quiet) {
+            if lane.in_block && (index == last || quiet) {
                 self.quiet_lane(index).await?;
                 self.rows_on(index, SPARED).await?;
             }
@@ -116,6 +140,14 @@ fn milliseconds(value: &str) -> Option<Duration> {
     Some(Duration::from_millis((seconds * 1e3).round() as u64))
 }
 
+/// In the largest unit that it is a multiple of, as PostgreSQL shows it.
+fn shown(time: Duration) -> String {
+    let milliseconds = time.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
+    let unit = units.into_iter().find(|(size, _)| milliseconds % size == 0);
+    unit.map_or_else(|| milliseconds.to_string(), |(size, name)| format!("{}{name}", milliseconds / size))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +168,15 @@ mod tests {
         assert_eq!(read("'10 S'"), None);
         assert_eq!(read("DEFAULT"), None);
         assert_eq!(read("-1"), None);
+    }
+
+    #[test]
+    fn times_are_shown_as_postgresql_shows_them() {
+        let show = |milliseconds| shown(Duration::from_millis(milliseconds));
+        assert_eq!(show(250), "250ms");
+        assert_eq!(show(1_000), "1s");
+        assert_eq!(show(90_000), "90s");
+        assert_eq!(show(120_000), "2min");
+        assert_eq!(show(86_400_000), "1d");
     }
 }

@@ -10,7 +10,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::held::{Held, Lasts};
+use super::held::Held;
 use super::servers::Need;
 use super::shared::Worker;
 use super::{Failure, Session};
@@ -163,23 +163,7 @@ impl Session {
         };
         session.connection.suspect |= suspect;
         let held = match stays {
-            Some(columns) => {
-                let began_with = Rc::clone(&session.connection.applied);
-                let lasts = Lasts::Transaction;
-                let printed_by = Rc::clone(self.settings_in_force());
-                let fetching = None;
-                Some(Held {
-                    lane: session,
-                    columns,
-                    cursor: None,
-                    lasts,
-                    began_with,
-                    printed_by,
-                    is_plain: false,
-                    is_stale: false,
-                    fetching,
-                })
-            }
+            Some(columns) => Some(Held::new(session, columns, self.settings_in_force())),
             None => {
                 self.cancel.remove(&session.connection.key);
                 retire(Rc::clone(&self.worker), session, false).await;

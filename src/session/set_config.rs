@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use super::encoding::CLIENT_ENCODING;
 use super::greeting::setting_value;
+use super::idle::IN_TRANSACTION;
 use super::leftovers::OF_TRANSACTIONS;
 use super::perform::Work;
 use super::planning::Planned;
@@ -220,7 +221,9 @@ impl Session {
         planned: &Planned,
         text: &[u8],
     ) -> Outcome {
-        if planned.plan.only_sets() && planned.plan.facts.param_count == 0 {
+        // What the servers keep of this one time, and what is kept here, is not the same.
+        let bounds = names.iter().any(|name| name == IN_TRANSACTION);
+        if planned.plan.only_sets() && planned.plan.facts.param_count == 0 && !bounds {
             return self.set_on_all_lanes(planned, text).await;
         }
         let Some(transaction) = self.block.transaction() else { return Ok(()) };
@@ -261,11 +264,21 @@ impl Session {
         let values = self.settings_on(index, &names).await?;
         for (name, value) in names.iter().zip(values) {
             let Some(value) = value else { continue };
-            let statement = set_statement(name, &setting_value(name, &value), true);
+            let value = setting_value(name, &value);
+            let statement = set_statement(name, &value, true);
             self.on_joined_lanes(&statement).await?;
+            let mut settings = self.in_force().clone();
             if let Some(transaction) = self.block.transaction() {
                 transaction.prologue.push(statement);
+                if name == IN_TRANSACTION {
+                    settings.set(name, value);
+                    transaction.in_force = Some(Rc::new(settings));
+                }
             }
+        }
+        if names.iter().any(|name| name == IN_TRANSACTION) {
+            self.follow_settings();
+            self.spare_idle_lanes_anew().await?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use super::encoding::CLIENT_ENCODING;
 use super::fence::says_true;
+use super::idle::IN_TRANSACTION;
 use super::leftovers::OF_TRANSACTIONS;
 use super::{Failure, Outcome, OwnSettings, Session};
 use crate::backend::Settings;
@@ -154,6 +155,7 @@ impl Session {
         if matches!(setting, Setting::ResetAll) {
             self.change_encoding(self.initial_encoding, false);
         }
+        self.spare_idle_lanes_anew().await?;
         self.complete_setting(tag_of(setting));
         Ok(())
     }
@@ -406,6 +408,9 @@ impl Session {
     pub(super) fn show_own(&self, name: &str) -> Option<Result<String, SqlError>> {
         if name == CLIENT_ENCODING {
             return self.own.encoding.map(|encoding| Ok(encoding.name.to_owned()));
+        }
+        if name == IN_TRANSACTION {
+            return self.spared_time().map(Ok);
         }
         let value = match name.strip_prefix(OWN_PREFIX)? {
             "consistency" => self.own.consistency.name().to_owned(),

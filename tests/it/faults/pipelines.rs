@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stand::{self, Message, PLACES, Pair, Parameter, RawClient, Received, Target};
+use crate::stand::{self, Message, PLACES, Pair, Parameter, RawClient, Received, Target, lines};
 
 const SCHEMA: [&str; 5] = [
     "CREATE TABLE places (id int, region varchar(50) NOT NULL, name text, PRIMARY KEY (region, id))",
@@ -198,23 +198,45 @@ fn a_client_is_idle_for_as_long_as_it_has_set() {
     }
 }
 
-/// Who is busy on one shard is not idle, though the transaction's other servers are.
+/// Who is busy on one shard is not idle, though the transaction's other servers are; whenever the client has said how long.
 #[test]
 fn who_is_busy_elsewhere_is_not_idle() {
     let pair = pair("busy_elsewhere", &[]);
+    const HERE: &str = "SELECT count(*) >= 0 FROM places WHERE region = 'us-east'";
+    const THERE: &str = "SELECT count(*) >= 0 FROM places WHERE region = 'us-west'";
+    const BUSY: &str = "SELECT count(*) >= 0 FROM pg_sleep(0.9), places WHERE region = 'us-west'";
+    const SET: &str = "SET idle_in_transaction_session_timeout = '2s'";
+    const LOCAL: &str = "SET LOCAL idle_in_transaction_session_timeout = '2s'";
+    const CALLED: &str = "SELECT set_config('idle_in_transaction_session_timeout', '2s', true)";
     for target in pair.targets() {
-        let mut client = target.raw();
-        client.set_patience(Duration::from_secs(20));
-        client.simple("SET idle_in_transaction_session_timeout = '2s'");
-        client.simple("BEGIN");
-        let here = "SELECT count(*) >= 0 FROM places WHERE region = 'us-east'";
-        let busy = "SELECT count(*) >= 0 FROM pg_sleep(1.3), places WHERE region = 'us-west'";
-        for statement in [here, busy, busy, here] {
-            assert_eq!(client.value(statement).as_deref(), Some("t"), "{:?}: {statement}", target.kind);
-        }
-        client.simple("COMMIT");
-        let shown = client.value("SHOW idle_in_transaction_session_timeout");
-        assert_eq!(shown.as_deref(), Some("2s"), "{:?}", target.kind);
+        let cases: [(&[&str], &str); 6] = [
+            (&[SET, "BEGIN", HERE, THERE], "2s"),
+            (&["BEGIN", HERE, THERE, SET], "2s"),
+            (&["BEGIN", HERE, THERE, LOCAL], "0"),
+            (&["BEGIN", HERE, THERE, CALLED], "0"),
+            (&["BEGIN", HERE, CALLED, THERE], "0"),
+            (&[SET, "BEGIN", "SAVEPOINT s", HERE, THERE, "ROLLBACK TO s"], "2s"),
+        ];
+        let clients = cases.map(|(begins, shown)| {
+            let mut client = target.raw();
+            client.set_patience(Duration::from_secs(20));
+            let kind = format!("{:?}: {begins:?}", target.kind);
+            std::thread::spawn(move || {
+                for statement in begins.iter().chain(&[BUSY, BUSY, BUSY, HERE]) {
+                    let answer = lines(&client.simple(statement));
+                    assert!(
+                        answer.iter().all(|line| !line.starts_with("E ")),
+                        "{kind}: {statement}: {answer:?}"
+                    );
+                }
+                let now = client.value("SHOW idle_in_transaction_session_timeout");
+                assert_eq!(now.as_deref(), Some("2s"), "{kind}");
+                client.simple("COMMIT");
+                let then = client.value("SHOW idle_in_transaction_session_timeout");
+                assert_eq!(then.as_deref(), Some(shown), "{kind}");
+            })
+        });
+        clients.into_iter().for_each(|client| client.join().expect("it goes on"));
     }
 }
 
