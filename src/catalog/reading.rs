@@ -124,6 +124,68 @@ pub fn sets_reading(text: &str) -> bool {
     false
 }
 
+/// Stands among the words of a definition that runs DDL of what lasts.
+pub const DEFINES: &str = "?defines";
+
+/// Whether one of the text's statements is DDL, unless it makes something temporary: what it drops or alters may be that.
+pub(super) fn defines(text: &str) -> bool {
+    const VERBS: [&str; 3] = ["create", "alter", "drop"];
+    /// Between the verb and what is made.
+    const FILLERS: [&str; 10] = [
+        "or",
+        "replace",
+        "unlogged",
+        "unique",
+        "materialized",
+        "recursive",
+        "foreign",
+        "event",
+        "constraint",
+        "if",
+    ];
+    const KINDS: [&str; 18] = [
+        "aggregate",
+        "cast",
+        "collation",
+        "domain",
+        "extension",
+        "function",
+        "index",
+        "operator",
+        "policy",
+        "procedure",
+        "role",
+        "rule",
+        "schema",
+        "sequence",
+        "table",
+        "trigger",
+        "type",
+        "view",
+    ];
+    let text = without_comments(text).to_lowercase();
+    let is_temporary = words(&text).any(|word| matches!(word, "temp" | "temporary" | "pg_temp"));
+    let begins = |before: &str| {
+        let before = before.trim_end();
+        let word = before.rsplit(|c: char| !is_of_name(c)).next().unwrap_or_default();
+        before.is_empty() || before.ends_with(';') || ["begin", "then", "else", "loop"].contains(&word)
+    };
+    let defines = |(at, verb): (usize, &str)| {
+        let rest = &text[at + verb.len()..];
+        let is_verb = rest.starts_with(char::is_whitespace) && begins(&text[..at]);
+        is_verb && words(rest).find(|word| !FILLERS.contains(word)).is_some_and(|word| KINDS.contains(&word))
+    };
+    !is_temporary && VERBS.iter().any(|verb| text.match_indices(verb).any(defines))
+}
+
+fn without_comments(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let mut parts = text.split("/*");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + " " + part.split_once("*/").map_or(part, |(_, code)| code))
+}
+
 /// Identifiers, keywords and numbers, in their order; also those within strings.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
@@ -148,6 +210,27 @@ mod tests {
             &["app.x", "app.y", "work_mem"],
         );
         check("UPDATE t SET a = 1; SELECT offset.x = 2, current_setting('app.z')", &[]);
+    }
+
+    #[test]
+    fn statements_that_define_are_found() {
+        for text in [
+            "ALTER TABLE t ADD COLUMN x int",
+            "BEGIN\n  -- more\n  create unlogged table t (id int);\nEND",
+            "SELECT 1; DROP VIEW v",
+            "BEGIN IF true THEN CREATE OR REPLACE FUNCTION f() RETURNS int AS 'SELECT 1'; END IF; END",
+            "/* first */ CREATE INDEX ON t (id)",
+        ] {
+            assert!(defines(text), "{text}");
+        }
+        for text in [
+            "BEGIN DROP TABLE IF EXISTS t; CREATE TEMP TABLE t (id int); ALTER TABLE t ADD x int; END",
+            "BEGIN IF tg_tag = 'CREATE TABLE' THEN RAISE NOTICE 'cannot create table'; END IF; END",
+            "SELECT create_order(1); -- then DROP TABLE t",
+            "UPDATE t SET drop = 1",
+        ] {
+            assert!(!defines(text), "{text}");
+        }
     }
 
     #[test]

@@ -13,7 +13,9 @@ use super::load::{Answers, LoadError};
 use super::numbers::{Objects, Shape};
 use super::parts::CatalogParts;
 use super::queries::Query;
-use super::reading::{READS_PARAMETERS, SETS, SETS_READING, parameters_set, sets_reading, words};
+use super::reading::{
+    DEFINES, READS_PARAMETERS, SETS, SETS_READING, defines, parameters_set, sets_reading, words,
+};
 use super::settings;
 use super::snapshot::{
     CastCall, Collation, Column, ForeignKey, FunctionInfo, FunctionKind, OnDelete, OnUpdate, RelationInfo,
@@ -321,6 +323,9 @@ impl<R: Cells> Interpreter<'_, R> {
             // A name in other letters than it has.
             if text.to_ascii_lowercase().contains("u&\"") {
                 own.insert("execute".to_owned());
+            }
+            if defines(text) {
+                own.insert(DEFINES.to_owned());
             }
             // An operator calls its function.
             let operators = &self.parts.hidden.operators;

@@ -9,6 +9,7 @@
 //!   SELECT f()        f's words name a sharded table                    M023
 //!                     … or EXECUTE, dblink(), another language          M050
 //!                     … or a reference table, beside INSERT or UPDATE   M055
+//!                     … or DDL of what lasts                             M073
 //!                     … or a table of one shard      runs there, or is refused
 //! ```
 //!
@@ -21,6 +22,7 @@
 
 use std::collections::HashSet;
 
+use crate::catalog::reading::DEFINES;
 use crate::sql::name::ObjectName;
 
 use super::action::PlanningContext;
@@ -121,6 +123,9 @@ fn look_at(
     }
     if words.iter().any(|word| runs_sql(word, None)) {
         return Err(refusal::FUNCTION_BUILDS_SQL.naming(&[function]));
+    }
+    if words.contains(DEFINES) {
+        return Err(refusal::FUNCTION_DEFINES.naming(&[function]));
     }
     if words.iter().any(|word| is_of_default_shard(word)) {
         let shard = context.topology.default_shard;

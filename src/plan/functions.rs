@@ -300,6 +300,11 @@ pub fn shard_of_code(context: &PlanningContext, facts: &Facts) -> Result<Option<
     demands.refused.map_or(Ok(demands.server.map(|server| server.shard)), Err)
 }
 
+/// The same of one function.
+pub fn shard_of_function(context: &PlanningContext, name: &ObjectName) -> Result<Option<ShardId>, Refusal> {
+    code::look_into(context, name).map(|needed| needed.map(|needed| needed.shard))
+}
+
 /// Sequences by which the statement's functions may draw or set numbers, by their bare names, folded.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Numbering {

@@ -444,6 +444,10 @@ limits! {
         "PostgreSQL {} reads a part of this statement otherwise than later versions do",
         "Put a blank behind each number, and an operator in front of its operand.",
         "Before PostgreSQL 15 `1from t` is the number and FROM; before 14 an operator may end an expression, as in `5 !`.";
+    FUNCTION_DEFINES = "M073" "0A000",
+        "function {}() runs DDL, which is for every shard",
+        "Send the DDL itself, or in a DO; or name the function under [functions] trusted if it needs one shard only.",
+        "A function runs on one shard: the others would not have what it makes.";
 }
 
 #[cfg(test)]

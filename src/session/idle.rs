@@ -144,7 +144,7 @@ fn milliseconds(value: &str) -> Option<Duration> {
 fn shown(time: Duration) -> String {
     let milliseconds = time.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
-    let unit = units.into_iter().find(|(size, _)| milliseconds % size == 0);
+    let unit = units.into_iter().find(|(size, _)| milliseconds.is_multiple_of(*size));
     unit.map_or_else(|| milliseconds.to_string(), |(size, name)| format!("{}{name}", milliseconds / size))
 }
 

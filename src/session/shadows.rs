@@ -14,36 +14,79 @@ use super::redefinition::check_kept;
 use super::statements::Answer;
 use super::{Outcome, Session};
 use crate::execute::{Lane, refusals};
-use crate::plan::{is_whole_on, shard_of_code};
+use crate::plan::{is_whole_on, shard_of_code, shard_of_function};
 use crate::sql::facts::{Block as QueryBlock, Facts, Kind};
 use crate::sql::name::ObjectName;
 use crate::sql::star::stands_for_columns;
 use crate::wire::error::SqlError;
 
-/// Names, and of relations each column with its type.
-const TEMPORARY_QUERY: &str = "SELECT c.relname, a.attname, a.atttypid || ' ' || a.atttypmod FROM pg_catalog.pg_class c \
-     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-     WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
-     UNION ALL SELECT typname, NULL, NULL FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema() \
-     AND typtype IN ('d', 'e', 'r')";
+/// Names, and of relations each column with its type; of views what they are made of, a relation or a function.
+const TEMPORARY_QUERY: &str = "\
+SELECT c.relname, a.attname, a.atttypid || ' ' || a.atttypmod, NULL FROM pg_catalog.pg_class c \
+    LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+    WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
+UNION ALL SELECT typname, NULL, NULL, NULL FROM pg_catalog.pg_type \
+    WHERE typnamespace = pg_catalog.pg_my_temp_schema() AND typtype IN ('d', 'e', 'r') \
+UNION ALL SELECT v.relname, COALESCE(c.relname, f.proname), n.nspname, \
+        CASE WHEN f.oid IS NULL THEN 'relation' ELSE 'function' END \
+    FROM pg_catalog.pg_class v JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.oid \
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid \
+    LEFT JOIN pg_catalog.pg_operator o \
+        ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid \
+    LEFT JOIN pg_catalog.pg_class c \
+        ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.refobjid AND c.oid <> v.oid \
+    LEFT JOIN pg_catalog.pg_proc f \
+        ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.oid = d.refobjid OR f.oid = o.oprcode \
+    JOIN pg_catalog.pg_namespace n ON n.oid = COALESCE(c.relnamespace, f.pronamespace) \
+    WHERE v.relnamespace = pg_catalog.pg_my_temp_schema() AND v.relkind = 'v' \
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema')";
+
+/// What a view of the session's own is made of.
+#[derive(Debug)]
+enum Source {
+    Relation(ObjectName),
+    Function(ObjectName),
+}
 
 /// Objects of the session's own, by their names.
 #[derive(Debug, Default)]
 pub(super) struct Temporary {
     /// With the columns of relations, and a word for the type of each.
     known: HashMap<String, Vec<(String, String)>>,
+    /// Of views; what others are made of may come to be on other shards.
+    views: HashMap<String, Vec<Source>>,
     /// Rises when they change.
     turn: u32,
 }
 
 impl Temporary {
     pub fn clear(&mut self) {
-        self.learn(HashMap::new());
+        self.learn(HashMap::new(), HashMap::new());
     }
 
-    fn learn(&mut self, now: HashMap<String, Vec<(String, String)>>) {
+    fn learn(&mut self, now: HashMap<String, Vec<(String, String)>>, views: HashMap<String, Vec<Source>>) {
         self.turn += u32::from(self.known != now);
         self.known = now;
+        self.views = views;
+    }
+
+    /// All that these relations are made of, at any depth.
+    fn sources<'t>(&'t self, relations: impl IntoIterator<Item = &'t ObjectName>) -> Vec<&'t Source> {
+        let mut open: Vec<&str> = relations.into_iter().map(|name| name.name.as_str()).collect();
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        while let Some(name) = open.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            for source in self.views.get(name).into_iter().flatten() {
+                match source {
+                    Source::Relation(name) if is_own(name) => open.push(&name.name),
+                    _ => found.push(source),
+                }
+            }
+        }
+        found
     }
 
     pub fn is_empty(&self) -> bool {
@@ -68,14 +111,23 @@ impl Session {
         }
         let captured = self.capture_on(index, TEMPORARY_QUERY).await?;
         let mut known: HashMap<String, Vec<(String, String)>> = HashMap::new();
+        let mut views: HashMap<String, Vec<Source>> = HashMap::new();
         for row in captured.rows {
             let mut cells = row.into_iter();
             let mut next = || cells.next().flatten();
             let Some(name) = next() else { continue };
-            let columns = known.entry(name).or_default();
-            columns.extend(next().zip(next()));
+            let cells = next().zip(next());
+            match (next().as_deref(), cells) {
+                (Some(kind), Some((of, schema))) => {
+                    let of = ObjectName::qualified(schema, of);
+                    let is_function = kind == "function";
+                    let source = if is_function { Source::Function(of) } else { Source::Relation(of) };
+                    views.entry(name).or_default().push(source);
+                }
+                (_, cells) => known.entry(name).or_default().extend(cells),
+            }
         }
-        self.temporary.learn(known);
+        self.temporary.learn(known, views);
         // What the transaction has made or dropped may come to nothing, or end with it.
         self.temporary_touched = self.block.is_open();
         Ok(())
@@ -165,6 +217,7 @@ impl Session {
             let written = every || target == Some(*name);
             !self.is_temporary(name) && !is_whole_on(planning, name, self.default_shard(), written)
         });
+        self.check_sources(facts)?;
         let code = shard_of_code(planning, facts).map_err(|refusal| super::Failure::Sql(refusal.into()))?;
         match spread {
             None if code.is_some_and(|shard| shard != self.default_shard()) => {
@@ -176,6 +229,27 @@ impl Session {
                 Err(super::Failure::Sql(refusals::TEMPORARY_WITH_SHARDED.error(&[&name.to_string()])))
             }
         }
+    }
+
+    /// What the session's own views are made of was on their server when they were made.
+    fn check_sources(&self, facts: &Facts) -> Outcome {
+        let planning = &self.context.planning;
+        let default = self.default_shard();
+        for source in self.temporary.sources(relations(facts)) {
+            let is_there = match source {
+                Source::Relation(name) => is_whole_on(planning, name, default, false),
+                Source::Function(name) => {
+                    let needed = shard_of_function(planning, name);
+                    needed.is_ok_and(|shard| shard.is_none_or(|shard| shard == default))
+                }
+            };
+            if let (false, Source::Relation(name) | Source::Function(name)) = (is_there, source) {
+                return Err(super::Failure::Sql(
+                    refusals::TEMPORARY_WITH_SHARDED.error(&[&name.to_string()]),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A statement that was prepared under this name still has the answer that its client knows.
@@ -252,6 +326,11 @@ impl Session {
         let found = relations.len();
         Answer { sight: self.sight_of_names(), found, star, columns: columns.collect() }
     }
+}
+
+/// In the schema of some session's temporary objects: nobody names those of others.
+fn is_own(name: &ObjectName) -> bool {
+    name.schema.as_deref().is_some_and(|schema| schema.starts_with("pg_temp"))
 }
 
 fn names_by_words(facts: &Facts) -> bool {

@@ -561,6 +561,19 @@ fn what_code_defines_is_defined_on_every_shard() {
     let mixed = "DO $$ BEGIN CREATE TABLE plain (id int); INSERT INTO plain VALUES (1); END $$";
     let answer = lines(&meridian.raw().simple(mixed));
     assert!(answer[0].starts_with("E ERROR 0A000 DO with DDL"), "{answer:?}");
+    // A function runs on one shard.
+    meridian.run(&[
+        "CREATE TABLE plain (id int)",
+        "CREATE FUNCTION widens() RETURNS void LANGUAGE sql AS 'ALTER TABLE plain ADD COLUMN w int'",
+        "CREATE FUNCTION outer_one() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM widens(); RETURN 1; END'",
+        "CREATE FUNCTION passing() RETURNS int LANGUAGE plpgsql AS \
+         'BEGIN DROP TABLE IF EXISTS passed; CREATE TEMP TABLE passed (id int); RETURN 1; END'",
+    ]);
+    for refused in ["SELECT widens()", "SELECT outer_one()"] {
+        let answer = lines(&meridian.raw().simple(refused));
+        assert!(answer[0].starts_with("E ERROR 0A000 function"), "{refused}: {answer:?}");
+    }
+    assert_eq!(meridian.raw().value("SELECT passing()").as_deref(), Some("1"));
     // What is temporary is the session's.
     let mut client = meridian.raw();
     let own = "DO $$ BEGIN CREATE TEMP TABLE passing AS SELECT 7 AS id; END $$";
@@ -651,4 +664,45 @@ fn what_is_executed_is_planned_as_it_is_now() {
     assert!(answer[0].starts_with("E ERROR 0A000"), "{answer:?}");
     meridian.run(&["CREATE OR REPLACE VIEW seen AS SELECT * FROM plain"]);
     assert_eq!(client.value("EXECUTE counted").as_deref(), Some("1"));
+}
+
+/// What a temporary view is made of may come to be on other shards.
+#[test]
+fn a_temporary_view_is_not_answered_by_one_shard() {
+    let pair = Pair::new("temporary_views", RULES);
+    let Some(meridian) = &pair.meridian else { return };
+    meridian.run(&[
+        "CREATE TABLE plain (id int)",
+        "INSERT INTO plain VALUES (1)",
+        "CREATE TABLE numbered (id int)",
+        "CREATE VIEW low AS SELECT id FROM plain",
+        "CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM plain'",
+        "CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE sql AS 'SELECT $1 = $2'",
+        "CREATE OPERATOR === (FUNCTION = same, LEFTARG = int, RIGHTARG = int)",
+    ]);
+    let mut client = meridian.raw();
+    client.simple("CREATE TEMP VIEW over AS SELECT count(*) FROM low");
+    client.simple("CREATE TEMP VIEW higher AS SELECT count FROM over");
+    client.simple("CREATE TEMP VIEW calling AS SELECT counted() AS count");
+    client.simple("CREATE TEMP VIEW comparing AS SELECT (1 === 1)::int AS count");
+    client.simple("CREATE TEMP VIEW plainly AS SELECT count(*) FROM plain");
+    let asks = ["over", "higher", "calling", "comparing"].map(|view| format!("SELECT count FROM {view}"));
+    for ask in &asks {
+        assert_eq!(client.value(ask).as_deref(), Some("1"), "{ask}");
+    }
+    let turned = [
+        "CREATE OR REPLACE VIEW low AS SELECT id FROM numbered",
+        "CREATE OR REPLACE FUNCTION counted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM numbered'",
+        "CREATE OR REPLACE FUNCTION same(int, int) RETURNS boolean LANGUAGE sql AS \
+         'SELECT count(*) > 0 FROM numbered'",
+    ];
+    let told = |client: &mut stand::RawClient| {
+        for ask in &asks {
+            let answer = lines(&client.simple(ask));
+            assert!(answer[0].starts_with("E ERROR 0A000"), "{ask}: {answer:?}");
+        }
+    };
+    meridian.run(&turned);
+    told(&mut client);
+    assert_eq!(client.value("SELECT count FROM plainly").as_deref(), Some("1"));
 }
