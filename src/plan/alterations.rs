@@ -16,7 +16,7 @@ use crate::topology::{KeyType, TableRule};
 
 use super::action::PlanningContext;
 use super::commands::has_word;
-use super::fired;
+use super::fired::family;
 use super::home::{self, Home};
 use super::refusal::{self, Refusal};
 use super::scope;
@@ -35,12 +35,12 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
         match alteration {
             Alteration::RenameSchema(schema) => refuse_schema(context, schema)?,
             Alteration::Joins(relative) => {
-                if let Some((child, parent)) = family(facts, context, relative) {
+                if let Some((child, parent)) = relatives(facts, context, relative) {
                     refuse_stranger(context, &child, &parent)?;
                 }
             }
             Alteration::Leaves(relative) => {
-                if let Some((child, parent)) = family(facts, context, relative) {
+                if let Some((child, parent)) = relatives(facts, context, relative) {
                     refuse_parting(context, &child, &parent)?;
                 }
             }
@@ -62,7 +62,7 @@ pub(super) fn check(facts: &Facts, context: &PlanningContext) -> Result<(), Refu
 pub fn adopted(facts: &Facts, context: &PlanningContext) -> Vec<(ObjectName, ObjectName)> {
     let Kind::Ddl { alters, .. } = &facts.kind else { return Vec::new() };
     let joins = alters.iter().filter_map(|alteration| match alteration {
-        Alteration::Joins(relative) => family(facts, context, relative),
+        Alteration::Joins(relative) => relatives(facts, context, relative),
         _ => None,
     });
     joins
@@ -107,7 +107,11 @@ fn refuse_schema(context: &PlanningContext, schema: &str) -> Result<(), Refusal>
 }
 
 /// Child and parent, as they are called in full.
-fn family(facts: &Facts, context: &PlanningContext, relative: &Relative) -> Option<(ObjectName, ObjectName)> {
+fn relatives(
+    facts: &Facts,
+    context: &PlanningContext,
+    relative: &Relative,
+) -> Option<(ObjectName, ObjectName)> {
     let target = facts.targets.first()?;
     let (child, parent) = match relative {
         Relative::Child(child) => (child, target),
@@ -163,9 +167,7 @@ fn refuse_drop(facts: &Facts, context: &PlanningContext, column: &str) -> Result
 /// The table that is altered, with all that inherit its columns.
 pub(super) fn altered(facts: &Facts, context: &PlanningContext) -> Vec<ObjectName> {
     let Some(target) = facts.targets.first() else { return Vec::new() };
-    let name = home::resolve(context, target).unwrap_or_else(|| target.clone());
-    let family = fired::written(context, &name).into_iter().map(|info| info.name.clone());
-    family.chain([name.clone()]).collect()
+    family(context, target)
 }
 
 /// Rows of a table with several parents are placed as those of one of them, and looked for as those of each.

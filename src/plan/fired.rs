@@ -261,3 +261,10 @@ pub(super) fn written<'c>(context: &'c PlanningContext, name: &ObjectName) -> Ve
     }
     found
 }
+
+/// The names of all these, in full.
+pub fn family(context: &PlanningContext, name: &ObjectName) -> Vec<ObjectName> {
+    let name = home::resolve(context, name).unwrap_or_else(|| name.clone());
+    let names = written(context, &name).into_iter().map(|info| info.name.clone());
+    names.chain([name.clone()]).collect()
+}

@@ -39,6 +39,7 @@ mod writes;
 
 pub use action::{Access, Action, Bound, Effect, Many, PlanningContext};
 pub use bind::is_clock_word;
+pub use fired::family;
 pub use functions::{shard_of_code, shard_of_function};
 pub use home::is_whole_on;
 pub use make::{Combine, Plan};

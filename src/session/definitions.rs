@@ -114,21 +114,25 @@ impl Session {
         let PlanningContext { catalog, search_path, .. } = &self.context.planning;
         let is_system = |name: &ObjectName| {
             let found = catalog.resolve(name, search_path).and_then(|info| info.name.schema.as_deref());
-            matches!(found, Some("pg_catalog" | "information_schema"))
+            matches!(found, Some("pg_catalog" | "information_schema")) && !self.is_changed(&name.name)
         };
+        // What compares and converts is named by its sign, or not at all.
+        let compares = ["operator", "cast", "extension", "schema"].iter().any(|word| self.is_changed(word));
         let mut functions = facts.functions.iter().map(|call| &call.name);
         let named = relations(facts);
         matches!(facts.kind, Kind::Select { .. })
             && named.iter().all(|name| is_system(name))
             && functions.all(|name| {
                 let built_in = catalog.function(name, search_path).is_some_and(|info| info.built_in);
-                built_in && !self.is_changed(name)
+                built_in && !self.is_changed(&name.name)
             })
+            && !compares
             && (!named.is_empty() || facts.operators.is_empty() && facts.casts.is_empty())
     }
 
-    fn is_changed(&self, name: &ObjectName) -> bool {
-        self.block.get().is_some_and(|transaction| transaction.changed.contains(&name.name))
+    /// Whether DDL of the transaction has the word.
+    fn is_changed(&self, word: &str) -> bool {
+        self.block.get().is_some_and(|transaction| transaction.changed.contains(word))
     }
 
     /// What the statement names whose place may depend on DDL of the transaction.
@@ -140,10 +144,11 @@ impl Session {
         let known = |name: &ObjectName| catalog.resolve(name, search_path).is_some();
         let unsure = |name: &ObjectName| {
             let is_other = known(name) && !self.is_plain(name) || transaction.changed_code;
-            configured(name) || self.is_changed(name) && is_other
+            configured(name) || self.is_changed(&name.name) && is_other
         };
         let relation = relations(facts).into_iter().find(|name| unsure(name));
-        let called = || facts.functions.iter().map(|call| &call.name).find(|name| self.is_changed(name));
+        let called =
+            || facts.functions.iter().map(|call| &call.name).find(|name| self.is_changed(&name.name));
         let code = || transaction.changed_code.then(called).flatten();
         relation.or_else(code).map(ToString::to_string)
     }

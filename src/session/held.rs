@@ -16,15 +16,15 @@
 //! 2. A held session that has failed is not asked again, and what it held is not gathered anew: rows would come twice.
 //! 3. An inner query is gathered only if it is a SELECT that changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::everywhere::command_words;
 use super::perform::{Execution, Pieces, Work};
 use super::planning::Planned;
 use super::portals::cannot_be_run;
 use super::scratch::retire;
+use super::shadows::relations;
 use super::{Failure, Outcome, Session};
 use crate::backend::Settings;
 use crate::backend::settings::quote_literal;
@@ -57,6 +57,8 @@ pub(super) struct Held {
     pub began_with: Rc<Settings>,
     /// The settings that were in force when the first of its rows were printed.
     pub printed_by: Rc<Settings>,
+    /// What its query reads, at any depth.
+    pub reads: HashSet<ObjectName>,
     /// Its values are as they are stored: settings have a part only in how they are printed.
     pub is_plain: bool,
     /// WITH HOLD: at the commit, where PostgreSQL computes its rows, other settings were in force.
@@ -75,6 +77,7 @@ impl Held {
             cursor: None,
             lasts: Lasts::Transaction,
             printed_by: Rc::clone(settings),
+            reads: HashSet::new(),
             is_plain: false,
             is_stale: false,
             fetching: None,
@@ -124,6 +127,11 @@ impl HeldSessions {
     pub fn keeps_fetched(&self, name: &str) -> bool {
         let held = self.cursor(name).and_then(|number| self.0.get(&number));
         held.is_some_and(|held| held.lasts == Lasts::Transaction)
+    }
+
+    /// What is held to the end of the transaction under way.
+    pub fn of_transaction(&self) -> impl Iterator<Item = &Held> {
+        self.0.values().filter(|held| held.lasts != Lasts::Session)
     }
 
     pub fn has_cursors(&self) -> bool {
@@ -222,7 +230,8 @@ impl Session {
         {
             let lasts = if *hold { Lasts::IfCommitted } else { Lasts::Transaction };
             let is_plain = self.computes_nothing(&inner.plan.facts);
-            let mut held = Held { cursor: Some(name.clone()), lasts, is_plain, ..held };
+            let reads = self.families_of(relations(&inner.plan.facts));
+            let mut held = Held { cursor: Some(name.clone()), lasts, reads, is_plain, ..held };
             if *hold && let Err(failure) = forget_settings(&mut held.lane).await {
                 self.let_go(held);
                 return Err(failure);
@@ -231,35 +240,6 @@ impl Session {
             self.show_held();
         }
         Ok(())
-    }
-
-    /// What takes a table for itself would wait for the sessions that hold rows of its own client's: for ever. PostgreSQL refuses
-    /// it, too, of tables that are in use.
-    pub(super) fn check_unused(&self, planned: &Planned, work: Work<'_>) -> Result<(), SqlError> {
-        if self.held.0.values().all(|held| held.lasts == Lasts::Session) {
-            return Ok(());
-        }
-        let facts = &planned.plan.facts;
-        let truncated = match &facts.kind {
-            Kind::Truncate { targets, .. } => targets.as_slice(),
-            _ => &[],
-        };
-        // In whatever schema.
-        let relations = &self.context.planning.catalog.relations;
-        let there = |name: &&ObjectName| relations.keys().any(|known| known.name == name.name);
-        let named = facts.targets.iter().chain(&facts.objects).filter(|_| planned.changes_schema());
-        let taken = named.chain(truncated.iter().map(|relation| &relation.name)).find(there);
-        let alone = matches!(planned.plan.action, Action::EachShard);
-        if taken.is_none() && !alone && !matches!(facts.kind, Kind::LockTable) {
-            return Ok(());
-        }
-        let table = taken.or(facts.block.relations.first().map(|relation| &relation.name));
-        let message = format!(
-            "cannot {} \"{}\" because it is being used by active queries in this session",
-            command_words(work.text()).trim_end_matches(" CONCURRENTLY"),
-            table.map_or("a table", |table| table.name.as_str())
-        );
-        Err(SqlError::new(SqlState::OBJECT_IN_USE, message))
     }
 
     fn check_cursor(&self, name: &str, holds: bool) -> Result<(), SqlError> {
@@ -331,7 +311,8 @@ impl Session {
         };
         let ending = Ending::Portal { rows_max };
         if let Some(held) = self.ask_shards(planned, &question, scatter, shards, ending).await? {
-            self.held.0.insert(execution.portal, held);
+            let reads = self.families_of(relations(&planned.plan.facts));
+            self.held.0.insert(execution.portal, Held { reads, ..held });
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ mod greet;
 pub mod greeting;
 mod held;
 mod idle;
+mod in_use;
 pub mod interner;
 mod lanes;
 mod leftovers;

@@ -10,7 +10,8 @@
 //!            waiting, in a transaction         run; planned anew afterwards: the transaction fails if they belong elsewhere
 //! ```
 //!
-//! Where a statement may not simply be run again it fails with 40001.
+//! Where a statement may not simply be run again it fails with 40001. Nobody waits for locks of functions, schemas, types: before
+//! such DDL is committed, what others have been sent is over, or has had a second to begin.
 //!
 //! Invariants:
 //! 1. A statement that is alone has been planned by the definitions that it runs by, or is not committed.
@@ -54,6 +55,8 @@ const CANCEL_TIME_MAX: Duration = Duration::from_secs(2);
 /// Between two looks at who waits: what was sent before the first has arrived by the second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const LOOKS_MAX: usize = 40;
+/// For servers' beginning with what they have been sent.
+const BEGIN_TIME_MAX: Duration = Duration::from_secs(1);
 /// For one thread's taking note of what another does.
 const NOTICE_TIME: Duration = Duration::from_millis(1);
 /// So often a question is asked again because its tables are altered.
@@ -189,6 +192,7 @@ impl Session {
         let Some(transaction) = self.block.get() else { return Ok(None) };
         let shared = Arc::clone(&self.worker.shared);
         let Some(reach) = reach(&shared.catalog.current(), &transaction.redefined) else { return Ok(None) };
+        let has_locks = !has_any(&transaction.redefined, &[&FAR[..], &CALLED[..]].concat());
         let mut redefinition = Redefinition::begin(&shared, reach);
         let others = || shared.clients.iter().any(|client| client.id != self.info.id && client.is_active());
         if !others() {
@@ -196,6 +200,7 @@ impl Session {
             tokio::time::sleep(NOTICE_TIME).await;
         }
         let looks = if others() { LOOKS_MAX } else { 0 };
+        let under_way = self.others_under_way();
         for look in 0..looks {
             let mut waiting = self.who_waits().await?;
             waiting.extend(self.who_waits_on_replicas().await);
@@ -205,7 +210,23 @@ impl Session {
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
+        if !has_locks {
+            let _ = tokio::time::timeout(BEGIN_TIME_MAX, self.until_over(under_way)).await;
+        }
         Ok(Some(redefinition))
+    }
+
+    /// What others have asked for.
+    fn others_under_way(&self) -> Vec<(u32, u32)> {
+        let others = self.worker.shared.clients.iter().filter(|client| client.id != self.info.id);
+        others.filter_map(|client| Some((client.id, client.under_way()?))).collect()
+    }
+
+    /// Nobody waits for locks of functions and schemas: what has been sent, and not begun, would run by what is new.
+    async fn until_over(&self, asked: Vec<(u32, u32)>) {
+        while self.others_under_way().iter().any(|one| asked.contains(one)) {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// The processes that wait for locks of this transaction, on all of its servers.
@@ -264,11 +285,14 @@ impl Session {
         let shared = Arc::clone(&self.worker.shared);
         let names = names_of(&planned.plan.facts);
         let settled = tokio::time::timeout(WAIT_MAX, shared.redefinitions.settled(&names));
-        tokio::select! {
+        self.info.set_held_up(true);
+        let settled = tokio::select! {
             biased;
             () = self.cancel.requested() => Err(Failure::Sql(BackendError::Cancelled.into_sql())),
             settled = settled => settled.map_err(|_| Failure::Sql(Strike::Redefinition.error())),
-        }
+        };
+        self.info.set_held_up(false);
+        settled
     }
 
     /// The plan of a statement whose own is by definitions that may not hold any more. None in a transaction that the DDL may have
@@ -501,11 +525,14 @@ const FAR: [&str; 9] =
 /// Words of DDL that makes what goes before PostgreSQL's own of the same name.
 const CALLED: [&str; 4] = ["function", "procedure", "routine", "aggregate"];
 
+fn has_any(words: &HashSet<String>, list: &[&str]) -> bool {
+    list.iter().any(|word| words.contains(*word))
+}
+
 /// The relations and functions among these words of DDL, and what is made of them: views, partitions, functions that name them,
 /// and whatever calls those. None: nobody can have been planned by any of it.
 fn reach(catalog: &Catalog, words: &HashSet<String>) -> Option<Reach> {
-    let has = |list: &[&str]| list.iter().any(|word| words.contains(*word));
-    if has(&FAR) {
+    if has_any(words, &FAR) {
         return Some(Reach::Everything);
     }
     let is_system = |schema: Option<&str>| matches!(schema, Some("pg_catalog" | "information_schema"));
@@ -514,7 +541,7 @@ fn reach(catalog: &Catalog, words: &HashSet<String>) -> Option<Reach> {
     let mut names: Names = named.map(|info| info.name.name.clone()).collect();
     let functions = catalog.function_words.keys().filter(|function| words.contains(&function.name));
     names.extend(functions.map(|function| function.name.clone()));
-    if has(&CALLED) {
+    if has_any(words, &CALLED) {
         names.extend(words.iter().cloned());
     }
     loop {

@@ -12,7 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -181,6 +181,10 @@ pub struct ClientInfo {
     pub connected: Instant,
     pub notes: std::sync::Mutex<ClientNotes>,
     doing: AtomicU8,
+    /// How often it has begun to be active; only its own session writes it.
+    begun: AtomicU32,
+    /// It waits for the end of DDL of others, and has sent nothing.
+    held_up: AtomicBool,
     /// Microseconds after it came; 0: no transaction waits for its client.
     in_transaction: AtomicU64,
     dismissed: AtomicBool,
@@ -197,14 +201,19 @@ impl ClientInfo {
             connected: Instant::now(),
             notes: std::sync::Mutex::new(notes),
             doing: AtomicU8::new(Doing::Idle as u8),
+            begun: AtomicU32::new(0),
+            held_up: AtomicBool::new(false),
             in_transaction: AtomicU64::new(0),
             dismissed: AtomicBool::new(false),
             waiting: AtomicWaker::new(),
         }
     }
 
-    /// Told twice for each statement: two stores, no lock.
+    /// Told twice for each statement: a few stores, no lock.
     pub fn set_doing(&self, doing: Doing) {
+        if doing == Doing::Active {
+            self.begun.store(self.begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
         self.doing.store(doing as u8, Ordering::Relaxed);
         match doing {
             Doing::Idle => self.in_transaction.store(0, Ordering::Relaxed),
@@ -219,6 +228,16 @@ impl ClientInfo {
     /// Whether it waits for what it has asked for.
     pub fn is_active(&self) -> bool {
         self.doing.load(Ordering::Relaxed) == Doing::Active as u8
+    }
+
+    /// A number for what it has asked its servers for; None: it has asked for nothing.
+    pub fn under_way(&self) -> Option<u32> {
+        let asks = self.is_active() && !self.held_up.load(Ordering::Relaxed);
+        asks.then(|| self.begun.load(Ordering::Relaxed))
+    }
+
+    pub fn set_held_up(&self, held_up: bool) {
+        self.held_up.store(held_up, Ordering::Relaxed);
     }
 
     pub fn state(&self) -> ClientState {
